@@ -1,0 +1,32 @@
+// One native call: a list of operations between a file and a slab.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "block_file.h"
+#include "io_engine.h"
+#include "result.h"
+
+namespace lvmsync {
+
+// Bytes [offset, offset + length) of a file belong at [slab_position, slab_position + length).
+// Where slab_position is congruent to offset modulo 4096 nothing is copied; else a bounce is used.
+struct Operation {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  uint64_t slab_position = 0;
+  bool operator==(const Operation&) const = default;
+};
+
+// Reads or writes all operations, whole, in no particular order. Ranges that O_DIRECT cannot address
+// (unaligned heads and tails) are read through an aligned buffer, and written by reading, patching
+// and writing the aligned block around them (block device) or through the page cache (regular file).
+// A failed transfer is tried once more in small pieces, so that Status.offset is the block that fails.
+// Fault::kCorrupt if an operation lies outside the slab or overflows.
+Status RunBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& file,
+                Direction direction, std::span<std::byte> slab,
+                std::span<const Operation> operations);
+
+}  // namespace lvmsync
