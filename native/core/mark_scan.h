@@ -1,0 +1,24 @@
+// Looks through the rest of a damaged snapback for marks that prove what had become durable.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "control_frame.h"
+#include "result.h"
+#include "syscalls.h"
+
+namespace lvmsync {
+
+struct MarkScan {
+  bool any = false;       // a GROUP of this stream with a valid checksum was found
+  bool end_seen = false;  // so was its END
+  uint64_t highest_durable = GroupMark::kNoneDurable;  // kNoneDurable: none of the marks names one
+};
+
+// Reads `fd` from `offset` to its end and finds the GROUP and END frames of the stream `tag`, at any
+// position. The descriptor's own position is neither used nor moved.
+Status ScanMarks(const Syscalls& syscalls, int fd, uint64_t offset,
+                 const std::array<uint8_t, kStreamTagSize>& tag, MarkScan* scan);
+
+}  // namespace lvmsync

@@ -1,0 +1,350 @@
+#include "record_reader.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "big_endian.h"
+
+namespace lvmsync {
+namespace {
+
+constexpr size_t kBufferSize = 256 * 1024;
+// A payload at least this long is read straight into its slab.
+constexpr size_t kDirectRead = 64 * 1024;
+constexpr uint64_t kPage = 4096;
+constexpr size_t kMostOperations = 2048;
+
+std::string Describe(const char* what, uint64_t offset, uint64_t length) {
+  return std::string(what) + " (offset " + std::to_string(offset) + ", length " +
+         std::to_string(length) + ")";
+}
+
+}  // namespace
+
+RecordReader::RecordReader(const Syscalls& syscalls, int fd)
+    : syscalls_(syscalls), fd_(fd), buffer_(Slab::Allocate(kBufferSize)) {}
+
+std::span<const std::byte> RecordReader::Buffered() const {
+  return buffer_.bytes().subspan(begin_, end_ - begin_);
+}
+
+void RecordReader::Take(size_t count) {
+  begin_ += count;
+  position_ += count;
+}
+
+// Reads more behind what is buffered; end_ stays where it is at the end of the input.
+Status RecordReader::Fill() {
+  if (buffer_.size() == 0) return Status::System(ENOMEM, "mmap", position_);
+  if (begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  size_t count = 0;
+  Status status =
+      ReadSome(syscalls_, fd_, cancellation_, buffer_.bytes().subspan(end_), &count);
+  status.offset = position_ + end_;
+  end_ += count;
+  return status;
+}
+
+// Buffers at least `count` bytes, or as many as there are before the end of the input.
+Status RecordReader::Need(size_t count, bool* at_end) {
+  *at_end = false;
+  while (end_ - begin_ < count && !*at_end) {
+    const size_t before = end_ - begin_;
+    if (Status status = Fill(); !status.ok()) return status;
+    *at_end = end_ - begin_ == before;
+  }
+  return Status::Ok();
+}
+
+Status RecordReader::ReadLine(size_t limit, std::string* line) {
+  line->clear();
+  bool at_end = false;
+  while (line->size() < limit && !at_end) {
+    if (Status status = Need(1, &at_end); !status.ok()) return status;
+    if (at_end) break;
+    const char next = static_cast<char>(Buffered()[0]);
+    Take(1);
+    line->push_back(next);
+    if (next == '\n') break;
+  }
+  return Status::Ok();
+}
+
+Status RecordReader::First(FirstRecord* first) {
+  bool at_end = false;
+  if (Status status = Need(kHeaderSize, &at_end); !status.ok()) return status;
+  *first = FirstRecord::kData;
+  if (Buffered().empty()) *first = FirstRecord::kNone;
+  if (Buffered().size() >= kHeaderSize && load_be32(Buffered().data() + 8) == 0 &&
+      load_be64(Buffered().data()) == kFrameMagic) {
+    *first = FirstRecord::kControl;
+  }
+  return Status::Ok();
+}
+
+void RecordReader::BeginFramed(const FramedRules& rules) {
+  mode_ = Mode::kFramed;
+  framed_ = rules;
+  hasher_ = std::make_unique<GroupHasher>(rules.stream_id);
+}
+
+void RecordReader::BeginClassic(const ClassicRules& rules) {
+  mode_ = Mode::kClassic;
+  classic_ = rules;
+}
+
+Digest RecordReader::total_digest() const { return hasher_ ? hasher_->Total() : Digest{}; }
+
+Status RecordReader::Next(std::span<std::byte> slab, ReadResult* result) {
+  *result = {};
+  cursor_ = 0;
+  group_start_ = position_;
+  bool stop = false;
+  while (!stop) {
+    if (Status status = Step(slab, result, &stop); !status.ok()) {
+      result->operations.clear();
+      return status;
+    }
+  }
+  result->dropped_bytes = dropped_;
+  return Status::Ok();
+}
+
+// Takes one record or control word.
+Status RecordReader::Step(std::span<std::byte> slab, ReadResult* result, bool* stop) {
+  Header header{};
+  if (pending_) {
+    header = *pending_;
+    pending_.reset();
+  } else {
+    bool at_end = false;
+    if (Status status = NextHeader(&header, &at_end); !status.ok()) return status;
+    if (at_end) {
+      result->stop = Stop::kEnd;
+      *stop = true;
+      return Status::Ok();
+    }
+    if (header.length == 0 && mode_ != Mode::kClassic) return AddControlWord(result, stop);
+    if (Status status = CheckRecord(header, *result); !status.ok()) return status;
+    Take(kHeaderSize);
+    if (header.length == 0) return Status::Ok();
+    result->records++;
+  }
+  return PlacePayload(header, slab, result, stop);
+}
+
+// Looks at the next header without taking it.
+Status RecordReader::NextHeader(Header* header, bool* at_end) {
+  if (Status status = Need(kHeaderSize, at_end); !status.ok()) return status;
+  const size_t have = Buffered().size();
+  if (have == 0 && !frames_.in_frame()) return Status::Ok();
+  if (have < kHeaderSize) {
+    Status status = Status::UnexpectedEnd("read", position_ + have);
+    status.detail = frames_.in_frame() && have == 0
+                        ? "inside a control frame"
+                        : "inside a record header, " + std::to_string(have) + " of 12 bytes";
+    return status;
+  }
+  *at_end = false;
+  *header = {load_be64(Buffered().data()), load_be32(Buffered().data() + 8)};
+  if (header->length > 0 && frames_.in_frame()) {
+    return Status::Corrupt(position_, "a data record inside a control frame");
+  }
+  return Status::Ok();
+}
+
+Status RecordReader::CheckRecord(const Header& header, const ReadResult& result) {
+  const auto corrupt = [&](const char* what) {
+    return Status::Corrupt(position_, Describe(what, header.offset, header.length));
+  };
+  if (mode_ == Mode::kClassic && header.length == 0) {
+    return classic_.skip_control ? Status::Ok() : corrupt("a record of no bytes");
+  }
+  const uint64_t largest =
+      mode_ == Mode::kClassic ? kLargestClassicRecord : kLargestFramedRecord;
+  if (header.length > largest) return corrupt("a record with an absurd length");
+  if (header.offset > kLargestOffset || header.offset + header.length > kLargestOffset) {
+    return corrupt("a record with an absurd offset");
+  }
+  if (mode_ == Mode::kClassic) return CheckClassic(header);
+  if (header.offset + header.length > framed_.device_size) {
+    return corrupt("a record past the end of the device");
+  }
+  if (result.records >= kLargestGroupRecords ||
+      result.bytes + header.length > kLargestGroupBytes) {
+    return corrupt("a group larger than the format allows");
+  }
+  if (framed_.sorted && header.offset < last_end_) return corrupt("a record out of order");
+  if (!framed_.sorted) {
+    if (seen_.Overlaps({header.offset, header.length})) return corrupt("a place named twice");
+    seen_.Add({header.offset, header.length});
+  }
+  last_end_ = header.offset + header.length;
+  return Status::Ok();
+}
+
+// The original's sender gives every record the chunk size as its length, and each offset once.
+Status RecordReader::CheckClassic(const Header& header) {
+  if (!classic_.strict) return Status::Ok();
+  const auto desynchronised = [&](const char* what) {
+    return Status::Corrupt(position_, Describe(what, header.offset, header.length));
+  };
+  if (classic_length_ == 0) classic_length_ = header.length;
+  if (classic_ended_) return desynchronised("a record after the short last one");
+  const bool short_last = header.length < classic_length_ &&
+                          header.offset + header.length == classic_.device_size;
+  if (header.length != classic_length_ && !short_last) {
+    return desynchronised("a record of another length than the first");
+  }
+  const bool only_one_short = header.offset + header.length == classic_.device_size;
+  if (header.offset % classic_length_ != 0 && !only_one_short) {
+    return desynchronised("an offset that is no multiple of the record length");
+  }
+  if (seen_.Overlaps({header.offset, header.length})) {
+    return desynchronised("a place named twice");
+  }
+  seen_.Add({header.offset, header.length});
+  classic_ended_ = short_last;
+  return Status::Ok();
+}
+
+Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
+  const FrameParser::Progress progress = frames_.Add(Buffered().first(kHeaderSize));
+  if (progress == FrameParser::Progress::kBad) return Status::Corrupt(position_, frames_.reason());
+  Take(kHeaderSize);
+  if (progress == FrameParser::Progress::kMore) return Status::Ok();
+  *stop = true;
+  result->frame = std::move(frames_.frame());
+  result->stop = Stop::kFrame;
+  if (mode_ == Mode::kFramed && result->frame.type == kGroup) {
+    FinishGroup(result);
+  } else if (result->records > 0) {
+    return Status::Corrupt(position_, "records that no group covers");
+  }
+  return Status::Ok();
+}
+
+void RecordReader::FinishGroup(ReadResult* result) {
+  const uint64_t number = hasher_->group_number();
+  const Digest digest = hasher_->EndGroup();
+  result->stop = Stop::kBadGroup;
+  const std::optional<GroupMark> mark = DecodeGroup(result->frame);
+  if (!mark) {
+    result->reason = "a group mark of unknown form";
+    return;
+  }
+  result->group = *mark;
+  if (mark->number != number) {
+    result->reason = "group " + std::to_string(mark->number) + " where group " +
+                     std::to_string(number) + " was expected";
+  } else if (mark->records != result->records || mark->bytes != result->bytes) {
+    result->reason = "a group of " + std::to_string(result->records) + " records that claims " +
+                     std::to_string(mark->records);
+  } else if (std::memcmp(mark->stream_tag.data(), framed_.stream_id.data(), kStreamTagSize) != 0) {
+    result->reason = "a group of another stream";
+  } else if (mark->digest != digest) {
+    result->reason = "the hash of group " + std::to_string(number) + " does not match";
+  } else {
+    result->stop = Stop::kGroup;
+  }
+}
+
+// Puts the payload, or as much of it as fits, into the slab. What does not fit stays pending.
+Status RecordReader::PlacePayload(const Header& header, std::span<std::byte> slab,
+                                  ReadResult* result, bool* full) {
+  if (mode_ == Mode::kFramed) {
+    std::array<std::byte, kHeaderSize> raw;
+    store_be64(raw.data(), header.offset);
+    store_be32(raw.data() + 8, static_cast<uint32_t>(header.length));
+    hasher_->Update(raw);
+  }
+  uint64_t wanted = header.length;
+  if (mode_ == Mode::kClassic) {
+    const uint64_t size = classic_.device_size;
+    wanted = header.offset >= size ? 0 : std::min(header.length, size - header.offset);
+  }
+  const size_t gap = static_cast<size_t>((header.offset - cursor_) % kPage);
+  const size_t room = slab.size() > cursor_ + gap ? slab.size() - cursor_ - gap : 0;
+  const auto length = static_cast<size_t>(std::min<uint64_t>(wanted, room));
+  // Without strict checks a batch may name a place twice; its writes run in no order, so end it.
+  const bool clash = mode_ == Mode::kClassic && !classic_.strict && wanted > 0 &&
+                     std::any_of(result->operations.begin(), result->operations.end(),
+                                 [&](const Operation& other) {
+                                   return header.offset < other.offset + other.length &&
+                                          other.offset < header.offset + header.length;
+                                 });
+  if (wanted > 0 && (length == 0 || clash || result->operations.size() >= kMostOperations)) {
+    if (mode_ == Mode::kFramed) {
+      return Status::Corrupt(position_, "a group larger than the format allows");
+    }
+    pending_ = header;
+    result->stop = Stop::kFull;
+    *full = true;
+    return Status::Ok();
+  }
+  if (length > 0) {
+    const size_t at = cursor_ + gap;
+    if (Status status = ReadPayload(slab.subspan(at, length)); !status.ok()) return status;
+    if (gap == 0 && !result->operations.empty() &&
+        result->operations.back().offset + result->operations.back().length == header.offset) {
+      result->operations.back().length += length;
+    } else {
+      result->operations.push_back({header.offset, length, at});
+    }
+    cursor_ = at + length;
+    result->bytes += length;
+  }
+  if (length < wanted) {
+    pending_ = Header{header.offset + length, header.length - length};
+    return Status::Ok();
+  }
+  dropped_ += header.length - wanted;
+  return SkipPayload(header.length - wanted);
+}
+
+Status RecordReader::ReadPayload(std::span<std::byte> into) {
+  const std::span<std::byte> whole = into;
+  while (!into.empty()) {
+    const std::span<const std::byte> buffered = Buffered();
+    size_t count = std::min(buffered.size(), into.size());
+    if (count > 0) {
+      std::memcpy(into.data(), buffered.data(), count);
+      Take(count);
+    } else if (into.size() >= kDirectRead) {
+      Status status = ReadSome(syscalls_, fd_, cancellation_, into, &count);
+      status.offset = position_;
+      if (!status.ok()) return status;
+      position_ += count;
+    } else {
+      if (Status status = Fill(); !status.ok()) return status;
+      if (!Buffered().empty()) continue;
+    }
+    if (count == 0) {
+      Status status = Status::UnexpectedEnd("read", position_);
+      status.detail = "inside a record, " + std::to_string(whole.size() - into.size()) + " of " +
+                      std::to_string(whole.size()) + " bytes";
+      return status;
+    }
+    into = into.subspan(count);
+  }
+  if (mode_ == Mode::kFramed) hasher_->Update(whole);
+  return Status::Ok();
+}
+
+Status RecordReader::SkipPayload(uint64_t length) {
+  while (length > 0) {
+    bool at_end = false;
+    if (Status status = Need(1, &at_end); !status.ok()) return status;
+    if (at_end) return Status::UnexpectedEnd("read", position_);
+    const auto count = static_cast<size_t>(std::min<uint64_t>(length, Buffered().size()));
+    Take(count);
+    length -= count;
+  }
+  return Status::Ok();
+}
+
+}  // namespace lvmsync

@@ -1,0 +1,132 @@
+// Reads a change stream: handshake, records, control frames. Never trusts a length or an offset.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "batch.h"
+#include "control_frame.h"
+#include "extent_set.h"
+#include "hash.h"
+#include "slab.h"
+#include "stream_file.h"
+
+namespace lvmsync {
+
+constexpr uint64_t kLargestFramedRecord = 1 << 20;   // bytes
+constexpr uint64_t kLargestClassicRecord = 1 << 30;  // dm's largest chunk
+constexpr uint32_t kLargestGroupRecords = 1024;
+constexpr uint64_t kLargestGroupBytes = 4 << 20;  // of payload
+constexpr uint64_t kLargestOffset = uint64_t{1} << 53;
+
+// What the reader demands of the records it is about to see.
+struct FramedRules {
+  StreamId stream_id{};
+  uint64_t device_size = 0;  // as HELLO says; no record may reach past it
+  bool sorted = false;       // HELLO promises ascending offsets
+};
+
+struct ClassicRules {
+  uint64_t device_size = 0;  // of the destination; what lies past it is dropped and counted
+  // Refuse what the original's sender cannot have meant: lengths that vary, offsets that are no
+  // multiple of the length, a place named twice. Off for a stream with overridden checks.
+  bool strict = true;
+  // Pass over zero-length records, which an old receiver copied into its snapback.
+  bool skip_control = false;
+};
+
+// Why Next returned.
+enum class Stop : uint8_t {
+  kFull,   // classic only: the slab, or the list of operations, is full
+  kGroup,  // framed: a whole group whose hash is right
+  kBadGroup,  // framed: a group whose hash, counts or number are wrong; `reason` says which
+  kFrame,  // any other control frame; framed or undecided streams only
+  kEnd,    // the input ended at a record boundary
+};
+
+struct ReadResult {
+  Stop stop = Stop::kEnd;
+  std::vector<Operation> operations;  // payloads are in the slab; contiguous records are joined
+  uint64_t records = 0;
+  uint64_t bytes = 0;          // of payload in `operations`
+  uint64_t dropped_bytes = 0;  // of payload past the device's end, since the stream began
+  Frame frame;
+  GroupMark group;
+  std::string reason;
+};
+
+// One thread at a time, except Cancel. Does not own `fd`. The order of calls is ReadLine, First, then
+// either Next (which returns the HELLO) and BeginFramed, or BeginClassic, then Next until kEnd.
+class RecordReader {
+ public:
+  RecordReader(const Syscalls& syscalls, int fd);
+
+  // Bytes up to and with the first '\n', at most `limit` of them or what there is before the end.
+  Status ReadLine(size_t limit, std::string* line);
+
+  enum class FirstRecord : uint8_t { kNone, kControl, kData };
+  // What the first record is, without consuming it.
+  Status First(FirstRecord* first);
+
+  void BeginFramed(const FramedRules& rules);
+  void BeginClassic(const ClassicRules& rules);
+
+  // Fills the slab: each payload lies where slab position and offset agree modulo 4096.
+  // Fault::kUnexpectedEnd where the stream is cut, Fault::kCorrupt where it contradicts itself; both
+  // with the stream's byte in `offset`, and with nothing of the current batch to be used.
+  Status Next(std::span<std::byte> slab, ReadResult* result);
+
+  void Cancel() const { cancellation_.Cancel(); }
+  uint64_t position() const { return position_; }
+  // Where the group that Next last began starts in the stream.
+  uint64_t group_start() const { return group_start_; }
+  Digest total_digest() const;
+
+ private:
+  enum class Mode : uint8_t { kUndecided, kFramed, kClassic };
+  struct Header {
+    uint64_t offset;
+    uint64_t length;
+  };
+  Status Fill();
+  Status Need(size_t count, bool* at_end);
+  void Take(size_t count);
+  std::span<const std::byte> Buffered() const;
+  Status NextHeader(Header* header, bool* at_end);
+  Status CheckRecord(const Header& header, const ReadResult& result);
+  Status CheckClassic(const Header& header);
+  Status AddControlWord(ReadResult* result, bool* stop);
+  void FinishGroup(ReadResult* result);
+  Status PlacePayload(const Header& header, std::span<std::byte> slab, ReadResult* result,
+                      bool* full);
+  Status ReadPayload(std::span<std::byte> into);
+  Status SkipPayload(uint64_t length);
+  Status Step(std::span<std::byte> slab, ReadResult* result, bool* stop);
+
+  const Syscalls& syscalls_;
+  int fd_;
+  Cancellation cancellation_;
+  Slab buffer_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  uint64_t position_ = 0;  // of the next byte not yet taken
+  uint64_t group_start_ = 0;
+  Mode mode_ = Mode::kUndecided;
+  FramedRules framed_;
+  ClassicRules classic_;
+  std::unique_ptr<GroupHasher> hasher_;
+  FrameParser frames_;
+  ExtentSet seen_;
+  uint64_t last_end_ = 0;
+  uint64_t classic_length_ = 0;  // of the first record
+  bool classic_ended_ = false;   // the short last record was seen
+  std::optional<Header> pending_;  // a header whose payload did not fit, or only in part
+  size_t cursor_ = 0;              // in the slab
+  uint64_t dropped_ = 0;
+};
+
+}  // namespace lvmsync

@@ -1,0 +1,50 @@
+// Writes a change stream or snapback: records straight out of slabs, and control frames.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "batch.h"
+#include "control_frame.h"
+#include "hash.h"
+#include "stream_file.h"
+
+namespace lvmsync {
+
+// The stream so far, as its writer sees it.
+struct StreamTotals {
+  uint64_t groups = 0;
+  uint64_t records = 0;
+  uint64_t bytes = 0;     // of payload
+  uint64_t position = 0;  // raw bytes in the stream
+};
+
+// One thread at a time, except that Cancel may be called from any. Does not own `fd`.
+class RecordWriter {
+ public:
+  RecordWriter(const Syscalls& syscalls, int fd, const StreamId& stream_id)
+      : syscalls_(syscalls), fd_(fd), hasher_(stream_id) {}
+
+  // Raw bytes that belong to no group: the handshake.
+  Status WriteRaw(std::span<const std::byte> bytes);
+  Status WriteFrame(uint8_t type, std::span<const std::byte> payload);
+  // One record per operation, its payload taken from the slab without a copy. Framed: followed by a
+  // GROUP frame that carries `durable_group` (see GroupMark).
+  Status WriteGroup(std::span<std::byte> slab, std::span<const Operation> operations, bool framed,
+                    uint64_t durable_group);
+  Status SyncData() const;
+  void Cancel() const { cancellation_.Cancel(); }
+  const StreamTotals& totals() const { return totals_; }
+  Digest total_digest() const { return hasher_.Total(); }
+
+ private:
+  Status Write(std::vector<iovec>& vectors);
+  const Syscalls& syscalls_;
+  int fd_;
+  GroupHasher hasher_;
+  Cancellation cancellation_;
+  StreamTotals totals_;
+};
+
+}  // namespace lvmsync

@@ -1,0 +1,36 @@
+// The byte-stream end of a descriptor: pipe, socket, terminal or file, read and written in order.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <span>
+#include <vector>
+
+#include "block_file.h"
+#include "result.h"
+#include "syscalls.h"
+
+namespace lvmsync {
+
+// Lets another thread end a wait for input or output. Thread-safe.
+class Cancellation {
+ public:
+  Cancellation();
+  void Cancel() const;
+  bool cancelled() const;
+  int fd() const { return event_.get(); }
+
+ private:
+  FileDescriptor event_;
+};
+
+// Reads up to into.size() bytes; *count is 0 only at the end of input. EAGAIN waits.
+Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
+                std::span<std::byte> into, size_t* count);
+
+// Writes all vectors, in order; they are consumed. EAGAIN and short counts are continued.
+// Status.offset is how many bytes were written before the failure.
+Status WriteAll(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
+                std::vector<iovec>& vectors);
+
+}  // namespace lvmsync
