@@ -1,0 +1,143 @@
+// Entry of the addon: converts arguments, runs one core call on a worker, settles one promise.
+#include "addon.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "../core/slab.h"
+
+namespace lvmsync {
+namespace {
+
+constexpr double kLargestExact = 9007199254740991.0;  // 2^53 - 1
+
+// An ArrayBuffer over page-aligned memory of the core, freed when it is collected.
+Napi::Value AllocateSlab(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto* slab = new Slab(Slab::Allocate(static_cast<size_t>(WholeNumber(info[0], "size"))));
+  if (slab->size() == 0) {
+    delete slab;
+    throw ToError(env, Status::System(ENOMEM, "mmap", 0));
+  }
+  return Napi::ArrayBuffer::New(
+      env, slab->data(), slab->size(), [](Napi::Env, void*, Slab* owned) { delete owned; }, slab);
+}
+
+// selectEngine("uring" | "threads" | "auto") -> { name, refused } where refused is the errno's name
+// with which io_uring was refused, or null. "uring" fails where it is refused.
+Napi::Value SelectEngine(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string wanted = info[0].As<Napi::String>();
+  AddonData& data = DataOf(env);
+  int error = 0;
+  std::shared_ptr<IoEngine> engine;
+  if (wanted != "threads") engine = MakeRingEngine(Syscalls::Real(), &error);
+  if (engine == nullptr && wanted == "uring") {
+    throw ToError(env, Status::System(error, "io_uring_setup", 0));
+  }
+  if (engine == nullptr) engine = MakeThreadEngine(Syscalls::Real());
+  data.engine = engine;
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("name", engine->name());
+  out.Set("refused",
+          error == 0 ? env.Null() : Napi::String::New(env, ::strerrorname_np(error)));
+  return out;
+}
+
+// A pipe whose ends no child inherits by accident: { readFd, writeFd }.
+Napi::Value MakePipe(const Napi::CallbackInfo& info) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw ToError(info.Env(), Status::System(errno, "pipe2", 0));
+  // A larger pipe means fewer switches between the two sides; refused, it works as it is.
+  ::fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+  Napi::Object out = Napi::Object::New(info.Env());
+  out.Set("readFd", ends[0]);
+  out.Set("writeFd", ends[1]);
+  return out;
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  auto* data = new AddonData(env);
+  // Node deletes the instance data itself; the pool must hear of the end before that.
+  env.SetInstanceData(data);
+  env.AddCleanupHook([data] { data->pool.Shutdown(); });
+  exports.Set("allocateSlab", Napi::Function::New(env, AllocateSlab, "allocateSlab"));
+  exports.Set("selectEngine", Napi::Function::New(env, SelectEngine, "selectEngine"));
+  exports.Set("makePipe", Napi::Function::New(env, MakePipe, "makePipe"));
+  InitBlockFile(env, exports);
+  InitStreams(env, exports);
+  InitStore(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+AddonData& DataOf(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }
+
+std::span<std::byte> BytesOf(const Napi::Value& value) {
+  if (value.IsArrayBuffer()) {
+    auto buffer = value.As<Napi::ArrayBuffer>();
+    return {static_cast<std::byte*>(buffer.Data()), buffer.ByteLength()};
+  }
+  if (!value.IsTypedArray()) throw Napi::TypeError::New(value.Env(), "bytes are expected");
+  const auto view = value.As<Napi::TypedArray>();
+  auto* start = static_cast<std::byte*>(view.ArrayBuffer().Data());
+  return {start + view.ByteOffset(), view.ByteLength()};
+}
+
+uint64_t WholeNumber(const Napi::Value& value, const char* what) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0) || number > kLargestExact || std::floor(number) != number) {
+    throw Napi::RangeError::New(value.Env(), std::string(what) + " is no whole number in range");
+  }
+  return static_cast<uint64_t>(number);
+}
+
+std::vector<Operation> OperationsOf(const Napi::Value& value) {
+  if (!value.IsTypedArray() ||
+      value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    throw Napi::TypeError::New(value.Env(), "operations are a Float64Array");
+  }
+  const auto numbers = value.As<Napi::Float64Array>();
+  if (numbers.ElementLength() % 3 != 0) {
+    throw Napi::RangeError::New(value.Env(), "operations are triples");
+  }
+  std::vector<Operation> operations(numbers.ElementLength() / 3);
+  const double* at = numbers.Data();
+  for (Operation& operation : operations) {
+    for (int i = 0; i < 3; i++) {
+      if (!(at[i] >= 0) || at[i] > kLargestExact) {
+        throw Napi::RangeError::New(value.Env(), "an operation is out of range");
+      }
+    }
+    operation = {static_cast<uint64_t>(at[0]), static_cast<uint64_t>(at[1]),
+                 static_cast<uint64_t>(at[2])};
+    at += 3;
+  }
+  return operations;
+}
+
+Napi::Float64Array FromOperations(Napi::Env env, const std::vector<Operation>& operations) {
+  auto numbers = Napi::Float64Array::New(env, operations.size() * 3);
+  double* at = numbers.Data();
+  for (const Operation& operation : operations) {
+    *at++ = static_cast<double>(operation.offset);
+    *at++ = static_cast<double>(operation.length);
+    *at++ = static_cast<double>(operation.slab_position);
+  }
+  return numbers;
+}
+
+Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size) {
+  return Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t*>(bytes), size);
+}
+
+Napi::ObjectReference Keep(const Napi::Value& value) {
+  return Napi::Persistent(value.As<Napi::Object>());
+}
+
+NODE_API_MODULE(lvmsync, Init)
+
+}  // namespace lvmsync

@@ -1,0 +1,54 @@
+// What the classes of the addon share: one per JavaScript environment (main thread or worker).
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <vector>
+
+#include "../core/batch.h"
+#include "../core/io_engine.h"
+#include "worker_pool.h"
+
+namespace lvmsync {
+
+struct AddonData {
+  explicit AddonData(Napi::Env env) : pool(env) {}
+  WorkerPool pool;
+  // Shared with running jobs, so that choosing another engine never pulls it from under them.
+  std::shared_ptr<IoEngine> engine;
+  int ring_error = 0;  // why io_uring is not in use
+  Napi::FunctionReference block_file;
+};
+
+AddonData& DataOf(Napi::Env env);
+
+// Bytes of an ArrayBuffer or a view of one. Throws a TypeError for anything else.
+std::span<std::byte> BytesOf(const Napi::Value& value);
+// Triples offset, length, slabPosition out of a Float64Array. Throws where they are no whole numbers.
+std::vector<Operation> OperationsOf(const Napi::Value& value);
+Napi::Float64Array FromOperations(Napi::Env env, const std::vector<Operation>& operations);
+uint64_t WholeNumber(const Napi::Value& value, const char* what);
+Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size);
+Napi::ObjectReference Keep(const Napi::Value& value);
+
+void InitBlockFile(Napi::Env env, Napi::Object exports);
+void InitStreams(Napi::Env env, Napi::Object exports);
+void InitStore(Napi::Env env, Napi::Object exports);
+
+// The core file inside a BlockFile object of JavaScript, and a guard that delays its close.
+class BlockFileUse {
+ public:
+  BlockFileUse() = default;
+  // Throws where `value` is no open BlockFile.
+  explicit BlockFileUse(const Napi::Value& value);
+  const BlockFile& file() const { return *file_; }
+  // On the JavaScript thread, when the work is over.
+  void End() const;
+
+ private:
+  std::shared_ptr<BlockFile> file_;
+  void* owner_ = nullptr;
+};
+
+}  // namespace lvmsync

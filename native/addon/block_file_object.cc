@@ -1,0 +1,158 @@
+// JavaScript class BlockFile: open, readBatch, writeBatch, sync, grow, close.
+#include <functional>
+
+#include "addon.h"
+
+namespace lvmsync {
+namespace {
+
+class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
+ public:
+  explicit BlockFileObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<BlockFileObject>(info),
+        file_(*info[0].As<Napi::External<std::shared_ptr<BlockFile>>>().Data()) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "BlockFile",
+                       {StaticMethod("open", &BlockFileObject::Open),
+                        InstanceMethod("info", &BlockFileObject::Info),
+                        InstanceMethod("size", &BlockFileObject::Size),
+                        InstanceMethod("readBatch", &BlockFileObject::ReadBatch),
+                        InstanceMethod("writeBatch", &BlockFileObject::WriteBatch),
+                        InstanceMethod("sync", &BlockFileObject::Sync),
+                        InstanceMethod("grow", &BlockFileObject::Grow),
+                        InstanceMethod("close", &BlockFileObject::Close)});
+  }
+
+  std::shared_ptr<BlockFile> Begin() {
+    if (closing_) throw Napi::Error::New(Env(), "the file is closed");
+    running_++;
+    return file_;
+  }
+
+  void End() {
+    if (--running_ == 0 && close_) std::exchange(close_, nullptr)();
+  }
+
+ private:
+  static Napi::Value Open(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const auto given = info[1].As<Napi::Object>();
+    OpenOptions options;
+    options.write = given.Get("write").ToBoolean();
+    options.exclusive = given.Get("exclusive").ToBoolean();
+    options.direct = given.Get("direct").ToBoolean();
+    auto file = std::make_shared<BlockFile>();
+    auto job = std::make_unique<Job>(env);
+    const std::string path = info[0].As<Napi::String>();
+    job->work = [file, path, options] { return BlockFile::Open(path, options, file.get()); };
+    job->result = [file](Napi::Env inner) -> Napi::Value {
+      auto holder = file;
+      const auto external = Napi::External<std::shared_ptr<BlockFile>>::New(inner, &holder);
+      return DataOf(inner).block_file.New({external});
+    };
+    return DataOf(env).pool.Submit(std::move(job));
+  }
+
+  Napi::Value Info(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const BlockFileInfo& facts = file_->info();
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("blockDevice", facts.block_device);
+    out.Set("major", facts.major);
+    out.Set("minor", facts.minor);
+    out.Set("inode", static_cast<double>(facts.inode));
+    out.Set("readOnly", facts.read_only);
+    out.Set("alignment", facts.alignment);
+    out.Set("directError", facts.direct_error == 0
+                               ? env.Null()
+                               : Napi::String::New(env, ::strerrorname_np(facts.direct_error)));
+    return out;
+  }
+
+  Napi::Value Size(const Napi::CallbackInfo& info) {
+    uint64_t size = 0;
+    const Status status = file_->Size(&size);
+    if (!status.ok()) throw ToError(info.Env(), status);
+    return Napi::Number::New(info.Env(), static_cast<double>(size));
+  }
+
+  Napi::Value ReadBatch(const Napi::CallbackInfo& info) { return Batch(info, Direction::kRead); }
+  Napi::Value WriteBatch(const Napi::CallbackInfo& info) { return Batch(info, Direction::kWrite); }
+
+  Napi::Value Batch(const Napi::CallbackInfo& info, Direction direction) {
+    const std::span<std::byte> slab = BytesOf(info[0]);
+    auto operations = OperationsOf(info[1]);
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->work = [file = Begin(), engine = DataOf(info.Env()).engine, slab, direction,
+                 operations = std::move(operations)] {
+      return RunBatch(Syscalls::Real(), *engine, *file, direction, slab, operations);
+    };
+    return Submit(info, std::move(job));
+  }
+
+  Napi::Value Sync(const Napi::CallbackInfo& info) {
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [file = Begin()] { return file->Sync(Syscalls::Real()); };
+    return Submit(info, std::move(job));
+  }
+
+  Napi::Value Grow(const Napi::CallbackInfo& info) {
+    const uint64_t size = WholeNumber(info[0], "size");
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [file = Begin(), size] { return file->Grow(size); };
+    return Submit(info, std::move(job));
+  }
+
+  // Waits for running work, then closes. A second close is an error of the caller.
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    if (closing_) throw Napi::Error::New(info.Env(), "the file is closed");
+    closing_ = true;
+    auto job = std::make_shared<std::unique_ptr<Job>>(std::make_unique<Job>(info.Env()));
+    (*job)->keep.push_back(Keep(info.This()));
+    (*job)->work = [file = file_] { return file->Close(); };
+    const Napi::Promise promise = (*job)->deferred.Promise();
+    const Napi::Env env = info.Env();
+    auto submit = [env, job] { DataOf(env).pool.Submit(std::move(*job)); };
+    if (running_ == 0) {
+      submit();
+    } else {
+      close_ = submit;
+    }
+    return promise;
+  }
+
+  Napi::Value Submit(const Napi::CallbackInfo& info, std::unique_ptr<Job> job) {
+    job->keep.push_back(Keep(info.This()));
+    job->settled = [this] { End(); };
+    return DataOf(info.Env()).pool.Submit(std::move(job));
+  }
+
+  std::shared_ptr<BlockFile> file_;
+  size_t running_ = 0;
+  bool closing_ = false;
+  std::function<void()> close_;
+};
+
+}  // namespace
+
+BlockFileUse::BlockFileUse(const Napi::Value& value) {
+  const Napi::Object object = value.As<Napi::Object>();
+  if (!value.IsObject() || !object.InstanceOf(DataOf(value.Env()).block_file.Value())) {
+    throw Napi::TypeError::New(value.Env(), "a BlockFile is expected");
+  }
+  BlockFileObject* owner = BlockFileObject::Unwrap(object);
+  file_ = owner->Begin();
+  owner_ = owner;
+}
+
+void BlockFileUse::End() const { static_cast<BlockFileObject*>(owner_)->End(); }
+
+void InitBlockFile(Napi::Env env, Napi::Object exports) {
+  const Napi::Function constructor = BlockFileObject::Define(env);
+  DataOf(env).block_file = Napi::Persistent(constructor);
+  exports.Set("BlockFile", constructor);
+}
+
+}  // namespace lvmsync

@@ -1,0 +1,314 @@
+// JavaScript classes RecordWriter, RecordReader and ExtentSet, and the function scanMarks.
+#include "../core/extent_set.h"
+#include "../core/mark_scan.h"
+#include "../core/record_reader.h"
+#include "../core/record_writer.h"
+#include "addon.h"
+
+namespace lvmsync {
+namespace {
+
+template <size_t size>
+std::array<uint8_t, size> FixedBytes(const Napi::Value& value) {
+  const std::span<std::byte> bytes = BytesOf(value);
+  if (bytes.size() != size) throw Napi::RangeError::New(value.Env(), "wrong number of bytes");
+  std::array<uint8_t, size> fixed;
+  std::memcpy(fixed.data(), bytes.data(), size);
+  return fixed;
+}
+
+Napi::Value DigestValue(Napi::Env env, const Digest& digest) {
+  return CopyBytes(env, digest.data(), digest.size());
+}
+
+// kNoneDurable is -1 in JavaScript.
+double MarkNumber(uint64_t group) {
+  return group == GroupMark::kNoneDurable ? -1 : static_cast<double>(group);
+}
+
+// A stream end, and the rule that it does one thing at a time.
+template <class Stream>
+struct Exclusive {
+  std::shared_ptr<Stream> stream;
+  bool busy = false;
+
+  Napi::Promise Run(const Napi::CallbackInfo& info, std::unique_ptr<Job> job) {
+    if (busy) throw Napi::Error::New(info.Env(), "the stream is busy");
+    busy = true;
+    job->keep.push_back(Keep(info.This()));
+    job->settled = [this] { busy = false; };
+    return DataOf(info.Env()).pool.Submit(std::move(job));
+  }
+};
+
+class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
+ public:
+  explicit RecordWriterObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<RecordWriterObject>(info) {
+    const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
+    exclusive_.stream =
+        std::make_shared<RecordWriter>(Syscalls::Real(), fd, FixedBytes<16>(info[1]));
+  }
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "RecordWriter",
+                       {InstanceMethod("writeRaw", &RecordWriterObject::WriteRaw),
+                        InstanceMethod("writeFrame", &RecordWriterObject::WriteFrame),
+                        InstanceMethod("writeGroup", &RecordWriterObject::WriteGroup),
+                        InstanceMethod("syncData", &RecordWriterObject::SyncData),
+                        InstanceMethod("totals", &RecordWriterObject::Totals),
+                        InstanceMethod("cancel", &RecordWriterObject::Cancel)});
+  }
+
+ private:
+  Napi::Value WriteRaw(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> given = BytesOf(info[0]);
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [writer = exclusive_.stream,
+                 bytes = std::vector<std::byte>(given.begin(), given.end())] {
+      return writer->WriteRaw(bytes);
+    };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  Napi::Value WriteFrame(const Napi::CallbackInfo& info) {
+    const auto type = static_cast<uint8_t>(WholeNumber(info[0], "type"));
+    const std::span<std::byte> given = BytesOf(info[1]);
+    if (given.size() > kMaxPayloadWords * 2) {
+      throw Napi::RangeError::New(info.Env(), "the frame is too long");
+    }
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [writer = exclusive_.stream, type,
+                 bytes = std::vector<std::byte>(given.begin(), given.end())] {
+      return writer->WriteFrame(type, bytes);
+    };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  // writeGroup(slab, operations, framed, durableGroup or -1)
+  Napi::Value WriteGroup(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> slab = BytesOf(info[0]);
+    const bool framed = info[2].ToBoolean();
+    const double mark = info[3].As<Napi::Number>().DoubleValue();
+    const uint64_t durable = mark < 0 ? GroupMark::kNoneDurable : static_cast<uint64_t>(mark);
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->work = [writer = exclusive_.stream, slab, operations = OperationsOf(info[1]), framed,
+                 durable] { return writer->WriteGroup(slab, operations, framed, durable); };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  // May run beside the other calls: it touches the descriptor only.
+  Napi::Value SyncData(const Napi::CallbackInfo& info) {
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info.This()));
+    job->work = [writer = exclusive_.stream] { return writer->SyncData(); };
+    return DataOf(info.Env()).pool.Submit(std::move(job));
+  }
+
+  Napi::Value Totals(const Napi::CallbackInfo& info) {
+    if (exclusive_.busy) throw Napi::Error::New(info.Env(), "the stream is busy");
+    const StreamTotals& totals = exclusive_.stream->totals();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("groups", static_cast<double>(totals.groups));
+    out.Set("records", static_cast<double>(totals.records));
+    out.Set("bytes", static_cast<double>(totals.bytes));
+    out.Set("position", static_cast<double>(totals.position));
+    out.Set("digest", DigestValue(info.Env(), exclusive_.stream->total_digest()));
+    return out;
+  }
+
+  Napi::Value Cancel(const Napi::CallbackInfo& info) {
+    exclusive_.stream->Cancel();
+    return info.Env().Undefined();
+  }
+
+  Exclusive<RecordWriter> exclusive_;
+};
+
+const char* NameOf(Stop stop) {
+  switch (stop) {
+    case Stop::kFull:
+      return "full";
+    case Stop::kGroup:
+      return "group";
+    case Stop::kBadGroup:
+      return "badGroup";
+    case Stop::kFrame:
+      return "frame";
+    case Stop::kEnd:
+      break;
+  }
+  return "end";
+}
+
+class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
+ public:
+  explicit RecordReaderObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<RecordReaderObject>(info) {
+    const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
+    exclusive_.stream = std::make_shared<RecordReader>(Syscalls::Real(), fd);
+  }
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "RecordReader",
+                       {InstanceMethod("readLine", &RecordReaderObject::ReadLine),
+                        InstanceMethod("first", &RecordReaderObject::First),
+                        InstanceMethod("beginFramed", &RecordReaderObject::BeginFramed),
+                        InstanceMethod("beginClassic", &RecordReaderObject::BeginClassic),
+                        InstanceMethod("next", &RecordReaderObject::Next),
+                        InstanceMethod("state", &RecordReaderObject::State),
+                        InstanceMethod("cancel", &RecordReaderObject::Cancel)});
+  }
+
+ private:
+  Napi::Value ReadLine(const Napi::CallbackInfo& info) {
+    const auto limit = static_cast<size_t>(WholeNumber(info[0], "limit"));
+    auto line = std::make_shared<std::string>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [reader = exclusive_.stream, limit, line] {
+      return reader->ReadLine(limit, line.get());
+    };
+    job->result = [line](Napi::Env env) -> Napi::Value {
+      return CopyBytes(env, line->data(), line->size());
+    };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  Napi::Value First(const Napi::CallbackInfo& info) {
+    auto first = std::make_shared<RecordReader::FirstRecord>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [reader = exclusive_.stream, first] { return reader->First(first.get()); };
+    job->result = [first](Napi::Env env) -> Napi::Value {
+      const char* name = *first == RecordReader::FirstRecord::kNone      ? "none"
+                         : *first == RecordReader::FirstRecord::kControl ? "control"
+                                                                         : "data";
+      return Napi::String::New(env, name);
+    };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  Napi::Value BeginFramed(const Napi::CallbackInfo& info) {
+    const auto given = info[0].As<Napi::Object>();
+    FramedRules rules;
+    rules.stream_id = FixedBytes<16>(given.Get("streamId"));
+    rules.device_size = WholeNumber(given.Get("deviceSize"), "deviceSize");
+    rules.sorted = given.Get("sorted").ToBoolean();
+    exclusive_.stream->BeginFramed(rules);
+    return info.Env().Undefined();
+  }
+
+  Napi::Value BeginClassic(const Napi::CallbackInfo& info) {
+    const auto given = info[0].As<Napi::Object>();
+    ClassicRules rules;
+    rules.device_size = WholeNumber(given.Get("deviceSize"), "deviceSize");
+    rules.strict = given.Get("strict").ToBoolean();
+    rules.skip_control = given.Get("skipControl").ToBoolean();
+    exclusive_.stream->BeginClassic(rules);
+    return info.Env().Undefined();
+  }
+
+  Napi::Value Next(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> slab = BytesOf(info[0]);
+    auto result = std::make_shared<ReadResult>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->work = [reader = exclusive_.stream, slab, result] {
+      return reader->Next(slab, result.get());
+    };
+    job->result = [result](Napi::Env env) { return ResultValue(env, *result); };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  static Napi::Value ResultValue(Napi::Env env, const ReadResult& result) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("stop", NameOf(result.stop));
+    out.Set("operations", FromOperations(env, result.operations));
+    out.Set("records", static_cast<double>(result.records));
+    out.Set("bytes", static_cast<double>(result.bytes));
+    out.Set("droppedBytes", static_cast<double>(result.dropped_bytes));
+    out.Set("reason", result.reason);
+    out.Set("groupNumber", static_cast<double>(result.group.number));
+    if (result.stop == Stop::kFrame) {
+      Napi::Object frame = Napi::Object::New(env);
+      frame.Set("type", result.frame.type);
+      frame.Set("version", result.frame.version);
+      frame.Set("payload",
+                CopyBytes(env, result.frame.payload.data(), result.frame.payload.size()));
+      out.Set("frame", frame);
+    }
+    return out;
+  }
+
+  Napi::Value State(const Napi::CallbackInfo& info) {
+    if (exclusive_.busy) throw Napi::Error::New(info.Env(), "the stream is busy");
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("position", static_cast<double>(exclusive_.stream->position()));
+    out.Set("groupStart", static_cast<double>(exclusive_.stream->group_start()));
+    out.Set("digest", DigestValue(info.Env(), exclusive_.stream->total_digest()));
+    return out;
+  }
+
+  Napi::Value Cancel(const Napi::CallbackInfo& info) {
+    exclusive_.stream->Cancel();
+    return info.Env().Undefined();
+  }
+
+  Exclusive<RecordReader> exclusive_;
+};
+
+class ExtentSetObject : public Napi::ObjectWrap<ExtentSetObject> {
+ public:
+  explicit ExtentSetObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<ExtentSetObject>(info) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "ExtentSet", {InstanceMethod("add", &ExtentSetObject::Add)});
+  }
+
+ private:
+  // add(operations) -> those parts of them that were not in the set before.
+  Napi::Value Add(const Napi::CallbackInfo& info) {
+    std::vector<Operation> fresh;
+    for (const Operation& operation : OperationsOf(info[0])) {
+      for (const Extent& part : set_.Add({operation.offset, operation.length})) {
+        fresh.push_back({part.offset, part.length,
+                         operation.slab_position + (part.offset - operation.offset)});
+      }
+    }
+    return FromOperations(info.Env(), fresh);
+  }
+
+  ExtentSet set_;
+};
+
+// scanMarks(fd, offset, streamTag) -> Promise<{ any, endSeen, highestDurable or -1 }>
+Napi::Value ScanMarksFrom(const Napi::CallbackInfo& info) {
+  const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
+  const uint64_t offset = WholeNumber(info[1], "offset");
+  const auto tag = FixedBytes<kStreamTagSize>(info[2]);
+  auto scan = std::make_shared<MarkScan>();
+  auto job = std::make_unique<Job>(info.Env());
+  job->work = [fd, offset, tag, scan] {
+    return ScanMarks(Syscalls::Real(), fd, offset, tag, scan.get());
+  };
+  job->result = [scan](Napi::Env env) -> Napi::Value {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("any", scan->any);
+    out.Set("endSeen", scan->end_seen);
+    out.Set("highestDurable", MarkNumber(scan->highest_durable));
+    return out;
+  };
+  return DataOf(info.Env()).pool.Submit(std::move(job));
+}
+
+}  // namespace
+
+void InitStreams(Napi::Env env, Napi::Object exports) {
+  exports.Set("RecordWriter", RecordWriterObject::Define(env));
+  exports.Set("RecordReader", RecordReaderObject::Define(env));
+  exports.Set("ExtentSet", ExtentSetObject::Define(env));
+  exports.Set("scanMarks", Napi::Function::New(env, ScanMarksFrom, "scanMarks"));
+}
+
+}  // namespace lvmsync

@@ -1,0 +1,116 @@
+#include "worker_pool.h"
+
+#include <cstring>
+#include <thread>
+
+namespace lvmsync {
+namespace {
+
+// Batches in flight, one reader and one writer of a stream, and one to spare.
+constexpr size_t kMostThreads = 8;
+
+const char* CodeOf(const Status& status) {
+  switch (status.fault) {
+    case Fault::kUnexpectedEnd:
+      return "UNEXPECTED_END";
+    case Fault::kCorrupt:
+      return "CORRUPT";
+    case Fault::kCancelled:
+      return "CANCELLED";
+    case Fault::kSystem:
+    case Fault::kNone:
+      break;
+  }
+  const char* name = ::strerrorname_np(status.error);
+  return name == nullptr ? "UNKNOWN" : name;
+}
+
+}  // namespace
+
+Napi::Error ToError(Napi::Env env, const Status& status) {
+  std::string message = status.detail;
+  if (status.fault == Fault::kSystem) message = ::strerrordesc_np(status.error);
+  if (message.empty()) message = CodeOf(status);
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, CodeOf(status)));
+  error.Set("errno", Napi::Number::New(env, status.error));
+  error.Set("syscall", Napi::String::New(env, status.syscall));
+  error.Set("offset", Napi::Number::New(env, static_cast<double>(status.offset)));
+  error.Set("detail", Napi::String::New(env, status.detail));
+  return error;
+}
+
+WorkerPool::WorkerPool(Napi::Env env) : env_(env) {
+  const napi_value name = Napi::String::New(env, "lvmsync");
+  napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
+                                  OnFinished, &shared_->notify);
+  napi_unref_threadsafe_function(env, shared_->notify);
+}
+
+Napi::Promise WorkerPool::Submit(std::unique_ptr<Job> job) {
+  const Napi::Promise promise = job->deferred.Promise();
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, shared_->notify);
+  std::lock_guard lock(shared_->mutex);
+  shared_->waiting.push_back(std::move(job));
+  if (shared_->idle < shared_->waiting.size() && shared_->threads < kMostThreads) {
+    shared_->threads++;
+    std::thread([shared = shared_] { Work(shared); }).detach();
+  }
+  shared_->wake.notify_one();
+  return promise;
+}
+
+void WorkerPool::Work(const std::shared_ptr<Shared>& shared) {
+  std::unique_lock lock(shared->mutex);
+  while (true) {
+    shared->idle++;
+    shared->wake.wait(lock, [&] { return shared->stopping || !shared->waiting.empty(); });
+    shared->idle--;
+    if (shared->stopping) return;
+    std::unique_ptr<Job> job = std::move(shared->waiting.front());
+    shared->waiting.pop_front();
+    lock.unlock();
+    job->status = job->work();
+    lock.lock();
+    if (shared->stopping) {
+      // Its references belong to an environment that is gone: they can only be let go of.
+      static_cast<void>(job.release());
+      return;
+    }
+    shared->finished.push_back(std::move(job));
+    napi_call_threadsafe_function(shared->notify, nullptr, napi_tsfn_nonblocking);
+  }
+}
+
+void WorkerPool::OnFinished(napi_env env, napi_value, void* context, void*) {
+  if (env != nullptr) static_cast<WorkerPool*>(context)->SettleFinished(env);
+}
+
+void WorkerPool::SettleFinished(Napi::Env env) {
+  while (true) {
+    std::unique_ptr<Job> job;
+    {
+      std::lock_guard lock(shared_->mutex);
+      if (shared_->finished.empty()) return;
+      job = std::move(shared_->finished.front());
+      shared_->finished.pop_front();
+    }
+    const Napi::HandleScope scope(env);
+    if (job->status.ok()) {
+      job->deferred.Resolve(job->result ? job->result(env) : env.Undefined());
+    } else {
+      job->deferred.Reject(ToError(env, job->status).Value());
+    }
+    if (--pending_ == 0) napi_unref_threadsafe_function(env, shared_->notify);
+    if (job->settled) job->settled();
+  }
+}
+
+void WorkerPool::Shutdown() {
+  std::lock_guard lock(shared_->mutex);
+  shared_->stopping = true;
+  shared_->wake.notify_all();
+  napi_release_threadsafe_function(shared_->notify, napi_tsfn_abort);
+}
+
+}  // namespace lvmsync
