@@ -1,0 +1,96 @@
+/**
+ * Every way a run can fail, and the exit status of each. Callers that only test for non-zero keep
+ * working; the finer codes tell a script what to do next.
+ */
+
+export const EXIT = {
+  done: 0,
+  usage: 1,
+  /** Applied, but bytes beyond the destination's end were dropped (classic streams only). */
+  partlyBeyondEnd: 3,
+  /** The snapshot or its origin cannot serve: invalid, merging, transient, resized, not a snapshot. */
+  sourceUnfit: 10,
+  sourceRead: 11,
+  destinationUnfit: 12,
+  destinationWrite: 13,
+  streamTruncated: 14,
+  streamCorrupt: 15,
+  snapback: 16,
+  transport: 17,
+  pool: 18,
+  locked: 19,
+} as const;
+
+export type ExitName = keyof typeof EXIT;
+
+/** One line per exit status, as `--help` and the README print them. */
+export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
+  done: 'done, and what was written is flushed',
+  usage: 'wrong usage, or a failure that has no status of its own',
+  partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
+  sourceUnfit: 'the snapshot cannot serve: not one, overflowed, merging, inactive',
+  sourceRead: 'reading the source failed',
+  destinationUnfit: 'the destination must not be written: too small, mounted, in use',
+  destinationWrite: 'writing or flushing the destination failed',
+  streamTruncated: 'the change stream ends too early',
+  streamCorrupt: 'the change stream is damaged, or is not one',
+  snapback: 'the snapback exists already, or could not be written',
+  transport: 'the connection or the remote side failed',
+  pool: 'the thin pool or its metadata snap cannot be used',
+  locked: 'another run of lvmsync holds the destination',
+};
+
+export interface ErrorContext {
+  /** What state the run left behind, and what to do next: each a whole sentence, printed after it. */
+  readonly state?: string;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * A failure a person can act on. `message` is one line: "subject: what happened (detail)".
+ * Anything else that is thrown is a bug in this program.
+ */
+export class LvmsyncError extends Error {
+  readonly code: ExitName;
+  readonly state: string | undefined;
+  readonly hint: string | undefined;
+
+  constructor(code: ExitName, message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause });
+    this.name = 'LvmsyncError';
+    this.code = code;
+    this.state = context.state;
+    this.hint = context.hint;
+  }
+
+  get exitStatus(): number {
+    return EXIT[this.code];
+  }
+}
+
+/** The same failure, with what is known of the state it left. */
+export function withContext(error: LvmsyncError, context: ErrorContext): LvmsyncError {
+  const state = context.state ?? error.state;
+  const hint = [error.hint, context.hint].filter((part) => part !== undefined).join(' ');
+  return new LvmsyncError(error.code, error.message, {
+    cause: error,
+    ...(state === undefined ? {} : { state }),
+    ...(hint === '' ? {} : { hint }),
+  });
+}
+
+/** A signal ended the run between two batches; what was written by then is durable. */
+export class InterruptedError extends LvmsyncError {
+  readonly #signal: number;
+
+  constructor(signalName: string, signal: number, context: ErrorContext = {}) {
+    super('usage', `interrupted by ${signalName}`, context);
+    this.name = 'InterruptedError';
+    this.#signal = signal;
+  }
+
+  override get exitStatus(): number {
+    return 128 + this.#signal;
+  }
+}

@@ -1,0 +1,97 @@
+/** The text of `--help`, made from the tables of options and exit statuses. */
+
+import { EXIT, EXIT_MEANING, type ExitName } from './errors.js';
+import { OPTION_TABLE, type OptionGroup, type OptionSpec } from './option-table.js';
+
+const WIDTH = 79;
+const INDENT = 6;
+
+const USAGE = `\
+Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
+       lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
+       lvmsync [OPTIONS] --apply FILE DESTINATION
+`;
+
+const INTRODUCTION = [
+  'Brings a copy of a logical volume up to date by moving only the blocks that changed after a snapshot was taken.',
+  'SNAPSHOT is an LVM snapshot: /dev/vg/lv, /dev/mapper/vg-lv or vg/lv. What is sent is what its origin holds now where the two differ, so the copy must hold what the snapshot holds.',
+  'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH. A "/" before the first ":" makes it local; an IPv6 address stands in brackets.',
+];
+
+const GROUPS: readonly OptionGroup[] = ['What to do', 'Source', 'Destination', 'Undo', 'Messages'];
+
+const GRAMMAR =
+  'Long options may be shortened as far as they stay unique. Options and operands may be mixed; "--" ends the options.';
+
+const EXAMPLES = `\
+Examples:
+  lvmsync --snapback /root/undo /dev/vg0/mail-snap /dev/vg1/mail
+      brings /dev/vg1/mail up to date and keeps what it overwrites
+
+  lvmsync --apply /root/undo /dev/vg1/mail
+      undoes that
+
+  lvmsync --stdout vg0/mail-snap | ssh backup lvmsync --apply - /dev/vg1/mail
+      does the same on another machine
+`;
+
+export function formatHelp(): string {
+  return [
+    USAGE,
+    ...INTRODUCTION.map((paragraph) => wrap(paragraph, 0)),
+    ...GROUPS.map(formatGroup),
+    wrap(GRAMMAR, 0),
+    formatExitStatuses(),
+    EXAMPLES,
+  ].join('\n');
+}
+
+function formatGroup(group: OptionGroup): string {
+  const entries: readonly OptionSpec[] = OPTION_TABLE;
+  const options = entries.filter((entry) => entry.group === group);
+  return `${group}:\n${options.map(formatOption).join('')}`;
+}
+
+function formatOption(option: OptionSpec): string {
+  return `  ${optionSignature(option)}\n${wrap(option.help, INDENT)}`;
+}
+
+/** `-b, --snapback FILE`, `-v, --[no-]verbose`: also what the README lists. */
+export function optionSignature({ name, short, argument, negatable }: OptionSpec): string {
+  const dashed = negatable ? `--[no-]${name}` : `--${name}`;
+  const long = argument === undefined ? dashed : `${dashed} ${argument}`;
+  return short === undefined ? long : `-${short}, ${long}`;
+}
+
+function formatExitStatuses(): string {
+  const rows = exitStatuses().map(([status, meaning]) => `  ${status.padEnd(6)}${meaning}\n`);
+  return `Exit status:\n${rows.join('')}`;
+}
+
+/** Every status a run can end with and what it means, ascending. */
+export function exitStatuses(): readonly (readonly [status: string, meaning: string])[] {
+  const named = exitNames().map((name) => [String(EXIT[name]), EXIT_MEANING[name]] as const);
+  return [...named, ['128+N', 'ended by signal N'] as const];
+}
+
+function exitNames(): readonly ExitName[] {
+  const isExitName = (name: string): name is ExitName => name in EXIT;
+  return Object.keys(EXIT)
+    .filter(isExitName)
+    .sort((a, b) => EXIT[a] - EXIT[b]);
+}
+
+/** Breaks a paragraph into lines of at most WIDTH characters. */
+function wrap(paragraph: string, indent: number): string {
+  const margin = ' '.repeat(indent);
+  let text = '';
+  let line = margin;
+  for (const word of paragraph.split(' ')) {
+    const joined = line === margin ? margin + word : `${line} ${word}`;
+    if (joined.length > WIDTH && line !== margin) {
+      text += `${line}\n`;
+      line = margin + word;
+    } else line = joined;
+  }
+  return `${text}${line}\n`;
+}

@@ -1,0 +1,175 @@
+/**
+ * Every option there is. The parser, the checks of what goes with what, and the help text all read
+ * this table, so an option is added here and, where it has a meaning, in options.ts.
+ */
+
+/** What a run can be asked to do, apart from printing the version or the help. */
+export type Action = 'apply' | 'dump' | 'sync';
+
+export type OptionGroup = 'What to do' | 'Source' | 'Destination' | 'Undo' | 'Messages';
+
+export interface OptionSpec {
+  /** The long name, without its dashes. */
+  readonly name: string;
+  readonly short?: string;
+  /** Takes a value, called so in the help. Without it the option is a flag. */
+  readonly argument?: string;
+  /** The only values accepted, where they are few. */
+  readonly choices?: readonly string[];
+  /** Has a `--no-` form. */
+  readonly negatable?: true;
+  /** Nothing after it on the command line is looked at. */
+  readonly stops?: true;
+  /** Abbreviations that suit an option of the Ruby lvmsync mean that one, whatever else they suit. */
+  readonly from: 'original' | 'ours';
+  /** The actions it has a meaning for; with the others it is refused. */
+  readonly actions: readonly Action[];
+  /** Where the Ruby lvmsync let it pass without effect and no harm can come of it: only warn. */
+  readonly harmlessElsewhere?: true;
+  readonly group: OptionGroup;
+  readonly help: string;
+}
+
+const ANY: readonly Action[] = ['apply', 'dump', 'sync'];
+
+export const OPTION_TABLE = [
+  {
+    name: 'apply',
+    short: 'a',
+    argument: 'FILE',
+    from: 'original',
+    actions: ['apply'],
+    group: 'What to do',
+    help: 'Write the changes recorded in FILE, a change stream or a snapback, to the destination; "-" reads them from standard input.',
+  },
+  {
+    name: 'stdout',
+    short: 's',
+    from: 'original',
+    actions: ['dump'],
+    group: 'What to do',
+    help: 'Write the changes to standard output, for a file or a pipe, instead of to a destination.',
+  },
+  {
+    name: 'server',
+    from: 'original',
+    actions: ['apply'],
+    group: 'What to do',
+    help: 'Old spelling of "--apply -".',
+  },
+  {
+    name: 'version',
+    short: 'V',
+    stops: true,
+    from: 'original',
+    actions: ANY,
+    group: 'What to do',
+    help: 'Print the version.',
+  },
+  {
+    name: 'help',
+    short: 'h',
+    stops: true,
+    from: 'original',
+    actions: ANY,
+    group: 'What to do',
+    help: 'Print this text.',
+  },
+  {
+    name: 'data-source',
+    short: 'r',
+    argument: 'DEVICE',
+    from: 'original',
+    actions: ['dump', 'sync'],
+    group: 'Source',
+    help: "Read the changed data from DEVICE instead of the snapshot's origin, for example from a newer snapshot that no longer changes.",
+  },
+  {
+    name: 'cow-store',
+    argument: 'FILE',
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Source',
+    help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Takes the place of SNAPSHOT and needs --data-source.',
+  },
+  {
+    name: 'format',
+    argument: 'FORMAT',
+    choices: ['auto', 'classic'],
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Source',
+    help: 'The form of the change stream: "auto", the default, or "classic", byte for byte what the Ruby lvmsync writes.',
+  },
+  {
+    name: 'rsh',
+    short: 'e',
+    argument: 'COMMAND',
+    from: 'original',
+    actions: ['sync'],
+    harmlessElsewhere: true,
+    group: 'Destination',
+    help: 'The command that stands for ssh, such as "ssh -i \'my key\'". Split into words as a shell does, but nothing in it is expanded.',
+  },
+  {
+    name: 'allow-smaller',
+    from: 'ours',
+    actions: ['apply', 'sync'],
+    group: 'Destination',
+    help: 'Accept a destination smaller than the source: what lies beyond its end is left out.',
+  },
+  {
+    name: 'force',
+    from: 'ours',
+    actions: ['apply', 'sync'],
+    group: 'Destination',
+    help: 'Write although a check says that the destination is in use, or that a classic change stream looks damaged.',
+  },
+  {
+    name: 'snapback',
+    short: 'b',
+    argument: 'FILE',
+    from: 'original',
+    actions: ['apply', 'sync'],
+    group: 'Undo',
+    help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run.',
+  },
+  {
+    name: 'snapback-overwrite',
+    from: 'ours',
+    actions: ['apply', 'sync'],
+    group: 'Undo',
+    help: 'Replace the snapback FILE if it exists already; without this it is refused.',
+  },
+  {
+    name: 'verbose',
+    short: 'v',
+    negatable: true,
+    from: 'original',
+    actions: ANY,
+    group: 'Messages',
+    help: 'Say what is being done.',
+  },
+  {
+    name: 'debug',
+    short: 'd',
+    negatable: true,
+    from: 'original',
+    actions: ANY,
+    group: 'Messages',
+    help: 'Say everything, and show where in the program an error arose.',
+  },
+  {
+    name: 'quiet',
+    short: 'q',
+    negatable: true,
+    from: 'original',
+    actions: ANY,
+    group: 'Messages',
+    help: 'Say nothing but errors.',
+  },
+] as const satisfies readonly OptionSpec[];
+
+export type OptionEntry = (typeof OPTION_TABLE)[number];
+export type ValueName = Extract<OptionEntry, { readonly argument: string }>['name'];
+export type FlagName = Exclude<OptionEntry['name'], ValueName>;

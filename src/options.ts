@@ -1,0 +1,229 @@
+/** Options into a Command: what one run is to do, with nothing left to decide about the words. */
+
+import { LvmsyncError } from './errors.js';
+import type { ParsedOptions } from './option-grammar.js';
+import {
+  type Action,
+  OPTION_TABLE,
+  type OptionEntry,
+  type OptionSpec,
+  type ValueName,
+} from './option-table.js';
+import { type Destination, parseDestination } from './remote-name.js';
+import { escapeText } from './text.js';
+import { splitWords } from './words.js';
+
+export { type ParsedOptions, parseOptions } from './option-grammar.js';
+
+/** `debug` includes `verbose`; `quiet` leaves errors only. */
+export type Verbosity = 'quiet' | 'normal' | 'verbose' | 'debug';
+
+/** Where the list of changes comes from, and where their data are read. */
+export type SourceRequest =
+  | {
+      readonly kind: 'snapshot';
+      /** As typed: a path or `vg/lv`. */
+      readonly snapshot: string;
+      /** Read instead of the snapshot's origin. */
+      readonly dataSource: string | undefined;
+    }
+  | { readonly kind: 'cowStore'; readonly cowStore: string; readonly dataSource: string };
+
+export interface SnapbackRequest {
+  /** On the destination's machine. */
+  readonly path: string;
+  readonly overwrite: boolean;
+}
+
+export type StreamFormat = 'auto' | 'classic';
+
+interface RunRequest {
+  readonly verbosity: Verbosity;
+  /** Each one line, for the person who typed this. */
+  readonly warnings: readonly string[];
+}
+
+interface WriteRequest extends RunRequest {
+  readonly snapback: SnapbackRequest | undefined;
+  readonly allowSmaller: boolean;
+  readonly force: boolean;
+}
+
+export interface ApplyCommand extends WriteRequest {
+  readonly kind: 'apply';
+  /** A file's path, or `-` for standard input. */
+  readonly input: string;
+  readonly destination: string;
+}
+
+export interface DumpCommand extends RunRequest {
+  readonly kind: 'dump';
+  readonly source: SourceRequest;
+  readonly format: StreamFormat;
+}
+
+export interface SyncCommand extends WriteRequest {
+  readonly kind: 'sync';
+  readonly source: SourceRequest;
+  readonly destination: Destination;
+  readonly format: StreamFormat;
+  /** The program that stands for ssh, and its first arguments. */
+  readonly rsh: readonly string[];
+}
+
+export type Command =
+  | { readonly kind: 'version' }
+  | { readonly kind: 'help' }
+  | ApplyCommand
+  | DumpCommand
+  | SyncCommand;
+
+/** Throws (usage) for options that contradict each other, and for operands missing or left over. */
+export function toCommand(parsed: ParsedOptions): Command {
+  if (parsed.flags.version) return { kind: 'version' };
+  if (parsed.flags.help) return { kind: 'help' };
+  const verbosity = chooseVerbosity(parsed);
+  const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
+  const { action, asked } = chooseAction(given);
+  for (const entry of given) checkValue(parsed, entry);
+  const run = { verbosity, warnings: checkActions(given, action, asked) };
+  switch (action) {
+    case 'apply':
+      return applyCommand(parsed, run);
+    case 'dump':
+      return dumpCommand(parsed, run);
+    case 'sync':
+      return syncCommand(parsed, run);
+  }
+}
+
+function chooseVerbosity({ flags }: ParsedOptions): Verbosity {
+  if (flags.quiet && (flags.verbose || flags.debug)) {
+    throw usage("I can't run quietly *and* verbosely at the same time!");
+  }
+  if (flags.quiet) return 'quiet';
+  if (flags.debug) return 'debug';
+  return flags.verbose ? 'verbose' : 'normal';
+}
+
+function isGiven(parsed: ParsedOptions, entry: OptionEntry): boolean {
+  if ('argument' in entry) return parsed.values[entry.name] !== undefined;
+  return parsed.flags[entry.name] === true;
+}
+
+/** An option that serves a single action and is no mere detail of it asks for that action. */
+const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
+  apply: 'apply',
+  server: 'apply',
+  stdout: 'dump',
+};
+
+/** The action, and the option that asked for it (none for a sync). */
+function chooseAction(given: readonly OptionEntry[]): { action: Action; asked: string } {
+  const asking = given.filter(({ name }) => ASKS_FOR[name] !== undefined);
+  const [first, second] = asking;
+  if (first === undefined) return { action: 'sync', asked: '' };
+  if (second !== undefined) throw clash(first.name, second.name);
+  return { action: ASKS_FOR[first.name] ?? 'sync', asked: first.name };
+}
+
+/** Refuses options that mean nothing to this action; warns of those a script may have always passed. */
+function checkActions(
+  given: readonly OptionSpec[],
+  action: Action,
+  asked: string,
+): readonly string[] {
+  const warnings: string[] = [];
+  if (asked === 'server') warnings.push('--server is deprecated: write "--apply -" instead');
+  for (const { name, actions, harmlessElsewhere } of given) {
+    if (actions.includes(action)) continue;
+    if (!harmlessElsewhere) throw clash(name, asked);
+    warnings.push(`--${name} has no effect with --${asked}`);
+  }
+  return warnings;
+}
+
+function checkValue(parsed: ParsedOptions, entry: OptionEntry): void {
+  if (!('argument' in entry)) return;
+  const value = parsed.values[entry.name];
+  if (value === '') throw usage(`--${entry.name}: the value is empty`);
+  if (!('choices' in entry) || value === undefined) return;
+  const choices: readonly string[] = entry.choices;
+  if (choices.includes(value)) return;
+  const expected = choices.map((choice) => `"${choice}"`).join(' or ');
+  throw usage(`--${entry.name}: expected ${expected}, saw "${escapeText(value, 80)}"`);
+}
+
+function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
+  const operands = [...parsed.operands];
+  const destination = takeOperand(operands, 'DESTINATION');
+  refuseRest(operands);
+  const input = parsed.values.apply ?? '-';
+  return { kind: 'apply', ...run, ...writeRequest(parsed), input, destination };
+}
+
+function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
+  const operands = [...parsed.operands];
+  const source = takeSource(parsed, operands);
+  refuseRest(operands);
+  return { kind: 'dump', ...run, source, format: chooseFormat(parsed) };
+}
+
+function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
+  const operands = [...parsed.operands];
+  const source = takeSource(parsed, operands);
+  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+  refuseRest(operands);
+  const rsh = splitWords(parsed.values.rsh ?? 'ssh');
+  const format = chooseFormat(parsed);
+  return { kind: 'sync', ...run, ...writeRequest(parsed), source, destination, format, rsh };
+}
+
+function writeRequest({ flags, values }: ParsedOptions): Omit<WriteRequest, keyof RunRequest> {
+  const overwrite = flags['snapback-overwrite'] === true;
+  if (overwrite && values.snapback === undefined) throw needs('snapback-overwrite', 'snapback');
+  return {
+    snapback: values.snapback === undefined ? undefined : { path: values.snapback, overwrite },
+    allowSmaller: flags['allow-smaller'] === true,
+    force: flags.force === true,
+  };
+}
+
+function chooseFormat({ values }: ParsedOptions): StreamFormat {
+  return values.format === 'classic' ? 'classic' : 'auto';
+}
+
+/** A COW store given by name takes the place of the SNAPSHOT operand. */
+function takeSource({ values }: ParsedOptions, operands: string[]): SourceRequest {
+  const dataSource = values['data-source'];
+  const cowStore = values['cow-store'];
+  if (cowStore === undefined) {
+    return { kind: 'snapshot', snapshot: takeOperand(operands, 'SNAPSHOT'), dataSource };
+  }
+  if (dataSource === undefined) throw needs('cow-store', 'data-source');
+  return { kind: 'cowStore', cowStore, dataSource };
+}
+
+function takeOperand(operands: string[], name: string): string {
+  const operand = operands.shift();
+  if (operand === undefined) throw usage(`missing operand: ${name}`);
+  if (operand === '') throw usage(`${name}: the operand is empty`);
+  return operand;
+}
+
+function refuseRest([unexpected]: readonly string[]): void {
+  if (unexpected === undefined) return;
+  throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`);
+}
+
+function clash(name: string, other: string): LvmsyncError {
+  return new LvmsyncError('usage', `--${name} cannot be used with --${other}`);
+}
+
+function needs(name: string, needed: ValueName): LvmsyncError {
+  return new LvmsyncError('usage', `--${name} needs --${needed}`);
+}
+
+function usage(message: string): LvmsyncError {
+  return new LvmsyncError('usage', message, { hint: '"lvmsync --help" shows how it is used.' });
+}

@@ -1,0 +1,2 @@
+/** Compiled in, so that no run depends on finding package.json; a test keeps the two equal. */
+export const VERSION = '4.0.0-alpha.1';

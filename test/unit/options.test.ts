@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LvmsyncError } from '../../src/errors.js';
+import { type Command, parseOptions, toCommand } from '../../src/options.js';
+
+function command(...argv: string[]): Command {
+  return toCommand(parseOptions(argv));
+}
+
+const RUN = { verbosity: 'normal', warnings: [] } as const;
+const WRITE = { ...RUN, snapback: undefined, allowSmaller: false, force: false } as const;
+const SNAPSHOT = { kind: 'snapshot', snapshot: 'vg/snap', dataSource: undefined } as const;
+const SYNC = {
+  kind: 'sync',
+  ...WRITE,
+  source: SNAPSHOT,
+  destination: { path: '/dev/vg/copy' },
+  format: 'auto',
+  rsh: ['ssh'],
+} as const;
+const DUMP = { kind: 'dump', ...RUN, source: SNAPSHOT, format: 'auto' } as const;
+const APPLY = { kind: 'apply', ...WRITE, input: 'changes', destination: '/dev/vg/copy' } as const;
+
+const sync = (...options: string[]) => command(...options, 'vg/snap', '/dev/vg/copy');
+const dump = (...options: string[]) => command(...options, '--stdout', 'vg/snap');
+const apply = (...options: string[]) => command(...options, '--apply', 'changes', '/dev/vg/copy');
+
+describe('command', () => {
+  const understood: readonly [title: string, actual: Command, expected: Command][] = [
+    ['a snapshot and a destination are a sync', sync(), SYNC],
+    ['--stdout is a dump', dump(), DUMP],
+    ['--apply is an apply', apply(), APPLY],
+    [
+      '--apply - reads standard input',
+      command('-a', '-', '/dev/vg/copy'),
+      { ...APPLY, input: '-' },
+    ],
+    ['--version wins over what was before it', command('-q', '-v', '-V'), { kind: 'version' }],
+    ['--help wins over what was before it', command('-s', 'a', 'b', '-h'), { kind: 'help' }],
+    [
+      'a host before the first colon is kept apart',
+      command('vg/snap', 'backup:/dev/vg/copy'),
+      { ...SYNC, destination: { host: 'backup', path: '/dev/vg/copy' } },
+    ],
+    [
+      '--rsh is split into words',
+      sync('-e', "ssh -i 'my key'"),
+      { ...SYNC, rsh: ['ssh', '-i', 'my key'] },
+    ],
+    ['--quiet', sync('-q'), { ...SYNC, verbosity: 'quiet' }],
+    ['--verbose', dump('-v'), { ...DUMP, verbosity: 'verbose' }],
+    ['--debug', apply('-d'), { ...APPLY, verbosity: 'debug' }],
+    ['--debug includes --verbose', sync('-vd'), { ...SYNC, verbosity: 'debug' }],
+    ['--no-verbose lets --quiet be', sync('-q', '-v', '--no-v'), { ...SYNC, verbosity: 'quiet' }],
+    [
+      '--snapback of a sync',
+      sync('-b', '/undo'),
+      { ...SYNC, snapback: { path: '/undo', overwrite: false } },
+    ],
+    [
+      '--snapback-overwrite',
+      apply('-b', '/undo', '--snapback-overwrite'),
+      { ...APPLY, snapback: { path: '/undo', overwrite: true } },
+    ],
+    ['--force', sync('--force'), { ...SYNC, force: true }],
+    ['--allow-smaller', apply('--allow-smaller'), { ...APPLY, allowSmaller: true }],
+    ['--format classic', dump('--format', 'classic'), { ...DUMP, format: 'classic' }],
+    ['--format auto', sync('--format=auto'), SYNC],
+    [
+      '--data-source',
+      dump('-r', '/dev/vg/newer'),
+      { ...DUMP, source: { ...SNAPSHOT, dataSource: '/dev/vg/newer' } },
+    ],
+    [
+      '--cow-store takes the place of the snapshot in a sync',
+      command('--cow-store', 'cow.img', '-r', 'data.img', 'copy.img'),
+      {
+        ...SYNC,
+        source: { kind: 'cowStore', cowStore: 'cow.img', dataSource: 'data.img' },
+        destination: { path: 'copy.img' },
+      },
+    ],
+    [
+      '--cow-store takes the place of the snapshot in a dump',
+      command('--cow-store', 'cow.img', '-r', 'data.img', '-s'),
+      { ...DUMP, source: { kind: 'cowStore', cowStore: 'cow.img', dataSource: 'data.img' } },
+    ],
+    [
+      '--server is --apply - with a warning',
+      command('--server', '/dev/vg/copy'),
+      { ...APPLY, input: '-', warnings: ['--server is deprecated: write "--apply -" instead'] },
+    ],
+    [
+      '--rsh with --apply only warns',
+      apply('-e', 'ssh'),
+      { ...APPLY, warnings: ['--rsh has no effect with --apply'] },
+    ],
+    [
+      '--rsh with --stdout only warns',
+      dump('-e', 'ssh'),
+      { ...DUMP, warnings: ['--rsh has no effect with --stdout'] },
+    ],
+    [
+      'the destination of --apply is a path even with a colon',
+      command('-a', 'f', 'a:b'),
+      { ...APPLY, input: 'f', destination: 'a:b' },
+    ],
+  ];
+  for (const [title, actual, expected] of understood) {
+    it(title, () => assert.deepEqual(actual, expected));
+  }
+
+  const refused: readonly [argv: string[], message: string][] = [
+    [['-q', '-v', 'a', 'b'], "I can't run quietly *and* verbosely at the same time!"],
+    [['-q', '-d', 'a', 'b'], "I can't run quietly *and* verbosely at the same time!"],
+    [['-s', '-b', 'f', 'a'], '--snapback cannot be used with --stdout'],
+    [['-s', '-a', 'f', 'a'], '--apply cannot be used with --stdout'],
+    [['-a', 'f', '--server', 'a'], '--apply cannot be used with --server'],
+    [['-s', '--server', 'a'], '--stdout cannot be used with --server'],
+    [['-a', 'f', '-r', 'd', 'a'], '--data-source cannot be used with --apply'],
+    [['--server', '-r', 'd', 'a'], '--data-source cannot be used with --server'],
+    [['-a', 'f', '--cow-store', 'd', 'a'], '--cow-store cannot be used with --apply'],
+    [['-a', 'f', '--format', 'auto', 'a'], '--format cannot be used with --apply'],
+    [['-s', '--force', 'a'], '--force cannot be used with --stdout'],
+    [['-s', '--allow-smaller', 'a'], '--allow-smaller cannot be used with --stdout'],
+    [['-s', '--snapback-overwrite', 'a'], '--snapback-overwrite cannot be used with --stdout'],
+    [['--snapback-overwrite', 'a', 'b'], '--snapback-overwrite needs --snapback'],
+    [['--cow-store', 'f', 'b'], '--cow-store needs --data-source'],
+    [['--format', 'xml', 'a', 'b'], '--format: expected "auto" or "classic", saw "xml"'],
+    [['--format', '\x1b[2J', 'a', 'b'], '--format: expected "auto" or "classic", saw "\\x1b[2J"'],
+    [['--apply=', 'a'], '--apply: the value is empty'],
+    [['-b', '', 'a', 'b'], '--snapback: the value is empty'],
+    [['--rsh=', 'a', 'b'], '--rsh: the value is empty'],
+    [['-e', ' ', 'a', 'b'], 'remote shell command " ": it names no program'],
+    [[], 'missing operand: SNAPSHOT'],
+    [['a'], 'missing operand: DESTINATION'],
+    [['-s'], 'missing operand: SNAPSHOT'],
+    [['-a', '-'], 'missing operand: DESTINATION'],
+    [['--server'], 'missing operand: DESTINATION'],
+    [['--cow-store', 'f', '-r', 'd'], 'missing operand: DESTINATION'],
+    [['a', 'b', 'c'], 'too many operands: "c" was not expected'],
+    [['-s', 'a', 'b'], 'too many operands: "b" was not expected'],
+    [['-a', '-', 'a', 'b'], 'too many operands: "b" was not expected'],
+    [['--cow-store', 'f', '-r', 'd', '-s', 'a'], 'too many operands: "a" was not expected'],
+    [['--cow-store', 'f', '-r', 'd', 'a', 'b'], 'too many operands: "b" was not expected'],
+    [['', 'b'], 'SNAPSHOT: the operand is empty'],
+    [['a', ''], 'DESTINATION: the operand is empty'],
+    [['a', 'host:'], 'destination "host:": the path after the host is empty'],
+  ];
+  for (const [argv, message] of refused) {
+    it(`refuses ${JSON.stringify(argv)} with "${message}"`, () => {
+      assert.throws(
+        () => command(...argv),
+        (error) => {
+          assert(error instanceof LvmsyncError);
+          assert.deepEqual([error.message, error.exitStatus], [message, 1]);
+          return true;
+        },
+      );
+    });
+  }
+});
