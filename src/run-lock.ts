@@ -1,0 +1,207 @@
+/**
+ * Keeps two runs of lvmsync off one destination.
+ *
+ * Every run that wants a destination puts a claim file of its own into the lock directory, and only
+ * then looks for those of others. Of two runs the one whose claim came second must see the first, so
+ * two can never both find none. No file is ever taken over: each has a name that is used once, so the
+ * claim of a process that has ended can be removed by anyone at any time without a race.
+ */
+
+import { randomUUID } from 'node:crypto';
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type DeviceIdentity, identityKey } from './device-topology.js';
+import { LvmsyncError } from './errors.js';
+import { openLockDirectory } from './lock-directory.js';
+import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
+import { readText } from './virtual-files.js';
+
+export interface LockRequest {
+  /** The destination as the user named it: for messages. */
+  readonly path: string;
+  /** The command line, shown to a run that finds the lock held. */
+  readonly command: string;
+  /** Must exist. Default: /run/lvmsync, or a directory of this user in the place for temporary files. */
+  readonly directory?: string;
+}
+
+export interface RunLock {
+  /** May be called more than once. A process that ends without it leaves nothing that holds. */
+  release(): void;
+}
+
+/**
+ * Throws (locked) if another run, of this process too, has the lock. Of several that ask at once
+ * exactly one gets it; that takes the others until they see who, a few hundredths of a second.
+ */
+export async function acquireRunLock(
+  device: DeviceIdentity,
+  request: LockRequest,
+): Promise<RunLock> {
+  const claim = new Claim(request.directory ?? openLockDirectory(), device, request.command);
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const rival = await contend(claim, deadline);
+    if (rival === undefined) return { release: () => claim.withdraw() };
+    if (rival.isHeld || performance.now() > deadline) throw locked(request.path, rival);
+    await sleep(PAUSE * (1 + Math.random()));
+  }
+}
+
+/** Milliseconds that claims of which none is held yet may stand against each other. */
+const PATIENCE = 5000;
+const PAUSE = 10;
+
+/**
+ * Holds the claim and returns nothing, or withdraws it and returns what stands against it. Among
+ * claims that are not held the first by name waits for the others to withdraw; it cannot just go
+ * ahead, since one of them may have looked before it came.
+ */
+async function contend(claim: Claim, deadline: number): Promise<Rival | undefined> {
+  claim.publish();
+  try {
+    for (;;) {
+      const rivals = claim.rivals();
+      const [any] = rivals;
+      if (any === undefined) {
+        claim.hold();
+        return undefined;
+      }
+      const stronger =
+        rivals.find(({ isHeld }) => isHeld) ?? rivals.find(({ name }) => name < claim.name);
+      if (stronger !== undefined) return stronger;
+      if (performance.now() > deadline) return any;
+      await sleep(PAUSE);
+    }
+  } finally {
+    if (!claim.isHeld) claim.withdraw();
+  }
+}
+
+interface Owner extends ProcessIdentity {
+  readonly command: string;
+}
+
+interface Rival {
+  readonly name: string;
+  readonly path: string;
+  /** Undefined if the file is not one of ours: then it holds until somebody removes it. */
+  readonly owner: Owner | undefined;
+  readonly isHeld: boolean;
+}
+
+const SUFFIX = '.lock';
+const HELD_LINE = 'held';
+
+/** A claim file: one line of JSON that says whose it is, and a second line once it is held. */
+class Claim {
+  readonly name: string;
+  readonly #directory: string;
+  readonly #prefix: string;
+  readonly #record: string;
+  #isHeld = false;
+
+  constructor(directory: string, device: DeviceIdentity, command: string) {
+    this.#directory = directory;
+    this.#prefix = `${device.kind}-${identityKey(device).replace(/[:/]/g, '-')}.`;
+    this.name = `${this.#prefix}${randomUUID()}${SUFFIX}`;
+    const owner: Owner = { ...ownIdentity(), command };
+    this.#record = `${JSON.stringify(owner)}\n`;
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** The rename shows the file to others only when it is complete. */
+  publish(): void {
+    const draft = `${this.#path()}.draft`;
+    this.#write(draft, () => {
+      writeFileSync(draft, this.#record, { flag: 'wx', mode: 0o600 });
+      renameSync(draft, this.#path());
+    });
+  }
+
+  hold(): void {
+    this.#write(this.#path(), () => appendFileSync(this.#path(), `${HELD_LINE}\n`));
+    this.#isHeld = true;
+  }
+
+  withdraw(): void {
+    rmSync(this.#path(), { force: true });
+    this.#isHeld = false;
+  }
+
+  /** The other claims on the same device. Those of processes that have ended are removed. */
+  rivals(): Rival[] {
+    return readdirSync(this.#directory)
+      .filter((name) => name.startsWith(this.#prefix) && name.endsWith(SUFFIX))
+      .filter((name) => name !== this.name)
+      .flatMap((name) => readRival(name, join(this.#directory, name)));
+  }
+
+  #write(path: string, action: () => void): void {
+    try {
+      action();
+    } catch (cause) {
+      rmSync(path, { force: true });
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new LvmsyncError('usage', `lock file cannot be written: ${reason}`, { cause });
+    }
+  }
+
+  #path(): string {
+    return join(this.#directory, this.name);
+  }
+}
+
+function readRival(name: string, path: string): Rival[] {
+  const text = readText(path);
+  if (text === undefined && !existsSync(path)) return [];
+  const [record = '', held] = (text ?? '').split('\n');
+  const owner = parseOwner(record);
+  if (owner === undefined) return [{ name, path, owner, isHeld: true }];
+  if (hasEnded(owner)) {
+    rmSync(path, { force: true });
+    return [];
+  }
+  return [{ name, path, owner, isHeld: held === HELD_LINE }];
+}
+
+function parseOwner(record: string): Owner | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(record);
+  } catch {
+    return undefined;
+  }
+  return isOwner(value) ? value : undefined;
+}
+
+function isOwner(value: unknown): value is Owner {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields: Partial<Record<keyof Owner, unknown>> = value;
+  const { pid, startTime, bootId, pidNamespace, command } = fields;
+  const texts = [startTime, bootId, pidNamespace, command];
+  return Number.isSafeInteger(pid) && texts.every((text) => typeof text === 'string');
+}
+
+function locked(path: string, { owner, path: file }: Rival): LvmsyncError {
+  if (owner === undefined) {
+    return new LvmsyncError('locked', `${path}: the lock file ${file} cannot be understood`, {
+      hint: 'If no lvmsync is running on this destination, remove that file.',
+    });
+  }
+  const who = `process ${owner.pid}: ${owner.command}`;
+  return new LvmsyncError('locked', `${path}: another lvmsync is at work on it (${who})`, {
+    hint: 'Wait until that run has ended.',
+  });
+}

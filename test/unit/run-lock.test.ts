@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { DeviceIdentity } from '../../src/device-topology.js';
+import { ownIdentity } from '../../src/process-identity.js';
+import { acquireRunLock, type RunLock } from '../../src/run-lock.js';
+import type { ContenderOrder } from '../helpers/lock-contender.js';
+
+const root = mkdtempSync(join(tmpdir(), 'run-lock-'));
+after(() => rmSync(root, { recursive: true }));
+const children = new Set<ChildProcess>();
+afterEach(async () => {
+  for (const child of children) await kill(child);
+});
+
+const disk: DeviceIdentity = { kind: 'block', device: '254:3' };
+const file = (inode: string): DeviceIdentity => ({ kind: 'file', device: '8:1', inode });
+
+let directories = 0;
+function emptyDirectory(): string {
+  directories += 1;
+  const directory = join(root, `locks-${directories}`);
+  mkdirSync(directory);
+  return directory;
+}
+
+const acquire = (directory: string, device: DeviceIdentity, command = 'lvmsync a b') =>
+  acquireRunLock(device, { path: '/dev/vg/dest', command, directory });
+
+const script = fileURLToPath(new URL('../helpers/lock-contender.js', import.meta.url));
+
+async function startContender(directory: string): Promise<ChildProcess> {
+  const child = fork(script, [directory]);
+  children.add(child);
+  await once(child, 'spawn');
+  return child;
+}
+
+async function tell(child: ChildProcess, order: ContenderOrder): Promise<unknown> {
+  const answer = once(child, 'message');
+  child.send(order);
+  const [text] = await answer;
+  return text;
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+  children.delete(child);
+}
+
+test('a held lock refuses a second run, naming process and command, until it is released', async () => {
+  const directory = emptyDirectory();
+  const lock = await acquire(directory, disk, 'lvmsync --apply - /dev/vg/dest');
+  await assert.rejects(acquire(directory, disk), {
+    code: 'locked',
+    exitStatus: 19,
+    message:
+      '/dev/vg/dest: another lvmsync is at work on it ' +
+      `(process ${process.pid}: lvmsync --apply - /dev/vg/dest)`,
+  });
+  lock.release();
+  lock.release();
+  assert.deepEqual(readdirSync(directory), []);
+  (await acquire(directory, disk)).release();
+});
+
+test('locks of different devices and files do not meet', async () => {
+  const directory = emptyDirectory();
+  const devices = [disk, { kind: 'block', device: '25:43' } as const, file('1'), file('11')];
+  const locks: RunLock[] = [];
+  for (const device of devices) locks.push(await acquire(directory, device));
+  assert.equal(readdirSync(directory).length, devices.length);
+  for (const lock of locks) lock.release();
+});
+
+test('a lock file is private, and a refused run leaves none behind', async () => {
+  const directory = emptyDirectory();
+  const lock = await acquire(directory, disk);
+  await assert.rejects(acquire(directory, disk));
+  const names = readdirSync(directory);
+  assert.equal(names.length, 1);
+  assert.equal(statSync(join(directory, names[0]!)).mode & 0o777, 0o600);
+  lock.release();
+});
+
+const owners: [string, boolean, Partial<Record<string, unknown>>][] = [
+  ['of a running process', true, {}],
+  ['of a process that is gone', false, { pid: 2 ** 22 + 1 }],
+  ['whose pid was given out again', false, { startTime: '1' }],
+  ['of another boot', false, { bootId: '00000000-0000-0000-0000-000000000000' }],
+  ['of another pid namespace', true, { pidNamespace: 'pid:[1]', pid: 2 ** 22 + 1 }],
+  ['without its fields', true, { pid: undefined }],
+];
+
+for (const [whose, holds, change] of owners) {
+  test(`a lock file ${whose} ${holds ? 'holds' : 'is removed'}`, async () => {
+    const directory = emptyDirectory();
+    const owner = { ...ownIdentity(), command: 'lvmsync x y', ...change };
+    const name = 'block-254-3.00000000-0000-4000-8000-000000000000.lock';
+    writeFileSync(join(directory, name), `${JSON.stringify(owner)}\nheld\n`);
+    if (holds) {
+      await assert.rejects(acquire(directory, disk), { code: 'locked' });
+      assert.deepEqual(readdirSync(directory), [name]);
+    } else {
+      const lock = await acquire(directory, disk);
+      assert.ok(!readdirSync(directory).includes(name));
+      lock.release();
+    }
+  });
+}
+
+test('a lock file that is not one holds, and the refusal names it', async () => {
+  const directory = emptyDirectory();
+  const path = join(directory, 'block-254-3.note.lock');
+  writeFileSync(path, 'do not touch\n');
+  await assert.rejects(acquire(directory, disk), (error: Error & { code?: unknown }) => {
+    assert.equal(error.code, 'locked');
+    assert.ok(error.message.includes(path), error.message);
+    return true;
+  });
+});
+
+test('a lock directory that is not there is a failure, not a lock', async () => {
+  await assert.rejects(acquire(join(root, 'missing'), disk), { code: 'usage', exitStatus: 1 });
+});
+
+test('a lock file is never seen half-written', async () => {
+  const directory = emptyDirectory();
+  const contender = await startContender(directory);
+  const done = tell(contender, { kind: 'storm', inode: '7', folder: emptyDirectory(), rounds: 60 });
+  let over = false;
+  done.then(() => {
+    over = true;
+  });
+  let seen = 0;
+  while (!over) {
+    for (const name of readdirSync(directory).filter((one) => one.endsWith('.lock'))) {
+      const [record] = tryRead(join(directory, name)).split('\n');
+      if (record === '') continue;
+      assert.equal(JSON.parse(record!).pid, contender.pid);
+      seen += 1;
+    }
+    await new Promise(setImmediate);
+  }
+  assert.equal(await done, 'storm-over');
+  assert.ok(seen > 0);
+});
+
+function tryRead(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+test('the lock of a killed process is free at once', async () => {
+  const directory = emptyDirectory();
+  const contender = await startContender(directory);
+  assert.equal(await tell(contender, { kind: 'acquire', inode: '7' }), 'held');
+  await assert.rejects(acquire(directory, file('7')), {
+    message: new RegExp(`process ${contender.pid}: contender`),
+  });
+  await kill(contender);
+  (await acquire(directory, file('7'))).release();
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('of many that ask at once, over the remains of dead runs, exactly one gets the lock', async () => {
+  const directory = emptyDirectory();
+  const contenders = await Promise.all(Array.from({ length: 6 }, () => startContender(directory)));
+  const dead = { ...ownIdentity(), startTime: '1', command: 'lvmsync dead' };
+  for (let round = 0; round < 25; round += 1) {
+    const inode = String(round);
+    for (const stale of ['0', '8', 'f']) {
+      const path = join(directory, `file-8-1-${inode}.${stale}.lock`);
+      writeFileSync(path, `${JSON.stringify(dead)}\nheld\n`);
+    }
+    const orders = contenders.map((child) => tell(child, { kind: 'acquire', inode }));
+    const answers = (await Promise.all(orders)).sort();
+    assert.deepEqual(answers, ['held', ...Array(5).fill('locked')], `round ${round}`);
+    await Promise.all(contenders.map((child) => tell(child, { kind: 'release' })));
+    assert.deepEqual(readdirSync(directory), []);
+  }
+});
+
+test('processes that take, release and are killed in turn are never two at once', async () => {
+  const directory = emptyDirectory();
+  const folder = emptyDirectory();
+  const order = { kind: 'storm', inode: '7', folder, rounds: 25 } as const;
+  const contenders = await Promise.all(Array.from({ length: 5 }, () => startContender(directory)));
+  const storms = contenders.map((child) => tell(child, order));
+  for (let killed = 0; killed < 8; killed += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const victim = await startContender(directory);
+    victim.send({ ...order, rounds: 1e9 });
+    await new Promise((resolve) => setTimeout(resolve, 60 + killed * 10));
+    await kill(victim);
+  }
+  assert.deepEqual(await Promise.all(storms), Array(5).fill('storm-over'));
+});
