@@ -1,0 +1,181 @@
+/** Block devices and regular files as pipelines see them, and the slabs that carry their bytes. */
+
+import type { DeviceIdentity } from './device-topology.js';
+import { type ExitName, LvmsyncError } from './errors.js';
+import {
+  isNativeError,
+  type NativeBlockFile,
+  type NativeError,
+  type NativeFileInfo,
+  native,
+  type Operations,
+} from './native.js';
+
+/** Page-aligned memory that belongs to whoever leased it. */
+export type Slab = ArrayBuffer;
+
+/**
+ * A fixed number of slabs: the only queue between the stages of a pipeline, so that waiting for a
+ * slab is the backpressure, and their sizes are the bound on memory.
+ */
+export class SlabPool {
+  readonly #free: Slab[] = [];
+  readonly #waiting: ((slab: Slab) => void)[] = [];
+  readonly #size: number;
+  #unmade: number;
+
+  constructor(count: number, size: number) {
+    this.#unmade = count;
+    this.#size = size;
+  }
+
+  /** The caller owns the slab until it releases it. Waits for one in the order of the calls. */
+  async lease(): Promise<Slab> {
+    const slab = this.#free.pop();
+    if (slab !== undefined) return slab;
+    if (this.#unmade > 0) {
+      this.#unmade--;
+      return native.allocateSlab(this.#size);
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  release(slab: Slab): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(slab);
+    else this.#free.push(slab);
+  }
+}
+
+/** What a device is to a run decides the exit status of its failures. */
+export type DeviceRole = 'source' | 'destination' | 'cowStore';
+
+/** What a pipeline needs of a device. Every failure is an LvmsyncError that names device and byte. */
+export interface BlockDevice {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Reads every operation, whole, into the slab. */
+  readBatch(slab: Slab, operations: Operations): Promise<void>;
+  writeBatch(slab: Slab, operations: Operations): Promise<void>;
+  /** What was written before is durable when this resolves. Never retried after a failure. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OpenDeviceOptions {
+  readonly role: DeviceRole;
+  readonly write?: boolean;
+  /** Claim it against every other writer. */
+  readonly exclusive?: boolean;
+}
+
+const CODES: Record<DeviceRole, { readonly open: ExitName; readonly io: ExitName }> = {
+  source: { open: 'sourceUnfit', io: 'sourceRead' },
+  cowStore: { open: 'sourceUnfit', io: 'sourceRead' },
+  destination: { open: 'destinationUnfit', io: 'destinationWrite' },
+};
+
+/** A block device or regular file on this machine, open. The opener closes it. */
+export class FileDevice implements BlockDevice {
+  readonly path: string;
+  readonly file: NativeBlockFile;
+  readonly info: NativeFileInfo;
+  readonly #role: DeviceRole;
+  #size: number;
+
+  private constructor(path: string, role: DeviceRole, file: NativeBlockFile) {
+    this.path = path;
+    this.file = file;
+    this.info = file.info();
+    this.#role = role;
+    this.#size = file.size();
+  }
+
+  static async open(path: string, options: OpenDeviceOptions): Promise<FileDevice> {
+    const { role, write = false, exclusive = false } = options;
+    try {
+      const file = await native.BlockFile.open(path, { write, exclusive, direct: true });
+      return new FileDevice(path, role, file);
+    } catch (error) {
+      throw isNativeError(error) ? openFailure(path, role, error) : error;
+    }
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Of the open descriptor, whatever the path leads to by now. */
+  get identity(): DeviceIdentity {
+    const device = `${this.info.major}:${this.info.minor}`;
+    if (this.info.blockDevice) return { kind: 'block', device };
+    return { kind: 'file', device, inode: String(this.info.inode) };
+  }
+
+  readBatch(slab: Slab, operations: Operations): Promise<void> {
+    return this.#attempt('read', this.file.readBatch(slab, operations));
+  }
+
+  writeBatch(slab: Slab, operations: Operations): Promise<void> {
+    return this.#attempt('write', this.file.writeBatch(slab, operations));
+  }
+
+  sync(): Promise<void> {
+    return this.#attempt('flush', this.file.sync());
+  }
+
+  /** Makes a regular file longer; what it gains reads as zeros. */
+  async grow(size: number): Promise<void> {
+    await this.#attempt('grow', this.file.grow(size));
+    this.#size = size;
+  }
+
+  close(): Promise<void> {
+    return this.#attempt('close', this.file.close());
+  }
+
+  async #attempt(action: string, work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      if (!isNativeError(error)) throw error;
+      throw ioFailure({ path: this.path, code: CODES[this.#role].io, action, error });
+    }
+  }
+}
+
+/** "PATH: write error at byte 4096 (ENOSPC: No space left on device)" */
+export function ioFailure(failure: {
+  readonly path: string;
+  readonly code: ExitName;
+  readonly action: string;
+  readonly error: NativeError;
+}): LvmsyncError {
+  const { path, code, action, error } = failure;
+  const where = action === 'flush' || action === 'close' ? '' : ` at byte ${error.offset}`;
+  const why = error.code === 'UNEXPECTED_END' ? 'it ends there' : `${error.code}: ${error.message}`;
+  return new LvmsyncError(code, `${path}: ${action} error${where} (${why})`, { cause: error });
+}
+
+const OPEN_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such device or file',
+  EINVAL: 'this is neither a block device nor a regular file',
+  EACCES: 'permission denied (are you root?)',
+  EPERM: 'permission denied (are you root?)',
+  EROFS: 'it is on a read-only file system',
+  EISDIR: 'this is a directory',
+  EBUSY: 'it is in use: mounted, or claimed by another device or program',
+};
+
+function openFailure(path: string, role: DeviceRole, error: NativeError): LvmsyncError {
+  if (error.syscall === 'flock' && error.code === 'EAGAIN') {
+    return new LvmsyncError('locked', `${path}: another run of lvmsync is writing it`, {
+      cause: error,
+    });
+  }
+  const reason = OPEN_REASONS[error.code] ?? error.message;
+  return new LvmsyncError(CODES[role].open, `${path}: cannot open: ${reason} (${error.code})`, {
+    cause: error,
+  });
+}

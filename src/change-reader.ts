@@ -1,0 +1,273 @@
+/** Reads a change stream or snapback: what form it has, then its groups, each checked before it is used. */
+
+import { fstatSync } from 'node:fs';
+import type { Slab } from './block-device.js';
+import { HANDSHAKE } from './change-writer.js';
+import {
+  type Abort,
+  decodeAbort,
+  decodeEnd,
+  decodeHello,
+  FIRST_OPTIONAL_TYPE,
+  FRAME,
+  type Hello,
+  STREAM_TAG_SIZE,
+} from './control-frame.js';
+import { type ErrorContext, type ExitName, LvmsyncError } from './errors.js';
+import {
+  isNativeError,
+  type NativeError,
+  type NativeRecordReader,
+  native,
+  type Operations,
+  type ReadResult,
+} from './native.js';
+import { escapeText } from './text.js';
+
+export type StreamForm =
+  /** As the original writes it. `leftover`: it also holds frames that an old receiver copied. */
+  | { readonly form: 'classic'; readonly leftover: boolean; readonly empty: boolean }
+  | { readonly form: 'framed'; readonly hello: Hello };
+
+export interface Group {
+  readonly operations: Operations;
+  readonly bytes: number;
+}
+
+export interface ReaderEnd {
+  /** Of payload past the destination's end: classic streams only. */
+  readonly droppedBytes: number;
+  /** A snapback whose last, never used group is damaged: why. */
+  readonly tornTail: string | undefined;
+  /** The sender says that its source was written while it was read. */
+  readonly sourceChanged: boolean;
+}
+
+/** A slab that holds any group of the format: 4 MiB, and a page for each of 1024 records. */
+export const GROUP_SLAB_SIZE = 4 * 1024 * 1024 + 1025 * 4096;
+
+const LONGEST_HANDSHAKE = 80;
+
+/** The descriptor stays the caller's. */
+export class ChangeReader {
+  /** As messages call it. */
+  readonly name: string;
+  readonly #fd: number;
+  readonly #native: NativeRecordReader;
+  #hello: Hello | undefined;
+  #counts = { groups: 0, records: 0, bytes: 0 };
+  #end: ReaderEnd | undefined;
+  #droppedBytes = 0;
+
+  constructor(fd: number, name: string) {
+    this.name = name;
+    this.#fd = fd;
+    this.#native = new native.RecordReader(fd);
+  }
+
+  /** Throws (streamTruncated, streamCorrupt) for what is no change stream. */
+  async readForm(): Promise<StreamForm> {
+    const crlf = await this.#readHandshake();
+    const first = await this.#call(this.#native.first());
+    if (first !== 'control') return { form: 'classic', leftover: false, empty: first === 'none' };
+    const { frame } = await this.#call(this.#native.next(new ArrayBuffer(0)));
+    if (frame?.type !== FRAME.hello) throw this.#corrupt('its first frame is no HELLO');
+    const hello = decodeHello(frame.payload);
+    // Under the original's line end, a peer's HELLO was copied by an old receiver into its snapback.
+    if (hello.kind === 'wire' && !crlf) return { form: 'classic', leftover: true, empty: false };
+    this.#hello = hello;
+    return { form: 'framed', hello };
+  }
+
+  async #readHandshake(): Promise<boolean> {
+    const line = Buffer.from(await this.#call(this.#native.readLine(LONGEST_HANDSHAKE)));
+    if (line.length === 0) {
+      throw new LvmsyncError('streamTruncated', `${this.name}: it is empty`);
+    }
+    const text = line.toString('latin1');
+    if (text === `${HANDSHAKE}\n`) return false;
+    if (text === `${HANDSHAKE}\r\n`) return true;
+    if (HANDSHAKE.startsWith(text)) throw this.#cut('inside its first line');
+    const other = /^lvmsync PROTO\[(\d+)\]/.exec(text);
+    const hint = other
+      ? `It speaks version ${other[1]} of the protocol, this program version 3.`
+      : undefined;
+    throw new LvmsyncError(
+      'streamCorrupt',
+      `${this.name}: not a change stream: saw "${escapeText(line, LONGEST_HANDSHAKE)}", expected "${HANDSHAKE}"`,
+      hint === undefined ? {} : { hint },
+    );
+  }
+
+  /** To be called once, after readForm and before the first next. `strict`: check classic streams. */
+  begin(form: StreamForm, rules: { readonly deviceSize: number; readonly strict: boolean }): void {
+    if (form.form === 'framed') {
+      const { streamId, deviceSize, sorted } = form.hello;
+      this.#native.beginFramed({ streamId, deviceSize, sorted });
+    } else {
+      const strict = rules.strict && !form.leftover;
+      this.#native.beginClassic({ ...rules, strict, skipControl: form.leftover });
+    }
+  }
+
+  /**
+   * The next group, its payloads in the slab; undefined when the stream came to its proper end. A
+   * framed group is returned only after its hash was found right.
+   */
+  async next(slab: Slab): Promise<Group | undefined> {
+    for (;;) {
+      if (this.#end !== undefined) return undefined;
+      const result = await this.#nextResult(slab);
+      if (result === undefined) return undefined;
+      this.#droppedBytes = result.droppedBytes;
+      if (result.stop === 'end') this.#finishWithoutEnd();
+      if (result.stop === 'frame') await this.#takeFrame(result);
+      this.#counts.records += result.records;
+      this.#counts.bytes += result.bytes;
+      if (result.stop === 'group') this.#counts.groups++;
+      if (result.operations.length > 0) return result;
+    }
+  }
+
+  /** After next has returned undefined. */
+  get end(): ReaderEnd {
+    if (this.#end === undefined) throw new Error('the stream is not at its end');
+    return this.#end;
+  }
+
+  /** Ends a wait for input. */
+  cancel(): void {
+    this.#native.cancel();
+  }
+
+  /** Undefined: a torn tail, which ends the stream. */
+  async #nextResult(slab: Slab): Promise<ReadResult | undefined> {
+    let fault: LvmsyncError;
+    try {
+      const result = await this.#call(this.#native.next(slab));
+      if (result.stop !== 'badGroup') return result;
+      fault = this.#corrupt(result.reason, {
+        hint: 'Nothing of that group, or of what follows it, was written.',
+      });
+    } catch (error) {
+      if (!isDamage(error) || this.#hello?.kind !== 'snapback') throw error;
+      fault = error;
+    }
+    if (this.#hello?.kind !== 'snapback') throw fault;
+    await this.#requireTornTail(fault);
+    this.#finish({ tornTail: fault.message });
+    return undefined;
+  }
+
+  /**
+   * A group that was never made durable was never used either: what it would have covered was not
+   * overwritten. Any later mark that says otherwise makes it damage.
+   */
+  async #requireTornTail(fault: LvmsyncError): Promise<void> {
+    const { groupStart } = this.#native.state();
+    const refuse = (why: string): never => {
+      throw new LvmsyncError('streamCorrupt', `${fault.message}; ${why}`, { cause: fault });
+    };
+    if (this.#counts.groups === 0) {
+      refuse(
+        'no group of it is intact (if its run was cut off before the first one was durable, nothing was overwritten and nothing is to be undone)',
+      );
+    }
+    if (!fstatSync(this.#fd).isFile()) {
+      refuse('whether this is the harmless end of an interrupted run can only be told of a file');
+    }
+    const tag = this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
+    const scan = await native.scanMarks(this.#fd, groupStart, tag);
+    const number = this.#counts.groups;
+    if (scan.endSeen || scan.highestDurable >= number) {
+      refuse('later parts of the file show that this group was in use: the file is damaged');
+    }
+  }
+
+  async #takeFrame({ frame }: ReadResult): Promise<void> {
+    if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
+    if (frame.type === FRAME.abort) throw this.#aborted(decodeAbort(frame.payload));
+    if (frame.type !== FRAME.end) throw this.#corrupt(`a frame of unknown type ${frame.type}`);
+    const end = decodeEnd(frame.payload);
+    const { digest } = this.#native.state();
+    const { groups, records, bytes } = this.#counts;
+    const agrees =
+      end.groups === groups &&
+      end.records === records &&
+      end.bytes === bytes &&
+      Buffer.compare(end.digest, digest) === 0;
+    if (!agrees) throw this.#corrupt('its end mark does not agree with what came before it');
+    await this.#requireEndOfInput();
+    this.#finish({ sourceChanged: end.sourceChanged });
+  }
+
+  async #requireEndOfInput(): Promise<void> {
+    const first = await this.#call(this.#native.first());
+    if (first !== 'none') throw this.#corrupt('there are data after its end mark');
+  }
+
+  #finishWithoutEnd(): void {
+    if (this.#hello === undefined || this.#hello.kind === 'snapback') this.#finish({});
+    else throw this.#cut('before its end mark');
+  }
+
+  #finish(facts: Partial<ReaderEnd>): void {
+    const droppedBytes = this.#droppedBytes;
+    this.#end = { droppedBytes, tornTail: undefined, sourceChanged: false, ...facts };
+  }
+
+  async #call<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw isNativeError(error) ? this.#translate(error) : error;
+    }
+  }
+
+  #translate(error: NativeError): unknown {
+    if (error.code === 'CANCELLED') return error;
+    if (error.code === 'UNEXPECTED_END') return this.#cut(error.detail, error);
+    if (error.code === 'CORRUPT') return this.#damaged(error);
+    return this.#error('streamTruncated', `read error (${error.code}: ${error.message})`, {
+      cause: error,
+    });
+  }
+
+  #damaged(error: NativeError): LvmsyncError {
+    const what = `${error.detail} at byte ${error.offset}`;
+    if (this.#hello !== undefined) return this.#corrupt(what, { cause: error });
+    return this.#corrupt(`${what}: it looks desynchronised`, {
+      hint: 'The Ruby lvmsync sends such a stream where the size of the source is no multiple of its chunk size. --force applies what does not fit, too.',
+      cause: error,
+    });
+  }
+
+  #cut(where: string, cause?: unknown): LvmsyncError {
+    const position = this.#position();
+    return this.#error('streamTruncated', `it is cut off ${where} (byte ${position})`, { cause });
+  }
+
+  #position(): number {
+    return this.#native.state().position;
+  }
+
+  #aborted({ exitStatus, message }: Abort): LvmsyncError {
+    const code = exitStatus === 10 ? 'sourceUnfit' : 'sourceRead';
+    return this.#error(code, `the sender gave up: ${escapeText(message)}`);
+  }
+
+  #corrupt(what: string, context: ErrorContext = {}): LvmsyncError {
+    return this.#error('streamCorrupt', what, context);
+  }
+
+  #error(code: ExitName, what: string, context: ErrorContext = {}): LvmsyncError {
+    return new LvmsyncError(code, `${this.name}: ${what}`, context);
+  }
+}
+
+function isDamage(error: unknown): error is LvmsyncError {
+  return (
+    error instanceof LvmsyncError &&
+    (error.code === 'streamCorrupt' || error.code === 'streamTruncated')
+  );
+}

@@ -1,0 +1,90 @@
+/** Writes a change stream: handshake, HELLO, groups in order, END. Used for stdout, peers and snapbacks. */
+
+import { randomBytes } from 'node:crypto';
+import type { Slab } from './block-device.js';
+import {
+  type Abort,
+  encodeAbort,
+  encodeEnd,
+  encodeHello,
+  FRAME,
+  type Hello,
+  STREAM_TAG_SIZE,
+} from './control-frame.js';
+import { type NativeRecordWriter, native, type Operations, type StreamTotals } from './native.js';
+
+export const HANDSHAKE = 'lvmsync PROTO[3]';
+
+const STREAM_ID_SIZE = 16;
+
+export type HelloFacts = Pick<
+  Hello,
+  'kind' | 'deviceSize' | 'sorted' | 'totalBytes' | 'attributes'
+>;
+
+/**
+ * The descriptor stays the caller's. Every method rejects with the addon's error: what a failed write
+ * means depends on who reads. Calls must follow one another; syncData may run beside them.
+ */
+export class ChangeWriter {
+  readonly streamId: Uint8Array;
+  readonly #native: NativeRecordWriter;
+  readonly #framed: boolean;
+
+  private constructor(fd: number, framed: boolean) {
+    this.streamId = randomBytes(STREAM_ID_SIZE);
+    this.#native = new native.RecordWriter(fd, this.streamId);
+    this.#framed = framed;
+  }
+
+  /** Begins a stream with control frames; what each kind means is in docs/format.md. */
+  static async framed(fd: number, facts: HelloFacts): Promise<ChangeWriter> {
+    const writer = new ChangeWriter(fd, true);
+    // The line end is what tells a peer that frames follow; a file keeps the original's.
+    const lineEnd = facts.kind === 'wire' ? '\r\n' : '\n';
+    await writer.#native.writeRaw(Buffer.from(HANDSHAKE + lineEnd));
+    const { streamId } = writer;
+    const set = { setId: streamId, streamIndex: 1, streamCount: 1 };
+    await writer.#native.writeFrame(FRAME.hello, encodeHello({ ...facts, ...set, streamId }));
+    return writer;
+  }
+
+  /** Begins a stream that is byte for byte of the original's form. */
+  static async classic(fd: number): Promise<ChangeWriter> {
+    const writer = new ChangeWriter(fd, false);
+    await writer.#native.writeRaw(Buffer.from(`${HANDSHAKE}\n`));
+    return writer;
+  }
+
+  /** One record per operation, and the mark that closes the group. `durableGroup`: -1 for none. */
+  writeGroup(slab: Slab, operations: Operations, durableGroup = -1): Promise<void> {
+    return this.#native.writeGroup(slab, operations, this.#framed, durableGroup);
+  }
+
+  /** Says that the stream is whole. */
+  async end(flags: { readonly sourceChanged: boolean }): Promise<void> {
+    if (!this.#framed) return;
+    const streamTag = this.streamId.subarray(0, STREAM_TAG_SIZE);
+    const end = { ...this.totals(), ...flags, streamTag };
+    await this.#native.writeFrame(FRAME.end, encodeEnd(end));
+  }
+
+  /** Says that the stream will not be whole, and why. */
+  async abort(abort: Abort): Promise<void> {
+    if (this.#framed) await this.#native.writeFrame(FRAME.abort, encodeAbort(abort));
+  }
+
+  /** What was written before is durable when this resolves. */
+  syncData(): Promise<void> {
+    return this.#native.syncData();
+  }
+
+  totals(): StreamTotals {
+    return this.#native.totals();
+  }
+
+  /** Ends a wait for a reader that does not read. */
+  cancel(): void {
+    this.#native.cancel();
+  }
+}

@@ -1,0 +1,158 @@
+/** Loads the addon and types it: the only place where a value is believed to have a type. */
+
+import { createRequire } from 'node:module';
+
+/** Triples offset, length, slabPosition: whole bytes below 2^53. Position and offset should agree modulo 4096. */
+export type Operations = Float64Array;
+/** Pairs offset, length in bytes. */
+export type ExtentPairs = Float64Array;
+
+/** What the addon rejects with. */
+export interface NativeError extends Error {
+  /** An errno's name, or UNEXPECTED_END, CORRUPT, CANCELLED. */
+  readonly code: string;
+  readonly syscall: string;
+  /** Bytes into the device or stream. */
+  readonly offset: number;
+  readonly detail: string;
+}
+
+export interface NativeFileInfo {
+  readonly blockDevice: boolean;
+  /** Of the device itself; for a regular file, of its file system. */
+  readonly major: number;
+  readonly minor: number;
+  readonly inode: number;
+  readonly readOnly: boolean;
+  /** Bytes. */
+  readonly alignment: number;
+  /** The errno's name with which O_DIRECT was refused; null where it is in use. */
+  readonly directError: string | null;
+}
+
+export interface NativeBlockFile {
+  info(): NativeFileInfo;
+  size(): number;
+  readBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
+  writeBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
+  sync(): Promise<void>;
+  grow(size: number): Promise<void>;
+  /** Waits for running work. */
+  close(): Promise<void>;
+}
+
+export interface StreamTotals {
+  readonly groups: number;
+  readonly records: number;
+  /** Of payload. */
+  readonly bytes: number;
+  /** Raw bytes in the stream so far. */
+  readonly position: number;
+  readonly digest: Uint8Array;
+}
+
+/** One call at a time, but for syncData and cancel. The descriptor stays the caller's. */
+export interface NativeRecordWriter {
+  writeRaw(bytes: Uint8Array): Promise<void>;
+  writeFrame(type: number, payload: Uint8Array): Promise<void>;
+  /** `durableGroup`: the last group known durable, -1 for none. */
+  writeGroup(
+    slab: ArrayBuffer,
+    operations: Operations,
+    framed: boolean,
+    durableGroup: number,
+  ): Promise<void>;
+  syncData(): Promise<void>;
+  totals(): StreamTotals;
+  cancel(): void;
+}
+
+export interface NativeFrame {
+  readonly type: number;
+  readonly version: number;
+  readonly payload: Uint8Array;
+}
+
+export interface ReadResult {
+  readonly stop: 'full' | 'group' | 'badGroup' | 'frame' | 'end';
+  readonly operations: Operations;
+  readonly records: number;
+  readonly bytes: number;
+  /** Of payload past the device's end, since the stream began. */
+  readonly droppedBytes: number;
+  /** Why a group is bad. */
+  readonly reason: string;
+  readonly groupNumber: number;
+  readonly frame?: NativeFrame;
+}
+
+/** One call at a time, but for cancel. The descriptor stays the caller's. */
+export interface NativeRecordReader {
+  readLine(limit: number): Promise<Uint8Array>;
+  first(): Promise<'none' | 'control' | 'data'>;
+  beginFramed(rules: {
+    readonly streamId: Uint8Array;
+    readonly deviceSize: number;
+    readonly sorted: boolean;
+  }): void;
+  beginClassic(rules: {
+    readonly deviceSize: number;
+    readonly strict: boolean;
+    readonly skipControl: boolean;
+  }): void;
+  next(slab: ArrayBuffer): Promise<ReadResult>;
+  state(): {
+    readonly position: number;
+    readonly groupStart: number;
+    readonly digest: Uint8Array;
+  };
+  cancel(): void;
+}
+
+export interface NativeExtentSet {
+  /** The parts of the operations that were not in the set before. */
+  add(operations: Operations): Operations;
+}
+
+export interface DecodedStore {
+  readonly chunkSize: number;
+  readonly exceptions: number;
+  readonly areas: number;
+  readonly extents: ExtentPairs;
+}
+
+export interface Native {
+  allocateSlab(size: number): ArrayBuffer;
+  selectEngine(name: string): { readonly name: string; readonly refused: string | null };
+  makePipe(): { readonly readFd: number; readonly writeFd: number };
+  BlockFile: {
+    open(
+      path: string,
+      options: { readonly write: boolean; readonly exclusive: boolean; readonly direct: boolean },
+    ): Promise<NativeBlockFile>;
+  };
+  RecordWriter: new (fd: number, streamId: Uint8Array) => NativeRecordWriter;
+  RecordReader: new (fd: number) => NativeRecordReader;
+  ExtentSet: new () => NativeExtentSet;
+  decodeStore(file: NativeBlockFile, originSize: number, areasKnown: number): Promise<DecodedStore>;
+  readStoreHeader(file: NativeBlockFile): Promise<{ readonly chunkSize: number }>;
+  expectedExceptions(allocatedSectors: number, chunkSectors: number): number | null;
+  scanMarks(
+    fd: number,
+    offset: number,
+    streamTag: Uint8Array,
+  ): Promise<{
+    readonly any: boolean;
+    readonly endSeen: boolean;
+    /** -1 for none. */
+    readonly highestDurable: number;
+  }>;
+}
+
+// The compiled file is two folders below the package, in dist/src.
+export const native = createRequire(import.meta.url)('../../build/Release/lvmsync.node') as Native;
+
+/** Whether `error` is a failure of a core call. */
+export function isNativeError(error: unknown): error is NativeError {
+  return error instanceof Error && 'syscall' in error && 'offset' in error && 'code' in error;
+}
