@@ -1,0 +1,91 @@
+/** Writes the groups of a change stream to a device. */
+
+import type { SlabPool } from './block-device.js';
+import type { ChangeReader, Group } from './change-reader.js';
+import { InFlight } from './in-flight.js';
+import type { Operations } from './native.js';
+import type { WriteStage } from './write-stage.js';
+
+/** Groups being saved and written while the next one is read. */
+export const APPLY_DEPTH = 4;
+
+export interface Apply {
+  readonly reader: ChangeReader;
+  readonly stage: WriteStage;
+  readonly pool: SlabPool;
+  /** Bytes; what lies beyond is left out. */
+  readonly destinationSize: number;
+  /** The stream names no place twice: its groups may be written in any order. */
+  readonly disjoint: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/**
+ * Resolves with the bytes left out when the stream came to its proper end, or when the signal stopped
+ * it between groups; the caller tells the two apart by the signal. Throws the first failure, after all
+ * groups under way have ended.
+ */
+export async function apply(job: Apply): Promise<number> {
+  const inFlight = new InFlight(job.disjoint ? APPLY_DEPTH : 1);
+  const stop = (): void => job.reader.cancel();
+  job.signal.addEventListener('abort', stop);
+  let leftOut = 0;
+  try {
+    while (!job.signal.aborted) {
+      const slab = await job.pool.lease();
+      const group = await readGroup(job, slab);
+      if (group === undefined) {
+        job.pool.release(slab);
+        break;
+      }
+      const fitting = clip(group, job.destinationSize);
+      leftOut += group.bytes - fitting.bytes;
+      await inFlight.start(() => writeGroup(job, slab, fitting.operations));
+    }
+  } finally {
+    job.signal.removeEventListener('abort', stop);
+    await inFlight.settle();
+  }
+  await inFlight.finish();
+  return leftOut;
+}
+
+async function readGroup(job: Apply, slab: ArrayBuffer): Promise<Group | undefined> {
+  try {
+    return await job.reader.next(slab);
+  } catch (error) {
+    if (job.signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+async function writeGroup(job: Apply, slab: ArrayBuffer, operations: Operations): Promise<void> {
+  try {
+    await job.stage.save(operations);
+    await job.stage.write(slab, operations);
+    job.onProgress(job.stage.writtenBytes);
+  } finally {
+    job.pool.release(slab);
+  }
+}
+
+/** Without what lies beyond `size`. */
+function clip(group: Group, size: number): Group {
+  const { operations } = group;
+  const kept: number[] = [];
+  let bytes = 0;
+  let fits = true;
+  for (let i = 0; i < operations.length && fits; i += 3) {
+    fits = (operations[i] ?? 0) + (operations[i + 1] ?? 0) <= size;
+  }
+  if (fits) return group;
+  for (let i = 0; i < operations.length; i += 3) {
+    const offset = operations[i] ?? 0;
+    const length = Math.min(operations[i + 1] ?? 0, size - offset);
+    if (length <= 0) continue;
+    kept.push(offset, length, operations[i + 2] ?? 0);
+    bytes += length;
+  }
+  return { operations: Float64Array.from(kept), bytes };
+}

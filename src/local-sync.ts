@@ -1,0 +1,53 @@
+/** Copies changed extents from one device of this machine to another, in one process. */
+
+import type { BlockDevice, SlabPool } from './block-device.js';
+import { BATCH_LIMITS, type Batch, type ExtentList, planBatches } from './extent.js';
+import { InFlight } from './in-flight.js';
+import type { WriteStage } from './write-stage.js';
+
+/** Batches under way: enough that reads, flushes and writes overlap. */
+export const LOCAL_DEPTH = 4;
+
+export interface LocalSync {
+  readonly source: BlockDevice;
+  readonly extents: ExtentList;
+  readonly stage: WriteStage;
+  readonly pool: SlabPool;
+  /** Stops between batches. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/**
+ * Resolves when every byte was written, durably, or when the signal stopped it after whole batches;
+ * the caller tells the two apart by the signal. Throws the first failure, after all batches under way
+ * have ended.
+ */
+export async function localSync(sync: LocalSync): Promise<void> {
+  const inFlight = new InFlight(LOCAL_DEPTH);
+  try {
+    for (const batch of planBatches(sync.extents, BATCH_LIMITS)) {
+      if (sync.signal.aborted) break;
+      await inFlight.start(() => copyBatch(sync, batch));
+    }
+  } finally {
+    await inFlight.settle();
+  }
+  await inFlight.finish();
+}
+
+async function copyBatch(sync: LocalSync, { operations }: Batch): Promise<void> {
+  const slab = await sync.pool.lease();
+  try {
+    // Both only read: the old bytes are saved while the new ones come in.
+    const results = await Promise.allSettled([
+      sync.source.readBatch(slab, operations),
+      sync.stage.save(operations),
+    ]);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await sync.stage.write(slab, operations);
+    sync.onProgress(sync.stage.writtenBytes);
+  } finally {
+    sync.pool.release(slab);
+  }
+}

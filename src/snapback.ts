@@ -1,0 +1,205 @@
+/**
+ * The write-ahead log of a destination: what is about to be overwritten is durable here before the
+ * destination is touched, so that applying it restores the former content after any crash.
+ */
+
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  type Stats,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { ioFailure, type Slab } from './block-device.js';
+import { ChangeWriter, type HelloFacts } from './change-writer.js';
+import { LvmsyncError } from './errors.js';
+import { isNativeError, native, type Operations } from './native.js';
+
+export interface SnapbackOptions {
+  readonly path: string;
+  /** Replace a file of that name. */
+  readonly overwrite: boolean;
+  /** Of the destination. */
+  readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes'>;
+  /** Offsets will be saved in ascending order. */
+  readonly sorted: boolean;
+}
+
+/** Whoever creates it calls finish or close. */
+export class Snapback {
+  readonly path: string;
+  readonly #fd: number;
+  readonly #durableMedium: boolean;
+  readonly #writer: ChangeWriter;
+  readonly #saved = new native.ExtentSet();
+  #appends: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> | undefined;
+  #appended = -1;
+  #durable = -1;
+  #savedBytes = 0;
+
+  private constructor(path: string, file: OpenFile, writer: ChangeWriter) {
+    this.path = path;
+    this.#fd = file.fd;
+    this.#durableMedium = file.durable;
+    this.#writer = writer;
+  }
+
+  /** Throws (snapback) if the file exists or cannot be made. Its first bytes are durable on return. */
+  static async create(options: SnapbackOptions): Promise<Snapback> {
+    const { path, facts, sorted } = options;
+    const file = openFile(path, options.overwrite);
+    try {
+      const hello = { kind: 'snapback', totalBytes: undefined, sorted, ...facts } as const;
+      const writer = await ChangeWriter.framed(file.fd, hello);
+      const snapback = new Snapback(path, file, writer);
+      await snapback.#syncData();
+      if (file.durable) syncDirectory(dirname(path));
+      return snapback;
+    } catch (error) {
+      closeSync(file.fd);
+      throw failure(path, error);
+    }
+  }
+
+  /** Bytes of former content saved so far. */
+  get savedBytes(): number {
+    return this.#savedBytes;
+  }
+
+  /**
+   * Saves the former content of the operations' ranges, which lies in the slab. Resolves when it is
+   * durable: only then may the ranges be written. Calls may overlap; one flush then serves them all.
+   */
+  async save(slab: Slab, operations: Operations): Promise<void> {
+    try {
+      // What a stream names a second time was saved with its true former content the first time.
+      const fresh = this.#saved.add(operations);
+      if (fresh.length === 0) return;
+      const number = await this.#append(slab, fresh);
+      while (this.#durable < number) {
+        this.#syncing ??= this.#sync();
+        await this.#syncing;
+      }
+    } catch (error) {
+      throw failure(this.path, error);
+    }
+  }
+
+  /** Says that the run it belongs to is complete. Call after the destination was flushed. */
+  async finish(): Promise<void> {
+    try {
+      await this.#appends;
+      await this.#writer.end({ sourceChanged: false });
+      await this.#syncData();
+    } catch (error) {
+      throw failure(this.path, error);
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+
+  /** Leaves it as it is: good for going back, but not marked as complete. */
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** The group's number. */
+  #append(slab: Slab, fresh: Operations): Promise<number> {
+    const appended = this.#appends.then(async () => {
+      await this.#writer.writeGroup(slab, fresh, this.#durable);
+      for (let i = 1; i < fresh.length; i += 3) this.#savedBytes += fresh[i] ?? 0;
+      return ++this.#appended;
+    });
+    // A failed append fails all later ones: they would leave a hole in the log.
+    this.#appends = appended.then(() => undefined);
+    this.#appends.catch(() => undefined);
+    return appended;
+  }
+
+  // A failed flush stays in #syncing, so it is never retried: the kernel may have dropped the pages.
+  async #sync(): Promise<void> {
+    const upTo = this.#appended;
+    await this.#syncData();
+    this.#durable = upTo;
+    this.#syncing = undefined;
+  }
+
+  async #syncData(): Promise<void> {
+    if (this.#durableMedium) await this.#writer.syncData();
+  }
+}
+
+interface OpenFile {
+  readonly fd: number;
+  /** False for /dev/null and fifos, which nothing can be flushed to. */
+  readonly durable: boolean;
+}
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_TRUNC } = constants;
+const OWNER_ONLY = 0o600;
+
+function openFile(path: string, overwrite: boolean): OpenFile {
+  try {
+    const present = lstatSync(path, { throwIfNoEntry: false });
+    if (present !== undefined && isSink(present)) {
+      return { fd: openSync(path, O_WRONLY), durable: false };
+    }
+    if (present !== undefined && !overwrite) throw exists(path);
+    const fresh = present === undefined ? O_EXCL : O_TRUNC;
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | fresh, OWNER_ONLY);
+    if (!fstatSync(fd).isFile()) {
+      closeSync(fd);
+      throw new LvmsyncError('snapback', `snapback ${path}: this is no regular file`);
+    }
+    return { fd, durable: true };
+  } catch (error) {
+    if (error instanceof LvmsyncError) throw error;
+    if (errorCode(error) === 'EEXIST') throw exists(path);
+    throw new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(error)})`, {
+      state: 'The destination was not touched.',
+      cause: error,
+    });
+  }
+}
+
+function isSink(stats: Stats): boolean {
+  return stats.isCharacterDevice() || stats.isFIFO();
+}
+
+function exists(path: string): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: this file exists already`, {
+    state: 'The destination was not touched, nor was the file.',
+    hint: `It may be the only way back to an earlier state. Use another name, such as ${path}.${timestamp()}, or --snapback-overwrite.`,
+  });
+}
+
+/** 20261123T031500Z */
+function timestamp(): string {
+  return new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+function failure(path: string, error: unknown): LvmsyncError {
+  if (error instanceof LvmsyncError) return error;
+  if (isNativeError(error)) {
+    const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
+    return ioFailure({ path: `snapback ${path}`, code: 'snapback', action, error });
+  }
+  return new LvmsyncError('snapback', `snapback ${path}: ${errorCode(error)}`, { cause: error });
+}

@@ -1,0 +1,57 @@
+/**
+ * The last stage of a local sync and of an apply: (save the former content, then) write. It counts
+ * what reached the destination, so that a failure can say what state was left.
+ */
+
+import type { BlockDevice, Slab, SlabPool } from './block-device.js';
+import type { Operations } from './native.js';
+import type { Snapback } from './snapback.js';
+
+export class WriteStage {
+  readonly #destination: BlockDevice;
+  readonly #snapback: Snapback | undefined;
+  readonly #pool: SlabPool;
+  #writtenBytes = 0;
+  #begun = false;
+
+  constructor(destination: BlockDevice, snapback: Snapback | undefined, pool: SlabPool) {
+    this.#destination = destination;
+    this.#snapback = snapback;
+    this.#pool = pool;
+  }
+
+  /** Bytes whose write was completed; durable only after finish. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  /** Whether any byte of the destination may have changed. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
+  /** Saves the former content of the ranges; resolves when it is durable. */
+  async save(operations: Operations): Promise<void> {
+    if (this.#snapback === undefined) return;
+    const slab = await this.#pool.lease();
+    try {
+      await this.#destination.readBatch(slab, operations);
+      await this.#snapback.save(slab, operations);
+    } finally {
+      this.#pool.release(slab);
+    }
+  }
+
+  /** To be called after save has resolved for the same ranges. The slab stays the caller's. */
+  async write(slab: Slab, operations: Operations): Promise<void> {
+    this.#begun = true;
+    await this.#destination.writeBatch(slab, operations);
+    for (let i = 1; i < operations.length; i += 3) this.#writtenBytes += operations[i] ?? 0;
+  }
+
+  /** Everything written becomes durable; then the snapback is marked complete. */
+  async finish(): Promise<void> {
+    await this.#destination.sync();
+    await this.#snapback?.finish();
+  }
+}
