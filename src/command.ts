@@ -1,0 +1,205 @@
+/**
+ * Runs a tool to its end and hands back what it printed. Always an argv array, never a shell: no
+ * character of a device or file name can become syntax.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { getSystemErrorMap } from 'node:util';
+import { type ExitName, LvmsyncError } from './errors.js';
+
+const MIB = 1024 * 1024;
+const STDOUT_LIMIT = 256 * MIB;
+const STDERR_KEPT = 64 * 1024;
+const DETAIL_LENGTH = 400;
+
+/** Where LVM's tools are on every distribution; the caller's own PATH plays no part (sudo, cron). */
+const TOOL_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
+
+const DEBIAN_PACKAGES: ReadonlyMap<string, string> = new Map([
+  ['lvs', 'lvm2'],
+  ['vgcfgbackup', 'lvm2'],
+  ['dmsetup', 'dmsetup'],
+  ['thin_dump', 'thin-provisioning-tools'],
+  ['thin_delta', 'thin-provisioning-tools'],
+  ['ssh', 'openssh-client'],
+]);
+
+export interface CommandOptions {
+  /** Exit code of the whole run if this command fails. Default: 'usage'. */
+  readonly code?: ExitName;
+  /** Ends the command with SIGTERM; the call then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Bytes of standard output above which the command is ended and the call fails. */
+  readonly stdoutLimit?: number;
+}
+
+export interface CommandOutput {
+  readonly stdout: string;
+  /** At most the first 64 KiB. */
+  readonly stderr: string;
+}
+
+/** The tool's name or path first, then its arguments. */
+export type Argv = readonly [string, ...string[]];
+
+export type RunCommand = (argv: Argv, options?: CommandOptions) => Promise<CommandOutput>;
+
+export interface CommandFailure {
+  readonly argv: Argv;
+  readonly code?: ExitName | undefined;
+  /** One phrase: what went wrong. */
+  readonly reason: string;
+  /** Exit status; undefined if the tool never ran or a signal ended it. */
+  readonly status?: number | undefined;
+  readonly stderr?: string;
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** A tool that could not be started, was ended by a signal, or exited with a status other than 0. */
+export class CommandError extends LvmsyncError {
+  readonly argv: Argv;
+  readonly status: number | undefined;
+  readonly stderr: string;
+
+  constructor(failure: CommandFailure) {
+    const { argv, code = 'usage', reason, status, stderr = '', hint, cause } = failure;
+    const detail = stderrDetail(stderr);
+    super(code, `${argv[0]}: ${reason}${detail === '' ? '' : ` (${detail})`}`, {
+      ...(hint === undefined ? {} : { hint }),
+      cause,
+    });
+    this.name = 'CommandError';
+    this.argv = argv;
+    this.status = status;
+    this.stderr = stderr;
+  }
+}
+
+/**
+ * Runs `argv` with nothing on standard input, a fixed PATH and LC_ALL=C, and waits for its end.
+ * Rejects with CommandError, or with the signal's reason if that ended it.
+ */
+export async function runCommand(argv: Argv, options: CommandOptions = {}): Promise<CommandOutput> {
+  const { code, signal, stdoutLimit = STDOUT_LIMIT } = options;
+  signal?.throwIfAborted();
+  const [program, ...args] = argv;
+  const child = spawn(program, args, {
+    env: toolEnvironment(process.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const stop = () => {
+    child.kill();
+    // A grandchild may hold the pipes open: do not wait for it.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    const [stdout, stderr, end] = await Promise.all([
+      collectWithin(child.stdout, { argv, code, limit: stdoutLimit }),
+      collectHead(child.stderr, STDERR_KEPT),
+      endOf(child),
+    ]);
+    signal?.throwIfAborted();
+    checkEnd(argv, code, { ...end, stderr });
+    return { stdout, stderr };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+/** Everything of ours but what would change how the tool loads, is found or speaks. LVM_* and DM_* stay. */
+function toolEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(own).filter(
+    ([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('LD_'),
+  );
+  return { ...Object.fromEntries(kept), PATH: TOOL_PATH, LC_ALL: 'C' };
+}
+
+interface Limit extends Pick<CommandFailure, 'argv' | 'code'> {
+  readonly limit: number;
+}
+
+async function collectWithin(stream: AsyncIterable<Buffer>, of: Limit): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    size += chunk.length;
+    if (size > of.limit) {
+      throw new CommandError({ ...of, reason: `printed more than ${of.limit} bytes` });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** Reads to the end, so that the tool is never blocked, and keeps the first `limit` bytes. */
+async function collectHead(stream: AsyncIterable<Buffer>, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream) {
+    if (size < limit) chunks.push(chunk.subarray(0, limit - size));
+    size += chunk.length;
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+interface End {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly error?: NodeJS.ErrnoException;
+}
+
+function endOf(child: ChildProcess): Promise<End> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => resolve({ status: null, signal: null, error }));
+    child.once('close', (status, signal) => resolve({ status, signal }));
+  });
+}
+
+function checkEnd(
+  argv: Argv,
+  code: ExitName | undefined,
+  { status, signal, error, stderr }: End & { readonly stderr: string },
+): void {
+  if (error !== undefined) throw startFailure(argv, code, error);
+  if (status === null) {
+    throw new CommandError({ argv, code, reason: `ended by ${signal}`, stderr });
+  }
+  if (status !== 0) {
+    throw new CommandError({ argv, code, reason: `exit status ${status}`, status, stderr });
+  }
+}
+
+function startFailure(
+  argv: Argv,
+  code: ExitName | undefined,
+  cause: NodeJS.ErrnoException,
+): CommandError {
+  if (cause.code !== 'ENOENT') {
+    const [, text = cause.message] = getSystemErrorMap().get(cause.errno ?? 0) ?? [];
+    return new CommandError({ argv, code, reason: `cannot be started: ${text}`, cause });
+  }
+  const [tool] = argv;
+  const debianPackage = DEBIAN_PACKAGES.get(tool.slice(tool.lastIndexOf('/') + 1));
+  const where = debianPackage === undefined ? '' : `; it is in the package ${debianPackage}`;
+  const hint =
+    debianPackage === undefined ? {} : { hint: `On Debian: apt-get install ${debianPackage}.` };
+  return new CommandError({ argv, code, reason: `not found${where}`, cause, ...hint });
+}
+
+/** The tool's own words on one line: its errors, or its warnings if it printed nothing else. */
+function stderrDetail(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  const errors = lines.filter((line) => !line.startsWith('WARNING:'));
+  const text = (errors.length > 0 ? errors : lines).join('; ');
+  return text.length > DETAIL_LENGTH ? `${text.slice(0, DETAIL_LENGTH)}...` : text;
+}
