@@ -1,0 +1,89 @@
+#!/usr/bin/env node
+/** The program: argv to a command, the command run, its outcome as an exit status. */
+
+import { writeSync } from 'node:fs';
+import { EXIT, LvmsyncError } from './errors.js';
+import { formatHelp } from './help.js';
+import { type Command, parseOptions, toCommand } from './options.js';
+import { Reporter } from './reporter.js';
+import type { RunContext } from './run-context.js';
+import { VERSION } from './version.js';
+
+const STDOUT = 1;
+const STDERR = 2;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  let reporter = makeReporter('normal');
+  try {
+    const command = toCommand(parseOptions(argv));
+    if (command.kind === 'version') return print(`lvmsync ${VERSION}\n`);
+    if (command.kind === 'help') return print(formatHelp());
+    reporter = makeReporter(command.verbosity);
+    for (const warning of command.warnings) reporter.warn(warning);
+    return await run(command, {
+      reporter,
+      signal: stopOnSignals(reporter),
+      command: ['lvmsync', ...argv].join(' '),
+      engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
+    });
+  } catch (error) {
+    reporter.fatal(error);
+    return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
+  }
+}
+
+/** Each kind of run is loaded when it is needed: --version and --help do not wait for the addon. */
+async function run(
+  command: Exclude<Command, { kind: 'version' | 'help' }>,
+  context: RunContext,
+): Promise<number> {
+  switch (command.kind) {
+    case 'sync':
+      return (await import('./run-sync.js')).runSync(command, context);
+    case 'dump':
+      return (await import('./run-dump.js')).runDump(command, context);
+    case 'apply':
+      return (await import('./run-apply.js')).runApply(command, context);
+  }
+}
+
+/** The first signal ends the run after the batches under way; the second ends it at once. */
+function stopOnSignals(reporter: Reporter): AbortSignal {
+  const controller = new AbortController();
+  const stop = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) return;
+    process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM').removeAllListeners('SIGHUP');
+    reporter.info(`${name}: finishing what is under way; once more ends at once`);
+    controller.abort(name);
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  return controller.signal;
+}
+
+function makeReporter(verbosity: ConstructorParameters<typeof Reporter>[0]['verbosity']): Reporter {
+  const { isTTY = false, columns } = process.stderr;
+  return new Reporter({ verbosity, write: (text) => writeWhole(STDERR, text), isTTY, columns });
+}
+
+function print(text: string): number {
+  writeWhole(STDOUT, text);
+  return EXIT.done;
+}
+
+/** Synchronous, so that what was said is out even if the process ends right after it. */
+function writeWhole(fd: number, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      // A reader that is slow is waited for; one that is gone cannot be told anything.
+      if (code === 'EAGAIN') continue;
+      if (code === 'EPIPE') return;
+      throw error;
+    }
+  }
+}

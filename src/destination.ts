@@ -1,0 +1,142 @@
+/** Opens what is to be written: claimed, checked to be safe, large enough. */
+
+import { readFile } from 'node:fs/promises';
+import { FileDevice, SlabPool } from './block-device.js';
+import { runCommand } from './command.js';
+import { type Finding, inspectDestination, requireFit } from './device-safety.js';
+import { LvmsyncError } from './errors.js';
+import type { Reporter } from './reporter.js';
+import { acquireRunLock, type RunLock } from './run-lock.js';
+import type { SourceMember } from './source-family.js';
+
+export interface DestinationRequest {
+  readonly path: string;
+  /** Write it although something speaks against it. */
+  readonly force: boolean;
+  /** What the run reads; empty where the stream comes from elsewhere. */
+  readonly members: readonly SourceMember[];
+  readonly command: string;
+}
+
+/** Open and claimed; whoever opened it closes it. */
+export interface Destination {
+  readonly device: FileDevice;
+  close(): Promise<void>;
+}
+
+/**
+ * Nothing is written here. Throws (locked) if another run of ours has it, (destinationUnfit) if it
+ * must not be written.
+ */
+export async function openDestination(
+  request: DestinationRequest,
+  reporter: Reporter,
+): Promise<Destination> {
+  const { path } = request;
+  // Looked at first, so that a refusal can say more than "in use".
+  const seen = await FileDevice.open(path, { role: 'destination' });
+  let lock: RunLock | undefined;
+  try {
+    lock = await acquireRunLock(seen.identity, { path, command: request.command });
+    report(await inspect(seen, request), request, reporter);
+    const exclusive = !request.force;
+    const device = await FileDevice.open(path, { role: 'destination', write: true, exclusive });
+    refuseSwapped(seen, device);
+    if (device.info.directError !== null) {
+      reporter.verbose(
+        `${path}: written through the page cache, O_DIRECT is refused (${device.info.directError})`,
+      );
+    }
+    const held = lock;
+    return {
+      device,
+      close: async () => {
+        await device.close();
+        held.release();
+      },
+    };
+  } catch (error) {
+    lock?.release();
+    throw error;
+  } finally {
+    await seen.close();
+  }
+}
+
+/**
+ * The destination must hold all of the source. A smaller regular file is made longer; anything else
+ * that is smaller is refused unless `allowSmaller`. Call it before the first byte is written.
+ */
+export async function fitSize(
+  device: FileDevice,
+  sourceSize: number,
+  options: { readonly allowSmaller: boolean; readonly reporter: Reporter },
+): Promise<void> {
+  if (device.size >= sourceSize) return;
+  const sizes = `it holds ${device.size} bytes, the source ${sourceSize}`;
+  if (options.allowSmaller) {
+    options.reporter.warn(`${device.path}: ${sizes}; changes beyond its end are left out`);
+  } else if (device.info.blockDevice) {
+    throw new LvmsyncError('destinationUnfit', `${device.path}: too small: ${sizes}`, {
+      state: 'Nothing was written.',
+      hint: 'Enlarge it, or use --allow-smaller to write what fits.',
+    });
+  } else {
+    await device.grow(sourceSize);
+  }
+}
+
+async function inspect(device: FileDevice, request: DestinationRequest): Promise<Finding[]> {
+  const target = {
+    path: device.path,
+    identity: device.identity,
+    readOnly: device.info.readOnly,
+    readHead: () => readHead(device),
+  };
+  return inspectDestination(target, { members: request.members }, { dmTable });
+}
+
+function report(
+  findings: readonly Finding[],
+  { force }: DestinationRequest,
+  reporter: Reporter,
+): void {
+  for (const { severity, message } of requireFit(findings, { force })) {
+    if (severity === 'note') reporter.verbose(message);
+    else reporter.warn(message);
+  }
+}
+
+const HEAD_SIZE = 4096;
+/** The slab has room for the head wherever alignment puts it. */
+const HEAD_SLAB_SIZE = 2 * HEAD_SIZE;
+
+async function readHead(device: FileDevice): Promise<Uint8Array> {
+  const length = Math.min(HEAD_SIZE, device.size);
+  const slab = await new SlabPool(1, HEAD_SLAB_SIZE).lease();
+  if (length > 0) await device.readBatch(slab, Float64Array.of(0, length, 0));
+  return new Uint8Array(slab, 0, length);
+}
+
+/** The table line of a device-mapper device, asked for by its numbers. */
+async function dmTable(device: string): Promise<string | undefined> {
+  const [major = '', minor = ''] = device.split(':');
+  const isMapped = await readFile(`/sys/dev/block/${device}/dm/name`).then(
+    () => true,
+    () => false,
+  );
+  if (!isMapped) return undefined;
+  const { stdout } = await runCommand(['dmsetup', 'table', '-j', major, '-m', minor]);
+  return stdout;
+}
+
+function refuseSwapped(seen: FileDevice, device: FileDevice): void {
+  const [before, now] = [seen.identity, device.identity].map((identity) =>
+    JSON.stringify(identity),
+  );
+  if (before === now) return;
+  throw new LvmsyncError(
+    'destinationUnfit',
+    `${device.path}: it became another device while it was being checked`,
+  );
+}

@@ -1,0 +1,28 @@
+/** A device's identity that outlives renaming and reboots, where it has one. */
+
+import { readFile } from 'node:fs/promises';
+import type { FileDevice } from './block-device.js';
+import type { HelloAttributes } from './control-frame.js';
+import { VERSION } from './version.js';
+
+/**
+ * Device-mapper's uuid of a block device, which for a logical volume is made of LVM's own uuids.
+ * Undefined for other devices and for files: they have none that a copy or a reboot would not change.
+ */
+export async function stableIdentity(device: FileDevice): Promise<string | undefined> {
+  const { blockDevice, major, minor } = device.info;
+  if (!blockDevice) return undefined;
+  const uuid = await readFile(`/sys/dev/block/${major}:${minor}/dm/uuid`, 'utf8').catch(() => '');
+  return uuid.trim() === '' ? undefined : uuid.trim();
+}
+
+/** What a stream or snapback says of the device it belongs to. */
+export async function deviceAttributes(device: FileDevice): Promise<HelloAttributes> {
+  const deviceIdentity = await stableIdentity(device);
+  return {
+    devicePath: device.path,
+    createdAt: new Date().toISOString(),
+    program: `lvmsync ${VERSION}`,
+    ...(deviceIdentity === undefined ? {} : { deviceIdentity }),
+  };
+}

@@ -1,0 +1,185 @@
+/** `lvmsync --apply FILE|- DESTINATION`: writes a change stream or snapback to a device. */
+
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { APPLY_DEPTH, apply } from './apply.js';
+import { type FileDevice, SlabPool } from './block-device.js';
+import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
+import { fitSize, openDestination } from './destination.js';
+import { deviceAttributes, stableIdentity } from './device-identity.js';
+import { EXIT, LvmsyncError } from './errors.js';
+import type { ApplyCommand } from './options.js';
+import { describeFailure, interrupted, type RunContext, selectEngine } from './run-context.js';
+import { Snapback } from './snapback.js';
+import { WriteStage } from './write-stage.js';
+
+const STDIN = 0;
+
+interface Input {
+  readonly fd: number;
+  readonly name: string;
+  readonly isFile: boolean;
+}
+
+export async function runApply(command: ApplyCommand, context: RunContext): Promise<number> {
+  const input = openInput(command.input);
+  try {
+    selectEngine(context);
+    const reader = new ChangeReader(input.fd, input.name);
+    const stop = (): void => reader.cancel();
+    context.signal.addEventListener('abort', stop);
+    const form = await reader.readForm();
+    if (form.form === 'classic' && form.empty) return applyNothing(input, context);
+    return await applyStream({ reader, form, isFile: input.isFile }, command, context);
+  } catch (error) {
+    if (context.signal.aborted && !(error instanceof LvmsyncError))
+      throw interrupted(context.signal);
+    throw error;
+  } finally {
+    if (input.fd !== STDIN) closeSync(input.fd);
+  }
+}
+
+function openInput(path: string): Input {
+  if (path === '-') {
+    if (isatty(STDIN)) {
+      throw new LvmsyncError('usage', 'standard input is a terminal: a change stream is expected');
+    }
+    return { fd: STDIN, name: 'standard input', isFile: fstatSync(STDIN).isFile() };
+  }
+  try {
+    const fd = openSync(path, 'r');
+    const stats = fstatSync(fd);
+    if (!stats.isDirectory()) return { fd, name: path, isFile: stats.isFile() };
+    closeSync(fd);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    throw new LvmsyncError('usage', `${path}: cannot open the changes file (${code})`, {
+      cause: error,
+    });
+  }
+  throw new LvmsyncError('usage', `${path}: this is a directory, a changes file is expected`);
+}
+
+/** A handshake and nothing else: an old sender that found no change, or one that died at once. */
+function applyNothing({ name, isFile }: Input, { reporter }: RunContext): number {
+  if (isFile) {
+    throw new LvmsyncError(
+      'streamTruncated',
+      `${name}: it holds no change at all, not even its end`,
+    );
+  }
+  reporter.warn(`${name}: no changes arrived; whether there were none the stream does not tell`);
+  return EXIT.done;
+}
+
+interface Stream {
+  readonly reader: ChangeReader;
+  readonly form: StreamForm;
+  readonly isFile: boolean;
+}
+
+async function applyStream(
+  stream: Stream,
+  command: ApplyCommand,
+  context: RunContext,
+): Promise<number> {
+  const { form } = stream;
+  const { reporter } = context;
+  const { destination: path, force, allowSmaller } = command;
+  const request = { path, members: [], force, command: context.command };
+  const destination = await openDestination(request, reporter);
+  try {
+    const { device } = destination;
+    if (form.form === 'framed') {
+      if (!force) await refuseOtherDevice(stream, device);
+      await fitSize(device, form.hello.deviceSize, { allowSmaller, reporter });
+    }
+    stream.reader.begin(form, { deviceSize: device.size, strict: !force });
+    return await writeStream(stream, device, { command, context });
+  } finally {
+    await destination.close();
+  }
+}
+
+async function writeStream(
+  { reader, form, isFile }: Stream,
+  device: FileDevice,
+  { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
+): Promise<number> {
+  const { reporter, signal } = context;
+  const snapback = await createSnapback(command, device);
+  // One slab is being filled while each group under way holds one for itself and one for its past.
+  const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
+  const stage = new WriteStage(device, snapback, pool);
+  const totalBytes = form.form === 'framed' ? form.hello.totalBytes : undefined;
+  const undertaking = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
+  const disjoint = form.form === 'framed' || !(command.force || form.leftover);
+  const onProgress = (doneBytes: number): void =>
+    reporter.progress({ activity: 'Applying', doneBytes, totalBytes });
+  const started = performance.now();
+  try {
+    const destinationSize = device.size;
+    const leftOut = await apply({
+      reader,
+      stage,
+      pool,
+      destinationSize,
+      disjoint,
+      signal,
+      onProgress,
+    });
+    if (signal.aborted) await device.sync();
+    else await stage.finish();
+    if (signal.aborted) throw interrupted(signal, undertaking);
+    const seconds = (performance.now() - started) / 1000;
+    const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
+    // A sender that started us prints these lines itself.
+    if (isFile) reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize });
+    return conclude({ reader, leftOut, device }, command, context);
+  } catch (error) {
+    throw error instanceof LvmsyncError && signal.aborted
+      ? error
+      : describeFailure(error, undertaking);
+  }
+}
+
+function conclude(
+  result: { readonly reader: ChangeReader; readonly leftOut: number; readonly device: FileDevice },
+  { allowSmaller }: ApplyCommand,
+  { reporter }: RunContext,
+): number {
+  const { tornTail, sourceChanged, droppedBytes } = result.reader.end;
+  if (tornTail !== undefined) {
+    reporter.info(
+      `${tornTail}: this is where its run was interrupted; nothing after it had been overwritten`,
+    );
+  }
+  if (sourceChanged) reporter.warn('the source was written while it was read');
+  const dropped = droppedBytes + result.leftOut;
+  if (dropped === 0) return EXIT.done;
+  reporter.warn(`${result.device.path}: ${dropped} bytes beyond its end were left out`);
+  return allowSmaller ? EXIT.done : EXIT.partlyBeyondEnd;
+}
+
+/** A snapback undoes what was done to one device: on another it would be damage. */
+async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): Promise<void> {
+  if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
+  const { deviceIdentity, devicePath } = form.hello.attributes;
+  const actual = await stableIdentity(device);
+  if (deviceIdentity === undefined || actual === undefined || deviceIdentity === actual) return;
+  throw new LvmsyncError(
+    'destinationUnfit',
+    `${reader.name}: this snapback belongs to ${devicePath ?? 'another device'} (${deviceIdentity}), not to ${device.path} (${actual})`,
+    { state: 'Nothing was written.', hint: '--force applies it all the same.' },
+  );
+}
+
+async function createSnapback(
+  { snapback }: ApplyCommand,
+  device: FileDevice,
+): Promise<Snapback | undefined> {
+  if (snapback === undefined) return undefined;
+  const facts = { deviceSize: device.size, attributes: await deviceAttributes(device) };
+  return Snapback.create({ ...snapback, facts, sorted: false });
+}

@@ -1,0 +1,113 @@
+/** `lvmsync --stdout SNAPSHOT`: the changes as a stream, for a file or a pipe. */
+
+import { fstatSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { ioFailure, SlabPool } from './block-device.js';
+import { ChangeWriter } from './change-writer.js';
+import { deviceAttributes } from './device-identity.js';
+import { DUMP_DEPTH, dump } from './dump.js';
+import { EXIT, LvmsyncError } from './errors.js';
+import { BATCH_LIMITS, type BatchLimits, slabSizeFor } from './extent.js';
+import { isNativeError } from './native.js';
+import type { DumpCommand } from './options.js';
+import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import { openSource, type Source } from './source.js';
+
+const STDOUT = 1;
+
+export async function runDump(command: DumpCommand, context: RunContext): Promise<number> {
+  if (isatty(STDOUT)) {
+    throw new LvmsyncError(
+      'usage',
+      'standard output is a terminal: a change stream is not for reading',
+      {
+        hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
+      },
+    );
+  }
+  selectEngine(context);
+  const source = await openSource(command.source, context.reporter);
+  try {
+    await dumpFrom(source, command, context);
+    const fault = await source.findLateFault();
+    if (fault !== undefined) {
+      context.reporter.warn(
+        `${fault}. What was sent is right, but a next run needs a new snapshot`,
+      );
+    }
+    return EXIT.done;
+  } finally {
+    await source.close();
+  }
+}
+
+async function dumpFrom(source: Source, command: DumpCommand, context: RunContext): Promise<void> {
+  const { reporter, signal } = context;
+  const started = performance.now();
+  const { device, extents } = source;
+  const limits = command.format === 'classic' ? classicLimits(source.chunkSize) : BATCH_LIMITS;
+  const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
+  const onProgress = (doneBytes: number): void =>
+    reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
+  let writer: ChangeWriter | undefined;
+  try {
+    writer = await beginStream(source, command);
+    const cancel = writer.cancel.bind(writer);
+    signal.addEventListener('abort', cancel);
+    await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
+    if (signal.aborted) throw interrupted(signal);
+    await writer.end({ sourceChanged: false });
+    if (fstatSync(STDOUT).isFile()) await writer.syncData();
+    const seconds = (performance.now() - started) / 1000;
+    reporter.transferred({ bytes: extents.totalBytes, seconds, sourceSize: device.size });
+  } catch (error) {
+    if (signal.aborted) throw interrupted(signal);
+    if (isNativeError(error)) throw outputFailure(error);
+    if (error instanceof LvmsyncError && writer !== undefined) await sayWhy(writer, error);
+    throw error;
+  }
+}
+
+async function beginStream(source: Source, { format }: DumpCommand): Promise<ChangeWriter> {
+  if (format === 'classic') return ChangeWriter.classic(STDOUT);
+  return ChangeWriter.framed(STDOUT, {
+    kind: 'file',
+    deviceSize: source.device.size,
+    sorted: true,
+    totalBytes: source.extents.totalBytes,
+    attributes: { ...(await deviceAttributes(source.device)), ...source.attributes },
+  });
+}
+
+/** One record a chunk; a chunk too large for a batch becomes records of one length that divides it. */
+function classicLimits(chunkSize: number): BatchLimits {
+  const { bytes, operations } = BATCH_LIMITS;
+  const recordSize = chunkSize <= bytes ? chunkSize : greatestCommonDivisor(chunkSize, bytes);
+  const wholeRecords = bytes - (bytes % recordSize);
+  return { bytes: wholeRecords, operations, operationBytes: recordSize, chunkSize: recordSize };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+/** The reader of the stream learns that it is not whole, and why; if even that fails, it sees a cut. */
+async function sayWhy(writer: ChangeWriter, error: LvmsyncError): Promise<void> {
+  const { exitStatus, message } = error;
+  await writer.abort({ exitStatus, message }).catch((cause: unknown) => {
+    if (!isNativeError(cause)) throw cause;
+  });
+}
+
+function outputFailure(error: Parameters<typeof ioFailure>[0]['error']): LvmsyncError {
+  if (error.code === 'EPIPE') {
+    return new LvmsyncError(
+      'transport',
+      `standard output: its reader stopped reading at byte ${error.offset} (EPIPE)`,
+      { state: 'The stream is incomplete.', cause: error },
+    );
+  }
+  const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
+  const failure = { path: 'standard output', code: 'destinationWrite', action, error } as const;
+  return ioFailure(failure);
+}

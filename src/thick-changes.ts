@@ -1,0 +1,130 @@
+/** The changed extents of a thick snapshot, read from its COW store and proven complete. */
+
+import type { FileDevice } from './block-device.js';
+import { SECTOR_SIZE, type SnapshotUsage } from './device-mapper.js';
+import { LvmsyncError } from './errors.js';
+import { ExtentList } from './extent.js';
+import { type DecodedStore, isNativeError, native } from './native.js';
+import { readSnapshotStatus, type ThickSnapshot } from './volume-group.js';
+
+export interface ThickChanges {
+  readonly extents: ExtentList;
+  readonly chunkSize: number;
+  readonly exceptions: number;
+  readonly usage: SnapshotUsage;
+}
+
+export interface ThickEffects {
+  readonly readStatus: (snapshot: ThickSnapshot) => Promise<SnapshotUsage>;
+}
+
+/** A busy origin can outrun one reading; a store that is incomplete three times is damaged. */
+const ATTEMPTS = 3;
+
+/**
+ * `cowStore` and `origin` are open and stay the caller's. Throws (sourceUnfit) unless the number of
+ * exceptions agrees with the kernel's count before and after the reading: never a partial list.
+ */
+export async function readThickChanges(
+  snapshot: ThickSnapshot,
+  devices: { readonly origin: FileDevice; readonly cowStore: FileDevice },
+  { readStatus }: ThickEffects = { readStatus: readSnapshotStatus },
+): Promise<ThickChanges> {
+  const { cowStore } = devices;
+  for (let attempt = 1; ; attempt++) {
+    // A page of the origin that is only in the cache is in no list until it is written back.
+    await devices.origin.sync();
+    const before = await readStatus(snapshot);
+    const chunkSectors = snapshot.chunkSize / SECTOR_SIZE;
+    const areas = Math.max(0, before.metadataSectors / chunkSectors - 1);
+    const decoded = await decode(cowStore, snapshot.originSizeAtSnapshot, areas);
+    await checkHeader(cowStore);
+    const after = await readStatus(snapshot);
+    if (decoded.chunkSize !== snapshot.chunkSize) throw wrongChunkSize(snapshot, decoded);
+    const least = expected(snapshot, before);
+    const most = expected(snapshot, after);
+    if (decoded.exceptions > most || (decoded.exceptions < least && attempt === ATTEMPTS)) {
+      throw new LvmsyncError(
+        'sourceUnfit',
+        `${cowStore.path}: ${decoded.exceptions} changed chunks are listed where the kernel counts ${least} to ${most}`,
+        { hint: 'The COW store is damaged, its change list cannot be trusted: full copy needed.' },
+      );
+    }
+    if (decoded.exceptions < least) continue;
+    const { chunkSize, exceptions, extents } = decoded;
+    return { extents: new ExtentList(extents), chunkSize, exceptions, usage: after };
+  }
+}
+
+/** A COW store without its volume group: a copy in a file, or a device of a group that is not there. */
+export async function readOfflineStore(
+  cowStore: FileDevice,
+  originSize: number,
+): Promise<Pick<ThickChanges, 'extents' | 'chunkSize' | 'exceptions'>> {
+  const decoded = await decode(cowStore, originSize, 0);
+  return { ...decoded, extents: new ExtentList(decoded.extents) };
+}
+
+/** Undefined if the snapshot is still whole; else one line that says why the next run will not be. */
+export async function findLateFault(
+  snapshot: ThickSnapshot,
+  { readStatus }: ThickEffects = { readStatus: readSnapshotStatus },
+): Promise<string | undefined> {
+  try {
+    await readStatus(snapshot);
+    return undefined;
+  } catch (error) {
+    if (error instanceof LvmsyncError) return error.message;
+    throw error;
+  }
+}
+
+function expected(snapshot: ThickSnapshot, usage: SnapshotUsage): number {
+  const chunkSectors = snapshot.chunkSize / SECTOR_SIZE;
+  const count = native.expectedExceptions(usage.allocatedSectors, chunkSectors);
+  if (count !== null) return count;
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${snapshot.vgName}/${snapshot.lvName}: the kernel's count of ${usage.allocatedSectors} sectors does not fit chunks of ${chunkSectors} sectors`,
+  );
+}
+
+async function decode(
+  cowStore: FileDevice,
+  originSize: number,
+  areasKnown: number,
+): Promise<DecodedStore> {
+  try {
+    return await native.decodeStore(cowStore.file, originSize, areasKnown);
+  } catch (error) {
+    throw storeFailure(cowStore.path, error);
+  }
+}
+
+async function checkHeader(cowStore: FileDevice): Promise<void> {
+  try {
+    await native.readStoreHeader(cowStore.file);
+  } catch (error) {
+    throw storeFailure(cowStore.path, error);
+  }
+}
+
+function storeFailure(path: string, error: unknown): unknown {
+  if (!isNativeError(error)) return error;
+  const where = `at byte ${error.offset}`;
+  if (error.code === 'CORRUPT') {
+    return new LvmsyncError('sourceUnfit', `${path}: ${error.detail} (${where})`, {
+      hint: 'The change list cannot be trusted: full copy needed.',
+      cause: error,
+    });
+  }
+  const why = error.code === 'UNEXPECTED_END' ? 'it ends there' : `${error.code}: ${error.message}`;
+  return new LvmsyncError('sourceRead', `${path}: read error ${where} (${why})`, { cause: error });
+}
+
+function wrongChunkSize(snapshot: ThickSnapshot, decoded: DecodedStore): LvmsyncError {
+  return new LvmsyncError(
+    'sourceUnfit',
+    `${snapshot.cowPath}: its header says chunks of ${decoded.chunkSize} bytes, LVM says ${snapshot.chunkSize}`,
+  );
+}
