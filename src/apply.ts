@@ -1,6 +1,6 @@
 /** Writes the groups of a change stream to a device. */
 
-import type { SlabPool } from './block-device.js';
+import type { Slab, SlabPool } from './block-device.js';
 import type { ChangeReader, Group } from './change-reader.js';
 import { InFlight } from './in-flight.js';
 import type { Operations } from './native.js';
@@ -33,15 +33,17 @@ export async function apply(job: Apply): Promise<number> {
   let leftOut = 0;
   try {
     while (!job.signal.aborted) {
-      const slab = await job.pool.lease();
-      const group = await readGroup(job, slab);
-      if (group === undefined) {
-        job.pool.release(slab);
-        break;
+      const read = await readGroup(job);
+      if (read === undefined) break;
+      const fitting = clip(read.group, job.destinationSize);
+      leftOut += read.group.bytes - fitting.bytes;
+      try {
+        await inFlight.start(() => writeGroup(job, read.slab, fitting.operations));
+      } catch (error) {
+        // It did not start, so it will not release the slab.
+        job.pool.release(read.slab);
+        throw error;
       }
-      const fitting = clip(group, job.destinationSize);
-      leftOut += group.bytes - fitting.bytes;
-      await inFlight.start(() => writeGroup(job, slab, fitting.operations));
     }
   } finally {
     job.signal.removeEventListener('abort', stop);
@@ -51,16 +53,27 @@ export async function apply(job: Apply): Promise<number> {
   return leftOut;
 }
 
-async function readGroup(job: Apply, slab: ArrayBuffer): Promise<Group | undefined> {
+interface ReadGroup {
+  /** The caller's to release. */
+  readonly slab: Slab;
+  readonly group: Group;
+}
+
+async function readGroup(job: Apply): Promise<ReadGroup | undefined> {
+  const slab = await job.pool.lease();
   try {
-    return await job.reader.next(slab);
+    const group = await job.reader.next(slab);
+    if (group !== undefined) return { slab, group };
   } catch (error) {
+    job.pool.release(slab);
     if (job.signal.aborted) return undefined;
     throw error;
   }
+  job.pool.release(slab);
+  return undefined;
 }
 
-async function writeGroup(job: Apply, slab: ArrayBuffer, operations: Operations): Promise<void> {
+async function writeGroup(job: Apply, slab: Slab, operations: Operations): Promise<void> {
   try {
     await job.stage.save(operations);
     await job.stage.write(slab, operations);

@@ -135,6 +135,12 @@ export class ChangeReader {
     return this.#end;
   }
 
+  /** What was read, as an answer to the sender tells it. */
+  get counts(): { readonly records: number; readonly bytes: number; readonly digest: string } {
+    const { records, bytes } = this.#counts;
+    return { records, bytes, digest: Buffer.from(this.#native.state().digest).toString('hex') };
+  }
+
   /** Ends a wait for input. */
   cancel(): void {
     this.#native.cancel();

@@ -22,6 +22,11 @@ export type HelloFacts = Pick<
   'kind' | 'deviceSize' | 'sorted' | 'totalBytes' | 'attributes'
 >;
 
+/** Random: two streams never have the same. */
+export function newStreamId(): Uint8Array {
+  return randomBytes(STREAM_ID_SIZE);
+}
+
 /**
  * The descriptor stays the caller's. Every method rejects with the addon's error: what a failed write
  * means depends on who reads. Calls must follow one another; syncData may run beside them.
@@ -31,19 +36,22 @@ export class ChangeWriter {
   readonly #native: NativeRecordWriter;
   readonly #framed: boolean;
 
-  private constructor(fd: number, framed: boolean) {
-    this.streamId = randomBytes(STREAM_ID_SIZE);
+  private constructor(fd: number, framed: boolean, streamId = newStreamId()) {
+    this.streamId = streamId;
     this.#native = new native.RecordWriter(fd, this.streamId);
     this.#framed = framed;
   }
 
   /** Begins a stream with control frames; what each kind means is in docs/format.md. */
-  static async framed(fd: number, facts: HelloFacts): Promise<ChangeWriter> {
-    const writer = new ChangeWriter(fd, true);
+  static async framed(
+    fd: number,
+    facts: HelloFacts,
+    streamId = newStreamId(),
+  ): Promise<ChangeWriter> {
+    const writer = new ChangeWriter(fd, true, streamId);
     // The line end is what tells a peer that frames follow; a file keeps the original's.
     const lineEnd = facts.kind === 'wire' ? '\r\n' : '\n';
     await writer.#native.writeRaw(Buffer.from(HANDSHAKE + lineEnd));
-    const { streamId } = writer;
     const set = { setId: streamId, streamIndex: 1, streamCount: 1 };
     await writer.#native.writeFrame(FRAME.hello, encodeHello({ ...facts, ...set, streamId }));
     return writer;
@@ -81,6 +89,11 @@ export class ChangeWriter {
 
   totals(): StreamTotals {
     return this.#native.totals();
+  }
+
+  /** Raw bytes that were taken so far, also in the middle of a group. */
+  get takenBytes(): number {
+    return this.#native.taken();
   }
 
   /** Ends a wait for a reader that does not read. */

@@ -26,6 +26,8 @@ async function main(argv: readonly string[]): Promise<number> {
       reporter,
       signal: stopOnSignals(reporter),
       command: ['lvmsync', ...argv].join(' '),
+      answer: (line) => writeWhole(STDOUT, line),
+      agentSocket: process.env.SSH_AUTH_SOCK,
       engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
     });
   } catch (error) {

@@ -76,6 +76,18 @@ export const BATCH_LIMITS: BatchLimits = {
   operationBytes: 1024 * 1024,
 };
 
+/** One record a chunk; a chunk too large for a batch becomes records of one length that divides it. */
+export function classicLimits(chunkSize: number): BatchLimits {
+  const { bytes, operations } = BATCH_LIMITS;
+  const recordSize = chunkSize <= bytes ? chunkSize : greatestCommonDivisor(chunkSize, bytes);
+  const wholeRecords = bytes - (bytes % recordSize);
+  return { bytes: wholeRecords, operations, operationBytes: recordSize, chunkSize: recordSize };
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
 /** Room for any batch within the limits: each operation may need up to a page to agree with its offset. */
 export function slabSizeFor(limits: BatchLimits): number {
   return limits.bytes + (limits.operations + 1) * PAGE;
@@ -100,6 +112,29 @@ export function* planBatches(extents: ExtentList, limits: BatchLimits): Generato
     }
   }
   if (!open.empty) yield open.take();
+}
+
+/** The same operations in the same order, cut so that each list of them is within the limits. */
+export function* regroup(operations: Float64Array, limits: BatchLimits): Generator<Float64Array> {
+  let triples: number[] = [];
+  let bytes = 0;
+  for (let i = 0; i < operations.length; i += 3) {
+    let [offset = 0, left = 0, position = 0] = operations.subarray(i, i + 3);
+    while (left > 0) {
+      if (triples.length === limits.operations * 3 || bytes >= limits.bytes) {
+        yield Float64Array.from(triples);
+        triples = [];
+        bytes = 0;
+      }
+      const length = Math.min(left, limits.operationBytes, limits.bytes - bytes);
+      triples.push(offset, length, position);
+      bytes += length;
+      offset += length;
+      position += length;
+      left -= length;
+    }
+  }
+  if (triples.length > 0) yield Float64Array.from(triples);
 }
 
 class OpenBatch {

@@ -167,9 +167,14 @@ class Cursor {
   skipBlank(): void {
     for (;;) {
       const code = this.#text.charCodeAt(this.#at);
-      if (code === HASH) this.#at = indexOr(this.#text.indexOf('\n', this.#at), this.#text.length);
-      else if (code === SPACE || (code >= TAB && code <= CARRIAGE_RETURN)) this.#at += 1;
-      else return;
+      if (code === HASH) {
+        const end = this.#text.indexOf('\n', this.#at);
+        this.#at = end < 0 ? this.#text.length : end;
+      } else if (code === SPACE || (code >= TAB && code <= CARRIAGE_RETURN)) {
+        this.#at += 1;
+      } else {
+        return;
+      }
     }
   }
 
@@ -191,8 +196,4 @@ class Cursor {
     const before = this.#text.slice(0, this.#at);
     return new LvmConfigError(reason, before.split('\n').length);
   }
-}
-
-function indexOr(index: number, otherwise: number): number {
-  return index < 0 ? otherwise : index;
 }

@@ -51,7 +51,7 @@ export interface StreamTotals {
   readonly digest: Uint8Array;
 }
 
-/** One call at a time, but for syncData and cancel. The descriptor stays the caller's. */
+/** One call at a time, but for syncData, taken and cancel. The descriptor stays the caller's. */
 export interface NativeRecordWriter {
   writeRaw(bytes: Uint8Array): Promise<void>;
   writeFrame(type: number, payload: Uint8Array): Promise<void>;
@@ -64,6 +64,9 @@ export interface NativeRecordWriter {
   ): Promise<void>;
   syncData(): Promise<void>;
   totals(): StreamTotals;
+  /** Raw bytes the descriptor has taken so far; may be asked at any time. */
+  taken(): number;
+  /** Ends a wait for a reader that does not read. */
   cancel(): void;
 }
 
@@ -124,6 +127,7 @@ export interface DecodedStore {
 export interface Native {
   allocateSlab(size: number): ArrayBuffer;
   selectEngine(name: string): { readonly name: string; readonly refused: string | null };
+  /** The write end does not block; neither is inherited unless a child is given it. */
   makePipe(): { readonly readFd: number; readonly writeFd: number };
   BlockFile: {
     open(

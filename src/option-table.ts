@@ -6,7 +6,13 @@
 /** What a run can be asked to do, apart from printing the version or the help. */
 export type Action = 'apply' | 'dump' | 'sync';
 
-export type OptionGroup = 'What to do' | 'Source' | 'Destination' | 'Undo' | 'Messages';
+export type OptionGroup =
+  | 'What to do'
+  | 'Source'
+  | 'Other host'
+  | 'Destination'
+  | 'Undo'
+  | 'Messages';
 
 export interface OptionSpec {
   /** The long name, without its dashes. */
@@ -108,8 +114,47 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ['sync'],
     harmlessElsewhere: true,
-    group: 'Destination',
+    group: 'Other host',
     help: 'The command that stands for ssh, such as "ssh -i \'my key\'". Split into words as a shell does, but nothing in it is expanded.',
+  },
+  {
+    name: 'remote-path',
+    argument: 'PROGRAM',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'What lvmsync is called on the other host; default "lvmsync".',
+  },
+  {
+    name: 'sudo',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'Run the receiver through "sudo -n", where root cannot log in.',
+  },
+  {
+    name: 'transport',
+    argument: 'KIND',
+    choices: ['command', 'ssh2'],
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'How the other host is reached: by running the --rsh "command", the default, or by the built-in client "ssh2".',
+  },
+  {
+    name: 'timeout',
+    argument: 'SECONDS',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'Give up when nothing has moved for so long. Without it a stall is only reported.',
+  },
+  {
+    name: 'require-ack',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'Fail unless the receiver confirms what it wrote, which the Ruby lvmsync cannot.',
   },
   {
     name: 'allow-smaller',

@@ -67,8 +67,22 @@ export interface SyncCommand extends WriteRequest {
   readonly source: SourceRequest;
   readonly destination: Destination;
   readonly format: StreamFormat;
+  readonly remote: RemoteOptions;
+}
+
+/** How another host is reached, and what is run there. */
+export interface RemoteOptions {
+  readonly transport: 'command' | 'ssh2';
   /** The program that stands for ssh, and its first arguments. */
   readonly rsh: readonly string[];
+  /** The user chose it: its options are the user's, too. */
+  readonly rshGiven: boolean;
+  /** What lvmsync is called there. */
+  readonly program: string;
+  readonly sudo: boolean;
+  /** Seconds without progress after which the run is given up. */
+  readonly timeoutSeconds: number | undefined;
+  readonly requireAck: boolean;
 }
 
 export type Command =
@@ -174,9 +188,28 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   const source = takeSource(parsed, operands);
   const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
   refuseRest(operands);
-  const rsh = splitWords(parsed.values.rsh ?? 'ssh');
   const format = chooseFormat(parsed);
-  return { kind: 'sync', ...run, ...writeRequest(parsed), source, destination, format, rsh };
+  const remote = remoteOptions(parsed);
+  return { kind: 'sync', ...run, ...writeRequest(parsed), source, destination, format, remote };
+}
+
+function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
+  return {
+    transport: values.transport === 'ssh2' ? 'ssh2' : 'command',
+    rsh: splitWords(values.rsh ?? 'ssh'),
+    rshGiven: values.rsh !== undefined,
+    program: values['remote-path'] ?? 'lvmsync',
+    sudo: flags.sudo === true,
+    timeoutSeconds: parseSeconds('timeout', values.timeout),
+    requireAck: flags['require-ack'] === true,
+  };
+}
+
+function parseSeconds(name: ValueName, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0) return seconds;
+  throw usage(`--${name}: expected a number of seconds, saw "${escapeText(text, 80)}"`);
 }
 
 function writeRequest({ flags, values }: ParsedOptions): Omit<WriteRequest, keyof RunRequest> {

@@ -2,6 +2,7 @@
 
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { formatAnswer } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
@@ -9,7 +10,13 @@ import { fitSize, openDestination } from './destination.js';
 import { deviceAttributes, stableIdentity } from './device-identity.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { ApplyCommand } from './options.js';
-import { describeFailure, interrupted, type RunContext, selectEngine } from './run-context.js';
+import {
+  describeFailure,
+  interrupted,
+  type RunContext,
+  selectEngine,
+  whatWasLeft,
+} from './run-context.js';
 import { Snapback } from './snapback.js';
 import { WriteStage } from './write-stage.js';
 
@@ -30,7 +37,8 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     context.signal.addEventListener('abort', stop);
     const form = await reader.readForm();
     if (form.form === 'classic' && form.empty) return applyNothing(input, context);
-    return await applyStream({ reader, form, isFile: input.isFile }, command, context);
+    const stream = { reader, form, isFile: input.isFile };
+    return await answering(stream, context, () => applyStream(stream, command, context));
   } catch (error) {
     if (context.signal.aborted && !(error instanceof LvmsyncError))
       throw interrupted(context.signal);
@@ -79,6 +87,30 @@ interface Stream {
   readonly isFile: boolean;
 }
 
+/** Runs the work; where the sender understands it, tells it of a failure before that ends the run. */
+async function answering(
+  { form }: Stream,
+  context: RunContext,
+  work: () => Promise<number>,
+): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    const streamId = answeredStream(form);
+    if (streamId !== undefined && error instanceof LvmsyncError) {
+      const { exitStatus, message } = error;
+      context.answer(formatAnswer({ kind: 'failed', streamId, exitStatus, message }));
+    }
+    throw error;
+  }
+}
+
+/** Only a stream of kind wire has a sender that waits; its id in hexadecimal. */
+function answeredStream(form: StreamForm): string | undefined {
+  if (form.form !== 'framed' || form.hello.kind !== 'wire') return undefined;
+  return Buffer.from(form.hello.streamId).toString('hex');
+}
+
 async function applyStream(
   stream: Stream,
   command: ApplyCommand,
@@ -115,8 +147,14 @@ async function writeStream(
   const totalBytes = form.form === 'framed' ? form.hello.totalBytes : undefined;
   const undertaking = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
   const disjoint = form.form === 'framed' || !(command.force || form.leftover);
-  const onProgress = (doneBytes: number): void =>
-    reporter.progress({ activity: 'Applying', doneBytes, totalBytes });
+  const streamId = answeredStream(form);
+  const onProgress = (doneBytes: number): void => {
+    // A sender that started us shows the progress itself.
+    if (streamId === undefined) reporter.progress({ activity: 'Applying', doneBytes, totalBytes });
+  };
+  if (streamId !== undefined) {
+    context.answer(formatAnswer({ kind: 'ready', streamId, features: [] }));
+  }
   const started = performance.now();
   try {
     const destinationSize = device.size;
@@ -131,16 +169,18 @@ async function writeStream(
     });
     if (signal.aborted) await device.sync();
     else await stage.finish();
-    if (signal.aborted) throw interrupted(signal, undertaking);
+    if (signal.aborted) throw interrupted(signal);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
     // A sender that started us prints these lines itself.
     if (isFile) reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize });
-    return conclude({ reader, leftOut, device }, command, context);
+    const status = conclude({ reader, leftOut, device }, command, context);
+    if (streamId !== undefined) {
+      context.answer(formatAnswer({ kind: 'done', streamId, ...reader.counts }));
+    }
+    return status;
   } catch (error) {
-    throw error instanceof LvmsyncError && signal.aborted
-      ? error
-      : describeFailure(error, undertaking);
+    throw describeFailure(error, whatWasLeft(undertaking));
   }
 }
 

@@ -1,8 +1,9 @@
 /** What every kind of run shares. */
 
 import { constants } from 'node:os';
-import { InterruptedError, LvmsyncError, withContext } from './errors.js';
+import { type ErrorContext, InterruptedError, LvmsyncError, withContext } from './errors.js';
 import { native } from './native.js';
+import { undoCommand } from './remote-command.js';
 import type { Reporter } from './reporter.js';
 import { humanSize } from './text.js';
 import type { WriteStage } from './write-stage.js';
@@ -13,6 +14,10 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** The command line, for a run that finds the destination locked. */
   readonly command: string;
+  /** Takes one line for the sender that started us. */
+  readonly answer: (line: string) => void;
+  /** Of ssh-agent, where one runs. */
+  readonly agentSocket: string | undefined;
   /** io_uring where the kernel allows it ("auto"), or one of "uring" and "threads". */
   readonly engine: string;
 }
@@ -33,31 +38,36 @@ export interface Undertaking {
 }
 
 /** Adds to a failure what state it left and what to do next; anything but an LvmsyncError stays as it is. */
-export function describeFailure(error: unknown, undertaking: Undertaking): unknown {
-  if (!(error instanceof LvmsyncError)) return error;
-  if (!undertaking.stage.begun) return withContext(error, { state: 'Nothing was written.' });
-  return withContext(error, whatWasLeft(undertaking));
+export function describeFailure(error: unknown, left: ErrorContext): unknown {
+  return error instanceof LvmsyncError ? withContext(error, left) : error;
 }
 
-/** The error for a run that a signal stopped; everything written is durable by now. */
-export function interrupted(signal: AbortSignal, undertaking?: Undertaking): InterruptedError {
+/** The error for a run that a signal stopped. What was written is durable by now. */
+export function interrupted(signal: AbortSignal, left: ErrorContext = {}): InterruptedError {
   const name = String(signal.reason);
   const number = Object.entries(constants.signals).find(([key]) => key === name)?.[1] ?? 0;
-  const context = undertaking?.stage.begun
-    ? whatWasLeft(undertaking)
-    : { state: 'Nothing was written.' };
-  return new InterruptedError(name, number, undertaking === undefined ? {} : context);
+  return new InterruptedError(name, number, left);
 }
 
-function whatWasLeft({ stage, destination, totalBytes, snapback }: Undertaking): {
-  state: string;
-  hint: string;
-} {
+/** A signal lets the group under way be written; a reader that takes nothing does not hold us longer. */
+export function cancelSoonAfter(signal: AbortSignal, cancel: () => void): () => void {
+  const onAbort = (): void => {
+    setTimeout(cancel, PATIENCE_MS).unref();
+  };
+  signal.addEventListener('abort', onAbort);
+  return () => signal.removeEventListener('abort', onAbort);
+}
+
+const PATIENCE_MS = 2000;
+
+export function whatWasLeft(undertaking: Undertaking): ErrorContext {
+  const { stage, destination, totalBytes, snapback } = undertaking;
+  if (!stage.begun) return { state: 'Nothing was written.' };
   const total = totalBytes === undefined ? '' : ` of ${humanSize(totalBytes)}`;
   const state = `${destination} is incomplete: ${humanSize(stage.writtenBytes)}${total} applied.`;
   if (snapback === undefined) return { state, hint: 'Run the same command again to complete it.' };
   return {
     state,
-    hint: `Undo it with: lvmsync --apply ${snapback} ${destination}; or run the same command again with another snapback name, and keep this one.`,
+    hint: `Undo it with: ${undoCommand(snapback, destination)}; or run the same command again with another snapback name, and keep this one.`,
   };
 }

@@ -7,10 +7,10 @@ import { ChangeWriter } from './change-writer.js';
 import { deviceAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump } from './dump.js';
 import { EXIT, LvmsyncError } from './errors.js';
-import { BATCH_LIMITS, type BatchLimits, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, classicLimits, slabSizeFor } from './extent.js';
 import { isNativeError } from './native.js';
 import type { DumpCommand } from './options.js';
-import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 
 const STDOUT = 1;
@@ -52,8 +52,7 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
   let writer: ChangeWriter | undefined;
   try {
     writer = await beginStream(source, command);
-    const cancel = writer.cancel.bind(writer);
-    signal.addEventListener('abort', cancel);
+    cancelSoonAfter(signal, writer.cancel.bind(writer));
     await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
     if (signal.aborted) throw interrupted(signal);
     await writer.end({ sourceChanged: false });
@@ -61,8 +60,7 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
     const seconds = (performance.now() - started) / 1000;
     reporter.transferred({ bytes: extents.totalBytes, seconds, sourceSize: device.size });
   } catch (error) {
-    if (signal.aborted) throw interrupted(signal);
-    if (isNativeError(error)) throw outputFailure(error);
+    if (isNativeError(error)) throw signal.aborted ? interrupted(signal) : outputFailure(error);
     if (error instanceof LvmsyncError && writer !== undefined) await sayWhy(writer, error);
     throw error;
   }
@@ -77,18 +75,6 @@ async function beginStream(source: Source, { format }: DumpCommand): Promise<Cha
     totalBytes: source.extents.totalBytes,
     attributes: { ...(await deviceAttributes(source.device)), ...source.attributes },
   });
-}
-
-/** One record a chunk; a chunk too large for a batch becomes records of one length that divides it. */
-function classicLimits(chunkSize: number): BatchLimits {
-  const { bytes, operations } = BATCH_LIMITS;
-  const recordSize = chunkSize <= bytes ? chunkSize : greatestCommonDivisor(chunkSize, bytes);
-  const wholeRecords = bytes - (bytes % recordSize);
-  return { bytes: wholeRecords, operations, operationBytes: recordSize, chunkSize: recordSize };
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 /** The reader of the stream learns that it is not whole, and why; if even that fails, it sees a cut. */

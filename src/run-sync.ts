@@ -1,31 +1,29 @@
-/** `lvmsync SNAPSHOT DESTINATION`: both on this machine, in this process. */
+/** `lvmsync SNAPSHOT DESTINATION`: to a device of this machine, in this process, or to another host. */
 
 import { SlabPool } from './block-device.js';
 import { fitSize, openDestination } from './destination.js';
 import { deviceAttributes } from './device-identity.js';
-import { EXIT, LvmsyncError } from './errors.js';
+import { EXIT } from './errors.js';
 import { BATCH_LIMITS, slabSizeFor } from './extent.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
-import { describeFailure, interrupted, type RunContext, selectEngine } from './run-context.js';
+import {
+  describeFailure,
+  interrupted,
+  type RunContext,
+  selectEngine,
+  whatWasLeft,
+} from './run-context.js';
 import { Snapback } from './snapback.js';
 import { openSource, type Source } from './source.js';
 import { WriteStage } from './write-stage.js';
 
 export async function runSync(command: SyncCommand, context: RunContext): Promise<number> {
-  if (command.destination.host !== undefined) {
-    throw new LvmsyncError(
-      'usage',
-      `${command.destination.host}: remote destinations are not supported yet`,
-      {
-        hint: `Until then: lvmsync --stdout SNAPSHOT | ssh ${command.destination.host} lvmsync --apply - ${command.destination.path}`,
-      },
-    );
-  }
   selectEngine(context);
   const source = await openSource(command.source, context.reporter);
   try {
-    await syncFrom(source, command, context);
+    if (command.destination.host === undefined) await syncFrom(source, command, context);
+    else await (await import('./run-remote.js')).sendTo(source, command, context);
     const fault = await source.findLateFault();
     if (fault !== undefined) {
       context.reporter.warn(
@@ -65,9 +63,9 @@ async function syncFrom(source: Source, command: SyncCommand, context: RunContex
       if (signal.aborted) await device.sync();
       else await stage.finish();
     } catch (error) {
-      throw describeFailure(error, undertaking);
+      throw describeFailure(error, whatWasLeft(undertaking));
     }
-    if (signal.aborted) throw interrupted(signal, undertaking);
+    if (signal.aborted) throw interrupted(signal, whatWasLeft(undertaking));
     const seconds = (performance.now() - started) / 1000;
     reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize: source.device.size });
   } finally {

@@ -6,8 +6,10 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   lstatSync,
   openSync,
   type Stats,
@@ -15,7 +17,9 @@ import {
 import { dirname } from 'node:path';
 import { ioFailure, type Slab } from './block-device.js';
 import { ChangeWriter, type HelloFacts } from './change-writer.js';
+import { type DeviceIdentity, identityFromStat, identityKey } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
+import { BATCH_LIMITS, regroup } from './extent.js';
 import { isNativeError, native, type Operations } from './native.js';
 
 export interface SnapbackOptions {
@@ -26,6 +30,14 @@ export interface SnapbackOptions {
   readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes'>;
   /** Offsets will be saved in ascending order. */
   readonly sorted: boolean;
+  /** Files that the run needs: a snapback must not take the place of one. */
+  readonly inUse?: readonly FileInUse[];
+}
+
+export interface FileInUse {
+  readonly identity: DeviceIdentity | undefined;
+  /** As a message calls it: "the destination". */
+  readonly role: string;
 }
 
 /** Whoever creates it calls finish or close. */
@@ -51,7 +63,7 @@ export class Snapback {
   /** Throws (snapback) if the file exists or cannot be made. Its first bytes are durable on return. */
   static async create(options: SnapbackOptions): Promise<Snapback> {
     const { path, facts, sorted } = options;
-    const file = openFile(path, options.overwrite);
+    const file = openFile(options);
     try {
       const hello = { kind: 'snapback', totalBytes: undefined, sorted, ...facts } as const;
       const writer = await ChangeWriter.framed(file.fd, hello);
@@ -107,12 +119,16 @@ export class Snapback {
     closeSync(this.#fd);
   }
 
-  /** The group's number. */
+  /** The number of the last group it became. */
   #append(slab: Slab, fresh: Operations): Promise<number> {
     const appended = this.#appends.then(async () => {
-      await this.#writer.writeGroup(slab, fresh, this.#durable);
+      // What was read as one stretch may be longer than a record, or a group, of a snapback.
+      for (const group of regroup(fresh, BATCH_LIMITS)) {
+        await this.#writer.writeGroup(slab, group, this.#durable);
+        this.#appended++;
+      }
       for (let i = 1; i < fresh.length; i += 3) this.#savedBytes += fresh[i] ?? 0;
-      return ++this.#appended;
+      return this.#appended;
     });
     // A failed append fails all later ones: they would leave a hole in the log.
     this.#appends = appended.then(() => undefined);
@@ -139,31 +155,55 @@ interface OpenFile {
   readonly durable: boolean;
 }
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_TRUNC } = constants;
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const OWNER_ONLY = 0o600;
 
-function openFile(path: string, overwrite: boolean): OpenFile {
+function openFile({ path, overwrite, inUse = [] }: SnapbackOptions): OpenFile {
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) {
       return { fd: openSync(path, O_WRONLY), durable: false };
     }
     if (present !== undefined && !overwrite) throw exists(path);
-    const fresh = present === undefined ? O_EXCL : O_TRUNC;
+    const fresh = present === undefined ? O_EXCL : 0;
     const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | fresh, OWNER_ONLY);
-    if (!fstatSync(fd).isFile()) {
+    try {
+      replaceContent(fd, path, inUse);
+      return { fd, durable: true };
+    } catch (error) {
       closeSync(fd);
-      throw new LvmsyncError('snapback', `snapback ${path}: this is no regular file`);
+      throw error;
     }
-    return { fd, durable: true };
   } catch (error) {
     if (error instanceof LvmsyncError) throw error;
     if (errorCode(error) === 'EEXIST') throw exists(path);
     throw new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(error)})`, {
-      state: 'The destination was not touched.',
+      state: UNTOUCHED,
       cause: error,
     });
   }
+}
+
+const UNTOUCHED = 'The destination was not touched.';
+
+/** What it held before is given up only after it was seen to be no file of this run. */
+function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {
+  const identity = identityFromStat(fstatSync(fd, { bigint: true }));
+  if (identity?.kind !== 'file') {
+    throw new LvmsyncError('snapback', `snapback ${path}: this is no regular file`, {
+      state: UNTOUCHED,
+    });
+  }
+  const same = inUse.find(
+    (one) => one.identity && identityKey(one.identity) === identityKey(identity),
+  );
+  if (same !== undefined) {
+    throw new LvmsyncError('snapback', `snapback ${path}: this is ${same.role}`, {
+      state: UNTOUCHED,
+    });
+  }
+  fchmodSync(fd, OWNER_ONLY);
+  ftruncateSync(fd);
 }
 
 function isSink(stats: Stats): boolean {

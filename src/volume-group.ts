@@ -120,8 +120,9 @@ export async function readSnapshotStatus(
   run: RunCommand = runCommand,
 ): Promise<SnapshotUsage> {
   const { stdout } = await run(['dmsetup', 'status', '--', snapshot.dmName], UNFIT);
-  const [target] = parseStatus(stdout);
-  if (target?.type !== 'snapshot') throw unfit(snapshot, notSnapshotTarget(target?.type));
+  const targets = parseStatus(stdout);
+  const [target] = targets;
+  if (target?.type !== 'snapshot') throw unfit(snapshot, notSnapshotTarget(targets));
   if ('fault' in target) throw unfit(snapshot, FAULTS[target.fault]);
   return target.usage;
 }
@@ -296,6 +297,7 @@ async function listVolumes(wanted: Wanted, run: RunCommand): Promise<readonly Vo
     const { stdout } = await run(['lvs', ...format, '-o', LVS_FIELDS, '--', wanted.vgName], UNFIT);
     return parseReport(stdout);
   } catch (error) {
+    // Anything else (no right to ask, a lock, a broken group) says nothing about the name.
     const isMissing = error instanceof CommandError && error.stderr.includes('not found');
     if (wanted.uuid === undefined && isMissing) throw noSuchVolume(wanted.subject, error);
     throw error;
@@ -304,12 +306,8 @@ async function listVolumes(wanted: Wanted, run: RunCommand): Promise<readonly Vo
 
 /** `lvs` prints a row for each segment; what is wanted of a volume is the same in all of them. */
 function parseReport(json: string): readonly Volume[] {
-  const volumes = new Map<string, Volume>();
-  for (const row of reportRows(json)) {
-    const volume = parseRow(row);
-    if (!volumes.has(volume.uuid)) volumes.set(volume.uuid, volume);
-  }
-  return [...volumes.values()];
+  const volumes = reportRows(json).map(parseRow);
+  return [...new Map(volumes.map((volume) => [volume.uuid, volume])).values()];
 }
 
 function reportRows(json: string): readonly unknown[] {
@@ -408,8 +406,9 @@ async function describeThick(
   return snapshot;
 }
 
-function notSnapshotTarget(type = 'nothing'): string {
-  return `the kernel has "${type}" in its place, not a snapshot`;
+function notSnapshotTarget(targets: readonly { readonly type: string }[]): string {
+  const types = targets.map(({ type }) => type).join(', ');
+  return `the kernel has "${types}" in its place, not one snapshot`;
 }
 
 /** Merging empties the list while it changes the origin; a scheduled merge may begin at any moment. */
@@ -427,9 +426,10 @@ async function refuseMerge(volume: Volume, origin: Volume, run: RunCommand): Pro
 type SnapshotTarget = TargetPlace & Extract<TableTarget, { type: 'snapshot' | 'snapshot-merge' }>;
 
 async function readSnapshotTarget(volume: Volume, run: RunCommand): Promise<SnapshotTarget> {
-  const [target, ...more] = await readTargets(volume, run);
-  if (target?.type !== 'snapshot' || more.length > 0) {
-    throw unfit(volume, notSnapshotTarget(target?.type));
+  const targets = await readTargets(volume, run);
+  const [target] = targets;
+  if (target?.type !== 'snapshot' || targets.length > 1) {
+    throw unfit(volume, notSnapshotTarget(targets));
   }
   if (!target.store.startsWith('P')) throw unfit(volume, FAULTS.Unknown);
   return target;

@@ -46,12 +46,14 @@ Napi::Value SelectEngine(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// A pipe whose ends no child inherits by accident: { readFd, writeFd }.
+// A pipe whose ends no child inherits by accident: { readFd, writeFd }. Writing never blocks, so that
+// a writer can be cancelled while its reader does not read; the reader's end is as usual.
 Napi::Value MakePipe(const Napi::CallbackInfo& info) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw ToError(info.Env(), Status::System(errno, "pipe2", 0));
   // A larger pipe means fewer switches between the two sides; refused, it works as it is.
   ::fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
+  ::fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
   Napi::Object out = Napi::Object::New(info.Env());
   out.Set("readFd", ends[0]);
   out.Set("writeFd", ends[1]);

@@ -57,6 +57,7 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
                         InstanceMethod("writeGroup", &RecordWriterObject::WriteGroup),
                         InstanceMethod("syncData", &RecordWriterObject::SyncData),
                         InstanceMethod("totals", &RecordWriterObject::Totals),
+                        InstanceMethod("taken", &RecordWriterObject::Taken),
                         InstanceMethod("cancel", &RecordWriterObject::Cancel)});
   }
 
@@ -116,6 +117,10 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
     out.Set("position", static_cast<double>(totals.position));
     out.Set("digest", DigestValue(info.Env(), exclusive_.stream->total_digest()));
     return out;
+  }
+
+  Napi::Value Taken(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(exclusive_.stream->taken()));
   }
 
   Napi::Value Cancel(const Napi::CallbackInfo& info) {

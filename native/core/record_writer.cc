@@ -23,7 +23,7 @@ bool Inside(const Operation& operation, size_t slab_size) {
 Status RecordWriter::Write(std::vector<iovec>& vectors) {
   uint64_t size = 0;
   for (const iovec& vector : vectors) size += vector.iov_len;
-  Status status = WriteAll(syscalls_, fd_, cancellation_, vectors);
+  Status status = WriteAll(syscalls_, fd_, cancellation_, vectors, &taken_);
   if (!status.ok()) {
     status.offset += totals_.position;
     return status;

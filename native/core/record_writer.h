@@ -1,6 +1,7 @@
 // Writes a change stream or snapback: records straight out of slabs, and control frames.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -20,7 +21,7 @@ struct StreamTotals {
   uint64_t position = 0;  // raw bytes in the stream
 };
 
-// One thread at a time, except that Cancel may be called from any. Does not own `fd`.
+// One thread at a time, except that Cancel and taken may be called from any. Does not own `fd`.
 class RecordWriter {
  public:
   RecordWriter(const Syscalls& syscalls, int fd, const StreamId& stream_id)
@@ -35,6 +36,8 @@ class RecordWriter {
                     uint64_t durable_group);
   Status SyncData() const;
   void Cancel() const { cancellation_.Cancel(); }
+  // Raw bytes that the descriptor has taken so far, also in the middle of a group.
+  uint64_t taken() const { return taken_.load(std::memory_order_relaxed); }
   const StreamTotals& totals() const { return totals_; }
   Digest total_digest() const { return hasher_.Total(); }
 
@@ -45,6 +48,7 @@ class RecordWriter {
   GroupHasher hasher_;
   Cancellation cancellation_;
   StreamTotals totals_;
+  std::atomic<uint64_t> taken_ = 0;
 };
 
 }  // namespace lvmsync

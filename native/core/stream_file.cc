@@ -64,7 +64,7 @@ Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellati
 }
 
 Status WriteAll(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
-                std::vector<iovec>& vectors) {
+                std::vector<iovec>& vectors, std::atomic<uint64_t>* taken) {
   std::erase_if(vectors, [](const iovec& vector) { return vector.iov_len == 0; });
   uint64_t written = 0;
   size_t next = 0;
@@ -81,6 +81,7 @@ Status WriteAll(const Syscalls& syscalls, int fd, const Cancellation& cancellati
     }
     if (result == 0) return Status::System(ENOSPC, "write", written);
     written += static_cast<uint64_t>(result);
+    taken->fetch_add(static_cast<uint64_t>(result), std::memory_order_relaxed);
     Consume(vectors, next, static_cast<size_t>(result));
   }
   return Status::Ok();

@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <atomic>
 #include <span>
 #include <vector>
 
@@ -29,8 +30,9 @@ Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellati
                 std::span<std::byte> into, size_t* count);
 
 // Writes all vectors, in order; they are consumed. EAGAIN and short counts are continued.
-// Status.offset is how many bytes were written before the failure.
+// Status.offset is how many bytes were written before the failure. `taken` is raised by each count
+// as it is written, so that another thread can see whether the reader still reads.
 Status WriteAll(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
-                std::vector<iovec>& vectors);
+                std::vector<iovec>& vectors, std::atomic<uint64_t>* taken);
 
 }  // namespace lvmsync

@@ -1,0 +1,76 @@
+/**
+ * The two lines with which a receiver of a wire stream answers on its stdout. Pure. docs/format.md is
+ * the specification. Nobody else writes them: a classic stream is answered by the exit status alone.
+ */
+
+import { escapeText } from './text.js';
+
+/** The destination is claimed and the snapback durable: from here on a result will follow. */
+export interface Ready {
+  readonly kind: 'ready';
+  readonly streamId: string;
+  readonly features: readonly string[];
+}
+
+/** Every byte was checked, written and flushed. */
+export interface Done {
+  readonly kind: 'done';
+  readonly streamId: string;
+  readonly records: number;
+  readonly bytes: number;
+  /** Hexadecimal. */
+  readonly digest: string;
+}
+
+export interface Failed {
+  readonly kind: 'failed';
+  readonly streamId: string;
+  readonly exitStatus: number;
+  readonly message: string;
+}
+
+export type Answer = Ready | Done | Failed;
+
+const VERSION = '1';
+const READY = 'lvmsync-ready';
+const RESULT = 'lvmsync-result';
+const LONGEST_MESSAGE = 2000;
+
+/** One line, with its end. */
+export function formatAnswer(answer: Answer): string {
+  const { streamId } = answer;
+  switch (answer.kind) {
+    case 'ready':
+      return `${[READY, VERSION, streamId, ...answer.features].join(' ')}\n`;
+    case 'done':
+      return `${[RESULT, VERSION, streamId, 'ok', answer.records, answer.bytes, answer.digest].join(' ')}\n`;
+    case 'failed': {
+      const text = escapeText(answer.message, LONGEST_MESSAGE);
+      return `${[RESULT, VERSION, streamId, 'failed', answer.exitStatus, text].join(' ')}\n`;
+    }
+  }
+}
+
+/** Undefined for any other line, and for one of a version that is not known here. */
+export function parseAnswer(line: string): Answer | undefined {
+  const [word, version, streamId = '', ...rest] = line.split(' ');
+  if (version !== VERSION || !/^[0-9a-f]{32}$/.test(streamId)) return undefined;
+  if (word === READY) return { kind: 'ready', streamId, features: rest };
+  if (word !== RESULT) return undefined;
+  const [outcome, first = '', second = '', third = ''] = rest;
+  if (outcome === 'failed' && isCount(first)) {
+    return {
+      kind: 'failed',
+      streamId,
+      exitStatus: Number(first),
+      message: rest.slice(2).join(' '),
+    };
+  }
+  if (outcome !== 'ok' || rest.length !== 4 || !isCount(first) || !isCount(second))
+    return undefined;
+  return { kind: 'done', streamId, records: Number(first), bytes: Number(second), digest: third };
+}
+
+function isCount(text: string): boolean {
+  return /^\d{1,16}$/.test(text);
+}

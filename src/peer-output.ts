@@ -1,0 +1,70 @@
+/** What a peer prints: shown to the person, kept for a failure, and searched for its answers. */
+
+import { type Answer, type Done, type Failed, parseAnswer } from './ack.js';
+import type { Reporter } from './reporter.js';
+import type { PeerStream } from './transport.js';
+
+/** Lines kept for the words after a failure. */
+const KEPT_LINES = 4;
+/** Lines shown in one second: a peer that floods must not hold us up. */
+const LINES_PER_SECOND = 200;
+
+export class PeerOutput {
+  readonly #reporter: Reporter;
+  readonly #streamId: string;
+  readonly #now: () => number;
+  readonly #lastLines: string[] = [];
+  #ready = false;
+  #result: Done | Failed | undefined;
+  #secondStart = 0;
+  #shown = 0;
+  #hidden = 0;
+
+  constructor(reporter: Reporter, streamId: string, now: () => number = () => performance.now()) {
+    this.#reporter = reporter;
+    this.#streamId = streamId;
+    this.#now = now;
+  }
+
+  /** The receiver said that it took the destination. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  get result(): Done | Failed | undefined {
+    return this.#result;
+  }
+
+  /** What it said last on stderr, the newest last. */
+  get lastLines(): readonly string[] {
+    return this.#lastLines;
+  }
+
+  take(line: string, stream: PeerStream): void {
+    const answer = stream === 'stdout' ? parseAnswer(line) : undefined;
+    if (answer?.streamId === this.#streamId) this.#note(answer);
+    else this.#show(line, stream);
+  }
+
+  #note(answer: Answer): void {
+    this.#reporter.debug(`remote answered: ${answer.kind}`);
+    if (answer.kind === 'ready') this.#ready = true;
+    else this.#result ??= answer;
+  }
+
+  #show(line: string, stream: PeerStream): void {
+    if (stream === 'stderr') {
+      this.#lastLines.push(line);
+      if (this.#lastLines.length > KEPT_LINES) this.#lastLines.shift();
+    }
+    const now = this.#now();
+    if (now - this.#secondStart >= 1000) {
+      if (this.#hidden > 0) this.#reporter.info(`remote:(${this.#hidden} lines left out)`);
+      this.#secondStart = now;
+      this.#shown = 0;
+      this.#hidden = 0;
+    }
+    if (this.#shown++ < LINES_PER_SECOND) this.#reporter.info(`remote:${line}`);
+    else this.#hidden++;
+  }
+}

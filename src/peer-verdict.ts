@@ -1,0 +1,123 @@
+/** From how a peer ended to the outcome of the run. Pure. */
+
+import type { Done, Failed } from './ack.js';
+import { type ErrorContext, EXIT, type ExitName, LvmsyncError } from './errors.js';
+import type { PeerExit } from './transport.js';
+
+export interface PeerOutcome {
+  /** As the user named it. */
+  readonly host: string;
+  readonly exit: PeerExit;
+  /** The stream was written to its last byte before the peer ended. */
+  readonly sentAll: boolean;
+  readonly ready: boolean;
+  readonly result: Done | Failed | undefined;
+  readonly sent: { readonly records: number; readonly bytes: number; readonly digest: string };
+  /** Last words on stderr. */
+  readonly lastLines: readonly string[];
+  /** No answer is a failure. */
+  readonly requireAck: boolean;
+  /** The stream has no frames, so no answer can come. */
+  readonly classic: boolean;
+}
+
+/**
+ * Whether the receiver proved that everything arrived. Throws an LvmsyncError for every other end:
+ * the receiver's own failure under its own exit status, everything else as 'transport'.
+ */
+export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
+  const { exit, result, host } = outcome;
+  if (exit.kind === 'failed') throw exit.error;
+  if (result?.kind === 'failed') throw receiverFailure(host, result);
+  if (exit.kind === 'signal') throw broken(outcome, `was ended by ${exit.signal}`);
+  if (exit.status !== 0) throw statusFailure(outcome, exit.status);
+  if (!outcome.sentAll)
+    throw broken(outcome, 'ended before everything was sent, though with status 0');
+  if (result === undefined) return unanswered(outcome);
+  const { records, bytes, digest } = outcome.sent;
+  if (result.records !== records || result.bytes !== bytes || result.digest !== digest) {
+    throw broken(outcome, 'reports other data than were sent');
+  }
+  return { verified: true };
+}
+
+function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
+  if (outcome.ready) throw broken(outcome, 'ended without its result');
+  if (outcome.requireAck) {
+    const hint = outcome.classic
+      ? 'A classic stream has no answer: leave out --format=classic or --require-ack.'
+      : 'The lvmsync there does not give one; without --require-ack its exit status is believed.';
+    throw broken(outcome, 'did not confirm what it received', hint);
+  }
+  return { verified: false };
+}
+
+function receiverFailure(host: string, { exitStatus, message }: Failed): LvmsyncError {
+  return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`);
+}
+
+/** A receiver cannot make us end with 0, nor with a status that means nothing. */
+function nameOf(exitStatus: number): ExitName {
+  for (const name of Object.keys(EXIT) as ExitName[]) {
+    if (EXIT[name] === exitStatus && name !== 'done') return name;
+  }
+  return 'transport';
+}
+
+/** What a shell ends with where there is no such program. */
+export const NOT_FOUND = 127;
+const SSH_FAILED = 255;
+
+function statusFailure(outcome: PeerOutcome, status: number): LvmsyncError {
+  if (status === NOT_FOUND) {
+    return broken(
+      outcome,
+      'has no such program (status 127)',
+      'Install lvmsync there, or name it with --remote-path.',
+    );
+  }
+  if (status === SSH_FAILED) {
+    return broken(outcome, 'could not be reached, or the connection broke (status 255)');
+  }
+  const name = Object.entries(EXIT).find(([, value]) => value === status)?.[0];
+  const meaning = name === undefined || status <= 1 ? '' : `: ${name}`;
+  return broken(outcome, `ended with status ${status}${meaning}. APPLY FAILED.`);
+}
+
+/** What ssh, sudo and shells say, and what to do about it. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    'The host shows another key than before. Find out why before you remove the old one with ssh-keygen -R.',
+  ],
+  [
+    /Host key verification failed|authenticity of host|host key is known/i,
+    'Its key is not known here: connect once by hand with ssh, compare the key, accept it.',
+  ],
+  [
+    /sudo: .*(password|tty)/,
+    'Allow this user to run lvmsync through sudo without a password, or log in as root.',
+  ],
+  [
+    /Permission denied \(|Too many authentication failures/,
+    'The login was refused: check the user name, the key, and ssh-agent.',
+  ],
+  [/Could not resolve|Name or service not known/, 'Check the name of the host.'],
+  [
+    /Connection (refused|timed out|reset|closed)|No route to host|Broken pipe/,
+    'Check the network and the ssh server there.',
+  ],
+  [
+    /command not found|: not found|No such file or directory/,
+    'Install lvmsync there, or name it with --remote-path.',
+  ],
+  [/Permission denied|Operation not permitted/, 'It needs root: log in as root, or use --sudo.'],
+];
+
+function broken(outcome: PeerOutcome, what: string, hint?: string): LvmsyncError {
+  const words = outcome.lastLines.join(' | ');
+  const said = words === '' ? '' : ` (it said: ${words})`;
+  const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];
+  const context: ErrorContext = advice === undefined ? {} : { hint: advice };
+  return new LvmsyncError('transport', `${outcome.host}: the remote side ${what}${said}`, context);
+}

@@ -1,0 +1,41 @@
+/** What is run on the other host, as words that its shell will take for what they are. Pure. */
+
+import type { SyncCommand } from './options.js';
+import { quotePath, quoteWord } from './words.js';
+
+/** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
+const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
+
+/**
+ * The words after the host: the receiver's command line as the Ruby lvmsync writes it, then what only
+ * this program understands, and only if it was asked for. Throws (usage) for a word that no quoting
+ * carries through every shell.
+ */
+export function receiverWords(command: SyncCommand): string[] {
+  const { snapback, verbosity, force, allowSmaller, remote, destination } = command;
+  const words = [...(remote.sudo ? ['sudo', '-n'] : []), quotePath(remote.program)];
+  words.push('--apply', '-');
+  if (snapback !== undefined) {
+    words.push('--snapback', quotePath(snapback.path));
+    if (snapback.overwrite) words.push('--snapback-overwrite');
+  }
+  if (verbosity === 'quiet') words.push('--quiet');
+  if (verbosity === 'verbose' || verbosity === 'debug') words.push('--verbose');
+  if (verbosity === 'debug') words.push('--debug');
+  if (force) words.push('--force');
+  if (allowSmaller) words.push('--allow-smaller');
+  // A path may begin with a dash; the original's parser knows "--" as ours does.
+  if (destination.path.startsWith('-')) words.push('--');
+  return [...words, quotePath(destination.path)];
+}
+
+/** The whole argument vector: the program that stands for ssh, the host, and the words above. */
+export function transportArgv(command: SyncCommand, host: string): string[] {
+  const options = command.remote.rshGiven ? [] : DEFAULT_SSH_OPTIONS;
+  return [...command.remote.rsh, ...options, host, ...receiverWords(command)];
+}
+
+/** What a person would type on the other host to go back. */
+export function undoCommand(snapback: string, path: string): string {
+  return `lvmsync --apply ${quoteWord(snapback)} ${quoteWord(path)}`;
+}

@@ -1,0 +1,217 @@
+/** `lvmsync SNAPSHOT HOST:DESTINATION`: the changes go to a receiver on another host. */
+
+import { closeSync } from 'node:fs';
+import { SlabPool } from './block-device.js';
+import { ChangeWriter, newStreamId } from './change-writer.js';
+import { deviceAttributes } from './device-identity.js';
+import { DUMP_DEPTH, dump } from './dump.js';
+import { type ErrorContext, LvmsyncError } from './errors.js';
+import { BATCH_LIMITS, classicLimits, slabSizeFor } from './extent.js';
+import { isNativeError } from './native.js';
+import type { SyncCommand } from './options.js';
+import { PeerOutput } from './peer-output.js';
+import { judge, NOT_FOUND } from './peer-verdict.js';
+import { receiverWords, transportArgv, undoCommand } from './remote-command.js';
+import { cancelSoonAfter, describeFailure, interrupted, type RunContext } from './run-context.js';
+import type { Source } from './source.js';
+import { watchForStall } from './stall-watch.js';
+import { connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
+
+/** Resolves when the receiver has confirmed everything, or, an old one, ended with status 0. */
+export async function sendTo(
+  source: Source,
+  command: SyncCommand,
+  context: RunContext,
+): Promise<void> {
+  const sending = await Sending.connect(source, command, context);
+  const started = performance.now();
+  const sent = await sending.send();
+  const { verified } = await sending.conclude(sent);
+  const { reporter } = context;
+  if (!verified) {
+    reporter.warn(
+      `${sending.host}: the receiver does not confirm what it wrote; only its exit status says that all is well`,
+    );
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const bytes = source.extents.totalBytes;
+  reporter.transferred({ bytes, seconds, sourceSize: source.device.size });
+}
+
+/** What became of the stream: all of it was written, the peer stopped taking it, or we gave up. */
+type Sent =
+  | { readonly kind: 'all'; readonly totals: ReturnType<ChangeWriter['totals']> }
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+class Sending {
+  readonly host: string;
+  readonly #source: Source;
+  readonly #command: SyncCommand;
+  readonly #context: RunContext;
+  readonly #streamId = newStreamId();
+  readonly #output: PeerOutput;
+  readonly #peer: Promise<Peer>;
+  #writer: ChangeWriter | undefined;
+  #timedOut = false;
+
+  private constructor(source: Source, command: SyncCommand, context: RunContext, host: string) {
+    this.host = host;
+    this.#source = source;
+    this.#command = command;
+    this.#context = context;
+    this.#output = new PeerOutput(context.reporter, Buffer.from(this.#streamId).toString('hex'));
+    this.#peer = this.#connect();
+  }
+
+  static async connect(
+    source: Source,
+    command: SyncCommand,
+    context: RunContext,
+  ): Promise<Sending> {
+    const sending = new Sending(source, command, context, command.destination.host ?? '');
+    await sending.#peer;
+    return sending;
+  }
+
+  async #connect(): Promise<Peer> {
+    const { remote } = this.#command;
+    const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
+    if (remote.transport === 'ssh2') {
+      const { connectSsh2 } = await import('./ssh2-transport.js');
+      return connectSsh2({
+        host: this.host,
+        words: receiverWords(this.#command),
+        onLine,
+        agentSocket: this.#context.agentSocket,
+      });
+    }
+    const argv = transportArgv(this.#command, this.host);
+    this.#context.reporter.verbose(`running: ${argv.join(' ')}`);
+    return connectCommand(argv, onLine);
+  }
+
+  /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */
+  async send(): Promise<Sent> {
+    const peer = await this.#peer;
+    const cancel = (): void => this.#writer?.cancel();
+    const stopWatch = this.#watch(peer);
+    const forget = cancelSoonAfter(this.#context.signal, cancel);
+    // Once it has ended nobody reads the pipe, though a process it left behind may hold it open.
+    void peer.exited.then(cancel);
+    try {
+      return { kind: 'all', totals: await this.#writeStream(peer) };
+    } catch (error) {
+      if (isNativeError(error) && !this.#context.signal.aborted) return { kind: 'refused' };
+      if (error instanceof LvmsyncError) await this.#sayWhy(error);
+      return { kind: 'failed', error };
+    } finally {
+      closeSync(peer.inputFd);
+      forget();
+      await peer.exited;
+      stopWatch();
+    }
+  }
+
+  async #writeStream(peer: Peer): Promise<ReturnType<ChangeWriter['totals']>> {
+    const { device, extents, chunkSize, attributes } = this.#source;
+    const { reporter, signal } = this.#context;
+    const classic = this.#command.format === 'classic';
+    const facts = {
+      kind: 'wire',
+      deviceSize: device.size,
+      sorted: true,
+      totalBytes: extents.totalBytes,
+      attributes: { ...(await deviceAttributes(device)), ...attributes },
+    } as const;
+    const writer = await (classic
+      ? ChangeWriter.classic(peer.inputFd)
+      : ChangeWriter.framed(peer.inputFd, facts, this.#streamId));
+    this.#writer = writer;
+    const limits = classic ? classicLimits(chunkSize) : BATCH_LIMITS;
+    const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
+    const onProgress = (doneBytes: number): void =>
+      reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
+    await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
+    if (signal.aborted) throw interrupted(signal);
+    await writer.end({ sourceChanged: false });
+    return writer.totals();
+  }
+
+  #watch(peer: Peer): () => void {
+    return watchForStall({
+      host: this.host,
+      reporter: this.#context.reporter,
+      progress: () => this.#writer?.takenBytes ?? 0,
+      timeoutSeconds: this.#command.remote.timeoutSeconds,
+      onTimeout: () => {
+        this.#timedOut = true;
+        peer.kill();
+      },
+    });
+  }
+
+  /** The receiver learns that the stream will not be whole; if even that fails, it sees a cut. */
+  async #sayWhy({ exitStatus, message }: LvmsyncError): Promise<void> {
+    await this.#writer?.abort({ exitStatus, message }).catch((error: unknown) => {
+      if (!isNativeError(error)) throw error;
+    });
+  }
+
+  /** Throws unless the peer took everything and ended well. */
+  async conclude(sent: Sent): Promise<{ readonly verified: boolean }> {
+    const { signal } = this.#context;
+    const exit = await (await this.#peer).exited;
+    const context = this.#whatWasLeft(exit);
+    if (signal.aborted) throw interrupted(signal, context);
+    if (sent.kind === 'failed') throw describeFailure(sent.error, context);
+    if (this.#timedOut) throw new LvmsyncError('transport', this.#timeoutText(), context);
+    try {
+      return judge({
+        host: this.host,
+        exit,
+        sentAll: sent.kind === 'all',
+        ready: this.#output.ready,
+        result: this.#output.result,
+        sent: sent.kind === 'all' ? countsOf(sent.totals) : { records: 0, bytes: 0, digest: '' },
+        lastLines: this.#output.lastLines,
+        requireAck: this.#command.remote.requireAck,
+        classic: this.#command.format === 'classic',
+      });
+    } catch (error) {
+      throw describeFailure(error, context);
+    }
+  }
+
+  #timeoutText(): string {
+    const { timeoutSeconds } = this.#command.remote;
+    return `${this.host}: nothing moved for ${timeoutSeconds} seconds: given up`;
+  }
+
+  #whatWasLeft(exit: PeerExit): ErrorContext {
+    const { path } = this.#command.destination;
+    const { result, ready } = this.#output;
+    const neverRan =
+      exit.kind === 'failed' || (exit.kind === 'status' && exit.status === NOT_FOUND);
+    if (!ready && (neverRan || result?.kind === 'failed')) {
+      return { state: 'Nothing was written there.' };
+    }
+    const { snapback } = this.#command;
+    const again = 'Run the same command again to complete it';
+    return {
+      state: `${this.host}:${path} may be incomplete.`,
+      hint:
+        snapback === undefined
+          ? `${again}.`
+          : `${again}, with another snapback name, or go back there with: ${undoCommand(snapback.path, path)}`,
+    };
+  }
+}
+
+function countsOf({ records, bytes, digest }: ReturnType<ChangeWriter['totals']>): {
+  records: number;
+  bytes: number;
+  digest: string;
+} {
+  return { records, bytes, digest: Buffer.from(digest).toString('hex') };
+}
