@@ -10,6 +10,7 @@ import {
   decodeHello,
   FIRST_OPTIONAL_TYPE,
   FRAME,
+  FRAME_VERSION,
   type Hello,
   STREAM_TAG_SIZE,
 } from './control-frame.js';
@@ -17,6 +18,7 @@ import { type ErrorContext, type ExitName, LvmsyncError } from './errors.js';
 import {
   isNativeError,
   type NativeError,
+  type NativeFrame,
   type NativeRecordReader,
   native,
   type Operations,
@@ -69,9 +71,12 @@ export class ChangeReader {
   async readForm(): Promise<StreamForm> {
     const crlf = await this.#readHandshake();
     const first = await this.#call(this.#native.first());
+    // Only this program ends the line so, and never without a HELLO after it.
+    if (first === 'none' && crlf) throw this.#cut('before its first record');
     if (first !== 'control') return { form: 'classic', leftover: false, empty: first === 'none' };
     const { frame } = await this.#call(this.#native.next(new ArrayBuffer(0)));
     if (frame?.type !== FRAME.hello) throw this.#corrupt('its first frame is no HELLO');
+    this.#requireVersion(frame);
     const hello = decodeHello(frame.payload);
     // Under the original's line end, a peer's HELLO was copied by an old receiver into its snapback.
     if (hello.kind === 'wire' && !crlf) return { form: 'classic', leftover: true, empty: false };
@@ -183,7 +188,7 @@ export class ChangeReader {
       refuse('whether this is the harmless end of an interrupted run can only be told of a file');
     }
     const tag = this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
-    const scan = await native.scanMarks(this.#fd, groupStart, tag);
+    const scan = await this.#call(native.scanMarks(this.#fd, groupStart, tag));
     const number = this.#counts.groups;
     if (scan.endSeen || scan.highestDurable >= number) {
       refuse('later parts of the file show that this group was in use: the file is damaged');
@@ -192,6 +197,7 @@ export class ChangeReader {
 
   async #takeFrame({ frame }: ReadResult): Promise<void> {
     if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
+    this.#requireVersion(frame);
     if (frame.type === FRAME.abort) throw this.#aborted(decodeAbort(frame.payload));
     if (frame.type !== FRAME.end) throw this.#corrupt(`a frame of unknown type ${frame.type}`);
     const end = decodeEnd(frame.payload);
@@ -205,6 +211,11 @@ export class ChangeReader {
     if (!agrees) throw this.#corrupt('its end mark does not agree with what came before it');
     await this.#requireEndOfInput();
     this.#finish({ sourceChanged: end.sourceChanged });
+  }
+
+  #requireVersion({ type, version }: NativeFrame): void {
+    if (version === FRAME_VERSION) return;
+    throw this.#corrupt(`a frame of type ${type} in version ${version}, which is not known here`);
   }
 
   async #requireEndOfInput(): Promise<void> {
@@ -271,9 +282,11 @@ export class ChangeReader {
   }
 }
 
+/** What the bytes of the stream say, as opposed to a failure to read them. */
 function isDamage(error: unknown): error is LvmsyncError {
   return (
     error instanceof LvmsyncError &&
-    (error.code === 'streamCorrupt' || error.code === 'streamTruncated')
+    isNativeError(error.cause) &&
+    (error.cause.code === 'CORRUPT' || error.cause.code === 'UNEXPECTED_END')
   );
 }

@@ -3,7 +3,7 @@
  * character of a device or file name can become syntax.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { getSystemErrorMap } from 'node:util';
 import { type ExitName, LvmsyncError } from './errors.js';
 
@@ -76,6 +76,38 @@ export class CommandError extends LvmsyncError {
   }
 }
 
+/** A command whose output is read while it runs. */
+export interface CommandStream {
+  readonly stdout: AsyncIterable<Uint8Array>;
+  /** Rejects with CommandError unless it ended with status 0. */
+  readonly ended: Promise<void>;
+  stop(): void;
+}
+
+export type StreamCommand = (argv: Argv, options?: CommandOptions) => CommandStream;
+
+/** Like runCommand, for output that is too large to keep: it waits for whoever reads it. */
+export function streamCommand(argv: Argv, options: CommandOptions = {}): CommandStream {
+  const { code } = options;
+  const [program, ...args] = argv;
+  const child = spawn(program, args, {
+    env: toolEnvironment(process.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const words = collectHead(child.stderr, STDERR_KEPT);
+  const ended = Promise.all([endOf(child), words]).then(([end, stderr]) =>
+    checkEnd(argv, code, { ...end, stderr }),
+  );
+  // Whoever reads the output learns of a failure there first.
+  ended.catch(() => undefined);
+  const stop = (): void => {
+    child.kill();
+    // What is left unread would keep the stream, and so the wait for its end, open.
+    child.stdout.destroy();
+  };
+  return { stdout: child.stdout, ended, stop };
+}
+
 /**
  * Runs `argv` with nothing on standard input, a fixed PATH and LC_ALL=C, and waits for its end.
  * Rejects with CommandError, or with the signal's reason if that ended it.
@@ -111,6 +143,47 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
     signal?.removeEventListener('abort', stop);
     stop();
   }
+}
+
+/** What a companion reads before the end of its input when it is no longer needed. */
+export const DISMISSED = 'dismissed';
+
+/** A process that outlives ours if need be. */
+export interface Companion {
+  /** The first line it prints; its end without one gives what it said on stderr. */
+  readonly firstLine: Promise<string>;
+  /** Tells it that it is no longer needed, and waits for its end. */
+  dismiss(): Promise<void>;
+}
+
+/** Starts `argv` in a session of its own; its input ends when this process does, however that ends. */
+export function startCompanion(argv: Argv): Companion {
+  const [program, ...args] = argv;
+  const child = spawn(program, args, {
+    env: toolEnvironment(process.env),
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
+  // It may end before it was told to; its end is looked at, not the failed write.
+  child.stdin.on('error', () => undefined);
+  const ended = endOf(child);
+  return {
+    firstLine: firstLineOf(child),
+    dismiss: async () => {
+      child.stdin.end(`${DISMISSED}\n`);
+      await ended;
+    },
+  };
+}
+
+async function firstLineOf(child: ChildProcessWithoutNullStreams): Promise<string> {
+  const words = collectHead(child.stderr, STDERR_KEPT);
+  let text = '';
+  for await (const chunk of child.stdout) {
+    text += chunk;
+    if (text.includes('\n')) return text.slice(0, text.indexOf('\n'));
+  }
+  return stderrDetail(await words);
 }
 
 /** Everything of ours but what would change how the tool loads, is found or speaks. LVM_* and DM_* stay. */

@@ -51,8 +51,11 @@ export async function openDestination(
     return {
       device,
       close: async () => {
-        await device.close();
-        held.release();
+        try {
+          await device.close();
+        } finally {
+          held.release();
+        }
       },
     };
   } catch (error) {
@@ -64,26 +67,26 @@ export async function openDestination(
 }
 
 /**
- * The destination must hold all of the source. A smaller regular file is made longer; anything else
- * that is smaller is refused unless `allowSmaller`. Call it before the first byte is written.
+ * The size in bytes that the destination has to have before the first byte is written: it must hold
+ * all of the source. A smaller regular file is to grow; anything else that is smaller is refused
+ * unless `allowSmaller`. Changes nothing.
  */
-export async function fitSize(
+export function planSize(
   device: FileDevice,
   sourceSize: number,
   options: { readonly allowSmaller: boolean; readonly reporter: Reporter },
-): Promise<void> {
-  if (device.size >= sourceSize) return;
+): number {
+  if (device.size >= sourceSize) return device.size;
   const sizes = `it holds ${device.size} bytes, the source ${sourceSize}`;
   if (options.allowSmaller) {
     options.reporter.warn(`${device.path}: ${sizes}; changes beyond its end are left out`);
-  } else if (device.info.blockDevice) {
-    throw new LvmsyncError('destinationUnfit', `${device.path}: too small: ${sizes}`, {
-      state: 'Nothing was written.',
-      hint: 'Enlarge it, or use --allow-smaller to write what fits.',
-    });
-  } else {
-    await device.grow(sourceSize);
+    return device.size;
   }
+  if (!device.info.blockDevice) return sourceSize;
+  throw new LvmsyncError('destinationUnfit', `${device.path}: too small: ${sizes}`, {
+    state: 'Nothing was written.',
+    hint: 'Enlarge it, or use --allow-smaller to write what fits.',
+  });
 }
 
 async function inspect(device: FileDevice, request: DestinationRequest): Promise<Finding[]> {

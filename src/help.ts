@@ -18,7 +18,14 @@ const INTRODUCTION = [
   'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH. A "/" before the first ":" makes it local; an IPv6 address stands in brackets.',
 ];
 
-const GROUPS: readonly OptionGroup[] = ['What to do', 'Source', 'Destination', 'Undo', 'Messages'];
+const GROUPS: readonly OptionGroup[] = [
+  'What to do',
+  'Source',
+  'Other host',
+  'Destination',
+  'Undo',
+  'Messages',
+];
 
 const GRAMMAR =
   'Long options may be shortened as far as they stay unique. Options and operands may be mixed; "--" ends the options.';
@@ -31,8 +38,11 @@ Examples:
   lvmsync --apply /root/undo /dev/vg1/mail
       undoes that
 
-  lvmsync --stdout vg0/mail-snap | ssh backup lvmsync --apply - /dev/vg1/mail
-      does the same on another machine
+  lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
+      brings a volume of the host backup up to date, over ssh
+
+  ssh source lvmsync --stdout vg0/mail-snap | lvmsync --apply - /dev/vg1/mail
+      does it from the other end
 `;
 
 export function formatHelp(): string {

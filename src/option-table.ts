@@ -91,6 +91,14 @@ export const OPTION_TABLE = [
     help: "Read the changed data from DEVICE instead of the snapshot's origin, for example from a newer snapshot that no longer changes.",
   },
   {
+    name: 'since',
+    argument: 'VOLUME',
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Source',
+    help: 'For thin volumes: send what changed between VOLUME, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool, and read the data from SNAPSHOT.',
+  },
+  {
     name: 'cow-store',
     argument: 'FILE',
     from: 'ours',
@@ -155,6 +163,13 @@ export const OPTION_TABLE = [
     actions: ['sync'],
     group: 'Other host',
     help: 'Fail unless the receiver confirms what it wrote, which the Ruby lvmsync cannot.',
+  },
+  {
+    name: 'no-discard',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Destination',
+    help: 'Write zeros where a thin source was discarded. Without it such space is given back at the destination where that is safe.',
   },
   {
     name: 'allow-smaller',

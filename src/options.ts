@@ -26,6 +26,8 @@ export type SourceRequest =
       readonly snapshot: string;
       /** Read instead of the snapshot's origin. */
       readonly dataSource: string | undefined;
+      /** The older thin volume: `snapshot` is then the newer one, and its data are read. */
+      readonly since: string | undefined;
     }
   | { readonly kind: 'cowStore'; readonly cowStore: string; readonly dataSource: string };
 
@@ -64,6 +66,8 @@ export interface DumpCommand extends RunRequest {
 
 export interface SyncCommand extends WriteRequest {
   readonly kind: 'sync';
+  /** What is known to read as zeros may be given back at the destination instead of being written. */
+  readonly discard: boolean;
   readonly source: SourceRequest;
   readonly destination: Destination;
   readonly format: StreamFormat;
@@ -97,6 +101,7 @@ export function toCommand(parsed: ParsedOptions): Command {
   if (parsed.flags.version) return { kind: 'version' };
   if (parsed.flags.help) return { kind: 'help' };
   const verbosity = chooseVerbosity(parsed);
+  for (const word of [...Object.values(parsed.values), ...parsed.operands]) checkUtf8(word);
   const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
   const { action, asked } = chooseAction(given);
   for (const entry of given) checkValue(parsed, entry);
@@ -118,6 +123,12 @@ function chooseVerbosity({ flags }: ParsedOptions): Verbosity {
   if (flags.quiet) return 'quiet';
   if (flags.debug) return 'debug';
   return flags.verbose ? 'verbose' : 'normal';
+}
+
+/** Node.js puts U+FFFD for each byte that is not UTF-8: the name would be of another file. */
+function checkUtf8(word: string): void {
+  if (word.includes('\ufffd'))
+    throw usage(`"${escapeText(word, 80)}": the name is not valid UTF-8`);
 }
 
 function isGiven(parsed: ParsedOptions, entry: OptionEntry): boolean {
@@ -188,17 +199,20 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   const source = takeSource(parsed, operands);
   const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
   refuseRest(operands);
-  const format = chooseFormat(parsed);
-  const remote = remoteOptions(parsed);
-  return { kind: 'sync', ...run, ...writeRequest(parsed), source, destination, format, remote };
+  const discard = parsed.flags['no-discard'] !== true;
+  const rest = { format: chooseFormat(parsed), remote: remoteOptions(parsed), discard };
+  return { kind: 'sync', ...run, ...writeRequest(parsed), source, destination, ...rest };
 }
 
 function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
+  const program = values['remote-path'] ?? 'lvmsync';
+  // It follows the host, and there ssh still looks for options of its own.
+  if (program.startsWith('-')) throw usage('--remote-path: a program must not begin with "-"');
   return {
     transport: values.transport === 'ssh2' ? 'ssh2' : 'command',
     rsh: splitWords(values.rsh ?? 'ssh'),
     rshGiven: values.rsh !== undefined,
-    program: values['remote-path'] ?? 'lvmsync',
+    program,
     sudo: flags.sudo === true,
     timeoutSeconds: parseSeconds('timeout', values.timeout),
     requireAck: flags['require-ack'] === true,
@@ -231,9 +245,11 @@ function takeSource({ values }: ParsedOptions, operands: string[]): SourceReques
   const dataSource = values['data-source'];
   const cowStore = values['cow-store'];
   if (cowStore === undefined) {
-    return { kind: 'snapshot', snapshot: takeOperand(operands, 'SNAPSHOT'), dataSource };
+    const snapshot = takeOperand(operands, 'SNAPSHOT');
+    return { kind: 'snapshot', snapshot, dataSource, since: values.since };
   }
   if (dataSource === undefined) throw needs('cow-store', 'data-source');
+  if (values.since !== undefined) throw clash('since', 'cow-store');
   return { kind: 'cowStore', cowStore, dataSource };
 }
 

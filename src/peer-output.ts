@@ -4,8 +4,9 @@ import { type Answer, type Done, type Failed, parseAnswer } from './ack.js';
 import type { Reporter } from './reporter.js';
 import type { PeerStream } from './transport.js';
 
-/** Lines kept for the words after a failure. */
+/** Lines kept for the words after a failure, and characters of each. */
 const KEPT_LINES = 4;
+const KEPT_LENGTH = 400;
 /** Lines shown in one second: a peer that floods must not hold us up. */
 const LINES_PER_SECOND = 200;
 
@@ -24,6 +25,12 @@ export class PeerOutput {
     this.#reporter = reporter;
     this.#streamId = streamId;
     this.#now = now;
+  }
+
+  /** To be called when nothing more will come. */
+  end(): void {
+    if (this.#hidden > 0) this.#reporter.info(`remote:(${this.#hidden} lines left out)`);
+    this.#hidden = 0;
   }
 
   /** The receiver said that it took the destination. */
@@ -49,20 +56,21 @@ export class PeerOutput {
   #note(answer: Answer): void {
     this.#reporter.debug(`remote answered: ${answer.kind}`);
     if (answer.kind === 'ready') this.#ready = true;
-    else this.#result ??= answer;
+    else if (this.#result === undefined) this.#result = answer;
+    // The receiver may fail at its very end, when it has told of its success already.
+    else if (this.#result.kind === 'done' && answer.kind === 'failed') this.#result = answer;
   }
 
   #show(line: string, stream: PeerStream): void {
     if (stream === 'stderr') {
-      this.#lastLines.push(line);
+      this.#lastLines.push(line.slice(0, KEPT_LENGTH));
       if (this.#lastLines.length > KEPT_LINES) this.#lastLines.shift();
     }
     const now = this.#now();
     if (now - this.#secondStart >= 1000) {
-      if (this.#hidden > 0) this.#reporter.info(`remote:(${this.#hidden} lines left out)`);
+      this.end();
       this.#secondStart = now;
       this.#shown = 0;
-      this.#hidden = 0;
     }
     if (this.#shown++ < LINES_PER_SECOND) this.#reporter.info(`remote:${line}`);
     else this.#hidden++;

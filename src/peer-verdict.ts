@@ -27,8 +27,8 @@ export interface PeerOutcome {
  */
 export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   const { exit, result, host } = outcome;
-  if (exit.kind === 'failed') throw exit.error;
   if (result?.kind === 'failed') throw receiverFailure(host, result);
+  if (exit.kind === 'failed') throw exit.error;
   if (exit.kind === 'signal') throw broken(outcome, `was ended by ${exit.signal}`);
   if (exit.status !== 0) throw statusFailure(outcome, exit.status);
   if (!outcome.sentAll)
@@ -107,10 +107,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
     /Connection (refused|timed out|reset|closed)|No route to host|Broken pipe/,
     'Check the network and the ssh server there.',
   ],
-  [
-    /command not found|: not found|No such file or directory/,
-    'Install lvmsync there, or name it with --remote-path.',
-  ],
+  [/command not found|: not found/, 'Install lvmsync there, or name it with --remote-path.'],
   [/Permission denied|Operation not permitted/, 'It needs root: log in as root, or use --sudo.'],
 ];
 

@@ -1,13 +1,14 @@
 /** `lvmsync --apply FILE|- DESTINATION`: writes a change stream or snapback to a device. */
 
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { formatAnswer } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
-import { fitSize, openDestination } from './destination.js';
+import { openDestination, planSize } from './destination.js';
 import { deviceAttributes, stableIdentity } from './device-identity.js';
+import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { ApplyCommand } from './options.js';
 import {
@@ -25,7 +26,8 @@ const STDIN = 0;
 interface Input {
   readonly fd: number;
   readonly name: string;
-  readonly isFile: boolean;
+  /** Undefined for a pipe. */
+  readonly identity: DeviceIdentity | undefined;
 }
 
 export async function runApply(command: ApplyCommand, context: RunContext): Promise<number> {
@@ -37,11 +39,12 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     context.signal.addEventListener('abort', stop);
     const form = await reader.readForm();
     if (form.form === 'classic' && form.empty) return applyNothing(input, context);
-    const stream = { reader, form, isFile: input.isFile };
+    const stream = { reader, form, identity: input.identity };
     return await answering(stream, context, () => applyStream(stream, command, context));
   } catch (error) {
-    if (context.signal.aborted && !(error instanceof LvmsyncError))
-      throw interrupted(context.signal);
+    if (context.signal.aborted && !(error instanceof LvmsyncError)) {
+      throw interrupted(context.signal, { state: 'Nothing was written.' });
+    }
     throw error;
   } finally {
     if (input.fd !== STDIN) closeSync(input.fd);
@@ -53,12 +56,12 @@ function openInput(path: string): Input {
     if (isatty(STDIN)) {
       throw new LvmsyncError('usage', 'standard input is a terminal: a change stream is expected');
     }
-    return { fd: STDIN, name: 'standard input', isFile: fstatSync(STDIN).isFile() };
+    return { fd: STDIN, name: 'standard input', identity: identityOf(STDIN) };
   }
   try {
-    const fd = openSync(path, 'r');
-    const stats = fstatSync(fd);
-    if (!stats.isDirectory()) return { fd, name: path, isFile: stats.isFile() };
+    // Opening a fifo would block until it has a writer, and no signal could end that.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isDirectory()) return { fd, name: path, identity: identityOf(fd) };
     closeSync(fd);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
@@ -69,9 +72,13 @@ function openInput(path: string): Input {
   throw new LvmsyncError('usage', `${path}: this is a directory, a changes file is expected`);
 }
 
+function identityOf(fd: number): DeviceIdentity | undefined {
+  return identityFromStat(fstatSync(fd, { bigint: true }));
+}
+
 /** A handshake and nothing else: an old sender that found no change, or one that died at once. */
-function applyNothing({ name, isFile }: Input, { reporter }: RunContext): number {
-  if (isFile) {
+function applyNothing({ name, identity }: Input, { reporter }: RunContext): number {
+  if (identity !== undefined) {
     throw new LvmsyncError(
       'streamTruncated',
       `${name}: it holds no change at all, not even its end`,
@@ -84,7 +91,7 @@ function applyNothing({ name, isFile }: Input, { reporter }: RunContext): number
 interface Stream {
   readonly reader: ChangeReader;
   readonly form: StreamForm;
-  readonly isFile: boolean;
+  readonly identity: DeviceIdentity | undefined;
 }
 
 /** Runs the work; where the sender understands it, tells it of a failure before that ends the run. */
@@ -123,64 +130,71 @@ async function applyStream(
   const destination = await openDestination(request, reporter);
   try {
     const { device } = destination;
+    let { size } = device;
     if (form.form === 'framed') {
       if (!force) await refuseOtherDevice(stream, device);
-      await fitSize(device, form.hello.deviceSize, { allowSmaller, reporter });
+      size = planSize(device, form.hello.deviceSize, { allowSmaller, reporter });
     }
-    stream.reader.begin(form, { deviceSize: device.size, strict: !force });
-    return await writeStream(stream, device, { command, context });
+    stream.reader.begin(form, { deviceSize: size, strict: !force });
+    return await writeStream(stream, { device, size }, { command, context });
   } finally {
     await destination.close();
   }
 }
 
+interface Target {
+  readonly device: FileDevice;
+  /** Bytes: what it has, or has to grow to. */
+  readonly size: number;
+}
+
 async function writeStream(
-  { reader, form, isFile }: Stream,
-  device: FileDevice,
+  stream: Stream,
+  { device, size }: Target,
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
+  const { reader, form } = stream;
   const { reporter, signal } = context;
-  const snapback = await createSnapback(command, device);
+  const snapback = await createSnapback(command, stream, { device, size });
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
   const stage = new WriteStage(device, snapback, pool);
   const totalBytes = form.form === 'framed' ? form.hello.totalBytes : undefined;
-  const undertaking = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
   const disjoint = form.form === 'framed' || !(command.force || form.leftover);
   const streamId = answeredStream(form);
   const onProgress = (doneBytes: number): void => {
     // A sender that started us shows the progress itself.
     if (streamId === undefined) reporter.progress({ activity: 'Applying', doneBytes, totalBytes });
   };
-  if (streamId !== undefined) {
-    context.answer(formatAnswer({ kind: 'ready', streamId, features: [] }));
-  }
   const started = performance.now();
   try {
-    const destinationSize = device.size;
-    const leftOut = await apply({
-      reader,
-      stage,
-      pool,
-      destinationSize,
-      disjoint,
-      signal,
-      onProgress,
-    });
-    if (signal.aborted) await device.sync();
-    else await stage.finish();
-    if (signal.aborted) throw interrupted(signal);
+    if (size > device.size) await device.grow(size);
+    if (streamId !== undefined) {
+      context.answer(formatAnswer({ kind: 'ready', streamId, features: [] }));
+    }
+    const job = { reader, stage, pool, destinationSize: size, disjoint, signal, onProgress };
+    const leftOut = await apply(job);
+    if (signal.aborted) {
+      await device.sync();
+      throw interrupted(signal);
+    }
+    await stage.finish();
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
     // A sender that started us prints these lines itself.
-    if (isFile) reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize });
+    if (stream.identity !== undefined) {
+      reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize });
+    }
     const status = conclude({ reader, leftOut, device }, command, context);
     if (streamId !== undefined) {
       context.answer(formatAnswer({ kind: 'done', streamId, ...reader.counts }));
     }
     return status;
   } catch (error) {
-    throw describeFailure(error, whatWasLeft(undertaking));
+    const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
+    throw describeFailure(error, whatWasLeft(left));
+  } finally {
+    snapback?.close();
   }
 }
 
@@ -217,9 +231,14 @@ async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): 
 
 async function createSnapback(
   { snapback }: ApplyCommand,
-  device: FileDevice,
+  stream: Stream,
+  { device, size }: Target,
 ): Promise<Snapback | undefined> {
   if (snapback === undefined) return undefined;
-  const facts = { deviceSize: device.size, attributes: await deviceAttributes(device) };
-  return Snapback.create({ ...snapback, facts, sorted: false });
+  const inUse = [
+    { identity: device.identity, role: 'the destination' },
+    { identity: stream.identity, role: 'the changes file' },
+  ];
+  const facts = { deviceSize: size, attributes: await deviceAttributes(device) };
+  return Snapback.create({ ...snapback, facts, sorted: false, inUse });
 }

@@ -50,9 +50,13 @@ export function interrupted(signal: AbortSignal, left: ErrorContext = {}): Inter
 }
 
 /** A signal lets the group under way be written; a reader that takes nothing does not hold us longer. */
-export function cancelSoonAfter(signal: AbortSignal, cancel: () => void): () => void {
+export function cancelSoonAfter(
+  signal: AbortSignal,
+  cancel: () => void,
+  patienceMs = PATIENCE_MS,
+): () => void {
   const onAbort = (): void => {
-    setTimeout(cancel, PATIENCE_MS).unref();
+    setTimeout(cancel, patienceMs).unref();
   };
   signal.addEventListener('abort', onAbort);
   return () => signal.removeEventListener('abort', onAbort);

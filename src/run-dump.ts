@@ -1,6 +1,6 @@
 /** `lvmsync --stdout SNAPSHOT`: the changes as a stream, for a file or a pipe. */
 
-import { fstatSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { ioFailure, SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
@@ -26,7 +26,7 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
     );
   }
   selectEngine(context);
-  const source = await openSource(command.source, context.reporter);
+  const source = await openSource(command.source, context);
   try {
     await dumpFrom(source, command, context);
     const fault = await source.findLateFault();
@@ -49,9 +49,10 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
   const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
   const onProgress = (doneBytes: number): void =>
     reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
+  const output = openOutput();
   let writer: ChangeWriter | undefined;
   try {
-    writer = await beginStream(source, command);
+    writer = await beginStream(output, source, command);
     cancelSoonAfter(signal, writer.cancel.bind(writer));
     await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
     if (signal.aborted) throw interrupted(signal);
@@ -63,12 +64,33 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
     if (isNativeError(error)) throw signal.aborted ? interrupted(signal) : outputFailure(error);
     if (error instanceof LvmsyncError && writer !== undefined) await sayWhy(writer, error);
     throw error;
+  } finally {
+    if (output !== STDOUT) closeSync(output);
   }
 }
 
-async function beginStream(source: Source, { format }: DumpCommand): Promise<ChangeWriter> {
-  if (format === 'classic') return ChangeWriter.classic(STDOUT);
-  return ChangeWriter.framed(STDOUT, {
+/**
+ * Standard output; if it is a pipe, opened once more so that writing to it never blocks, and a signal
+ * can end a run whose output nobody reads. The descriptor we were given is shared with others, whose
+ * writing must not change.
+ */
+function openOutput(): number {
+  if (!fstatSync(STDOUT).isFIFO()) return STDOUT;
+  try {
+    return openSync(`/proc/self/fd/${STDOUT}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    // Its reader is gone, which the first write will say, or another user's: then it may block.
+    return STDOUT;
+  }
+}
+
+async function beginStream(
+  output: number,
+  source: Source,
+  { format }: DumpCommand,
+): Promise<ChangeWriter> {
+  if (format === 'classic') return ChangeWriter.classic(output);
+  return ChangeWriter.framed(output, {
     kind: 'file',
     deviceSize: source.device.size,
     sorted: true,

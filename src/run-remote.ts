@@ -17,6 +17,9 @@ import type { Source } from './source.js';
 import { watchForStall } from './stall-watch.js';
 import { connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
 
+/** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
+const LAST_PATIENCE_MS = 8000;
+
 /** Resolves when the receiver has confirmed everything, or, an old one, ended with status 0. */
 export async function sendTo(
   source: Source,
@@ -54,6 +57,7 @@ class Sending {
   readonly #peer: Promise<Peer>;
   #writer: ChangeWriter | undefined;
   #timedOut = false;
+  #peerEnded = false;
 
   private constructor(source: Source, command: SyncCommand, context: RunContext, host: string) {
     this.host = host;
@@ -94,21 +98,27 @@ class Sending {
   /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */
   async send(): Promise<Sent> {
     const peer = await this.#peer;
+    const { signal } = this.#context;
     const cancel = (): void => this.#writer?.cancel();
     const stopWatch = this.#watch(peer);
-    const forget = cancelSoonAfter(this.#context.signal, cancel);
+    const forgetWriter = cancelSoonAfter(signal, cancel);
+    const forgetPeer = cancelSoonAfter(signal, () => peer.kill(), LAST_PATIENCE_MS);
     // Once it has ended nobody reads the pipe, though a process it left behind may hold it open.
-    void peer.exited.then(cancel);
+    void peer.exited.then(() => {
+      this.#peerEnded = true;
+      cancel();
+    });
     try {
       return { kind: 'all', totals: await this.#writeStream(peer) };
     } catch (error) {
-      if (isNativeError(error) && !this.#context.signal.aborted) return { kind: 'refused' };
+      if (isNativeError(error) && !signal.aborted) return { kind: 'refused' };
       if (error instanceof LvmsyncError) await this.#sayWhy(error);
       return { kind: 'failed', error };
     } finally {
       closeSync(peer.inputFd);
-      forget();
+      forgetWriter();
       await peer.exited;
+      forgetPeer();
       stopWatch();
     }
   }
@@ -128,6 +138,7 @@ class Sending {
       ? ChangeWriter.classic(peer.inputFd)
       : ChangeWriter.framed(peer.inputFd, facts, this.#streamId));
     this.#writer = writer;
+    if (this.#peerEnded) writer.cancel();
     const limits = classic ? classicLimits(chunkSize) : BATCH_LIMITS;
     const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
     const onProgress = (doneBytes: number): void =>
@@ -162,6 +173,7 @@ class Sending {
   async conclude(sent: Sent): Promise<{ readonly verified: boolean }> {
     const { signal } = this.#context;
     const exit = await (await this.#peer).exited;
+    this.#output.end();
     const context = this.#whatWasLeft(exit);
     if (signal.aborted) throw interrupted(signal, context);
     if (sent.kind === 'failed') throw describeFailure(sent.error, context);

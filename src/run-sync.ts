@@ -1,7 +1,7 @@
 /** `lvmsync SNAPSHOT DESTINATION`: to a device of this machine, in this process, or to another host. */
 
-import { SlabPool } from './block-device.js';
-import { fitSize, openDestination } from './destination.js';
+import { type FileDevice, SlabPool } from './block-device.js';
+import { openDestination, planSize } from './destination.js';
 import { deviceAttributes } from './device-identity.js';
 import { EXIT } from './errors.js';
 import { BATCH_LIMITS, slabSizeFor } from './extent.js';
@@ -20,7 +20,7 @@ import { WriteStage } from './write-stage.js';
 
 export async function runSync(command: SyncCommand, context: RunContext): Promise<number> {
   selectEngine(context);
-  const source = await openSource(command.source, context.reporter);
+  const source = await openSource(command.source, context);
   try {
     if (command.destination.host === undefined) await syncFrom(source, command, context);
     else await (await import('./run-remote.js')).sendTo(source, command, context);
@@ -37,47 +37,59 @@ export async function runSync(command: SyncCommand, context: RunContext): Promis
 }
 
 async function syncFrom(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
-  const { reporter, signal } = context;
+  const { reporter } = context;
   const { path } = command.destination;
   const { members } = source;
   const request = { path, members, force: command.force, command: context.command };
   const destination = await openDestination(request, reporter);
   try {
-    const { device } = destination;
-    await fitSize(device, source.device.size, { allowSmaller: command.allowSmaller, reporter });
-    const extents = source.extents.clippedTo(device.size);
-    const snapback = await createSnapback(command, device);
-    const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
-    const stage = new WriteStage(device, snapback, pool);
-    const undertaking = {
-      stage,
-      destination: path,
-      totalBytes: extents.totalBytes,
-      snapback: snapback?.path,
-    };
-    const onProgress = (doneBytes: number): void =>
-      reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
-    const started = performance.now();
-    try {
-      await localSync({ source: source.device, extents, stage, pool, signal, onProgress });
-      if (signal.aborted) await device.sync();
-      else await stage.finish();
-    } catch (error) {
-      throw describeFailure(error, whatWasLeft(undertaking));
-    }
-    if (signal.aborted) throw interrupted(signal, whatWasLeft(undertaking));
-    const seconds = (performance.now() - started) / 1000;
-    reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize: source.device.size });
+    await copyTo(destination.device, source, { command, context });
   } finally {
     await destination.close();
   }
 }
 
+async function copyTo(
+  device: FileDevice,
+  source: Source,
+  { command, context }: { readonly command: SyncCommand; readonly context: RunContext },
+): Promise<void> {
+  const { reporter, signal } = context;
+  const { allowSmaller } = command;
+  const size = planSize(device, source.device.size, { allowSmaller, reporter });
+  const extents = source.extents.clippedTo(size);
+  const { totalBytes } = extents;
+  const snapback = await createSnapback(command, { device, size, source });
+  const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
+  const stage = new WriteStage(device, snapback, pool);
+  const onProgress = (doneBytes: number): void =>
+    reporter.progress({ activity: 'Sending', doneBytes, totalBytes });
+  const started = performance.now();
+  try {
+    if (size > device.size) await device.grow(size);
+    await localSync({ source: source.device, extents, stage, pool, signal, onProgress });
+    if (signal.aborted) {
+      await device.sync();
+      throw interrupted(signal);
+    }
+    await stage.finish();
+  } catch (error) {
+    const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
+    throw describeFailure(error, whatWasLeft(left));
+  } finally {
+    snapback?.close();
+  }
+  const seconds = (performance.now() - started) / 1000;
+  reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize: source.device.size });
+}
+
 async function createSnapback(
   { snapback }: SyncCommand,
-  device: Parameters<typeof deviceAttributes>[0],
+  run: { readonly device: FileDevice; readonly size: number; readonly source: Source },
 ): Promise<Snapback | undefined> {
   if (snapback === undefined) return undefined;
-  const facts = { deviceSize: device.size, attributes: await deviceAttributes(device) };
-  return Snapback.create({ ...snapback, facts, sorted: false });
+  const { device, size, source } = run;
+  const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
+  const facts = { deviceSize: size, attributes: await deviceAttributes(device) };
+  return Snapback.create({ ...snapback, facts, sorted: false, inUse });
 }

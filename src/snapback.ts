@@ -40,7 +40,7 @@ export interface FileInUse {
   readonly role: string;
 }
 
-/** Whoever creates it calls finish or close. */
+/** Whoever creates it calls close, after finish if the run came to its end. */
 export class Snapback {
   readonly path: string;
   readonly #fd: number;
@@ -52,6 +52,7 @@ export class Snapback {
   #appended = -1;
   #durable = -1;
   #savedBytes = 0;
+  #closed = false;
 
   private constructor(path: string, file: OpenFile, writer: ChangeWriter) {
     this.path = path;
@@ -110,13 +111,14 @@ export class Snapback {
     } catch (error) {
       throw failure(this.path, error);
     } finally {
-      closeSync(this.#fd);
+      this.close();
     }
   }
 
-  /** Leaves it as it is: good for going back, but not marked as complete. */
+  /** Leaves it as it is: without finish before, good for going back, but not marked as complete. */
   close(): void {
-    closeSync(this.#fd);
+    if (!this.#closed) closeSync(this.#fd);
+    this.#closed = true;
   }
 
   /** The number of the last group it became. */

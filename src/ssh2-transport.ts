@@ -35,8 +35,8 @@ export async function connectSsh2(request: Ssh2Request): Promise<Peer> {
   const keys = request.settings?.keys ?? (await readHostKeys(host));
   const client = new Client();
   await login(client, host, keys);
-  const channel = await openChannel(client, host, request.words.join(' '));
-  return makePeer(client, channel, request);
+  const opened = await openChannel(client, host, request.words.join(' '));
+  return makePeer(client, opened, request.onLine);
 }
 
 async function loadSsh2(): Promise<{ readonly Client: new () => Client }> {
@@ -57,20 +57,23 @@ function login(client: Client, host: SshHost, keys: readonly HostKey[]): Promise
       refusal = judgeHostKey(host, keys, offered);
       return refusal === undefined;
     };
-    client.once('ready', () => {
-      client.removeAllListeners('error');
-      resolve();
-    });
-    client.once('error', (error) => {
+    const fail = (error: Error & { level?: string }): void => {
+      // An agent that does not answer leaves the key files to be tried.
+      if (error.level === 'agent') return;
       client.destroy();
       reject(refusal ?? loginFailure(host, error));
-    });
-    connectConfig(host, keys).then((config) => client.connect({ ...config, hostVerifier }), reject);
+    };
+    client.once('ready', resolve);
+    // These stay: an error that nobody listens to would end the program, and one is possible at any time.
+    client.on('error', fail);
+    client.once('close', () => fail(new Error('it was closed')));
+    connectConfig(host, keys)
+      .then((config) => client.connect({ ...config, hostVerifier }))
+      .catch(reject);
   });
 }
 
 async function connectConfig(host: SshHost, keys: readonly HostKey[]): Promise<ConnectConfig> {
-  const types = [...new Set(keys.filter(({ revoked }) => !revoked).flatMap(signatureTypes))];
   return {
     host: host.hostname,
     port: host.port,
@@ -78,8 +81,7 @@ async function connectConfig(host: SshHost, keys: readonly HostKey[]): Promise<C
     readyTimeout: CONNECT_TIMEOUT_MS,
     keepaliveInterval: KEEPALIVE_MS,
     authHandler: await authMethods(host),
-    // The host is asked for a key that is known, not for whichever it would offer first.
-    ...(types.length === 0 ? {} : { algorithms: { serverHostKey: types } }),
+    algorithms: { serverHostKey: preferredTypes(keys) },
   };
 }
 
@@ -91,8 +93,11 @@ const SIGNATURES: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = 
   'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
 };
 
-function signatureTypes({ type }: HostKey): readonly ServerHostKeyAlgorithm[] {
-  return SIGNATURES[type] ?? [];
+/** The host is asked for a key that is known, before whichever it would offer first. */
+function preferredTypes(keys: readonly HostKey[]): ServerHostKeyAlgorithm[] {
+  const trusted = keys.filter(({ revoked }) => !revoked);
+  const known = trusted.flatMap(({ type }) => SIGNATURES[type] ?? []);
+  return [...new Set([...known, ...Object.values(SIGNATURES).flat()])];
 }
 
 /** The agent first, then each key file that can be read without a passphrase. */
@@ -116,10 +121,13 @@ export function judgeHostKey(
 ): LvmsyncError | undefined {
   const matching = keys.filter(({ key }) => key.equals(offered));
   if (matching.some(({ revoked }) => revoked)) {
-    return new LvmsyncError('transport', `${name}: its host key is revoked`);
+    return new LvmsyncError('transport', `${name}: its host key is revoked`, {
+      hint: 'Whoever runs it has to give it another key.',
+    });
   }
   if (matching.length > 0) return undefined;
-  if (keys.length === 0) {
+  // A key may be revoked for all hosts: that alone does not make one known.
+  if (keys.every(({ revoked }) => revoked)) {
     return new LvmsyncError(
       'transport',
       `${name}: Host key verification failed: no key is known of ${keyName}`,
@@ -148,10 +156,20 @@ function loginFailure({ name }: SshHost, error: Error & { level?: string }): Lvm
   });
 }
 
-function openChannel(client: Client, { name }: SshHost, command: string): Promise<ClientChannel> {
+interface OpenChannel {
+  readonly channel: ClientChannel;
+  /** How it ended; never rejects. */
+  readonly ended: Promise<PeerExit>;
+}
+
+function openChannel(client: Client, { name }: SshHost, command: string): Promise<OpenChannel> {
   return new Promise((resolve, reject) => {
     client.exec(command, (error, channel) => {
-      if (error === undefined) return resolve(channel);
+      if (error === undefined) {
+        // At once: the end of a short command may stand in the packet that is being read now.
+        resolve({ channel, ended: channelEnd(client, channel, name) });
+        return;
+      }
       client.destroy();
       const message = `${name}: the command could not be started (${error.message})`;
       reject(new LvmsyncError('transport', message, { cause: error }));
@@ -159,14 +177,13 @@ function openChannel(client: Client, { name }: SshHost, command: string): Promis
   });
 }
 
-function makePeer(client: Client, channel: ClientChannel, { host, onLine }: Ssh2Request): Peer {
+function makePeer(client: Client, { channel, ended }: OpenChannel, onLine: OnLine): Peer {
   const { readFd, writeFd } = native.makePipe();
   const input = new Socket({ fd: readFd, readable: true, writable: false });
   const printed = Promise.all([
     relayLines(channel, (line) => onLine(line, 'stdout')),
     relayLines(channel.stderr, (line) => onLine(line, 'stderr')),
   ]);
-  const ended = channelEnd(client, channel, host);
   void pump(input, channel);
   return {
     inputFd: writeFd,

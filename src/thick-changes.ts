@@ -1,11 +1,13 @@
 /** The changed extents of a thick snapshot, read from its COW store and proven complete. */
 
 import type { FileDevice } from './block-device.js';
-import { SECTOR_SIZE, type SnapshotUsage } from './device-mapper.js';
+import type { SnapshotUsage } from './device-status.js';
+import { SECTOR_SIZE } from './dmsetup-lines.js';
 import { LvmsyncError } from './errors.js';
 import { ExtentList } from './extent.js';
 import { type DecodedStore, isNativeError, native } from './native.js';
-import { readSnapshotStatus, type ThickSnapshot } from './volume-group.js';
+import { readSnapshotStatus } from './snapshot-status.js';
+import type { ThickSnapshot } from './thick-snapshot.js';
 
 export interface ThickChanges {
   readonly extents: ExtentList;
@@ -36,7 +38,7 @@ export async function readThickChanges(
     await devices.origin.sync();
     const before = await readStatus(snapshot);
     const chunkSectors = snapshot.chunkSize / SECTOR_SIZE;
-    const areas = Math.max(0, before.metadataSectors / chunkSectors - 1);
+    const areas = Math.max(0, Math.floor(before.metadataSectors / chunkSectors) - 1);
     const decoded = await decode(cowStore, snapshot.originSizeAtSnapshot, areas);
     await checkHeader(cowStore);
     const after = await readStatus(snapshot);

@@ -66,7 +66,9 @@ export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
 export async function relayLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
   const splitter = new LineSplitter();
   try {
-    for await (const bytes of stream) splitter.push(bytes).forEach(onLine);
+    // The end of what it prints must not destroy the other direction of the same channel.
+    const pieces = stream.iterator({ destroyOnReturn: false });
+    for await (const bytes of pieces) splitter.push(bytes).forEach(onLine);
   } catch {
     // How the peer ended is told by its exit status; what it printed until here counts.
   }

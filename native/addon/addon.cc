@@ -25,29 +25,30 @@ Napi::Value AllocateSlab(const Napi::CallbackInfo& info) {
       env, slab->data(), slab->size(), [](Napi::Env, void*, Slab* owned) { delete owned; }, slab);
 }
 
+// io_uring unless `wanted` says "threads"; `error` is why it was refused, 0 if it was not.
+std::shared_ptr<IoEngine> MakeEngine(const std::string& wanted, int* error) {
+  std::shared_ptr<IoEngine> engine;
+  if (wanted != "threads") engine = MakeRingEngine(Syscalls::Real(), error);
+  if (engine == nullptr && wanted != "uring") engine = MakeThreadEngine(Syscalls::Real());
+  return engine;
+}
+
 // selectEngine("uring" | "threads" | "auto") -> { name, refused } where refused is the errno's name
 // with which io_uring was refused, or null. "uring" fails where it is refused.
 Napi::Value SelectEngine(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::string wanted = info[0].As<Napi::String>();
-  AddonData& data = DataOf(env);
   int error = 0;
-  std::shared_ptr<IoEngine> engine;
-  if (wanted != "threads") engine = MakeRingEngine(Syscalls::Real(), &error);
-  if (engine == nullptr && wanted == "uring") {
-    throw ToError(env, Status::System(error, "io_uring_setup", 0));
-  }
-  if (engine == nullptr) engine = MakeThreadEngine(Syscalls::Real());
-  data.engine = engine;
+  std::shared_ptr<IoEngine> engine = MakeEngine(info[0].As<Napi::String>(), &error);
+  if (engine == nullptr) throw ToError(env, Status::System(error, "io_uring_setup", 0));
+  DataOf(env).engine = engine;
   Napi::Object out = Napi::Object::New(env);
   out.Set("name", engine->name());
-  out.Set("refused",
-          error == 0 ? env.Null() : Napi::String::New(env, ::strerrorname_np(error)));
+  out.Set("refused", error == 0 ? env.Null() : Napi::String::New(env, ::strerrorname_np(error)));
   return out;
 }
 
-// A pipe whose ends no child inherits by accident: { readFd, writeFd }. Writing never blocks, so that
-// a writer can be cancelled while its reader does not read; the reader's end is as usual.
+// A pipe whose ends no child inherits by accident: { readFd, writeFd }. Writing never blocks, so
+// that a writer can be cancelled while its reader does not read; the reader's end is as usual.
 Napi::Value MakePipe(const Napi::CallbackInfo& info) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw ToError(info.Env(), Status::System(errno, "pipe2", 0));
@@ -77,6 +78,13 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 }  // namespace
 
 AddonData& DataOf(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }
+
+std::shared_ptr<IoEngine> EngineOf(Napi::Env env) {
+  AddonData& data = DataOf(env);
+  int refused = 0;
+  if (data.engine == nullptr) data.engine = MakeEngine("auto", &refused);
+  return data.engine;
+}
 
 std::span<std::byte> BytesOf(const Napi::Value& value) {
   if (value.IsArrayBuffer()) {
@@ -128,6 +136,34 @@ Napi::Float64Array FromOperations(Napi::Env env, const std::vector<Operation>& o
     *at++ = static_cast<double>(operation.offset);
     *at++ = static_cast<double>(operation.length);
     *at++ = static_cast<double>(operation.slab_position);
+  }
+  return numbers;
+}
+
+std::vector<Extent> ExtentsOf(const Napi::Value& value) {
+  if (!value.IsTypedArray() ||
+      value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    throw Napi::TypeError::New(value.Env(), "extents are a Float64Array");
+  }
+  const auto numbers = value.As<Napi::Float64Array>();
+  std::vector<Extent> extents(numbers.ElementLength() / 2);
+  const double* at = numbers.Data();
+  for (Extent& extent : extents) {
+    if (!(at[0] >= 0) || !(at[1] >= 0) || at[0] + at[1] > kLargestExact) {
+      throw Napi::RangeError::New(value.Env(), "an extent is out of range");
+    }
+    extent = {static_cast<uint64_t>(at[0]), static_cast<uint64_t>(at[1])};
+    at += 2;
+  }
+  return extents;
+}
+
+Napi::Float64Array FromExtents(Napi::Env env, const ExtentList& extents) {
+  auto numbers = Napi::Float64Array::New(env, extents.size() * 2);
+  double* at = numbers.Data();
+  for (const Extent& extent : extents) {
+    *at++ = static_cast<double>(extent.offset);
+    *at++ = static_cast<double>(extent.length);
   }
   return numbers;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../core/batch.h"
+#include "../core/extent.h"
 #include "../core/io_engine.h"
 #include "worker_pool.h"
 
@@ -17,17 +18,22 @@ struct AddonData {
   WorkerPool pool;
   // Shared with running jobs, so that choosing another engine never pulls it from under them.
   std::shared_ptr<IoEngine> engine;
-  int ring_error = 0;  // why io_uring is not in use
   Napi::FunctionReference block_file;
 };
 
 AddonData& DataOf(Napi::Env env);
+// The engine that was selected; without a choice io_uring, or threads where it is refused.
+std::shared_ptr<IoEngine> EngineOf(Napi::Env env);
 
 // Bytes of an ArrayBuffer or a view of one. Throws a TypeError for anything else.
 std::span<std::byte> BytesOf(const Napi::Value& value);
-// Triples offset, length, slabPosition out of a Float64Array. Throws where they are no whole numbers.
+// Triples offset, length, slabPosition out of a Float64Array. Throws where they are no whole
+// numbers.
 std::vector<Operation> OperationsOf(const Napi::Value& value);
 Napi::Float64Array FromOperations(Napi::Env env, const std::vector<Operation>& operations);
+// Pairs offset, length.
+std::vector<Extent> ExtentsOf(const Napi::Value& value);
+Napi::Float64Array FromExtents(Napi::Env env, const ExtentList& extents);
 uint64_t WholeNumber(const Napi::Value& value, const char* what);
 Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size);
 Napi::ObjectReference Keep(const Napi::Value& value);

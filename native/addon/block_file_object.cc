@@ -1,6 +1,7 @@
 // JavaScript class BlockFile: open, readBatch, writeBatch, sync, grow, close.
 #include <functional>
 
+#include "../core/punch.h"
 #include "addon.h"
 
 namespace lvmsync {
@@ -19,6 +20,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
                         InstanceMethod("size", &BlockFileObject::Size),
                         InstanceMethod("readBatch", &BlockFileObject::ReadBatch),
                         InstanceMethod("writeBatch", &BlockFileObject::WriteBatch),
+                        InstanceMethod("punch", &BlockFileObject::Punch),
                         InstanceMethod("sync", &BlockFileObject::Sync),
                         InstanceMethod("grow", &BlockFileObject::Grow),
                         InstanceMethod("close", &BlockFileObject::Close)});
@@ -85,10 +87,26 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
     auto operations = OperationsOf(info[1]);
     auto job = std::make_unique<Job>(info.Env());
     job->keep.push_back(Keep(info[0]));
-    job->work = [file = Begin(), engine = DataOf(info.Env()).engine, slab, direction,
+    job->work = [file = Begin(), engine = EngineOf(info.Env()), slab, direction,
                  operations = std::move(operations)] {
       return RunBatch(Syscalls::Real(), *engine, *file, direction, slab, operations);
     };
+    return Submit(info, std::move(job));
+  }
+
+  // punch(extents, { discard, granularity }) -> Promise<what is left to be written as zeros>
+  Napi::Value Punch(const Napi::CallbackInfo& info) {
+    const auto given = info[1].As<Napi::Object>();
+    PunchRules rules;
+    rules.method = given.Get("discard").ToBoolean() ? PunchMethod::kDiscard : PunchMethod::kHole;
+    rules.granularity = WholeNumber(given.Get("granularity"), "granularity");
+    if (rules.granularity == 0) throw Napi::RangeError::New(info.Env(), "granularity is 0");
+    auto left = std::make_shared<ExtentList>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [file = Begin(), rules, extents = ExtentsOf(info[0]), left] {
+      return PunchExtents(*file, rules, extents, left.get());
+    };
+    job->result = [left](Napi::Env env) -> Napi::Value { return FromExtents(env, *left); };
     return Submit(info, std::move(job));
   }
 

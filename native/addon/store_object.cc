@@ -32,16 +32,6 @@ class DeviceStoreReader final : public StoreReader {
   uint64_t size_;
 };
 
-Napi::Float64Array FromExtents(Napi::Env env, const ExtentList& extents) {
-  auto numbers = Napi::Float64Array::New(env, extents.size() * 2);
-  double* at = numbers.Data();
-  for (const Extent& extent : extents) {
-    *at++ = static_cast<double>(extent.offset);
-    *at++ = static_cast<double>(extent.length);
-  }
-  return numbers;
-}
-
 // decodeStore(file, originSize, areasKnown) -> Promise<{ chunkSize, exceptions, areas, extents }>
 // where extents are pairs offset, length.
 Napi::Value Decode(const Napi::CallbackInfo& info) {
@@ -53,7 +43,7 @@ Napi::Value Decode(const Napi::CallbackInfo& info) {
   const BlockFileUse use(info[0]);
   auto job = std::make_unique<Job>(env);
   job->keep.push_back(Keep(info[0]));
-  job->work = [use, limits, decoded, engine = DataOf(env).engine] {
+  job->work = [use, limits, decoded, engine = EngineOf(env)] {
     uint64_t size = 0;
     if (Status status = use.file().Size(&size); !status.ok()) return status;
     DeviceStoreReader reader(*engine, use.file(), size);
@@ -78,7 +68,7 @@ Napi::Value ReadHeader(const Napi::CallbackInfo& info) {
   const BlockFileUse use(info[0]);
   auto job = std::make_unique<Job>(env);
   job->keep.push_back(Keep(info[0]));
-  job->work = [use, header, engine = DataOf(env).engine] {
+  job->work = [use, header, engine = EngineOf(env)] {
     uint64_t size = 0;
     if (Status status = use.file().Size(&size); !status.ok()) return status;
     DeviceStoreReader reader(*engine, use.file(), size);

@@ -277,8 +277,8 @@ class ExtentSetObject : public Napi::ObjectWrap<ExtentSetObject> {
     std::vector<Operation> fresh;
     for (const Operation& operation : OperationsOf(info[0])) {
       for (const Extent& part : set_.Add({operation.offset, operation.length})) {
-        fresh.push_back({part.offset, part.length,
-                         operation.slab_position + (part.offset - operation.offset)});
+        fresh.push_back(
+            {part.offset, part.length, operation.slab_position + (part.offset - operation.offset)});
       }
     }
     return FromOperations(info.Env(), fresh);

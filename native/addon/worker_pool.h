@@ -1,5 +1,5 @@
-// The addon's own threads. libuv's four are shared with file system, DNS and compression work, and a
-// read from a slow pipe would hold one of them for as long as it waits.
+// The addon's own threads. libuv's four are shared with file system, DNS and compression work, and
+// a read from a slow pipe would hold one of them for as long as it waits.
 #pragma once
 
 #include <napi.h>
@@ -19,10 +19,10 @@ namespace lvmsync {
 struct Job {
   explicit Job(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise::Deferred deferred;
-  std::vector<Napi::ObjectReference> keep;          // what must not be collected meanwhile
-  std::function<Status()> work;                     // may not throw
-  std::function<Napi::Value(Napi::Env)> result;     // the promise's value if the Status is Ok
-  std::function<void()> settled;                    // after the promise was settled; may be empty
+  std::vector<Napi::ObjectReference> keep;       // what must not be collected meanwhile
+  std::function<Status()> work;                  // may not throw
+  std::function<Napi::Value(Napi::Env)> result;  // the promise's value if the Status is Ok
+  std::function<void()> settled;                 // after the promise was settled; may be empty
   Status status;
 };
 

@@ -9,14 +9,24 @@ function command(...argv: string[]): Command {
 
 const RUN = { verbosity: 'normal', warnings: [] } as const;
 const WRITE = { ...RUN, snapback: undefined, allowSmaller: false, force: false } as const;
-const SNAPSHOT = { kind: 'snapshot', snapshot: 'vg/snap', dataSource: undefined } as const;
+const SNAPSHOT = { kind: 'snapshot', snapshot: 'vg/snap', dataSource: undefined, since: undefined } as const;
+const REMOTE = {
+  transport: 'command',
+  rsh: ['ssh'],
+  rshGiven: false,
+  program: 'lvmsync',
+  sudo: false,
+  timeoutSeconds: undefined,
+  requireAck: false,
+} as const;
 const SYNC = {
   kind: 'sync',
   ...WRITE,
   source: SNAPSHOT,
   destination: { path: '/dev/vg/copy' },
   format: 'auto',
-  rsh: ['ssh'],
+  remote: REMOTE,
+  discard: true,
 } as const;
 const DUMP = { kind: 'dump', ...RUN, source: SNAPSHOT, format: 'auto' } as const;
 const APPLY = { kind: 'apply', ...WRITE, input: 'changes', destination: '/dev/vg/copy' } as const;
@@ -45,8 +55,31 @@ describe('command', () => {
     [
       '--rsh is split into words',
       sync('-e', "ssh -i 'my key'"),
-      { ...SYNC, rsh: ['ssh', '-i', 'my key'] },
+      { ...SYNC, remote: { ...REMOTE, rsh: ['ssh', '-i', 'my key'], rshGiven: true } },
     ],
+    [
+      "--rsh ssh is the user's own choice of options",
+      sync('-e', 'ssh'),
+      { ...SYNC, remote: { ...REMOTE, rshGiven: true } },
+    ],
+    [
+      '--remote-path',
+      sync('--remote-path', '/opt/lvm sync/bin/lvmsync'),
+      { ...SYNC, remote: { ...REMOTE, program: '/opt/lvm sync/bin/lvmsync' } },
+    ],
+    ['--sudo', sync('--sudo'), { ...SYNC, remote: { ...REMOTE, sudo: true } }],
+    ['--require-ack', sync('--require-ack'), { ...SYNC, remote: { ...REMOTE, requireAck: true } }],
+    ['--transport command', sync('--transport', 'command'), SYNC],
+    [
+      '--transport ssh2',
+      sync('--transport=ssh2'),
+      { ...SYNC, remote: { ...REMOTE, transport: 'ssh2' } },
+    ],
+    ...['30', '0.5', '0030', '9999999'].map((text): [string, Command, Command] => [
+      `--timeout ${text}`,
+      sync('--timeout', text),
+      { ...SYNC, remote: { ...REMOTE, timeoutSeconds: Number(text) } },
+    ]),
     ['--quiet', sync('-q'), { ...SYNC, verbosity: 'quiet' }],
     ['--verbose', dump('-v'), { ...DUMP, verbosity: 'verbose' }],
     ['--debug', apply('-d'), { ...APPLY, verbosity: 'debug' }],
@@ -69,7 +102,7 @@ describe('command', () => {
     [
       '--data-source',
       dump('-r', '/dev/vg/newer'),
-      { ...DUMP, source: { ...SNAPSHOT, dataSource: '/dev/vg/newer' } },
+      { ...DUMP, source: { ...SNAPSHOT, dataSource: '/dev/vg/newer', since: undefined } },
     ],
     [
       '--cow-store takes the place of the snapshot in a sync',
@@ -128,6 +161,30 @@ describe('command', () => {
     [['--cow-store', 'f', 'b'], '--cow-store needs --data-source'],
     [['--format', 'xml', 'a', 'b'], '--format: expected "auto" or "classic", saw "xml"'],
     [['--format', '\x1b[2J', 'a', 'b'], '--format: expected "auto" or "classic", saw "\\x1b[2J"'],
+    [['--transport', 'rsh', 'a', 'h:b'], '--transport: expected "command" or "ssh2", saw "rsh"'],
+    ...['0', '-1', '1s', '1e3', ' 1', '99999999', 'Infinity', '.5', '0.0'].map(
+      (text): [string[], string] => [
+        [`--timeout=${text}`, 'a', 'h:b'],
+        `--timeout: expected a number of seconds, saw "${text}"`,
+      ],
+    ),
+    [['--timeout=', 'a', 'h:b'], '--timeout: the value is empty'],
+    ...['remote-path', 'transport', 'timeout'].map((name): [string[], string] => [
+      [`--${name}=${name === 'timeout' ? '1' : 'ssh2'}`, '-a', 'f', 'b'],
+      `--${name} cannot be used with --apply`,
+    ]),
+    [['--sudo', '-s', 'a'], '--sudo cannot be used with --stdout'],
+    [['--require-ack', '-s', 'a'], '--require-ack cannot be used with --stdout'],
+    [['--remote-path=-Jevil', 'a', 'h:b'], '--remote-path: a program must not begin with "-"'],
+    ...[
+      ['a', 'x\ufffd'],
+      ['\ufffd', 'b'],
+      ['-b', 'x\ufffd', 'a', 'b'],
+      ['-a', 'x\ufffd', 'b'],
+    ].map((argv): [string[], string] => [
+      argv,
+      `"${argv.find((word) => word.includes('\ufffd'))}": the name is not valid UTF-8`,
+    ]),
     [['--apply=', 'a'], '--apply: the value is empty'],
     [['-b', '', 'a', 'b'], '--snapback: the value is empty'],
     [['--rsh=', 'a', 'b'], '--rsh: the value is empty'],

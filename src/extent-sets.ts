@@ -1,0 +1,78 @@
+/** Set operations on lists of extents. Pure; linear in the length of the lists. */
+
+import { ExtentList } from './extent.js';
+
+/** Everything that is in either list. */
+export function union(a: ExtentList, b: ExtentList): ExtentList {
+  if (a.count === 0) return b;
+  if (b.count === 0) return a;
+  const out = new Builder(a.count + b.count);
+  let i = 0;
+  let j = 0;
+  while (i < a.pairs.length || j < b.pairs.length) {
+    const fromA = j >= b.pairs.length || (a.pairs[i] ?? Infinity) <= (b.pairs[j] ?? Infinity);
+    const from = fromA ? a.pairs : b.pairs;
+    const at = fromA ? i : j;
+    out.add(from[at] ?? 0, (from[at] ?? 0) + (from[at + 1] ?? 0));
+    if (fromA) i += 2;
+    else j += 2;
+  }
+  return out.finish();
+}
+
+/** What is in `a` and not in `b`. */
+export function difference(a: ExtentList, b: ExtentList): ExtentList {
+  if (a.count === 0 || b.count === 0) return a;
+  const out = new Builder(a.count + b.count);
+  let j = 0;
+  for (let i = 0; i < a.pairs.length; i += 2) {
+    let start = a.pairs[i] ?? 0;
+    const end = start + (a.pairs[i + 1] ?? 0);
+    // What ends before this extent ends before all that follow, too.
+    while (j < b.pairs.length && endAt(b, j) <= start) j += 2;
+    for (let k = j; k < b.pairs.length && (b.pairs[k] ?? 0) < end; k += 2) {
+      out.add(start, b.pairs[k] ?? 0);
+      start = Math.max(start, endAt(b, k));
+    }
+    out.add(start, end);
+  }
+  return out.finish();
+}
+
+function endAt(list: ExtentList, at: number): number {
+  return (list.pairs[at] ?? 0) + (list.pairs[at + 1] ?? 0);
+}
+
+/** Takes extents in ascending order of their starts; joins those that touch or overlap. */
+class Builder {
+  readonly #pairs: Float64Array;
+  #used = 0;
+  #start = 0;
+  #end = 0;
+
+  constructor(most: number) {
+    this.#pairs = new Float64Array(most * 2);
+  }
+
+  add(start: number, end: number): void {
+    if (end <= start) return;
+    if (start <= this.#end && this.#end > this.#start) {
+      this.#end = Math.max(this.#end, end);
+      return;
+    }
+    this.#keep();
+    this.#start = start;
+    this.#end = end;
+  }
+
+  finish(): ExtentList {
+    this.#keep();
+    return new ExtentList(this.#pairs.slice(0, this.#used));
+  }
+
+  #keep(): void {
+    if (this.#end <= this.#start) return;
+    this.#pairs[this.#used++] = this.#start;
+    this.#pairs[this.#used++] = this.#end - this.#start;
+  }
+}

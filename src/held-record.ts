@@ -1,0 +1,95 @@
+/**
+ * A record on disk of which run holds the metadata snap of a pool, so that one left behind by a run
+ * that died, even by a power cut, can be told from somebody else's.
+ */
+
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
+
+/** Survives a reboot, as a held metadata snap does. */
+const DIRECTORY = '/var/lib/lvmsync';
+
+export interface HeldRecord {
+  readonly owner: ProcessIdentity;
+  /** Metadata block of the held root; undefined: about to be reserved. */
+  readonly heldRoot: number | undefined;
+}
+
+/** The record of one pool. */
+export class HeldRecordFile {
+  readonly path: string;
+
+  constructor(poolUuid: string, directory = DIRECTORY) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.path = join(directory, `${poolUuid.replace(/[^\w-]/g, '_')}.held.json`);
+  }
+
+  /** Durable when it returns. */
+  write(heldRoot: number | undefined): void {
+    const draft = `${this.path}.${process.pid}.draft`;
+    const fd = openSync(draft, 'w', 0o600);
+    try {
+      writeSync(fd, JSON.stringify({ owner: ownIdentity(), heldRoot }));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(draft, this.path);
+    syncDirectory(dirname(this.path));
+  }
+
+  remove(): void {
+    rmSync(this.path, { force: true });
+    syncDirectory(dirname(this.path));
+  }
+
+  /** Undefined if there is none, or one that cannot be understood. */
+  read(): HeldRecord | undefined {
+    try {
+      const value: unknown = JSON.parse(readFileSync(this.path, 'utf8'));
+      return isRecord(value) ? value : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Whether a held root is surely the one that the record's run left behind when it died. */
+export function isLeftover(record: HeldRecord | undefined, heldRoot: number): boolean {
+  return record !== undefined && record.heldRoot === heldRoot && hasEnded(record.owner);
+}
+
+function isRecord(value: unknown): value is HeldRecord {
+  if (typeof value !== 'object' || value === null || !('owner' in value)) return false;
+  const { owner } = value;
+  if (typeof owner !== 'object' || owner === null) return false;
+  return (
+    'pid' in owner &&
+    typeof owner.pid === 'number' &&
+    'startTime' in owner &&
+    typeof owner.startTime === 'string' &&
+    'bootId' in owner &&
+    typeof owner.bootId === 'string' &&
+    'pidNamespace' in owner &&
+    typeof owner.pidNamespace === 'string'
+  );
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,34 @@
+/** A COW store without its volume group: a copy in a file, or a device of a group that is not there. */
+
+import { ExtentList } from './extent.js';
+import { withDevices } from './open-devices.js';
+import type { SourceRequest } from './options.js';
+import type { Reporter } from './reporter.js';
+import type { Source } from './source.js';
+import { humanSize } from './text.js';
+import { readOfflineStore } from './thick-changes.js';
+
+export function openOffline(
+  request: SourceRequest & { kind: 'cowStore' },
+  reporter: Reporter,
+): Promise<Source> {
+  return withDevices(reporter, async (opened) => {
+    const cowStore = await opened.open(request.cowStore, 'cowStore');
+    const device = await opened.open(request.dataSource, 'source');
+    const { exceptions, extents, chunkSize } = await readOfflineStore(cowStore, device.size);
+    reporter.verbose(`${cowStore.path}: ${exceptions} chunks of ${humanSize(chunkSize)} changed`);
+    return {
+      device,
+      extents,
+      zeros: new ExtentList(new Float64Array()),
+      chunkSize,
+      members: [
+        { identity: device.identity, role: 'the data source' },
+        { identity: cowStore.identity, role: 'the COW store' },
+      ],
+      attributes: { devicePath: device.path },
+      findLateFault: async () => undefined,
+      close: () => opened.close(),
+    };
+  });
+}

@@ -1,0 +1,43 @@
+/** The devices a source needs, opened one after the other and closed together. */
+
+import { FileDevice } from './block-device.js';
+import type { Reporter } from './reporter.js';
+
+export class OpenDevices {
+  readonly #reporter: Reporter;
+  readonly #devices: FileDevice[] = [];
+
+  constructor(reporter: Reporter) {
+    this.#reporter = reporter;
+  }
+
+  async open(path: string, role: 'source' | 'cowStore'): Promise<FileDevice> {
+    const device = await FileDevice.open(path, { role });
+    this.#devices.push(device);
+    const { directError } = device.info;
+    if (directError !== null) {
+      this.#reporter.verbose(
+        `${path}: read through the page cache, O_DIRECT is refused (${directError})`,
+      );
+    }
+    return device;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#devices.map((device) => device.close()));
+  }
+}
+
+/** Opens with `work`; closes everything again if that fails. */
+export async function withDevices<T>(
+  reporter: Reporter,
+  work: (opened: OpenDevices) => Promise<T>,
+): Promise<T> {
+  const opened = new OpenDevices(reporter);
+  try {
+    return await work(opened);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}

@@ -1,0 +1,77 @@
+/** A thick snapshot as a source: what changed since it was made, and the origin's data. */
+
+import type { FileDevice } from './block-device.js';
+import { LvmsyncError } from './errors.js';
+import { ExtentList } from './extent.js';
+import { withDevices } from './open-devices.js';
+import type { Reporter } from './reporter.js';
+import type { Source } from './source.js';
+import { humanSize } from './text.js';
+import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
+import type { ThickSnapshot } from './thick-snapshot.js';
+
+export function openThick(
+  snapshot: ThickSnapshot,
+  dataSource: string | undefined,
+  reporter: Reporter,
+): Promise<Source> {
+  return withDevices(reporter, async (opened) => {
+    const origin = await opened.open(snapshot.origin.path, 'source');
+    const cowStore = await opened.open(snapshot.cowPath, 'cowStore');
+    const device = dataSource === undefined ? origin : await opened.open(dataSource, 'source');
+    const view = await opened.open(snapshot.snapshotPath, 'source');
+    refuseSmallerData(device, origin);
+    const changes = await readThickChanges(snapshot, { origin, cowStore });
+    reportChanges(snapshot, changes, { origin, reporter });
+    return {
+      device,
+      extents: changes.extents
+        .clippedTo(origin.size)
+        .withTail(snapshot.originSizeAtSnapshot, origin.size),
+      zeros: new ExtentList(new Float64Array()),
+      chunkSize: changes.chunkSize,
+      members: [
+        { identity: origin.identity, role: 'the origin' },
+        { identity: view.identity, role: 'the snapshot' },
+        { identity: cowStore.identity, role: 'the COW store of the snapshot' },
+        { identity: device.identity, role: 'the data source' },
+      ],
+      attributes: {
+        devicePath: device.path,
+        deviceIdentity: snapshot.origin.uuid,
+        fromPoint: snapshot.uuid,
+      },
+      findLateFault: () => findLateFault(snapshot),
+      close: () => opened.close(),
+    };
+  });
+}
+
+/** Changes beyond the end of the data source could not be sent. */
+function refuseSmallerData(device: FileDevice, origin: FileDevice): void {
+  if (device.size >= origin.size) return;
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${device.path}: it holds ${device.size} bytes, the origin ${origin.size}: it cannot be its data source`,
+  );
+}
+
+function reportChanges(
+  snapshot: ThickSnapshot,
+  { exceptions, chunkSize, usage }: ThickChanges,
+  { origin, reporter }: { readonly origin: FileDevice; readonly reporter: Reporter },
+): void {
+  const name = `${snapshot.vgName}/${snapshot.lvName}`;
+  reporter.verbose(
+    `${name}: ${exceptions} chunks of ${humanSize(chunkSize)} changed, and the kernel counts as many`,
+  );
+  if (usage.allocatedSectors >= usage.totalSectors) {
+    reporter.warn(`${name}: its COW store is full, the next change invalidates it`);
+  }
+  const gained = origin.size - snapshot.originSizeAtSnapshot;
+  if (gained > 0) {
+    reporter.info(
+      `The origin grew since the snapshot was made: its last ${humanSize(gained)} are sent whole.`,
+    );
+  }
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LvmsyncError } from '../../src/errors.js';
+import { judge, type PeerOutcome } from '../../src/peer-verdict.js';
+
+const SENT = { records: 71, bytes: 290816, digest: 'abcd' };
+const DONE = { kind: 'done', streamId: 'i', ...SENT } as const;
+const GOOD: PeerOutcome = {
+  host: 'backup',
+  exit: { kind: 'status', status: 0 },
+  sentAll: true,
+  ready: true,
+  result: DONE,
+  sent: SENT,
+  lastLines: [],
+  requireAck: false,
+  classic: false,
+};
+const SILENT = { ready: false, result: undefined } as const;
+
+const status = (number: number): PeerOutcome['exit'] => ({ kind: 'status', status: number });
+const failed = (exitStatus: number, message = 'why'): PeerOutcome['result'] => ({
+  kind: 'failed',
+  streamId: 'i',
+  exitStatus,
+  message,
+});
+
+function failure(outcome: Partial<PeerOutcome>): LvmsyncError {
+  try {
+    judge({ ...GOOD, ...outcome });
+  } catch (error) {
+    assert(error instanceof LvmsyncError);
+    return error;
+  }
+  assert.fail('it was taken for a success');
+}
+
+test('status 0 and the right totals are a verified success', () => {
+  assert.deepEqual(judge(GOOD), { verified: true });
+  assert.deepEqual(judge({ ...GOOD, requireAck: true }), { verified: true });
+  assert.deepEqual(judge({ ...GOOD, ready: false }), { verified: true });
+});
+
+test('status 0 without any answer is an unverified success: an old receiver', () => {
+  assert.deepEqual(judge({ ...GOOD, ...SILENT }), { verified: false });
+});
+
+const BROKEN = new LvmsyncError('transport', 'backup: the connection broke (x)');
+const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number, RegExp][] = [
+  ['other records', { result: { ...DONE, records: 70 } }, 17, /reports other data/],
+  ['other bytes', { result: { ...DONE, bytes: 1 } }, 17, /reports other data/],
+  ['another digest', { result: { ...DONE, digest: 'abce' } }, 17, /reports other data/],
+  ['no result after ready', { result: undefined }, 17, /ended without its result/],
+  ['no answer where one is required', { ...SILENT, requireAck: true }, 17, /did not confirm/],
+  ['an early end with status 0', { ...SILENT, sentAll: false }, 17, /before everything was sent/],
+  ['an early end with status 0 and a result', { sentAll: false }, 17, /before everything was sent/],
+  ['status 1', { ...SILENT, exit: status(1) }, 17, /status 1\. APPLY FAILED/],
+  [
+    'status 12 without a result',
+    { ...SILENT, exit: status(12) },
+    17,
+    /status 12: destinationUnfit/,
+  ],
+  ['status 126', { ...SILENT, exit: status(126) }, 17, /status 126/],
+  ['status 127', { ...SILENT, exit: status(127) }, 17, /no such program/],
+  ['status 255', { ...SILENT, exit: status(255) }, 17, /could not be reached/],
+  ['a good result but status 1', { exit: status(1) }, 17, /status 1/],
+  ['a good result but a signal', { exit: { kind: 'signal', signal: 'SIGKILL' } }, 17, /SIGKILL/],
+  ['a broken connection', { exit: { kind: 'failed', error: BROKEN } }, 17, /connection broke/],
+  ['its own failure 12', { result: failed(12), exit: status(12) }, 12, /^backup: why$/],
+  ['its own failure 13', { result: failed(13), exit: status(13) }, 13, /^backup: why$/],
+  ['its own failure with status 0', { result: failed(16) }, 16, /^backup: why$/],
+  [
+    'its own failure, though its connection then broke',
+    { result: failed(19), exit: { kind: 'failed', error: BROKEN } },
+    19,
+    /^backup: why$/,
+  ],
+  ['a failure 0', { result: failed(0) }, 17, /why/],
+  ['a failure 999', { result: failed(999) }, 17, /why/],
+];
+for (const [what, outcome, exitStatus, message] of failures) {
+  test(`${what} makes exit status ${exitStatus}`, () => {
+    const error = failure(outcome);
+    assert.equal(error.exitStatus, exitStatus);
+    assert.match(error.message, message);
+    assert.match(error.message, /^backup: /);
+  });
+}
+
+test('the last words of the remote side are in the message', () => {
+  const { message } = failure({ ...SILENT, exit: status(1), lastLines: ['one', 'two'] });
+  assert.match(message, /\(it said: one \| two\)$/);
+});
+
+test('what is missing where no answer came depends on the form of the stream', () => {
+  const classic = failure({ ...SILENT, requireAck: true, classic: true });
+  assert.match(classic.hint ?? '', /--format=classic/);
+  const framed = failure({ ...SILENT, requireAck: true });
+  assert.match(framed.hint ?? '', /without --require-ack/);
+});
+
+const hints: readonly [status: number, said: string[], hint: RegExp | undefined][] = [
+  [
+    255,
+    ['@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @', 'Host key verification failed.'],
+    /ssh-keygen -R/,
+  ],
+  [
+    255,
+    [
+      'No ED25519 host key is known for h and you have requested strict checking.',
+      'Host key verification failed.',
+    ],
+    /connect once by hand/,
+  ],
+  [255, ['root@h: Permission denied (publickey,password).'], /user name, the key/],
+  [
+    255,
+    ['Received disconnect from ::1 port 22:2: Too many authentication failures'],
+    /user name, the key/,
+  ],
+  [255, ['ssh: Could not resolve hostname h: Name or service not known'], /name of the host/],
+  [255, ['ssh: connect to host h port 22: Connection refused'], /network/],
+  [255, ['ssh: connect to host h port 22: No route to host'], /network/],
+  [255, ['client_loop: send disconnect: Broken pipe'], /network/],
+  [1, ['sudo: a password is required'], /sudo without a password/],
+  [1, ['sudo: lvmsync: command not found'], /--remote-path/],
+  [127, ['bash: line 1: lvmsync: command not found'], /--remote-path/],
+  [127, ['fish: Unknown command: lvmsync'], /--remote-path/],
+  [126, ['bash: line 1: /opt/lvmsync: Permission denied'], /--sudo/],
+  [1, ['Permission denied @ rb_sysopen - /dev/vg/copy'], /--sudo/],
+  [1, ['No such file or directory @ rb_sysopen - /dev/vg/copy'], undefined],
+  [1, ['something else'], undefined],
+  [1, [], undefined],
+];
+for (const [number, said, hint] of hints) {
+  test(`the advice after status ${number} and "${said.join(' | ')}" is ${hint ?? 'none'}`, () => {
+    const error = failure({ ...SILENT, exit: status(number), lastLines: said });
+    if (hint === undefined) assert.equal(error.hint, undefined);
+    else assert.match(error.hint ?? '', hint);
+  });
+}

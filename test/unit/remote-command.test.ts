@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LvmsyncError } from '../../src/errors.js';
+import { parseOptions, type SyncCommand, toCommand } from '../../src/options.js';
+import { receiverWords, transportArgv, undoCommand } from '../../src/remote-command.js';
+
+/** The command of `OPTIONS vg/snap DESTINATION`. */
+function sync(destination: string, ...options: string[]): SyncCommand {
+  const command = toCommand(parseOptions([...options, '--', 'vg/snap', destination]));
+  assert(command.kind === 'sync');
+  return command;
+}
+
+function argv(destination: string, ...options: string[]): string[] {
+  const command = sync(destination, ...options);
+  return transportArgv(command, command.destination.host ?? '');
+}
+
+const DEVICE = '/dev/vg/copy';
+const cases: readonly [title: string, argv: string[], expected: string[]][] = [
+  [
+    'the default ssh lends the other host neither agent nor display, and asks for no terminal',
+    argv(`backup:${DEVICE}`),
+    ['ssh', '-a', '-x', '-T', 'backup', 'lvmsync', '--apply', '-', DEVICE],
+  ],
+  [
+    'an --rsh of the user gets no options of ours: the words are those of the Ruby lvmsync',
+    argv(`root@backup:${DEVICE}`, '-e', "ssh -i 'my key'"),
+    ['ssh', '-i', 'my key', 'root@backup', 'lvmsync', '--apply', '-', DEVICE],
+  ],
+  [
+    'an IPv6 address goes without its brackets',
+    argv(`root@[fe80::1%eth0]:${DEVICE}`, '-e', 'ssh'),
+    ['ssh', 'root@fe80::1%eth0', 'lvmsync', '--apply', '-', DEVICE],
+  ],
+  [
+    '--snapback is passed on',
+    argv(`h:${DEVICE}`, '-e', 'ssh', '-b', '/root/undo'),
+    ['ssh', 'h', 'lvmsync', '--apply', '-', '--snapback', '/root/undo', DEVICE],
+  ],
+];
+for (const [title, actual, expected] of cases) {
+  test(title, () => assert.deepEqual(actual, expected));
+}
+
+const passedOn: readonly [options: string[], words: string][] = [
+  [['-v'], '--apply - --verbose'],
+  [['-d'], '--apply - --verbose --debug'],
+  [['-vd'], '--apply - --verbose --debug'],
+  [['-q'], '--apply - --quiet'],
+  [['--force'], '--apply - --force'],
+  [['--allow-smaller'], '--apply - --allow-smaller'],
+  [['-b', 'u', '--snapback-overwrite'], '--apply - --snapback u --snapback-overwrite'],
+  [['--format', 'classic'], '--apply -'],
+  [['--timeout', '3', '--require-ack'], '--apply -'],
+  [['-b', '-v'], '--apply - --snapback -v'],
+  [['-b', '~/undo 1'], "--apply - --snapback ~/'undo 1'"],
+];
+for (const [options, words] of passedOn) {
+  test(`${options.join(' ')} makes the receiver's options "${words}"`, () => {
+    const expected = [...`lvmsync ${words}`.split(' '), DEVICE].join(' ');
+    assert.equal(receiverWords(sync(`h:${DEVICE}`, ...options)).join(' '), expected);
+  });
+}
+
+test('--sudo never asks for a password, and --remote-path names one program', () => {
+  const words = receiverWords(sync('h:b', '--sudo', '--remote-path', '~/my bin/lvmsync'));
+  assert.deepEqual(words.slice(0, 3), ['sudo', '-n', "~/'my bin/lvmsync'"]);
+});
+
+test('a device that begins with a dash comes after --', () => {
+  assert.deepEqual(receiverWords(sync('h:-x')), ['lvmsync', '--apply', '-', '--', '-x']);
+});
+
+for (const options of [
+  ['-b', 'a\nb'],
+  ['--remote-path', 'a\nb'],
+]) {
+  test(`${options[0]} with a newline in its value is refused before anything is run`, () => {
+    const command = sync('h:/x', ...options);
+    assert.throws(
+      () => receiverWords(command),
+      (error) => error instanceof LvmsyncError && error.code === 'usage',
+    );
+  });
+}
+
+test('the command to go back is quoted for the shell that it will be typed into', () => {
+  assert.equal(undoCommand("it's", '/dev/vg/a b'), "lvmsync --apply 'it'\\''s' '/dev/vg/a b'");
+});

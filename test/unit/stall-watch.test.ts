@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { Reporter } from '../../src/reporter.js';
+import { watchForStall } from '../../src/stall-watch.js';
+
+/** Time stands still but for `pass`. The timers of node:test cannot be cleared by what they call. */
+let now = 0;
+let look: (() => void) | undefined;
+beforeEach(() => {
+  now = 0;
+  mock.method(performance, 'now', () => now);
+  mock.method(globalThis, 'setInterval', (callback: () => void, interval: number) => {
+    assert.equal(interval, 500);
+    look = callback;
+    return 'timer';
+  });
+  mock.method(globalThis, 'clearInterval', (timer: unknown) => {
+    assert.equal(timer, 'timer');
+    look = undefined;
+  });
+});
+afterEach(() => {
+  assert.equal(look, undefined, 'a timer is left behind');
+  mock.restoreAll();
+});
+
+function pass(seconds: number): void {
+  for (let step = 0; step < 2 * seconds; step++) {
+    now += 500;
+    look?.();
+  }
+}
+
+function watched(timeoutSeconds?: number) {
+  const state = { moved: 0, timeouts: 0, said: [] as string[] };
+  const write = (text: string): void => {
+    state.said.push(text.trimEnd());
+  };
+  const stop = watchForStall({
+    host: 'backup',
+    reporter: new Reporter({ verbosity: 'normal', write, isTTY: false }),
+    progress: () => state.moved,
+    timeoutSeconds,
+    onTimeout: () => {
+      state.timeouts++;
+    },
+  });
+  return { state, stop };
+}
+
+test('a stall is reported after 30 seconds, once, with the way to end it', () => {
+  const { state, stop } = watched();
+  pass(29);
+  assert.deepEqual(state.said, []);
+  pass(600);
+  assert.deepEqual(state.said, [
+    'WARNING: backup: nothing has moved for 30 seconds; --timeout would end this',
+  ]);
+  assert.equal(state.timeouts, 0);
+  stop();
+});
+
+test('a second stall is reported anew', () => {
+  const { state, stop } = watched();
+  pass(40);
+  state.moved++;
+  pass(29);
+  assert.equal(state.said.length, 1);
+  pass(2);
+  assert.equal(state.said.length, 2);
+  stop();
+});
+
+test('what moves slowly is no stall', () => {
+  const { state, stop } = watched(10);
+  for (let round = 0; round < 20; round++) {
+    pass(9);
+    state.moved++;
+  }
+  assert.deepEqual([state.said, state.timeouts], [[], 0]);
+  stop();
+});
+
+test('the time set by the user ends it, once', () => {
+  const { state } = watched(5);
+  pass(4);
+  assert.equal(state.timeouts, 0);
+  pass(60);
+  assert.deepEqual([state.said, state.timeouts], [[], 1]);
+});
+
+test('with a long time set by the user the stall is reported before, without the advice', () => {
+  const { state } = watched(100);
+  pass(99);
+  assert.deepEqual(state.said, ['WARNING: backup: nothing has moved for 30 seconds']);
+  pass(2);
+  assert.equal(state.timeouts, 1);
+});
+
+test('after it was stopped nothing is reported', () => {
+  const { state, stop } = watched(1);
+  stop();
+  pass(100);
+  assert.deepEqual([state.said, state.timeouts], [[], 0]);
+});
