@@ -3,6 +3,7 @@
 import type { DeviceIdentity } from './device-topology.js';
 import { type ExitName, LvmsyncError } from './errors.js';
 import {
+  type ExtentPairs,
   isNativeError,
   type NativeBlockFile,
   type NativeError,
@@ -50,6 +51,14 @@ export class SlabPool {
 /** What a device is to a run decides the exit status of its failures. */
 export type DeviceRole = 'source' | 'destination' | 'cowStore';
 
+/** How stretches of a device are made to read as zeros without writing them. */
+export interface PunchRules {
+  /** BLKDISCARD of whole blocks, which only a thin volume promises to read as zeros; else fallocate. */
+  readonly discard: boolean;
+  /** Bytes: only whole blocks of this size can be given back. */
+  readonly granularity: number;
+}
+
 /** What a pipeline needs of a device. Every failure is an LvmsyncError that names device and byte. */
 export interface BlockDevice {
   readonly path: string;
@@ -58,6 +67,8 @@ export interface BlockDevice {
   /** Reads every operation, whole, into the slab. */
   readBatch(slab: Slab, operations: Operations): Promise<void>;
   writeBatch(slab: Slab, operations: Operations): Promise<void>;
+  /** Makes the extents read as zeros; resolves with those that have to be written instead. */
+  punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs>;
   /** What was written before is durable when this resolves. Never retried after a failure. */
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -119,6 +130,17 @@ export class FileDevice implements BlockDevice {
 
   writeBatch(slab: Slab, operations: Operations): Promise<void> {
     return this.#attempt('write', this.file.writeBatch(slab, operations));
+  }
+
+  async punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs> {
+    let left = extents;
+    await this.#attempt(
+      'discard',
+      this.file.punch(extents, rules).then((rest) => {
+        left = rest;
+      }),
+    );
+    return left;
   }
 
   sync(): Promise<void> {

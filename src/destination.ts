@@ -1,10 +1,9 @@
 /** Opens what is to be written: claimed, checked to be safe, large enough. */
 
-import { readFile } from 'node:fs/promises';
 import { FileDevice, SlabPool } from './block-device.js';
-import { runCommand } from './command.js';
 import { type Finding, inspectDestination, requireFit } from './device-safety.js';
 import { LvmsyncError } from './errors.js';
+import { readMappedTable } from './mapped-table.js';
 import type { Reporter } from './reporter.js';
 import { acquireRunLock, type RunLock } from './run-lock.js';
 import type { SourceMember } from './source-family.js';
@@ -96,7 +95,7 @@ async function inspect(device: FileDevice, request: DestinationRequest): Promise
     readOnly: device.info.readOnly,
     readHead: () => readHead(device),
   };
-  return inspectDestination(target, { members: request.members }, { dmTable });
+  return inspectDestination(target, { members: request.members }, { dmTable: readMappedTable });
 }
 
 function report(
@@ -119,18 +118,6 @@ async function readHead(device: FileDevice): Promise<Uint8Array> {
   const slab = await new SlabPool(1, HEAD_SLAB_SIZE).lease();
   if (length > 0) await device.readBatch(slab, Float64Array.of(0, length, 0));
   return new Uint8Array(slab, 0, length);
-}
-
-/** The table line of a device-mapper device, asked for by its numbers. */
-async function dmTable(device: string): Promise<string | undefined> {
-  const [major = '', minor = ''] = device.split(':');
-  const isMapped = await readFile(`/sys/dev/block/${device}/dm/name`).then(
-    () => true,
-    () => false,
-  );
-  if (!isMapped) return undefined;
-  const { stdout } = await runCommand(['dmsetup', 'table', '-j', major, '-m', minor]);
-  return stdout;
 }
 
 function refuseSwapped(seen: FileDevice, device: FileDevice): void {

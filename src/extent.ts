@@ -56,6 +56,8 @@ export class ExtentList {
   }
 }
 
+export const NO_EXTENTS = new ExtentList(new Float64Array());
+
 export interface BatchLimits {
   /** Bytes of payload in one batch; a multiple of PAGE. */
   readonly bytes: number;

@@ -1,16 +1,30 @@
 /** Copies changed extents from one device of this machine to another, in one process. */
 
-import type { BlockDevice, SlabPool } from './block-device.js';
-import { BATCH_LIMITS, type Batch, type ExtentList, planBatches } from './extent.js';
+import type { BlockDevice, PunchRules, SlabPool } from './block-device.js';
+import {
+  BATCH_LIMITS,
+  type Batch,
+  type BatchLimits,
+  type ExtentList,
+  planBatches,
+} from './extent.js';
 import { InFlight } from './in-flight.js';
 import type { WriteStage } from './write-stage.js';
 
 /** Batches under way: enough that reads, flushes and writes overlap. */
 export const LOCAL_DEPTH = 4;
 
+const GIB = 2 ** 30;
+
+/** Nothing is held in memory of what is only given back. */
+const WHOLE_STRETCHES: BatchLimits = { bytes: GIB, operations: 512, operationBytes: GIB };
+
 export interface LocalSync {
   readonly source: BlockDevice;
   readonly extents: ExtentList;
+  /** To read as zeros, without being read from the source; disjoint from `extents`. */
+  readonly zeros: ExtentList;
+  readonly punchRules: PunchRules;
   readonly stage: WriteStage;
   readonly pool: SlabPool;
   /** Stops between batches. */
@@ -30,10 +44,22 @@ export async function localSync(sync: LocalSync): Promise<void> {
       if (sync.signal.aborted) break;
       await inFlight.start(() => copyBatch(sync, batch));
     }
+    // Old content has to be read and saved in pieces that fit a slab.
+    const limits = sync.stage.saves ? BATCH_LIMITS : WHOLE_STRETCHES;
+    for (const batch of planBatches(sync.zeros, limits)) {
+      if (sync.signal.aborted) break;
+      await inFlight.start(() => zeroBatch(sync, batch));
+    }
   } finally {
     await inFlight.settle();
   }
   await inFlight.finish();
+}
+
+async function zeroBatch(sync: LocalSync, { operations }: Batch): Promise<void> {
+  await sync.stage.save(operations);
+  await sync.stage.writeZeros(operations, sync.punchRules);
+  sync.onProgress(sync.stage.writtenBytes);
 }
 
 async function copyBatch(sync: LocalSync, { operations }: Batch): Promise<void> {

@@ -35,6 +35,11 @@ export interface NativeBlockFile {
   size(): number;
   readBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
   writeBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
+  /** Gives space back; resolves with what has to be written as zeros instead. */
+  punch(
+    extents: ExtentPairs,
+    rules: { readonly discard: boolean; readonly granularity: number },
+  ): Promise<ExtentPairs>;
   sync(): Promise<void>;
   grow(size: number): Promise<void>;
   /** Waits for running work. */

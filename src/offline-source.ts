@@ -1,6 +1,6 @@
 /** A COW store without its volume group: a copy in a file, or a device of a group that is not there. */
 
-import { ExtentList } from './extent.js';
+import { NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
 import type { SourceRequest } from './options.js';
 import type { Reporter } from './reporter.js';
@@ -20,7 +20,7 @@ export function openOffline(
     return {
       device,
       extents,
-      zeros: new ExtentList(new Float64Array()),
+      zeros: NO_EXTENTS,
       chunkSize,
       members: [
         { identity: device.identity, role: 'the data source' },

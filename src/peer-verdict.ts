@@ -65,7 +65,7 @@ function nameOf(exitStatus: number): ExitName {
 }
 
 /** What a shell ends with where there is no such program. */
-export const NOT_FOUND = 127;
+const NOT_FOUND = 127;
 const SSH_FAILED = 255;
 
 function statusFailure(outcome: PeerOutcome, status: number): LvmsyncError {
@@ -84,12 +84,25 @@ function statusFailure(outcome: PeerOutcome, status: number): LvmsyncError {
   return broken(outcome, `ended with status ${status}${meaning}. APPLY FAILED.`);
 }
 
+/** The last line of an ssh that got no further than the login. */
+const NEVER_CONNECTED =
+  /^ssh: (connect to host|Could not resolve hostname) |^Host key verification failed\.|: Permission denied \(/;
+
+/** False only where it is certain that no receiver was started. `lastLines` as in PeerOutcome. */
+export function mayHaveRun(exit: PeerExit, lastLines: readonly string[]): boolean {
+  if (exit.kind === 'failed') return exit.hadStarted === true;
+  if (exit.kind === 'signal') return true;
+  if (exit.status === NOT_FOUND) return false;
+  return exit.status !== SSH_FAILED || !NEVER_CONNECTED.test(lastLines.at(-1) ?? '');
+}
+
 /** What ssh, sudo and shells say, and what to do about it. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
-    /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    /Host key for .* has changed/,
     'The host shows another key than before. Find out why before you remove the old one with ssh-keygen -R.',
   ],
+  [/Host key for .* was revoked/, 'Whoever runs it has to give it another key.'],
   [
     /Host key verification failed|authenticity of host|host key is known/i,
     'Its key is not known here: connect once by hand with ssh, compare the key, accept it.',

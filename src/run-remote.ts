@@ -10,7 +10,7 @@ import { BATCH_LIMITS, classicLimits, slabSizeFor } from './extent.js';
 import { isNativeError } from './native.js';
 import type { SyncCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
-import { judge, NOT_FOUND } from './peer-verdict.js';
+import { judge, mayHaveRun } from './peer-verdict.js';
 import { receiverWords, transportArgv, undoCommand } from './remote-command.js';
 import { cancelSoonAfter, describeFailure, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
@@ -40,6 +40,8 @@ export async function sendTo(
   const bytes = source.extents.totalBytes;
   reporter.transferred({ bytes, seconds, sourceSize: source.device.size });
 }
+
+const NOT_BEGUN: ErrorContext = { state: 'Nothing was written there.' };
 
 /** What became of the stream: all of it was written, the peer stopped taking it, or we gave up. */
 type Sent =
@@ -74,7 +76,11 @@ class Sending {
     context: RunContext,
   ): Promise<Sending> {
     const sending = new Sending(source, command, context, command.destination.host ?? '');
-    await sending.#peer;
+    try {
+      await sending.#peer;
+    } catch (error) {
+      throw describeFailure(error, NOT_BEGUN);
+    }
     return sending;
   }
 
@@ -202,12 +208,8 @@ class Sending {
 
   #whatWasLeft(exit: PeerExit): ErrorContext {
     const { path } = this.#command.destination;
-    const { result, ready } = this.#output;
-    const neverRan =
-      exit.kind === 'failed' || (exit.kind === 'status' && exit.status === NOT_FOUND);
-    if (!ready && (neverRan || result?.kind === 'failed')) {
-      return { state: 'Nothing was written there.' };
-    }
+    const { result, ready, lastLines } = this.#output;
+    if (!ready && (!mayHaveRun(exit, lastLines) || result?.kind === 'failed')) return NOT_BEGUN;
     const { snapback } = this.#command;
     const again = 'Run the same command again to complete it';
     return {

@@ -4,9 +4,11 @@ import { type FileDevice, SlabPool } from './block-device.js';
 import { openDestination, planSize } from './destination.js';
 import { deviceAttributes } from './device-identity.js';
 import { EXIT } from './errors.js';
-import { BATCH_LIMITS, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, NO_EXTENTS, slabSizeFor } from './extent.js';
+import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
+import { findPunchRules } from './punch-rules.js';
 import {
   describeFailure,
   interrupted,
@@ -57,8 +59,10 @@ async function copyTo(
   const { reporter, signal } = context;
   const { allowSmaller } = command;
   const size = planSize(device, source.device.size, { allowSmaller, reporter });
-  const extents = source.extents.clippedTo(size);
-  const { totalBytes } = extents;
+  const all = source.extents.clippedTo(size);
+  const zeros = command.discard ? source.zeros.clippedTo(size) : NO_EXTENTS;
+  const extents = difference(all, zeros);
+  const { totalBytes } = all;
   const snapback = await createSnapback(command, { device, size, source });
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
   const stage = new WriteStage(device, snapback, pool);
@@ -67,7 +71,9 @@ async function copyTo(
   const started = performance.now();
   try {
     if (size > device.size) await device.grow(size);
-    await localSync({ source: source.device, extents, stage, pool, signal, onProgress });
+    const punchRules = await findPunchRules(device);
+    const copy = { source: source.device, extents, zeros, punchRules };
+    await localSync({ ...copy, stage, pool, signal, onProgress });
     if (signal.aborted) {
       await device.sync();
       throw interrupted(signal);

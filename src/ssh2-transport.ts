@@ -237,7 +237,7 @@ function channelEnd(client: Client, channel: ClientChannel, host: string): Promi
     const finish = (): void => {
       const why = broken === undefined ? 'it was closed' : broken.message;
       const error = new LvmsyncError('transport', `${host}: the connection broke (${why})`);
-      resolve(exit ?? { kind: 'failed', error });
+      resolve(exit ?? { kind: 'failed', error, hadStarted: true });
     };
     channel.once('close', finish);
     client.once('close', finish);

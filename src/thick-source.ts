@@ -2,7 +2,7 @@
 
 import type { FileDevice } from './block-device.js';
 import { LvmsyncError } from './errors.js';
-import { ExtentList } from './extent.js';
+import { NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
 import type { Reporter } from './reporter.js';
 import type { Source } from './source.js';
@@ -28,7 +28,7 @@ export function openThick(
       extents: changes.extents
         .clippedTo(origin.size)
         .withTail(snapshot.originSizeAtSnapshot, origin.size),
-      zeros: new ExtentList(new Float64Array()),
+      zeros: NO_EXTENTS,
       chunkSize: changes.chunkSize,
       members: [
         { identity: origin.identity, role: 'the origin' },

@@ -2,7 +2,7 @@
 
 import { runCommand, streamCommand } from './command.js';
 import type { LvmsyncError } from './errors.js';
-import { ExtentList } from './extent.js';
+import { ExtentList, NO_EXTENTS } from './extent.js';
 import { difference, union } from './extent-sets.js';
 import { withMetadataSnap } from './metadata-snap.js';
 import { type OpenDevices, withDevices } from './open-devices.js';
@@ -152,7 +152,7 @@ function splitChanges(
   const readsAsZeros = to.externalOrigin === undefined;
   return {
     extents: union(changed, unmapped),
-    zeros: readsAsZeros ? unmapped : new ExtentList(new Float64Array()),
+    zeros: readsAsZeros ? unmapped : NO_EXTENTS,
   };
 }
 

@@ -11,8 +11,8 @@ import { native } from './native.js';
 export type PeerExit =
   | { readonly kind: 'status'; readonly status: number }
   | { readonly kind: 'signal'; readonly signal: string }
-  /** It could not be reached or started. */
-  | { readonly kind: 'failed'; readonly error: LvmsyncError };
+  /** It could not be reached or started, or the connection broke after it had been. */
+  | { readonly kind: 'failed'; readonly error: LvmsyncError; readonly hadStarted?: true };
 
 export type PeerStream = 'stdout' | 'stderr';
 

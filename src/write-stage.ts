@@ -3,14 +3,17 @@
  * what reached the destination, so that a failure can say what state was left.
  */
 
-import type { BlockDevice, Slab, SlabPool } from './block-device.js';
-import type { Operations } from './native.js';
+import type { BlockDevice, PunchRules, Slab, SlabPool } from './block-device.js';
+import { BATCH_LIMITS, ExtentList, planBatches, slabSizeFor } from './extent.js';
+import { type ExtentPairs, native, type Operations } from './native.js';
 import type { Snapback } from './snapback.js';
 
 export class WriteStage {
   readonly #destination: BlockDevice;
   readonly #snapback: Snapback | undefined;
   readonly #pool: SlabPool;
+  /** Never written to. */
+  #zeros: Slab | undefined;
   #writtenBytes = 0;
   #begun = false;
 
@@ -18,6 +21,11 @@ export class WriteStage {
     this.#destination = destination;
     this.#snapback = snapback;
     this.#pool = pool;
+  }
+
+  /** Whether former content is saved, and so has to be read. */
+  get saves(): boolean {
+    return this.#snapback !== undefined;
   }
 
   /** Bytes whose write was completed; durable only after finish. */
@@ -46,6 +54,24 @@ export class WriteStage {
   async write(slab: Slab, operations: Operations): Promise<void> {
     this.#begun = true;
     await this.#destination.writeBatch(slab, operations);
+    this.#count(operations);
+  }
+
+  /**
+   * Makes the ranges read as zeros, to be called after save has resolved for them: gives them back
+   * where the destination can, writes zeros where it cannot.
+   */
+  async writeZeros(operations: Operations, rules: PunchRules): Promise<void> {
+    this.#begun = true;
+    const left = await this.#destination.punch(toExtentPairs(operations), rules);
+    for (const batch of planBatches(new ExtentList(left), BATCH_LIMITS)) {
+      this.#zeros ??= native.allocateSlab(slabSizeFor(BATCH_LIMITS));
+      await this.#destination.writeBatch(this.#zeros, batch.operations);
+    }
+    this.#count(operations);
+  }
+
+  #count(operations: Operations): void {
     for (let i = 1; i < operations.length; i += 3) this.#writtenBytes += operations[i] ?? 0;
   }
 
@@ -54,4 +80,13 @@ export class WriteStage {
     await this.#destination.sync();
     await this.#snapback?.finish();
   }
+}
+
+function toExtentPairs(operations: Operations): ExtentPairs {
+  const pairs = new Float64Array((operations.length / 3) * 2);
+  for (let i = 0, j = 0; i < operations.length; i += 3) {
+    pairs[j++] = operations[i] ?? 0;
+    pairs[j++] = operations[i + 1] ?? 0;
+  }
+  return pairs;
 }

@@ -10,7 +10,7 @@ import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/change-reader.js';
 import { ChangeWriter } from '../../src/change-writer.js';
 import { DUMP_DEPTH, dump } from '../../src/dump.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { BATCH_LIMITS, ExtentList, slabSizeFor } from '../../src/extent.js';
+import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from '../../src/extent.js';
 import { LOCAL_DEPTH, localSync } from '../../src/local-sync.js';
 import { isNativeError, native } from '../../src/native.js';
 import { Snapback } from '../../src/snapback.js';
@@ -132,7 +132,8 @@ describe('a local sync', () => {
     const stage = new WriteStage(destination, given.snapback, pool);
     const { signal } = given.controller ?? new AbortController();
     const onProgress = given.onProgress ?? (() => undefined);
-    const job = { source, extents: changedList(), stage, pool, signal, onProgress };
+    const nothing = { zeros: NO_EXTENTS, punchRules: { discard: false, granularity: 1 } };
+    const job = { source, extents: changedList(), ...nothing, stage, pool, signal, onProgress };
     const outcome = await localSync(job).then(
       () => undefined,
       (error: unknown) => error,
