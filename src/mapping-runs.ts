@@ -1,7 +1,8 @@
 /** Mappings in ascending order, taken from tags or from another list. Pure. */
 
 import { MOST_BLOCKS } from './thin-superblock.js';
-import { type XmlTags, xmlName } from './xml-tags.js';
+import { xmlName } from './xml-bytes.js';
+import type { XmlTags } from './xml-tags.js';
 
 const FIRST_CAPACITY = 16;
 

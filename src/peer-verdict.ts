@@ -99,7 +99,7 @@ export function mayHaveRun(exit: PeerExit, lastLines: readonly string[]): boolea
 /** What ssh, sudo and shells say, and what to do about it. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
-    /Host key for .* has changed/,
+    /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,
     'The host shows another key than before. Find out why before you remove the old one with ssh-keygen -R.',
   ],
   [/Host key for .* was revoked/, 'Whoever runs it has to give it another key.'],

@@ -1,7 +1,8 @@
 /** What `<def>` defines: stretches of mappings that devices share, by name. Pure. */
 
 import { MappingRuns } from './mapping-runs.js';
-import { type XmlTags, xmlName } from './xml-tags.js';
+import { xmlName } from './xml-bytes.js';
+import type { XmlTags } from './xml-tags.js';
 
 const NAME = xmlName('name');
 const REF = xmlName('ref');

@@ -15,7 +15,8 @@ import {
   SUPERBLOCK,
   type ThinSuperblock,
 } from './thin-superblock.js';
-import { XmlTags, xmlName } from './xml-tags.js';
+import { xmlName } from './xml-bytes.js';
+import { XmlTags } from './xml-tags.js';
 
 /** Some of a device's mappings, in ascending order. */
 export interface RunBatch {

@@ -1,6 +1,7 @@
 /** What thin_dump and thin_delta say of the pool, and the bounds of dm-thin. Pure. */
 
-import { type XmlTags, xmlName } from './xml-tags.js';
+import { xmlName } from './xml-bytes.js';
+import type { XmlTags } from './xml-tags.js';
 
 /** Beyond what a device of 2^63 bytes in the smallest data blocks, 64 KiB, can have. */
 export const MOST_BLOCKS = 2 ** 48;

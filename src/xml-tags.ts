@@ -4,11 +4,23 @@
  */
 
 import { LvmsyncError } from './errors.js';
-
-/** The ASCII bytes of a tag's or an attribute's name, to compare with. */
-export function xmlName(name: string): Uint8Array {
-  return Buffer.from(name, 'latin1');
-}
+import {
+  AMPERSAND,
+  BANG,
+  BLANK,
+  CLASS,
+  DIGIT_0,
+  DIGIT_9,
+  DOUBLE_QUOTE,
+  EQUALS,
+  GREATER,
+  LESS,
+  NAME,
+  NUL,
+  QUESTION,
+  SINGLE_QUOTE,
+  SLASH,
+} from './xml-bytes.js';
 
 export type TagKind = 'open' | 'close' | 'empty';
 
@@ -17,27 +29,6 @@ const LONGEST_TAG = 4096;
 const MOST_ATTRIBUTES = 32;
 /** Per attribute: where its name and its value begin and end. */
 const MARKS = 4;
-
-const BLANK = 1;
-const NAME = 2;
-const CLASS = Uint8Array.from({ length: 256 }, (_, byte) => {
-  const character = String.fromCharCode(byte);
-  if (/[ \t\r\n]/.test(character)) return BLANK;
-  return /[A-Za-z0-9_.:-]/.test(character) ? NAME : 0;
-});
-
-const NUL = 0;
-const BANG = 0x21;
-const DOUBLE_QUOTE = 0x22;
-const AMPERSAND = 0x26;
-const SINGLE_QUOTE = 0x27;
-const SLASH = 0x2f;
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
-const LESS = 0x3c;
-const EQUALS = 0x3d;
-const GREATER = 0x3e;
-const QUESTION = 0x3f;
 
 /** Digits that a double always holds exactly. */
 const MOST_DIGITS = 15;

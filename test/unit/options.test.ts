@@ -9,7 +9,12 @@ function command(...argv: string[]): Command {
 
 const RUN = { verbosity: 'normal', warnings: [] } as const;
 const WRITE = { ...RUN, snapback: undefined, allowSmaller: false, force: false } as const;
-const SNAPSHOT = { kind: 'snapshot', snapshot: 'vg/snap', dataSource: undefined, since: undefined } as const;
+const SNAPSHOT = {
+  kind: 'snapshot',
+  snapshot: 'vg/snap',
+  dataSource: undefined,
+  since: undefined,
+} as const;
 const REMOTE = {
   transport: 'command',
   rsh: ['ssh'],

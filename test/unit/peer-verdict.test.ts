@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LvmsyncError } from '../../src/errors.js';
-import { judge, type PeerOutcome } from '../../src/peer-verdict.js';
+import { judge, mayHaveRun, type PeerOutcome } from '../../src/peer-verdict.js';
 
 const SENT = { records: 71, bytes: 290816, digest: 'abcd' };
 const DONE = { kind: 'done', streamId: 'i', ...SENT } as const;
@@ -18,7 +18,10 @@ const GOOD: PeerOutcome = {
 };
 const SILENT = { ready: false, result: undefined } as const;
 
-const status = (number: number): PeerOutcome['exit'] => ({ kind: 'status', status: number });
+const status = (number: number): PeerOutcome['exit'] => ({
+  kind: 'status',
+  status: number,
+});
 const failed = (exitStatus: number, message = 'why'): PeerOutcome['result'] => ({
   kind: 'failed',
   streamId: 'i',
@@ -90,7 +93,11 @@ for (const [what, outcome, exitStatus, message] of failures) {
 }
 
 test('the last words of the remote side are in the message', () => {
-  const { message } = failure({ ...SILENT, exit: status(1), lastLines: ['one', 'two'] });
+  const { message } = failure({
+    ...SILENT,
+    exit: status(1),
+    lastLines: ['one', 'two'],
+  });
   assert.match(message, /\(it said: one \| two\)$/);
 });
 
@@ -104,8 +111,20 @@ test('what is missing where no answer came depends on the form of the stream', (
 const hints: readonly [status: number, said: string[], hint: RegExp | undefined][] = [
   [
     255,
-    ['@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @', 'Host key verification failed.'],
-    /ssh-keygen -R/,
+    [
+      '  ssh-keygen -f "/root/.ssh/known_hosts" -R "h"',
+      'Host key for h has changed and you have requested strict checking.',
+      'Host key verification failed.',
+    ],
+    /Find out why before you remove/,
+  ],
+  [
+    255,
+    [
+      'Host key for h was revoked and you have requested strict checking.',
+      'Host key verification failed.',
+    ],
+    /has to give it another key/,
   ],
   [
     255,
@@ -140,5 +159,33 @@ for (const [number, said, hint] of hints) {
     const error = failure({ ...SILENT, exit: status(number), lastLines: said });
     if (hint === undefined) assert.equal(error.hint, undefined);
     else assert.match(error.hint ?? '', hint);
+  });
+}
+
+const reached: readonly [exit: PeerOutcome['exit'], said: string[], ran: boolean][] = [
+  [status(255), ['Host key verification failed.'], false],
+  [status(255), ['root@h: Permission denied (publickey).'], false],
+  [status(255), ['ssh: connect to host h port 22: Connection refused'], false],
+  [status(255), ['ssh: Could not resolve hostname h: Name or service not known'], false],
+  [status(127), ['bash: line 1: lvmsync: command not found'], false],
+  [{ kind: 'failed', error: BROKEN }, [], false],
+  [{ kind: 'failed', error: BROKEN, hadStarted: true }, [], true],
+  [status(255), [], true],
+  [status(255), ['client_loop: send disconnect: Broken pipe'], true],
+  [
+    status(255),
+    [
+      'ssh: connect to host h port 22: Connection refused',
+      'Connection to h closed by remote host.',
+    ],
+    true,
+  ],
+  [status(1), ['Host key verification failed.'], true],
+  [{ kind: 'signal', signal: 'SIGKILL' }, ['Host key verification failed.'], true],
+];
+for (const [exit, said, ran] of reached) {
+  const how = exit.kind === 'status' ? `status ${exit.status}` : exit.kind;
+  test(`${how} after "${said.join(' | ')}": the receiver ${ran ? 'may have run' : 'never ran'}`, () => {
+    assert.equal(mayHaveRun(exit, said), ran);
   });
 }

@@ -23,7 +23,7 @@ function tableRows(heading: string): string[] {
 /** The lvmsync commands of the examples, without what follows them on their line. */
 function exampleCommands(): string[] {
   const blocks = README.match(/^```sh\n[\s\S]*?^```/gm) ?? [];
-  return blocks.flatMap((block) => block.match(/(?<=^|ssh backup )lvmsync [^|>\n]*/gm) ?? []);
+  return blocks.flatMap((block) => block.match(/(?<=^|^ssh \S+ |\| )lvmsync [^|>\n]*/gm) ?? []);
 }
 
 describe('README', () => {

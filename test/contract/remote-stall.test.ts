@@ -1,0 +1,143 @@
+/** Receivers that stop, and a sender that is told to: nobody waits for ever. */
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { assertFails, assertSucceeds, lvmsync, startLvmsync } from '../helpers/cli.js';
+import { writeCowStore } from '../helpers/cow-store.js';
+import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { Random } from '../helpers/random.js';
+
+const fixture = new RemoteFixture();
+const CHUNK = 64 * 1024;
+const CHUNKS = 512;
+
+/** 32 MiB, all of it changed: more than any pipe or window holds. */
+function bigSource(): { readonly words: readonly string[]; readonly data: Buffer } {
+  const data = new Random().bytes(CHUNKS * CHUNK);
+  const cowStore = fixture.path('big-cow-store.img');
+  const origin = fixture.path('big-origin.img');
+  writeCowStore(cowStore, {
+    chunkSize: CHUNK,
+    oldChunks: Array.from({ length: CHUNKS }, (_, i) => i),
+  });
+  writeFileSync(origin, data);
+  return { words: ['--cow-store', cowStore, '--data-source', origin], data };
+}
+const big = bigSource();
+
+function bigCopy(name: string): string {
+  const path = fixture.path(name);
+  writeFileSync(path, Buffer.alloc(big.data.length));
+  return path;
+}
+
+/** How many chunks from the start are new; all behind them must be old. */
+function newChunks(path: string): number {
+  const found = readFileSync(path);
+  assert.equal(found.length, big.data.length);
+  let count = 0;
+  while (count < CHUNKS && sameChunk(found, big.data, count)) count++;
+  const rest = found.subarray(count * CHUNK);
+  assert.ok(rest.equals(Buffer.alloc(rest.length)), 'what follows is untouched');
+  return count;
+}
+
+function sameChunk(a: Buffer, b: Buffer, index: number): boolean {
+  const at = index * CHUNK;
+  return a.subarray(at, at + CHUNK).equals(b.subarray(at, at + CHUNK));
+}
+
+function sendBig(rsh: { readonly command: string }, path: string, ...options: string[]): string[] {
+  return [...big.words, '-e', rsh.command, ...options, `backup:${path}`];
+}
+
+async function waitForFile(path: string): Promise<void> {
+  while (!existsSync(path)) await new Promise((tick) => setTimeout(tick, 20));
+}
+
+describe('--timeout', () => {
+  const stalls: readonly [what: string, body: string][] = [
+    ['reads nothing', 'exec sleep 600'],
+    ['stops in the middle', 'head -c 1000000 > /dev/null; exec sleep 600'],
+    ['is stopped', 'kill -STOP $$'],
+    ['has all and does not end', 'cat > /dev/null; exec sleep 600'],
+    ['prints half a line and hangs', 'cat > /dev/null; printf half; exec sleep 600'],
+  ];
+  for (const [what, body] of stalls) {
+    it(`ends a run whose receiver ${what}`, () => {
+      const result = lvmsync(sendBig(fixture.rsh(body), '/x', '--timeout', '1'));
+      assertFails(result, 17, /backup: nothing moved for 1 seconds: given up/);
+      assert.match(result.stderr, /backup:\/x may be incomplete\./);
+    });
+  }
+
+  it('ends a run whose receiver is stopped behind the program that stands for ssh', () => {
+    const stopped = fixture.path('stopped');
+    const destination = bigCopy('stopped.img');
+    const rsh = fixture.rsh(
+      `exec 3<&0; lvmsync --apply - '${destination}' <&3 & echo $! > '${stopped}'; kill -STOP $!; wait`,
+    );
+    const result = lvmsync(sendBig(rsh, destination, '--timeout', '1'));
+    process.kill(Number(readFileSync(stopped, 'utf8')), 'SIGKILL');
+    assertFails(result, 17, /nothing moved for 1 seconds/);
+  });
+
+  it('does not end a run that is slow but moves', () => {
+    const destination = bigCopy('slow.img');
+    const slowly = 'for round in 1 2 3 4 5 6; do head -c 2000000; sleep 0.6; done; cat';
+    const rsh = fixture.rsh(`(${slowly}) | sh -c "$line"`);
+    assertSucceeds(lvmsync(sendBig(rsh, destination, '--timeout', '2')));
+    assert.equal(newChunks(destination), CHUNKS);
+  });
+});
+
+describe('a sender that is told to stop', () => {
+  it('tells the receiver, which keeps whole groups only; both end with a failure', async () => {
+    const destination = bigCopy('told.img');
+    const [reached, status] = [fixture.path('reached'), fixture.path('status')];
+    const slowly = `head -c 10000000; touch '${reached}'; sleep 1; cat`;
+    const rsh = fixture.rsh(
+      `(${slowly}) | sh -c "$line"\nsaved=$?\necho $saved > '${status}'\nexit $saved`,
+    );
+    const run = startLvmsync(sendBig(rsh, destination));
+    await waitForFile(reached);
+    run.child.kill('SIGTERM');
+    const result = await run.ended;
+    assert.equal(result.status, 143, result.stderr);
+    assert.match(result.stderr, /^FATAL ERROR: interrupted by SIGTERM$/m);
+    assert.match(result.stderr, /^remote:.*the sender gave up: interrupted by SIGTERM/m);
+    assert.match(result.stderr, /may be incomplete\.\nRun the same command again/);
+    assert.equal(readFileSync(status, 'utf8'), '11\n');
+    const count = newChunks(destination);
+    assert.ok(count > 0 && count < CHUNKS, `${count} chunks`);
+    assert.equal((count * CHUNK) % (2 * 1024 * 1024), 0, 'a group is written whole or not at all');
+    assertSucceeds(lvmsync(sendBig(fixture.goodRsh(), destination)));
+    assert.equal(newChunks(destination), CHUNKS);
+  });
+
+  it('does not wait for ever for a receiver that takes nothing', async () => {
+    const started = fixture.path('started');
+    const run = startLvmsync(sendBig(fixture.rsh(`touch '${started}'; exec sleep 600`), '/x'));
+    await waitForFile(started);
+    run.child.kill('SIGTERM');
+    const result = await run.ended;
+    assert.equal(result.status, 143, result.stderr);
+  });
+
+  it('is killed: the receiver sees a cut, and keeps whole groups only', async () => {
+    const destination = bigCopy('killed.img');
+    const [reached, status] = [fixture.path('reached-2'), fixture.path('status-2')];
+    const slowly = `head -c 10000000; touch '${reached}'; sleep 1; cat`;
+    const rsh = fixture.rsh(`(${slowly}) | sh -c "$line" > /dev/null 2>&1\necho $? > '${status}'`);
+    const run = startLvmsync(sendBig(rsh, destination));
+    await waitForFile(reached);
+    run.child.kill('SIGKILL');
+    await run.ended;
+    await waitForFile(status);
+    assert.equal(readFileSync(status, 'utf8'), '14\n');
+    const count = newChunks(destination);
+    assert.ok(count > 0 && count < CHUNKS, `${count} chunks`);
+    assert.equal((count * CHUNK) % (2 * 1024 * 1024), 0);
+  });
+});

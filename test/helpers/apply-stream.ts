@@ -1,0 +1,54 @@
+/** Applies a change stream to memory, through the same modules as `lvmsync --apply`. */
+
+import { closeSync, openSync } from 'node:fs';
+import { apply } from '../../src/apply.js';
+import { SlabPool } from '../../src/block-device.js';
+import {
+  ChangeReader,
+  GROUP_SLAB_SIZE,
+  type ReaderEnd,
+  type StreamForm,
+} from '../../src/change-reader.js';
+import { WriteStage } from '../../src/write-stage.js';
+import type { MemoryDevice } from './memory-device.js';
+
+/** Shared by all runs of a test file: a slab that is not given back would stop the next ones. */
+const pool = new SlabPool(9, GROUP_SLAB_SIZE);
+
+export interface Applied {
+  readonly form: StreamForm | undefined;
+  readonly destination: MemoryDevice;
+  /** Undefined where the stream did not come to its proper end. */
+  readonly end: ReaderEnd | undefined;
+  readonly error: unknown;
+}
+
+export interface ApplyOptions {
+  readonly strict?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Never throws: what went wrong is in `error`. */
+export async function applyToMemory(
+  path: string,
+  destination: MemoryDevice,
+  { strict = true, signal = new AbortController().signal }: ApplyOptions = {},
+): Promise<Applied> {
+  const fd = openSync(path, 'r');
+  let form: StreamForm | undefined;
+  try {
+    const reader = new ChangeReader(fd, path);
+    form = await reader.readForm();
+    reader.begin(form, { deviceSize: destination.size, strict });
+    const stage = new WriteStage(destination, undefined, pool);
+    const disjoint = form.form === 'framed' || (strict && !form.leftover);
+    const destinationSize = destination.size;
+    const onProgress = () => undefined;
+    await apply({ reader, stage, pool, destinationSize, disjoint, signal, onProgress });
+    return { form, destination, end: reader.end, error: undefined };
+  } catch (error) {
+    return { form, destination, end: undefined, error };
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,100 @@
+/** The command line program as a black box. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+export const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+
+export interface CliResult {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export type CliOptions = Pick<SpawnSyncOptions, 'input' | 'stdio' | 'env'>;
+
+const LARGEST_OUTPUT = 256 * 1024 * 1024;
+
+/** Runs it to its end. */
+export function lvmsync(words: readonly string[], options: CliOptions = {}): CliResult {
+  return runTool([process.execPath, CLI, ...words], options);
+}
+
+/** Runs any program to its end; throws if it cannot be started. */
+export function runTool(argv: readonly string[], options: CliOptions = {}): CliResult {
+  const [program = '', ...words] = argv;
+  const given = { maxBuffer: LARGEST_OUTPUT, ...options };
+  const { status, signal, stdout, stderr, error } = spawnSync(program, words, given);
+  if (error !== undefined) throw error;
+  return {
+    status,
+    signal,
+    stdout: Buffer.from(stdout ?? ''),
+    stderr: String(stderr ?? ''),
+  };
+}
+
+/** Whether strace works here; containers often forbid it. */
+export function canTrace(): boolean {
+  const { status, error } = spawnSync('strace', ['-o', '/dev/null', 'true']);
+  return error === undefined && status === 0;
+}
+
+export interface RunningCli {
+  readonly child: ChildProcess;
+  /** What it said on stderr so far. */
+  readonly said: () => string;
+  /** Resolves when its stderr matches; rejects if it ends without that. */
+  waitFor(pattern: RegExp): Promise<void>;
+  readonly ended: Promise<CliResult>;
+}
+
+/** Starts it with pipes for stdin and stderr; its stdout goes to that descriptor, or nowhere. */
+export function startLvmsync(
+  words: readonly string[],
+  stdout: number | 'ignore' = 'ignore',
+): RunningCli {
+  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['pipe', stdout, 'pipe'] });
+  assert.ok(child.stdin !== null && child.stderr !== null);
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  // The program may be gone before all of its input is.
+  child.stdin.on('error', () => undefined);
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  const drained = once(child.stderr, 'close');
+  const ended = (async () => {
+    const [status, signal] = await exited;
+    await drained;
+    return { status, signal, stdout: Buffer.alloc(0), stderr };
+  })();
+  return { child, said: () => stderr, waitFor: (pattern) => waitFor(pattern), ended };
+
+  async function waitFor(pattern: RegExp): Promise<void> {
+    while (!pattern.test(stderr)) {
+      const event = await Promise.race([once(child.stderr!, 'data'), ended]);
+      if (!Array.isArray(event) && !pattern.test(stderr)) {
+        assert.fail(`it ended without having said ${pattern}:\n${stderr}`);
+      }
+    }
+  }
+}
+
+/** A refusal as a user has to see it: the status, one `FATAL ERROR:` line that matches, no stack trace. */
+export function assertFails(result: CliResult, status: number, message: RegExp): void {
+  assert.equal(result.status, status, `exit status, with stderr:\n${result.stderr}`);
+  const lines = result.stderr.split('\n').filter((line) => line !== '');
+  const fatal = lines.filter((line) => line.startsWith('FATAL ERROR: '));
+  assert.equal(fatal.length, 1, `exactly one fatal line in:\n${result.stderr}`);
+  assert.match(fatal[0] ?? '', message);
+  assert.doesNotMatch(result.stderr, /unexpected:|mistake in lvmsync/);
+  assert.doesNotMatch(result.stderr, /^\s+at .*:\d+/m, 'no stack trace');
+}
+
+export function assertSucceeds(result: CliResult): void {
+  assert.equal(result.status, 0, `exit status, with stderr:\n${result.stderr}`);
+}
