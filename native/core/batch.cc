@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "slab.h"
 
@@ -58,6 +59,7 @@ Status MakePlan(const BlockFile& file, std::span<std::byte> slab,
         file_end > INT64_MAX) {
       return Status::Corrupt(operation.offset, "operation lies outside its slab or the file");
     }
+    if (operation.length == 0) continue;
     std::byte* memory = slab.data() + operation.slab_position;
     const auto length = static_cast<size_t>(operation.length);
     if (operation.offset % alignment == reinterpret_cast<uintptr_t>(memory) % alignment) {
@@ -87,7 +89,7 @@ Status RunBufferedEdge(const Syscalls& syscalls, int fd, Direction direction, co
 }
 
 // Reads the aligned span around the edge; when writing, patches it and writes it back. Nobody else
-// writes a claimed destination, so the two steps need no lock.
+// writes a claimed destination, but another batch of ours may patch the same block.
 Status RunBouncedEdge(const Syscalls& syscalls, const BlockFile& file, Direction direction,
                       const Edge& edge) {
   const uint64_t alignment = file.info().alignment;
@@ -95,6 +97,8 @@ Status RunBouncedEdge(const Syscalls& syscalls, const BlockFile& file, Direction
   const uint64_t end = (edge.offset + edge.length + alignment - 1) / alignment * alignment;
   const Slab bounce = Slab::Allocate(static_cast<size_t>(end - start));
   if (bounce.size() == 0) return Status::System(ENOMEM, "mmap", edge.offset);
+  std::unique_lock<std::mutex> patching;
+  if (direction == Direction::kWrite) patching = std::unique_lock(file.patch_mutex());
   const IoRequest whole{start, bounce.data(), bounce.size()};
   if (Status status = TransferFully(syscalls, file.fd(), Direction::kRead, whole); !status.ok()) {
     return status;

@@ -13,8 +13,8 @@
 namespace lvmsync {
 namespace {
 
-// Direct transfers are aligned to at least this even where the device takes less: a page keeps the
-// kernel from splitting and bouncing them, and every chunk size of LVM is a multiple of it.
+// What direct transfers of a regular file are aligned to: a page serves every common file system,
+// and keeps what goes through the page cache apart from what goes past it.
 constexpr uint32_t kPage = 4096;
 
 Status Failed(const char* syscall) { return Status::System(errno, syscall, 0); }

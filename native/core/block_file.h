@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -35,8 +37,8 @@ class FileDescriptor {
 
 struct OpenOptions {
   bool write = false;
-  // Claim it against other writers: O_EXCL on a block device (EBUSY if something in the kernel holds
-  // it), flock on a regular file (EWOULDBLOCK if another run of ours does).
+  // Claim it against other writers: O_EXCL on a block device (EBUSY if something in the kernel
+  // holds it), flock on a regular file (EWOULDBLOCK if another run of ours does).
   bool exclusive = false;
   // false: do not even try O_DIRECT.
   bool direct = true;
@@ -65,6 +67,8 @@ class BlockFile {
   int buffered_fd() const { return buffered_.valid() ? buffered_.get() : direct_.get(); }
   bool direct() const { return direct_.valid(); }
   const BlockFileInfo& info() const { return info_; }
+  // To be held from reading a block until it is written back with some of its bytes replaced.
+  std::mutex& patch_mutex() const { return *patch_mutex_; }
 
   // The size now, in bytes.
   Status Size(uint64_t* size) const;
@@ -81,6 +85,7 @@ class BlockFile {
   FileDescriptor direct_;
   FileDescriptor buffered_;
   BlockFileInfo info_;
+  std::unique_ptr<std::mutex> patch_mutex_ = std::make_unique<std::mutex>();
 };
 
 }  // namespace lvmsync

@@ -21,6 +21,11 @@ constexpr uint16_t kFrameMagic = 0x4C56;
 constexpr uint8_t kFrameVersion = 1;
 constexpr size_t kMaxPayloadWords = 4096;
 
+// What a framed stream allows itself.
+constexpr uint64_t kLargestFramedRecord = 1 << 20;  // bytes of payload
+constexpr uint32_t kLargestGroupRecords = 1024;
+constexpr uint64_t kLargestGroupBytes = 4 << 20;  // of payload
+
 enum FrameType : uint8_t { kHello = 1, kGroup = 2, kEnd = 3, kAbort = 4 };
 
 struct Frame {

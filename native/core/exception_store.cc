@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "exception_check.h"
 #include "exception_walk.h"
@@ -98,10 +99,9 @@ Status CheckNewChunksDiffer(StoreReader& reader, const StoreGeometry& geometry,
   return LocateRepeat(reader, geometry, limits, RepeatFinder(EntryField::kNewChunk, *repeat));
 }
 
-Status Decode(StoreReader& reader, const DecodeLimits& limits, DecodedStore* decoded) {
-  StoreHeader header;
-  if (Status status = ReadStoreHeader(reader, &header); !status.ok()) return status;
-  const StoreGeometry geometry{header.chunk_size, reader.size()};
+// All but the check that no new_chunk repeats, which only entries out of order need.
+Status DecodeList(StoreReader& reader, const StoreGeometry& geometry, const DecodeLimits& limits,
+                  DecodedStore* found, bool* new_chunks_ascend) {
   OldChunkCollector collector(geometry, limits.origin_size);
   ChainEnd end;
   Status status = WalkExceptions(reader, geometry, limits, collector, &end);
@@ -110,13 +110,22 @@ Status Decode(StoreReader& reader, const DecodeLimits& limits, DecodedStore* dec
   if (repeat) {
     return LocateRepeat(reader, geometry, limits, RepeatFinder(EntryField::kOldChunk, *repeat));
   }
-  if (!collector.new_chunks_ascend()) {
-    status = CheckNewChunksDiffer(reader, geometry, limits);
-    if (!status.ok()) return status;
-  }
-  *decoded = {header.chunk_size, end.exceptions, end.areas,
-              collector.old_chunks().ToExtents(header.chunk_size, limits.origin_size)};
+  *new_chunks_ascend = collector.new_chunks_ascend();
+  *found = {static_cast<uint32_t>(geometry.chunk_size), end.exceptions, end.areas,
+            collector.old_chunks().ToExtents(geometry.chunk_size, limits.origin_size)};
   return Status::Ok();
+}
+
+Status Decode(StoreReader& reader, const DecodeLimits& limits, DecodedStore* decoded) {
+  StoreHeader header;
+  if (Status status = ReadStoreHeader(reader, &header); !status.ok()) return status;
+  const StoreGeometry geometry{header.chunk_size, reader.size()};
+  DecodedStore found;
+  bool new_chunks_ascend = false;
+  Status status = DecodeList(reader, geometry, limits, &found, &new_chunks_ascend);
+  if (status.ok() && !new_chunks_ascend) status = CheckNewChunksDiffer(reader, geometry, limits);
+  if (status.ok()) *decoded = std::move(found);
+  return status;
 }
 
 }  // namespace

@@ -26,6 +26,15 @@ Status TransferFully(const Syscalls& syscalls, int fd, Direction direction, IoRe
   return Status::Ok();
 }
 
+Status TransferAll(const Syscalls& syscalls, int fd, Direction direction,
+                   std::span<const IoRequest> requests) {
+  for (const IoRequest& request : requests) {
+    Status status = TransferFully(syscalls, fd, direction, request);
+    if (!status.ok()) return status;
+  }
+  return Status::Ok();
+}
+
 Status Earlier(Status a, Status b) {
   if (a.ok()) return b;
   if (b.ok()) return a;

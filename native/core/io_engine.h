@@ -22,20 +22,27 @@ struct IoRequest {
 class IoEngine {
  public:
   virtual ~IoEngine() = default;
-  // Carries out every request whole: EINTR, EAGAIN and short counts are continued. Returns after the
-  // last one has ended, also when one fails; then the Status is that of the failure with the lowest
-  // offset, and its offset is where the failed system call began.
+  // Carries out every request whole: EINTR, EAGAIN and short counts are continued. Returns after
+  // the last one has ended, also when one fails: nothing uses the memory any more. Then the rest is
+  // not begun, and the Status is that of the failure with the lowest offset of those that happened;
+  // its offset is where the failed system call began.
   virtual Status Run(int fd, Direction direction, std::span<const IoRequest> requests) = 0;
   // "io_uring" or "threads".
   virtual const char* name() const = 0;
 };
 
-// nullptr where the kernel or a seccomp filter refuses io_uring; `error` then holds the errno.
+// nullptr where the kernel or a seccomp filter refuses io_uring, or where the kernel's is too old;
+// `error` then holds the errno.
 std::unique_ptr<IoEngine> MakeRingEngine(const Syscalls& syscalls, int* error);
 std::unique_ptr<IoEngine> MakeThreadEngine(const Syscalls& syscalls);
 
 // The blocking loop that both engines and single transfers share: one request, whole.
 Status TransferFully(const Syscalls& syscalls, int fd, Direction direction, IoRequest request);
+
+// The requests one after the other up to the first failure: what is left where an engine gets
+// neither ring nor threads.
+Status TransferAll(const Syscalls& syscalls, int fd, Direction direction,
+                   std::span<const IoRequest> requests);
 
 // The failure with the lower offset; an Ok loses against any failure.
 Status Earlier(Status a, Status b);

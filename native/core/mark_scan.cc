@@ -11,10 +11,11 @@ namespace lvmsync {
 namespace {
 
 constexpr size_t kWindow = 4 << 20;
-// The longest frame looked for: longer ones carry no mark.
+// The longest frame looked for: longer ones carry no mark, and checking them at every place where
+// one might begin would take long.
 constexpr size_t kLongestFrame = 128 * kHeaderSize;
 
-// The frame that begins at bytes[0], if one does.
+// The frame that begins at bytes[0] and ends within them, if one does.
 bool ParseFrameAt(std::span<const std::byte> bytes, Frame* frame) {
   FrameParser parser;
   for (size_t at = 0; at + kHeaderSize <= bytes.size(); at += kHeaderSize) {
@@ -48,8 +49,8 @@ void Note(const Frame& frame, const std::array<uint8_t, kStreamTagSize>& tag, Ma
 // Looks at every position before `limit` where a frame may begin.
 void ScanWindow(std::span<const std::byte> bytes, size_t limit,
                 const std::array<uint8_t, kStreamTagSize>& tag, MarkScan* scan) {
-  constexpr std::array<uint8_t, kHeaderSize> kFirstWord{0, 0, 0, 0, 0, 0, kFrameMagic >> 8,
-                                                        kFrameMagic & 0xff};
+  constexpr std::array<uint8_t, kHeaderSize> kFirstWord{
+      0, 0, 0, 0, 0, 0, kFrameMagic >> 8, kFrameMagic & 0xff};
   const auto* at = reinterpret_cast<const uint8_t*>(bytes.data());
   const uint8_t* end = at + bytes.size();
   while (true) {
@@ -57,7 +58,8 @@ void ScanWindow(std::span<const std::byte> bytes, size_t limit,
     const auto position = static_cast<size_t>(at - reinterpret_cast<const uint8_t*>(bytes.data()));
     if (at == end || position >= limit) return;
     Frame frame;
-    if (ParseFrameAt(bytes.subspan(position), &frame)) Note(frame, tag, scan);
+    const size_t length = std::min(kLongestFrame, bytes.size() - position);
+    if (ParseFrameAt(bytes.subspan(position, length), &frame)) Note(frame, tag, scan);
     at++;
   }
 }
@@ -71,8 +73,8 @@ Status ScanMarks(const Syscalls& syscalls, int fd, uint64_t offset,
   while (true) {
     size_t filled = 0;
     while (filled < window.size()) {
-      const ssize_t count = syscalls.Pread(fd, window.data() + filled, window.size() - filled,
-                                           offset + filled);
+      const ssize_t count =
+          syscalls.Pread(fd, window.data() + filled, window.size() - filled, offset + filled);
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) return Status::System(errno, "pread", offset + filled);
       if (count == 0) break;

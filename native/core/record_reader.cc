@@ -12,11 +12,33 @@ constexpr size_t kBufferSize = 256 * 1024;
 // A payload at least this long is read straight into its slab.
 constexpr size_t kDirectRead = 64 * 1024;
 constexpr uint64_t kPage = 4096;
-constexpr size_t kMostOperations = 2048;
 
 std::string Describe(const char* what, uint64_t offset, uint64_t length) {
   return std::string(what) + " (offset " + std::to_string(offset) + ", length " +
          std::to_string(length) + ")";
+}
+
+std::string CountsText(uint64_t records, uint64_t bytes) {
+  return std::to_string(records) + " records, " + std::to_string(bytes) + " bytes";
+}
+
+Status Cut(uint64_t position, std::string where) {
+  Status status = Status::UnexpectedEnd("read", position);
+  status.detail = std::move(where);
+  return status;
+}
+
+// Appends it, or lengthens the last one, where that ends at the same place in device and slab.
+void AddOperation(const Operation& next, std::vector<Operation>* operations) {
+  if (!operations->empty()) {
+    Operation& last = operations->back();
+    if (last.offset + last.length == next.offset &&
+        last.slab_position + last.length == next.slab_position) {
+      last.length += next.length;
+      return;
+    }
+  }
+  operations->push_back(next);
 }
 
 }  // namespace
@@ -42,8 +64,7 @@ Status RecordReader::Fill() {
     begin_ = 0;
   }
   size_t count = 0;
-  Status status =
-      ReadSome(syscalls_, fd_, cancellation_, buffer_.bytes().subspan(end_), &count);
+  Status status = ReadSome(syscalls_, fd_, cancellation_, buffer_.bytes().subspan(end_), &count);
   status.offset = position_ + end_;
   end_ += count;
   return status;
@@ -124,6 +145,8 @@ Status RecordReader::Step(std::span<std::byte> slab, ReadResult* result, bool* s
     bool at_end = false;
     if (Status status = NextHeader(&header, &at_end); !status.ok()) return status;
     if (at_end) {
+      // No mark says that these records are right.
+      if (mode_ == Mode::kFramed && result->records > 0) return Cut(position_, "inside a group");
       result->stop = Stop::kEnd;
       *stop = true;
       return Status::Ok();
@@ -143,11 +166,10 @@ Status RecordReader::NextHeader(Header* header, bool* at_end) {
   const size_t have = Buffered().size();
   if (have == 0 && !frames_.in_frame()) return Status::Ok();
   if (have < kHeaderSize) {
-    Status status = Status::UnexpectedEnd("read", position_ + have);
-    status.detail = frames_.in_frame() && have == 0
-                        ? "inside a control frame"
-                        : "inside a record header, " + std::to_string(have) + " of 12 bytes";
-    return status;
+    return Cut(position_ + have,
+               frames_.in_frame() && have == 0
+                   ? "inside a control frame"
+                   : "inside a record header, " + std::to_string(have) + " of 12 bytes");
   }
   *at_end = false;
   *header = {load_be64(Buffered().data()), load_be32(Buffered().data() + 8)};
@@ -164,8 +186,7 @@ Status RecordReader::CheckRecord(const Header& header, const ReadResult& result)
   if (mode_ == Mode::kClassic && header.length == 0) {
     return classic_.skip_control ? Status::Ok() : corrupt("a record of no bytes");
   }
-  const uint64_t largest =
-      mode_ == Mode::kClassic ? kLargestClassicRecord : kLargestFramedRecord;
+  const uint64_t largest = mode_ == Mode::kClassic ? kLargestClassicRecord : kLargestFramedRecord;
   if (header.length > largest) return corrupt("a record with an absurd length");
   if (header.offset > kLargestOffset || header.offset + header.length > kLargestOffset) {
     return corrupt("a record with an absurd offset");
@@ -174,8 +195,7 @@ Status RecordReader::CheckRecord(const Header& header, const ReadResult& result)
   if (header.offset + header.length > framed_.device_size) {
     return corrupt("a record past the end of the device");
   }
-  if (result.records >= kLargestGroupRecords ||
-      result.bytes + header.length > kLargestGroupBytes) {
+  if (result.records >= kLargestGroupRecords || result.bytes + header.length > kLargestGroupBytes) {
     return corrupt("a group larger than the format allows");
   }
   if (framed_.sorted && header.offset < last_end_) return corrupt("a record out of order");
@@ -187,28 +207,29 @@ Status RecordReader::CheckRecord(const Header& header, const ReadResult& result)
   return Status::Ok();
 }
 
-// The original's sender gives every record the chunk size as its length, and each offset once.
+// The original's sender gives every record the chunk size as its length, and each offset once. Only
+// the last record may be shorter, clipped at the end of its source: whether it was the last shows
+// when the next one is refused, in the same batch.
 Status RecordReader::CheckClassic(const Header& header) {
   if (!classic_.strict) return Status::Ok();
   const auto desynchronised = [&](const char* what) {
     return Status::Corrupt(position_, Describe(what, header.offset, header.length));
   };
-  if (classic_length_ == 0) classic_length_ = header.length;
   if (classic_ended_) return desynchronised("a record after the short last one");
-  const bool short_last = header.length < classic_length_ &&
-                          header.offset + header.length == classic_.device_size;
-  if (header.length != classic_length_ && !short_last) {
+  const bool first = classic_length_ == 0;
+  if (first) classic_length_ = header.length;
+  if (header.length > classic_length_) {
     return desynchronised("a record of another length than the first");
   }
-  const bool only_one_short = header.offset + header.length == classic_.device_size;
-  if (header.offset % classic_length_ != 0 && !only_one_short) {
+  const bool aligned = header.offset % classic_length_ == 0;
+  if (!aligned && !first) {
     return desynchronised("an offset that is no multiple of the record length");
   }
   if (seen_.Overlaps({header.offset, header.length})) {
     return desynchronised("a place named twice");
   }
   seen_.Add({header.offset, header.length});
-  classic_ended_ = short_last;
+  classic_ended_ = header.length < classic_length_ || !aligned;
   return Status::Ok();
 }
 
@@ -222,6 +243,10 @@ Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
   result->stop = Stop::kFrame;
   if (mode_ == Mode::kFramed && result->frame.type == kGroup) {
     FinishGroup(result);
+    if (result->stop == Stop::kBadGroup) {
+      result->operations.clear();
+      result->bytes = 0;
+    }
   } else if (result->records > 0) {
     return Status::Corrupt(position_, "records that no group covers");
   }
@@ -242,8 +267,8 @@ void RecordReader::FinishGroup(ReadResult* result) {
     result->reason = "group " + std::to_string(mark->number) + " where group " +
                      std::to_string(number) + " was expected";
   } else if (mark->records != result->records || mark->bytes != result->bytes) {
-    result->reason = "a group of " + std::to_string(result->records) + " records that claims " +
-                     std::to_string(mark->records);
+    result->reason = "a group of " + CountsText(result->records, result->bytes) + " that claims " +
+                     CountsText(mark->records, mark->bytes);
   } else if (std::memcmp(mark->stream_tag.data(), framed_.stream_id.data(), kStreamTagSize) != 0) {
     result->reason = "a group of another stream";
   } else if (mark->digest != digest) {
@@ -253,57 +278,65 @@ void RecordReader::FinishGroup(ReadResult* result) {
   }
 }
 
+void RecordReader::HashHeader(const Header& header) {
+  std::array<std::byte, kHeaderSize> raw;
+  store_be64(raw.data(), header.offset);
+  store_be32(raw.data() + 8, static_cast<uint32_t>(header.length));
+  hasher_->Update(raw);
+}
+
+// How much of the record the device has room for.
+uint64_t RecordReader::WantedLength(const Header& header) const {
+  if (mode_ == Mode::kFramed) return header.length;
+  const uint64_t size = classic_.device_size;
+  return header.offset >= size ? 0 : std::min(header.length, size - header.offset);
+}
+
+// Without strict checks a stream may name a place twice. The writes of a batch run in no order.
+bool RecordReader::Clashes(const Header& header, const ReadResult& result) const {
+  if (mode_ == Mode::kFramed || classic_.strict) return false;
+  return std::any_of(result.operations.begin(), result.operations.end(),
+                     [&](const Operation& other) {
+                       return header.offset < other.offset + other.length &&
+                              other.offset < header.offset + header.length;
+                     });
+}
+
 // Puts the payload, or as much of it as fits, into the slab. What does not fit stays pending.
 Status RecordReader::PlacePayload(const Header& header, std::span<std::byte> slab,
                                   ReadResult* result, bool* full) {
-  if (mode_ == Mode::kFramed) {
-    std::array<std::byte, kHeaderSize> raw;
-    store_be64(raw.data(), header.offset);
-    store_be32(raw.data() + 8, static_cast<uint32_t>(header.length));
-    hasher_->Update(raw);
-  }
-  uint64_t wanted = header.length;
-  if (mode_ == Mode::kClassic) {
-    const uint64_t size = classic_.device_size;
-    wanted = header.offset >= size ? 0 : std::min(header.length, size - header.offset);
-  }
-  const size_t gap = static_cast<size_t>((header.offset - cursor_) % kPage);
-  const size_t room = slab.size() > cursor_ + gap ? slab.size() - cursor_ - gap : 0;
-  const auto length = static_cast<size_t>(std::min<uint64_t>(wanted, room));
-  // Without strict checks a batch may name a place twice; its writes run in no order, so end it.
-  const bool clash = mode_ == Mode::kClassic && !classic_.strict && wanted > 0 &&
-                     std::any_of(result->operations.begin(), result->operations.end(),
-                                 [&](const Operation& other) {
-                                   return header.offset < other.offset + other.length &&
-                                          other.offset < header.offset + header.length;
-                                 });
-  if (wanted > 0 && (length == 0 || clash || result->operations.size() >= kMostOperations)) {
-    if (mode_ == Mode::kFramed) {
-      return Status::Corrupt(position_, "a group larger than the format allows");
-    }
-    pending_ = header;
-    result->stop = Stop::kFull;
-    *full = true;
-    return Status::Ok();
+  if (mode_ == Mode::kFramed) HashHeader(header);
+  const uint64_t wanted = WantedLength(header);
+  const size_t at = cursor_ + static_cast<size_t>((header.offset - cursor_) % kPage);
+  const uint64_t room = std::min<uint64_t>(slab.size() > at ? slab.size() - at : 0,
+                                           kLargestGroupBytes - result->bytes);
+  const auto length = static_cast<size_t>(std::min(wanted, room));
+  if (wanted > 0 && (length == 0 || result->operations.size() >= kLargestGroupRecords ||
+                     Clashes(header, *result))) {
+    return Postpone(header, result, full);
   }
   if (length > 0) {
-    const size_t at = cursor_ + gap;
     if (Status status = ReadPayload(slab.subspan(at, length)); !status.ok()) return status;
-    if (gap == 0 && !result->operations.empty() &&
-        result->operations.back().offset + result->operations.back().length == header.offset) {
-      result->operations.back().length += length;
-    } else {
-      result->operations.push_back({header.offset, length, at});
-    }
+    AddOperation({header.offset, length, at}, &result->operations);
     cursor_ = at + length;
     result->bytes += length;
   }
   if (length < wanted) {
-    pending_ = Header{header.offset + length, header.length - length};
-    return Status::Ok();
+    return Postpone({header.offset + length, header.length - length}, result, full);
   }
   dropped_ += header.length - wanted;
   return SkipPayload(header.length - wanted);
+}
+
+// Leaves the rest of a record to the next batch. A group has no next batch, an empty one no room.
+Status RecordReader::Postpone(const Header& header, ReadResult* result, bool* full) {
+  if (mode_ == Mode::kFramed || result->operations.empty()) {
+    return Status::Corrupt(position_, "the slab is too small");
+  }
+  pending_ = header;
+  result->stop = Stop::kFull;
+  *full = true;
+  return Status::Ok();
 }
 
 Status RecordReader::ReadPayload(std::span<std::byte> into) {
@@ -324,10 +357,8 @@ Status RecordReader::ReadPayload(std::span<std::byte> into) {
       if (!Buffered().empty()) continue;
     }
     if (count == 0) {
-      Status status = Status::UnexpectedEnd("read", position_);
-      status.detail = "inside a record, " + std::to_string(whole.size() - into.size()) + " of " +
-                      std::to_string(whole.size()) + " bytes";
-      return status;
+      return Cut(position_, "inside a record, " + std::to_string(whole.size() - into.size()) +
+                                " of " + std::to_string(whole.size()) + " bytes");
     }
     into = into.subspan(count);
   }
@@ -339,7 +370,7 @@ Status RecordReader::SkipPayload(uint64_t length) {
   while (length > 0) {
     bool at_end = false;
     if (Status status = Need(1, &at_end); !status.ok()) return status;
-    if (at_end) return Status::UnexpectedEnd("read", position_);
+    if (at_end) return Cut(position_, "inside a record, past the end of the device");
     const auto count = static_cast<size_t>(std::min<uint64_t>(length, Buffered().size()));
     Take(count);
     length -= count;

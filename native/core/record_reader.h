@@ -17,10 +17,7 @@
 
 namespace lvmsync {
 
-constexpr uint64_t kLargestFramedRecord = 1 << 20;   // bytes
-constexpr uint64_t kLargestClassicRecord = 1 << 30;  // dm's largest chunk
-constexpr uint32_t kLargestGroupRecords = 1024;
-constexpr uint64_t kLargestGroupBytes = 4 << 20;  // of payload
+constexpr uint64_t kLargestClassicRecord = 1 << 30;  // bytes: dm's largest chunk
 constexpr uint64_t kLargestOffset = uint64_t{1} << 53;
 
 // What the reader demands of the records it is about to see.
@@ -32,8 +29,9 @@ struct FramedRules {
 
 struct ClassicRules {
   uint64_t device_size = 0;  // of the destination; what lies past it is dropped and counted
-  // Refuse what the original's sender cannot have meant: lengths that vary, offsets that are no
-  // multiple of the length, a place named twice. Off for a stream with overridden checks.
+  // Refuse what the original's sender cannot have meant: lengths that vary except in the last
+  // record, offsets that are no multiple of the length, a place named twice. Off for a stream with
+  // overridden checks.
   bool strict = true;
   // Pass over zero-length records, which an old receiver copied into its snapback.
   bool skip_control = false;
@@ -41,11 +39,12 @@ struct ClassicRules {
 
 // Why Next returned.
 enum class Stop : uint8_t {
-  kFull,   // classic only: the slab, or the list of operations, is full
-  kGroup,  // framed: a whole group whose hash is right
-  kBadGroup,  // framed: a group whose hash, counts or number are wrong; `reason` says which
-  kFrame,  // any other control frame; framed or undecided streams only
-  kEnd,    // the input ended at a record boundary
+  kFull,      // classic only: the slab is full, or the batch as large as a group may be
+  kGroup,     // framed: a whole group whose hash is right
+  kBadGroup,  // framed: a group whose hash, counts or number are wrong; `reason` says which, and
+              // nothing of it is handed out
+  kFrame,     // any other control frame; framed or undecided streams only
+  kEnd,       // the input ended: classic at a record's end, framed at a group's or another frame's
 };
 
 struct ReadResult {
@@ -59,8 +58,9 @@ struct ReadResult {
   std::string reason;
 };
 
-// One thread at a time, except Cancel. Does not own `fd`. The order of calls is ReadLine, First, then
-// either Next (which returns the HELLO) and BeginFramed, or BeginClassic, then Next until kEnd.
+// One thread at a time, except Cancel. Does not own `fd`. The order of calls is ReadLine, First,
+// then either Next (which returns the HELLO) and BeginFramed, or BeginClassic, then Next until
+// kEnd.
 class RecordReader {
  public:
   RecordReader(const Syscalls& syscalls, int fd);
@@ -75,9 +75,10 @@ class RecordReader {
   void BeginFramed(const FramedRules& rules);
   void BeginClassic(const ClassicRules& rules);
 
-  // Fills the slab: each payload lies where slab position and offset agree modulo 4096.
-  // Fault::kUnexpectedEnd where the stream is cut, Fault::kCorrupt where it contradicts itself; both
-  // with the stream's byte in `offset`, and with nothing of the current batch to be used.
+  // Fills the slab: each payload lies where slab position and offset agree modulo 4096. A slab for
+  // framed streams has kLargestGroupBytes and a page for each record of a group, and one more.
+  // Fault::kUnexpectedEnd where the stream is cut, Fault::kCorrupt where it contradicts itself;
+  // both with the stream's byte in `offset`, and with nothing of the current batch to be used.
   Status Next(std::span<std::byte> slab, ReadResult* result);
 
   void Cancel() const { cancellation_.Cancel(); }
@@ -101,8 +102,12 @@ class RecordReader {
   Status CheckClassic(const Header& header);
   Status AddControlWord(ReadResult* result, bool* stop);
   void FinishGroup(ReadResult* result);
+  void HashHeader(const Header& header);
+  uint64_t WantedLength(const Header& header) const;
+  bool Clashes(const Header& header, const ReadResult& result) const;
   Status PlacePayload(const Header& header, std::span<std::byte> slab, ReadResult* result,
                       bool* full);
+  Status Postpone(const Header& header, ReadResult* result, bool* full);
   Status ReadPayload(std::span<std::byte> into);
   Status SkipPayload(uint64_t length);
   Status Step(std::span<std::byte> slab, ReadResult* result, bool* stop);
@@ -122,8 +127,8 @@ class RecordReader {
   FrameParser frames_;
   ExtentSet seen_;
   uint64_t last_end_ = 0;
-  uint64_t classic_length_ = 0;  // of the first record
-  bool classic_ended_ = false;   // the short last record was seen
+  uint64_t classic_length_ = 0;    // of the first record
+  bool classic_ended_ = false;     // a record was seen that only the last one can be
   std::optional<Header> pending_;  // a header whose payload did not fit, or only in part
   size_t cursor_ = 0;              // in the slab
   uint64_t dropped_ = 0;

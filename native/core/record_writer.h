@@ -30,8 +30,10 @@ class RecordWriter {
   // Raw bytes that belong to no group: the handshake.
   Status WriteRaw(std::span<const std::byte> bytes);
   Status WriteFrame(uint8_t type, std::span<const std::byte> payload);
-  // One record per operation, its payload taken from the slab without a copy. Framed: followed by a
-  // GROUP frame that carries `durable_group` (see GroupMark).
+  // One record per operation, its payload taken from the slab without a copy. Framed: an operation
+  // longer than kLargestFramedRecord becomes several records, and a GROUP frame that carries
+  // `durable_group` (see GroupMark) follows. Fault::kCorrupt, and nothing written, if an operation
+  // lies outside the slab or the group is larger than the format allows.
   Status WriteGroup(std::span<std::byte> slab, std::span<const Operation> operations, bool framed,
                     uint64_t durable_group);
   Status SyncData() const;
@@ -43,6 +45,7 @@ class RecordWriter {
 
  private:
   Status Write(std::vector<iovec>& vectors);
+  std::vector<std::byte> CloseGroup(GroupMark mark);
   const Syscalls& syscalls_;
   int fd_;
   GroupHasher hasher_;

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "io_engine.h"
@@ -12,6 +14,14 @@ namespace lvmsync {
 namespace {
 
 constexpr unsigned kDepth = 64;
+constexpr std::chrono::milliseconds kPollInterval{1};
+
+// Submits what was prepared and waits for a completion; 0 or errno.
+int Enter(const Syscalls& syscalls, io_uring* ring) {
+  if (const int refused = syscalls.RingEnterError(); refused != 0) return refused;
+  const int submitted = io_uring_submit_and_wait(ring, 1);
+  return submitted < 0 ? -submitted : 0;
+}
 
 class Ring {
  public:
@@ -29,6 +39,20 @@ class Ring {
     if (usable_) io_uring_queue_exit(&ring_);
   }
   io_uring* get() { return &ring_; }
+
+  // 0 if it does what is needed of it, else errno: the rings of kernels before 5.6 know no plain
+  // read and write, and a seccomp filter may let a ring be made but not entered.
+  int Try(const Syscalls& syscalls) {
+    io_uring_probe* probe = io_uring_get_probe_ring(&ring_);
+    const bool able = probe != nullptr && io_uring_opcode_supported(probe, IORING_OP_READ) != 0 &&
+                      io_uring_opcode_supported(probe, IORING_OP_WRITE) != 0;
+    io_uring_free_probe(probe);
+    if (!able) return EOPNOTSUPP;
+    io_uring_prep_nop(io_uring_get_sqe(&ring_));
+    if (const int error = Enter(syscalls, &ring_); error != 0) return error;
+    io_uring_cq_advance(&ring_, 1);
+    return 0;
+  }
 
  private:
   Ring() = default;
@@ -51,17 +75,15 @@ class RingBatch {
     while (true) {
       if (status_.ok()) Fill();
       if (free_.size() == slots_.size()) return std::move(status_);
-      const int submitted = io_uring_submit_and_wait(ring_, 1);
-      if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY) {
-        // Nothing more can be learned of what is in flight; the ring is given up by its owner.
-        broken_ = true;
-        return Status::System(-submitted, "io_uring_enter", 0);
-      }
+      const int error = Enter(syscalls_, ring_);
       Reap();
+      if (error != 0 && error != EINTR && error != EAGAIN && error != EBUSY) {
+        return FinishWithoutRing();
+      }
     }
   }
 
-  // True if requests may still be in flight, so that neither ring nor memory can be reused.
+  // True if the ring cannot be entered any more; it may hold requests that must never be submitted.
   bool broken() const { return broken_; }
 
  private:
@@ -81,6 +103,22 @@ class RingBatch {
       }
       io_uring_sqe_set_data(entry, slot);
     }
+  }
+
+  // What the kernel has taken over uses the caller's memory until it completes, and completions
+  // come without entering; what it has not is done here.
+  Status FinishWithoutRing() {
+    broken_ = true;
+    while (slots_.size() - free_.size() > io_uring_sq_ready(ring_)) {
+      std::this_thread::sleep_for(kPollInterval);
+      Reap();
+    }
+    if (!status_.ok()) return std::move(status_);
+    for (const IoRequest& slot : slots_) {
+      if (std::find(free_.begin(), free_.end(), &slot) == free_.end()) waiting_.push_back(slot);
+    }
+    std::reverse(waiting_.begin(), waiting_.end());
+    return TransferAll(syscalls_, fd_, direction_, waiting_);
   }
 
   void Reap() {
@@ -134,7 +172,8 @@ class RingEngine final : public IoEngine {
     if (requests.empty()) return Status::Ok();
     int error = 0;
     std::unique_ptr<Ring> ring = Take(&error);
-    if (ring == nullptr) return RunBlocking(fd, direction, requests);
+    // A further ring was refused (RLIMIT_MEMLOCK on old kernels): slower, not wrong.
+    if (ring == nullptr) return TransferAll(syscalls_, fd, direction, requests);
     RingBatch batch(syscalls_, ring->get(), fd, direction, requests);
     Status status = batch.Run();
     if (!batch.broken()) {
@@ -159,15 +198,6 @@ class RingEngine final : public IoEngine {
     return Ring::Create(syscalls_, error);
   }
 
-  // A further ring was refused (RLIMIT_MEMLOCK on old kernels): slower, not wrong.
-  Status RunBlocking(int fd, Direction direction, std::span<const IoRequest> requests) {
-    for (const IoRequest& request : requests) {
-      Status status = TransferFully(syscalls_, fd, direction, request);
-      if (!status.ok()) return status;
-    }
-    return Status::Ok();
-  }
-
   const Syscalls& syscalls_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Ring>> idle_;
@@ -178,6 +208,8 @@ class RingEngine final : public IoEngine {
 std::unique_ptr<IoEngine> MakeRingEngine(const Syscalls& syscalls, int* error) {
   std::unique_ptr<Ring> ring = Ring::Create(syscalls, error);
   if (ring == nullptr) return nullptr;
+  *error = ring->Try(syscalls);
+  if (*error != 0) return nullptr;
   return std::make_unique<RingEngine>(syscalls, std::move(ring));
 }
 

@@ -26,6 +26,8 @@ int32_t Syscalls::RingResult(Direction, uint64_t, size_t, int32_t result) const 
 
 int Syscalls::RingSetupError() const { return 0; }
 
+int Syscalls::RingEnterError() const { return 0; }
+
 const Syscalls& Syscalls::Real() {
   static const Syscalls real;
   return real;

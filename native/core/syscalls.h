@@ -28,6 +28,8 @@ class Syscalls {
                              int32_t result) const;
   // Errno with which setting up a ring shall fail, 0 to let it try.
   virtual int RingSetupError() const;
+  // Errno with which entering a ring shall fail from now on, 0 to let it try.
+  virtual int RingEnterError() const;
 
   static const Syscalls& Real();
 };

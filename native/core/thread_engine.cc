@@ -1,8 +1,9 @@
-// The fallback where io_uring is refused: a small pool of threads in blocking preadv/pwritev.
+// The fallback where io_uring is refused: a small pool of threads in blocking pread/pwrite.
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -32,6 +33,10 @@ class ThreadEngine final : public IoEngine {
     Batch batch{fd, direction, requests, 0, requests.size(), Status::Ok()};
     std::unique_lock lock(mutex_);
     StartThreads(requests.size());
+    if (threads_.empty()) {
+      lock.unlock();
+      return TransferAll(syscalls_, fd, direction, requests);
+    }
     queue_.push_back(&batch);
     work_.notify_all();
     done_.wait(lock, [&] { return batch.unfinished == 0; });
@@ -51,8 +56,15 @@ class ThreadEngine final : public IoEngine {
     Status status;
   };
 
+  // As many as the system allows, which may be none: a limit on processes counts threads, too.
   void StartThreads(size_t wanted) {
-    while (threads_.size() < std::min(kThreads, wanted)) threads_.emplace_back([this] { Work(); });
+    try {
+      while (threads_.size() < std::min(kThreads, wanted)) {
+        threads_.emplace_back([this] { Work(); });
+      }
+    } catch (const std::system_error&) {
+      // Those that run do the work; the next batch tries again.
+    }
   }
 
   void Work() {

@@ -28,7 +28,8 @@ inline Bytes RandomBytes(size_t size, std::mt19937_64& random) {
   return bytes;
 }
 
-// What a block test runs on. Content goes through the backing file, not through the code under test.
+// What a block test runs on. Content goes through the backing file, not through the code under
+// test.
 class Medium {
  public:
   virtual ~Medium() = default;
