@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { describe, type TestContext, test } from 'node:test';
+import { ENGINES, syncs } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import {
+  deviceSize,
+  KiB,
+  type LogicalVolume,
+  loopDevice,
+  MiB,
+  scratchFolder,
+  TestVolumeGroup,
+  type VolumeGroupOptions,
+} from '../harness/lvm.js';
+import { tool } from '../harness/tool.js';
+
+const random = new Random();
+const CHUNK = 4 * KiB;
+
+/** A volume group for one test, with a filled origin. */
+function lab(t: TestContext, options: VolumeGroupOptions & { originSize?: number } = {}) {
+  const group = new TestVolumeGroup({ size: 200 * MiB, ...options });
+  t.after(() => group.destroy());
+  const origin = group.createVolume('data', options.originSize ?? 16 * MiB);
+  fillRandom(origin.path, random, origin.size);
+  return { group, origin };
+}
+
+/** A copy of the origin on a new volume of the group. */
+function copyOf(group: TestVolumeGroup, origin: LogicalVolume): LogicalVolume {
+  const copy = group.createVolume('copy', origin.size);
+  saveContent(origin.path, copy.path);
+  return copy;
+}
+
+function scribble(origin: LogicalVolume): void {
+  writeRandom(origin.path, random, scattered(random, origin.size, { count: 60, length: CHUNK }));
+}
+
+describe('names', () => {
+  test('hyphens in the names of group and volumes are no obstacle', (t) => {
+    const { group, origin } = lab(t, { name: 'my-vg' });
+    const strange = group.createVolume('da-ta--x', 16 * MiB);
+    const copy = group.createVolume('co-py', 16 * MiB);
+    saveContent(origin.path, strange.path);
+    saveContent(origin.path, copy.path);
+    const snapshot = group.createSnapshot(strange, { name: 'snap-shot--y', chunkSize: CHUNK });
+    for (const subject of [snapshot.path, '/dev/my-vg/snap-shot--y', 'my-vg/snap-shot--y']) {
+      scribble(strange);
+      syncs([subject, `/dev/my-vg/${copy.lvName}`]);
+      assertSameContent(strange.path, copy.path);
+    }
+  });
+
+  test('dots, plus signs and underscores in names are no obstacle', (t) => {
+    const { group, origin } = lab(t, { name: 'v.g+1_x' });
+    const copy = copyOf(group, origin);
+    const snapshot = group.createSnapshot(origin, { name: 's.n+a_p', chunkSize: CHUNK });
+    scribble(origin);
+    syncs([snapshot.path, copy.path]);
+    assertSameContent(origin.path, copy.path);
+  });
+});
+
+describe('destinations', () => {
+  test('a volume of another group', (t) => {
+    const { group, origin } = lab(t);
+    const other = new TestVolumeGroup({ name: 'other', size: 64 * MiB });
+    t.after(() => other.destroy());
+    const copy = copyOf(other, origin);
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    scribble(origin);
+    syncs([snapshot.path, copy.path]);
+    assertSameContent(origin.path, copy.path);
+  });
+
+  for (const engine of ENGINES) {
+    test(`a regular file (${engine})`, (t) => {
+      const { group, origin } = lab(t);
+      const file = `${scratchFolder()}/image`;
+      saveContent(origin.path, file);
+      const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+      scribble(origin);
+      syncs([snapshot.path, file], { engine });
+      assertSameContent(origin.path, file);
+    });
+  }
+
+  test('a larger volume keeps what lies behind the end of the source', (t) => {
+    const { group, origin } = lab(t);
+    const copy = group.createVolume('copy', 24 * MiB);
+    fillRandom(copy.path, random, copy.size);
+    const former = `${scratchFolder()}/former`;
+    saveContent(copy.path, former);
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    writeRandom(origin.path, random, [{ offset: 0, length: origin.size }]);
+    syncs([snapshot.path, copy.path]);
+    assertSameContent(origin.path, copy.path, origin.size);
+    const skip = `--ignore-initial=${origin.size}`;
+    tool('cmp', skip, former, copy.path);
+  });
+});
+
+describe('geometry', () => {
+  for (const engine of ENGINES) {
+    test(`a last chunk that reaches beyond the origin is cut to its end (${engine})`, (t) => {
+      const { group, origin } = lab(t, { extentSize: 128 * KiB, originSize: 8 * MiB + 128 * KiB });
+      const chunkSize = 512 * KiB;
+      assert.notEqual(origin.size % chunkSize, 0, 'the origin ends inside a chunk');
+      const copy = copyOf(group, origin);
+      const snapshot = group.createSnapshot(origin, { chunkSize });
+      writeRandom(origin.path, random, [
+        { offset: 3 * MiB, length: CHUNK },
+        { offset: origin.size - CHUNK, length: CHUNK },
+      ]);
+      const transferred = syncs([snapshot.path, copy.path], { engine });
+      assert.equal(transferred, chunkSize + 128 * KiB);
+      assertSameContent(origin.path, copy.path);
+    });
+
+    test(`physical sectors of 4096 bytes under the volumes (${engine})`, (t) => {
+      const { group, origin } = lab(t, { sectorSize: 4096 });
+      assert.equal(tool('blockdev', '--getss', origin.path), '4096');
+      const copy = copyOf(group, origin);
+      const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+      scribble(origin);
+      syncs([snapshot.path, copy.path], { engine });
+      assertSameContent(origin.path, copy.path);
+    });
+  }
+
+  test('a destination of 4096-byte sectors for a source of 512-byte ones', (t) => {
+    const { group, origin } = lab(t);
+    const file = `${scratchFolder()}/disk`;
+    const device = loopDevice(file, origin.size, 4096);
+    t.after(() => tool('losetup', '-d', device));
+    assert.equal(deviceSize(device), origin.size);
+    saveContent(origin.path, device);
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    scribble(origin);
+    syncs([snapshot.path, device]);
+    assertSameContent(origin.path, device);
+  });
+
+  test('the tail of an origin that grew after the snapshot is sent whole', (t) => {
+    const { group, origin } = lab(t);
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    const lv = `${group.name}/${origin.lvName}`;
+    const former = `${scratchFolder()}/former`;
+    saveContent(origin.path, former);
+    tool('lvchange', '-an', '-y', lv);
+    tool('lvextend', '-q', '-L', '24m', lv);
+    tool('lvchange', '-ay', lv);
+    const grown = group.volume('data');
+    assert.equal(grown.size, 24 * MiB);
+    const copy = group.createVolume('copy', grown.size);
+    tool('dd', `if=${former}`, `of=${copy.path}`, 'bs=1M', 'status=none');
+    scribble(grown);
+    syncs([snapshot.path, copy.path]);
+    assertSameContent(grown.path, copy.path);
+  });
+});
+
+describe('sources', () => {
+  test('--data-source takes the data of the listed chunks from another device', (t) => {
+    const { group, origin } = lab(t);
+    const copy = copyOf(group, origin);
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    scribble(origin);
+    const frozen = `${scratchFolder()}/frozen`;
+    saveContent(origin.path, frozen);
+    scribble(origin);
+    syncs(['--data-source', frozen, snapshot.path, copy.path]);
+    assertSameContent(frozen, copy.path);
+  });
+
+  test('writes that are still in the page cache of the origin are sent too', (t) => {
+    const { group, origin } = lab(t);
+    const copy = copyOf(group, origin);
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    // An open descriptor keeps the kernel from writing back, as closing the device would.
+    const holder = openSync(origin.path, 'r+');
+    try {
+      writeSync(holder, random.bytes(MiB), 0, MiB, 4 * MiB);
+      syncs([snapshot.path, copy.path]);
+    } finally {
+      closeSync(holder);
+    }
+    assertSameContent(origin.path, copy.path);
+  });
+
+  test('a regular file that is shorter than the source is extended, never beyond its size', (t) => {
+    const { group, origin } = lab(t);
+    const file = `${scratchFolder()}/image`;
+    saveContent(origin.path, file);
+    const whole = statSync(file).size;
+    writeFileSync(file, '', { flag: 'r+' });
+    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+    writeRandom(origin.path, random, [{ offset: origin.size - CHUNK, length: CHUNK }]);
+    tool('truncate', '-s', `${whole - CHUNK}`, file);
+    syncs([snapshot.path, file]);
+    assertSameContent(origin.path, file);
+  });
+});

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { assertRefused, CLI } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { type Cut, type Passage, Relay } from '../harness/relay.js';
+import {
+  becomesFree,
+  HOST,
+  RELAY_PORT,
+  SSH_PORT,
+  SshServer,
+  TRANSPORT_FAILED,
+} from '../harness/sshd.js';
+import type { ToolResult } from '../harness/tool.js';
+
+/** What the client still sends after the stream's last byte, and some more that varies. */
+const FAREWELL = KiB;
+/** Where the connection is set up and the receiver starts, and where it says how it ended. */
+const EDGE = 8 * KiB;
+
+describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () => {
+  const random = new Random();
+  const former = `${scratchFolder()}/former`;
+  let server: SshServer;
+  let relay: Relay;
+  let here: TestVolumeGroup;
+  let there: TestVolumeGroup;
+  let origin: LogicalVolume;
+  let snapshot: LogicalVolume;
+  let copy: LogicalVolume;
+
+  before(async () => {
+    server = SshServer.start();
+    relay = await Relay.listen(RELAY_PORT, SSH_PORT);
+    here = new TestVolumeGroup({ name: 'vg0', size: 60 * MiB });
+    there = new TestVolumeGroup({ name: 'vg2', size: 60 * MiB });
+    origin = here.createVolume('data', 8 * MiB);
+    copy = there.createVolume('copy', 8 * MiB);
+    fillRandom(origin.path, random, origin.size);
+    saveContent(origin.path, former);
+    snapshot = here.createSnapshot(origin, { chunkSize: 4 * KiB });
+    writeRandom(origin.path, random, scattered(random, origin.size, { count: 400, length: 4096 }));
+  });
+  beforeEach(() => saveContent(former, copy.path));
+  after(async () => {
+    here.destroy();
+    there.destroy();
+    await relay.close();
+    server.stop();
+  });
+
+  /** One run whose connection is cut, or not. */
+  const sends = async (transport: string, cut?: Cut): Promise<ToolResult & Passage> => {
+    relay.cut = cut;
+    const result = await runBeside([
+      ...['--transport', transport, '--require-ack'],
+      // LVM need not be asked each time where to find these.
+      ...['--cow-store', `${snapshot.path}-cow`, '--data-source', origin.path],
+      `${HOST.relayed}:${copy.path}`,
+    ]);
+    // A receiver that lost its sender has to notice before it lets go of the destination.
+    await becomesFree(copy.path);
+    return { ...result, ...relay.last };
+  };
+
+  /** A place before the last byte that matters: in the middle, or near an end. */
+  const randomCut = ({ passed }: Passage): Cut => {
+    if (random.below(4) === 0) {
+      return { direction: 'toClient', afterBytes: random.below(passed.toClient - FAREWELL) };
+    }
+    const end = passed.toServer - FAREWELL;
+    const places = [
+      () => random.below(EDGE),
+      () => random.below(end),
+      () => end - EDGE + random.below(EDGE),
+    ];
+    const place = places[random.below(places.length)] ?? (() => 0);
+    return { direction: 'toServer', afterBytes: place() };
+  };
+
+  // Fifty in all; in the guest each takes some seconds.
+  for (const [transport, count] of [
+    ['command', 40],
+    ['ssh2', 10],
+  ] as const) {
+    test(`is an error at each of ${count} random bytes, and a new run completes (--transport ${transport})`, async () => {
+      const whole = await sends(transport);
+      assert.equal(whole.status, 0, whole.stderr);
+      assert.equal(whole.cut, false);
+      assertSameContent(origin.path, copy.path);
+
+      for (let i = 0; i < count; i++) {
+        const cut = randomCut(whole);
+        const place = `${cut.direction} after ${cut.afterBytes} of ${whole.passed[cut.direction]} bytes`;
+        saveContent(former, copy.path);
+        const broken = await sends(transport, cut);
+        assert.ok(broken.cut, `was not cut ${place}: ${broken.stderr}`);
+        assertRefused(broken, TRANSPORT_FAILED, new RegExp(`^FATAL ERROR: ${HOST.relayed}: `));
+
+        const again = await sends(transport);
+        assert.equal(again.status, 0, `after a cut ${place}: ${again.stderr}`);
+        assertSameContent(origin.path, copy.path);
+      }
+    });
+  }
+});
+
+/** Runs lvmsync while this process goes on working: it holds the relay. */
+async function runBeside(words: readonly string[]): Promise<ToolResult> {
+  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [status, stdout, stderr] = await Promise.all([
+    new Promise<number | null>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', resolve);
+    }),
+    text(child.stdout),
+    text(child.stderr),
+  ]);
+  return { status, stdout, stderr };
+}

@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { becomesFree, HOST, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
+import { type ToolResult, tool } from '../harness/tool.js';
+
+for (const transport of ['command', 'ssh2'] as const) {
+  describe(
+    `over ssh with --transport ${transport}`,
+    {
+      skip: SshServer.missing() ?? false,
+    },
+    () => scenarios(transport),
+  );
+}
+
+function scenarios(transport: 'command' | 'ssh2'): void {
+  const random = new Random();
+  const folder = scratchFolder();
+  const former = `${folder}/former`;
+  let server: SshServer;
+  let here: TestVolumeGroup;
+  let there: TestVolumeGroup;
+  let origin: LogicalVolume;
+  let snapshot: LogicalVolume;
+  let copy: LogicalVolume;
+
+  before(() => {
+    server = SshServer.start();
+    here = new TestVolumeGroup({ name: 'vg0', size: 100 * MiB });
+    there = new TestVolumeGroup({ name: 'vg2', size: 100 * MiB });
+    origin = here.createVolume('data', 16 * MiB);
+    copy = there.createVolume('copy', 16 * MiB);
+    fillRandom(origin.path, random, origin.size);
+    saveContent(origin.path, former);
+    snapshot = here.createSnapshot(origin, { chunkSize: 4 * KiB });
+    writeRandom(origin.path, random, scattered(random, origin.size, { count: 1000, length: 4096 }));
+  });
+  beforeEach(() => saveContent(former, copy.path));
+  after(() => {
+    here.destroy();
+    there.destroy();
+    server.stop();
+  });
+
+  const sending = (host: string, ...options: string[]): ToolResult =>
+    lvmsync(['--transport', transport, ...options, snapshot.path, `${host}:${copy.path}`]);
+  const assertCompletes = (...options: string[]): ToolResult => {
+    const result = sending(HOST.right, '--require-ack', ...options);
+    assert.equal(result.status, 0, result.stderr);
+    assertSameContent(origin.path, copy.path);
+    return result;
+  };
+  const assertUntouched = (): void => assertSameContent(copy.path, former);
+
+  const unreachable: readonly [title: string, host: string, message: RegExp, hint: RegExp][] = [
+    [
+      'a host with another key than the known one',
+      HOST.changed,
+      /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed/,
+      /^.*Find out why before you remove the old one with ssh-keygen -R\./m,
+    ],
+    [
+      'an unknown host',
+      HOST.unknown,
+      /Host key verification failed/,
+      /^.*onnect once by hand with ssh, compare the key, accept it\./m,
+    ],
+    [
+      'a user whose login is refused',
+      `nobody@${HOST.right}`,
+      /Permission denied/,
+      /^.*[Cc]heck the user name, the key, and ssh-agent/m,
+    ],
+    [
+      'a port where nobody listens',
+      HOST.relayed,
+      /refused|ECONNREFUSED/,
+      /^.*[Cc]heck (the name of the host, )?the network and the ssh server there\./m,
+    ],
+    [
+      'a host that does not exist',
+      'host.invalid',
+      /resolve|ENOTFOUND|EAI_AGAIN|not known/,
+      /^.*Check the name of the host/m,
+    ],
+  ];
+  for (const [title, host, message, hint] of unreachable) {
+    test(`${title} is a failed connection, with a hint`, () => {
+      const result = sending(host);
+      assertRefused(result, TRANSPORT_FAILED, message);
+      assert.match(result.stderr, hint);
+      assert.match(result.stderr, /^Nothing was written there\.$/m);
+      assert.doesNotMatch(result.stderr, /incomplete|to complete it/);
+      assertUntouched();
+    });
+  }
+
+  test('a host without lvmsync is a failure that names the remedy', () => {
+    const result = sending(HOST.bare);
+    assertRefused(result, TRANSPORT_FAILED, /no such program \(status 127\)/);
+    assert.match(result.stderr, /lvmsync: (command )?not found/);
+    assert.match(result.stderr, /Install lvmsync there, or name it with --remote-path\./);
+    assert.match(result.stderr, /Nothing was written there\./);
+    assertUntouched();
+  });
+
+  const impostors: readonly [title: string, script: string][] = [
+    ['ends with status 0 at once', 'exit 0'],
+    ['ends with status 0 after some of the data', 'head -c 100000 >/dev/null; exit 0'],
+    ['ends with status 0 after a greeting', 'echo "lvmsync-result 1 ok"; exit 0'],
+  ];
+  for (const [title, script] of impostors) {
+    test(`a remote side that ${title} is a failure`, () => {
+      const result = sending(HOST.right, '--remote-path', server.addProgram('impostor', script));
+      assertRefused(result, TRANSPORT_FAILED, /ended before everything was sent/);
+      assertUntouched();
+    });
+  }
+
+  test('a remote side that swallows everything and ends with 0 is a failure with --require-ack', () => {
+    const path = server.addProgram('impostor', 'cat >/dev/null');
+    const result = sending(HOST.right, '--require-ack', '--remote-path', path);
+    assertRefused(result, TRANSPORT_FAILED, /did not confirm/);
+    assertUntouched();
+  });
+
+  test('a remote side that a signal ends is a failure', () => {
+    const path = server.addProgram('impostor', 'head -c 100000 >/dev/null; kill -KILL $$');
+    assertRefused(sending(HOST.right, '--remote-path', path), TRANSPORT_FAILED, /remote side|KILL/);
+    assertUntouched();
+  });
+
+  test('a receiver that stops reading is given up after --timeout, and a new run completes', async () => {
+    const pidFile = `${folder}/stopped`;
+    const path = server.addProgram(
+      'stopping',
+      `{ head -c 500000; sh -c 'echo $PPID >${pidFile}; kill -STOP $PPID'; } | lvmsync "$@"`,
+    );
+    const result = sending(HOST.right, '--remote-path', path, '--timeout', '3');
+    const stopped = Number(readFileSync(pidFile, 'utf8'));
+    assert.match(readFileSync(`/proc/${stopped}/status`, 'utf8'), /^State:\tT/m, 'it is stopped');
+    assertRefused(result, TRANSPORT_FAILED, /nothing moved for 3 seconds/);
+    assert.match(result.stderr, /may be incomplete/);
+
+    process.kill(stopped, 'SIGKILL');
+    await becomesFree(copy.path);
+    assertCompletes();
+  });
+
+  test('a receiver that floods is shown in part and completes', () => {
+    const lines = 200_000;
+    const path = server.addProgram(
+      'flooding',
+      `yes stdout | head -n ${lines}; yes stderr | head -n ${lines} >&2 & lvmsync "$@"; wait`,
+    );
+    const started = performance.now();
+    const { stderr } = assertCompletes('--remote-path', path);
+    const seconds = (performance.now() - started) / 1000;
+    const shown = stderr.match(/^remote:std(out|err)$/gm)?.length ?? 0;
+    assert.ok(shown > 0 && shown <= 200 * (seconds + 2), `${shown} lines in ${seconds} seconds`);
+  });
+
+  test('a receiver that prints one endless line completes, and the line is shown in part', () => {
+    const path = server.addProgram(
+      'endless',
+      `head -c 20000000 /dev/zero | tr '\\0' x >&2 & lvmsync "$@"; wait`,
+    );
+    const { stderr } = assertCompletes('--remote-path', path);
+    assert.match(stderr, /^remote:x{1000}/m);
+    assert.ok(stderr.length < 10_000_000, `${stderr.length} characters are shown`);
+  });
+
+  test('escape sequences of a receiver reach nobody, nor do those of its last words', () => {
+    const sequences = String.raw`printf '\033[2J\033]0;title\007\233A\r\010above\342\200\256gnp\n'`;
+    const good = server.addProgram('coloured', `${sequences}; ${sequences} >&2; exec lvmsync "$@"`);
+    assertHarmless(assertCompletes('--remote-path', good).stderr);
+
+    const bad = server.addProgram('coloured', `${sequences} >&2; exit 3`);
+    const result = sending(HOST.right, '--remote-path', bad);
+    assertRefused(result, TRANSPORT_FAILED, /title/);
+    assertHarmless(result.stderr);
+  });
+
+  test('a smaller destination gives the same exit status as here', () => {
+    const small = there.createVolume('small', 12 * MiB);
+    const words = ['--transport', transport, snapshot.path, `${HOST.right}:${small.path}`];
+    const result = lvmsync(words);
+    there.remove(small);
+    assertRefused(result, EXIT.destinationUnfit, /localhost: .*too small/i);
+    assert.match(result.stderr, /Nothing was written there\./);
+  });
+
+  test('a mounted destination gives the same exit status as here', () => {
+    const mountPoint = `${folder}/mounted`;
+    mkdirSync(mountPoint);
+    tool('mkfs.ext4', '-q', copy.path);
+    tool('mount', '-o', 'ro', copy.path, mountPoint);
+    try {
+      const result = sending(HOST.right);
+      assertRefused(result, EXIT.destinationUnfit, /localhost: .*(mounted|in use)/i);
+      assert.match(result.stderr, /Nothing was written there\./);
+    } finally {
+      tool('umount', mountPoint);
+    }
+  });
+
+  test('a missing destination gives the same exit status as here', () => {
+    const result = lvmsync([
+      ...['--transport', transport],
+      ...[snapshot.path, `${HOST.right}:/dev/vg2/missing`],
+    ]);
+    assertRefused(result, EXIT.destinationUnfit, /missing/);
+  });
+
+  test('an existing snapback gives the same exit status as here', () => {
+    const result = sending(HOST.right, '--snapback', former);
+    assertRefused(result, EXIT.snapback, /former/);
+    assertUntouched();
+  });
+}
+
+/** No control character but the line ends, no mark that changes the reading order. */
+function assertHarmless(text: string): void {
+  assert.match(text, /title/);
+  assert.doesNotMatch(text, /[^\P{C}\n]/u);
+}

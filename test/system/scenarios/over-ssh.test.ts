@@ -1,0 +1,190 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
+import { CLI, lvmsync } from '../harness/cli.js';
+import {
+  assertDifferentContent,
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, hasIpv6, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
+import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+
+/** Both reach the same server: ssh, and the built-in client. */
+const TRANSPORTS = ['command', 'ssh2'] as const;
+
+describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false }, () => {
+  const random = new Random();
+  const folder = scratchFolder();
+  const snapback = `${folder}/mail.undo`;
+  const former = `${folder}/former`;
+  let server: SshServer;
+  let here: TestVolumeGroup;
+  let there: TestVolumeGroup;
+  let mail: LogicalVolume;
+  let copy: LogicalVolume;
+
+  before(() => {
+    server = SshServer.start();
+    here = new TestVolumeGroup({ name: 'vg0', size: 100 * MiB });
+    there = new TestVolumeGroup({ name: 'vg2', size: 100 * MiB });
+    mail = here.createVolume('mail', 24 * MiB);
+    copy = there.createVolume('mail', 24 * MiB);
+    fillRandom(mail.path, random, mail.size);
+  });
+  beforeEach(() => rmSync(snapback, { force: true }));
+  after(() => {
+    here.destroy();
+    there.destroy();
+    server.stop();
+  });
+
+  const writeSomething = (): void => {
+    writeRandom(mail.path, random, scattered(random, mail.size, { count: 300, length: 4 * KiB }));
+  };
+  /** A snapshot, its content at the other host, and then writes. */
+  const presynced = (t: TestContext): LogicalVolume => {
+    saveContent(mail.path, copy.path);
+    const snapshot = here.createSnapshot(mail, { name: 'mail-snap', chunkSize: 4 * KiB, until: t });
+    writeSomething();
+    assertDifferentContent(mail.path, copy.path);
+    return snapshot;
+  };
+  /** Sends to the copy at `host`; the receiver must confirm what it wrote. */
+  const sends = (host: string, ...options: string[]): ToolResult => {
+    const words = [...options, '--require-ack', '/dev/vg0/mail-snap', `${host}:${copy.path}`];
+    const result = lvmsync(words);
+    assert.equal(result.status, 0, `lvmsync ${words.join(' ')}:\n${result.stderr}`);
+    assertSameContent(mail.path, copy.path);
+    return result;
+  };
+  /** What a person types into a shell; the first command that fails ends it. */
+  const typed = (script: string): ToolResult => {
+    const PATH = `${server.programs}:${process.env.PATH}`;
+    const result = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
+      env: { ...process.env, PATH },
+    });
+    assert.equal(result.status, 0, result.stderr);
+    return result;
+  };
+
+  for (const transport of TRANSPORTS) {
+    describe(`with --transport ${transport}`, () => {
+      test('two hosts: a copy while the service runs, then only what changed; and back again', (t) => {
+        typed(`
+          lvcreate --snapshot --size 24M --name mail-snap vg0/mail
+          dd if=/dev/vg0/mail-snap bs=1M | ssh root@localhost dd of=/dev/vg2/mail bs=1M conv=fsync
+        `);
+        t.after(() => tool('lvremove', '-q', '-f', 'vg0/mail-snap'));
+        writeSomething();
+        assertDifferentContent(mail.path, copy.path);
+        saveContent(copy.path, former);
+
+        typed(
+          `lvmsync --transport ${transport} --snapback ${snapback} /dev/vg0/mail-snap root@localhost:/dev/vg2/mail`,
+        );
+        assertSameContent(mail.path, copy.path);
+
+        typed(`ssh root@localhost lvmsync --apply ${snapback} /dev/vg2/mail`);
+        assertSameContent(copy.path, former);
+      });
+
+      test('without a snapback, the snapshot named as vg/lv', (t) => {
+        presynced(t);
+        const { stderr } = lvmsync([
+          ...['--transport', transport],
+          ...['vg0/mail-snap', `root@${HOST.right}:/dev/vg2/mail`],
+        ]);
+        assertSameContent(mail.path, copy.path);
+        assert.match(stderr, /^Transferred [1-9]\d* bytes in [\d.]+ seconds$/m);
+      });
+
+      test('a classic stream, which no receiver confirms', (t) => {
+        presynced(t);
+        const { status, stderr } = lvmsync([
+          ...['--transport', transport, '--format', 'classic'],
+          ...['/dev/vg0/mail-snap', `${HOST.right}:${copy.path}`],
+        ]);
+        assert.equal(status, 0, stderr);
+        assert.match(stderr, /does not confirm/);
+        assertSameContent(mail.path, copy.path);
+      });
+
+      test('no change at all', (t) => {
+        saveContent(mail.path, copy.path);
+        here.createSnapshot(mail, { name: 'mail-snap', chunkSize: 4 * KiB, until: t });
+        assert.match(sends(HOST.right, '--transport', transport).stderr, /^Transferred 0 bytes/m);
+      });
+
+      test('an IPv6 address in brackets', (t) => {
+        if (!hasIpv6()) {
+          t.skip('this kernel has no IPv6');
+          return;
+        }
+        presynced(t);
+        sends('root@[::1]', '--transport', transport);
+      });
+
+      test('--remote-path names the program there, in a folder whose name needs quotes', (t) => {
+        presynced(t);
+        tool('mkdir', '-p', `${server.programs}/it's "here" $HOME`);
+        const path = server.addProgram(
+          `it's "here" $HOME/lvmsync`,
+          `touch ${folder}/used; exec ${process.execPath} ${CLI} "$@"`,
+        );
+        sends(HOST.bare, '--transport', transport, '--remote-path', path);
+        assert.ok(existsSync(`${folder}/used`));
+        rmSync(`${folder}/used`);
+      });
+
+      test('--sudo runs the receiver through sudo -n', (t) => {
+        presynced(t);
+        server.addProgram(
+          'sudo',
+          `printf "%s\\n" "$*" >${folder}/sudo-log; [ "$1" = -n ] && shift && "$@"`,
+        );
+        sends(HOST.right, '--transport', transport, '--sudo');
+        assert.equal(
+          readFileSync(`${folder}/sudo-log`, 'utf8'),
+          `-n lvmsync --apply - ${copy.path}\n`,
+        );
+        rmSync(`${folder}/sudo-log`);
+      });
+
+      test('a sudo that wants a password is a failure with a hint', (t) => {
+        presynced(t);
+        server.addProgram('sudo', 'echo "sudo: a password is required" >&2; exit 1');
+        const { status, stderr } = lvmsync([
+          ...['--transport', transport, '--sudo'],
+          ...['/dev/vg0/mail-snap', `${HOST.right}:${copy.path}`],
+        ]);
+        assert.equal(status, TRANSPORT_FAILED, stderr);
+        assert.match(stderr, /through sudo without a password/);
+      });
+    });
+  }
+
+  test('a ControlMaster that stays behind does not hold the run up', (t) => {
+    presynced(t);
+    const socket = `${folder}/master`;
+    const shared = `ssh -o ControlMaster=auto -o ControlPath=${socket} -o ControlPersist=60`;
+    t.after(() => tryTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'exit', HOST.right]));
+    for (const round of ['that starts it', 'that finds it']) {
+      sends(HOST.right, '--rsh', shared);
+      // It ends by itself only after a minute: who waits for it finds it gone.
+      const check = tryTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'check', HOST.right]);
+      assert.equal(check.status, 0, `after the run ${round}: ${check.stderr}`);
+    }
+  });
+
+  test('pull mode: the changes are fetched from the host of the snapshot', (t) => {
+    presynced(t);
+    typed('ssh localhost lvmsync --stdout vg0/mail-snap | lvmsync --apply - /dev/vg2/mail');
+    assertSameContent(mail.path, copy.path);
+  });
+});

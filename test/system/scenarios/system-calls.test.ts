@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { readFileSync, statSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { CLI, engineSetting } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { tryTool } from '../harness/tool.js';
+
+// The engine is `threads`, because what goes through io_uring does not show in a system call trace.
+describe('the system calls of a local sync with a snapback', () => {
+  const random = new Random();
+  const folder = scratchFolder();
+  const snapback = `${folder}/snapback`;
+  let group: TestVolumeGroup;
+  let origin: LogicalVolume;
+  let copy: LogicalVolume;
+  let snapshot: LogicalVolume;
+  let calls: readonly Call[];
+
+  before(() => {
+    group = new TestVolumeGroup({ size: 200 * MiB });
+    origin = group.createVolume('data', 16 * MiB);
+    copy = group.createVolume('copy', 16 * MiB);
+    fillRandom(origin.path, random, origin.size);
+    saveContent(origin.path, copy.path);
+    snapshot = group.createSnapshot(origin, { chunkSize: 4 * KiB });
+    const plan = { count: 600, length: 4 * KiB };
+    writeRandom(origin.path, random, scattered(random, origin.size, plan));
+    calls = trace(['--snapback', snapback, snapshot.path, copy.path], `${folder}/trace`);
+    assertSameContent(origin.path, copy.path);
+  });
+  after(() => group.destroy());
+
+  const named = (path: string): string[] => [path, path.replace('/dev/mapper/', '')];
+  const opens = (path: string): Call[] =>
+    calls.filter(
+      (call) => call.name === 'openat' && named(path).some((p) => call.text.includes(`"${p}"`)),
+    );
+
+  for (const which of ['origin', 'COW store', 'destination'] as const) {
+    test(`the ${which} is opened past the page cache`, () => {
+      const paths = {
+        origin: origin.path,
+        'COW store': `${snapshot.path}-cow`,
+        destination: copy.path,
+      };
+      const direct = opens(paths[which]).filter((call) => call.text.includes('O_DIRECT'));
+      assert.ok(direct.length > 0, `an open of ${paths[which]} with O_DIRECT`);
+    });
+  }
+
+  test('no program is run through a shell, and the page cache of the host is left alone', () => {
+    const programs = calls.filter((call) => call.name === 'execve').map((call) => call.text);
+    assert.ok(
+      programs.some((text) => /"lvs"/.test(text)),
+      'the trace follows children',
+    );
+    assert.deepEqual(
+      programs.filter((text) => /execve\("[^"]*\/(ba|da|z|)sh"/.test(text)),
+      [],
+    );
+    assert.deepEqual(
+      calls.filter((call) => call.text.includes('drop_caches')),
+      [],
+    );
+  });
+
+  test('each write to the destination comes after a flush of the snapback that covers it', () => {
+    let appended = 0;
+    let durable = 0;
+    let overwritten = 0;
+    for (const call of calls) {
+      if (isWrite(call) && call.path === snapback) appended += call.result;
+      if (isFlush(call) && call.path === snapback) durable = appended;
+      if (isWrite(call) && isDevice(call.path, copy)) {
+        overwritten += call.result;
+        assert.ok(overwritten <= durable, `${overwritten} bytes overwritten, ${durable} saved`);
+      }
+    }
+    assert.ok(overwritten > 0, 'the trace shows the writes');
+    assert.ok(statSync(snapback).size >= overwritten);
+  });
+
+  test('the destination is flushed after the last write to it', () => {
+    const last = calls.map((call) => isWrite(call) && isDevice(call.path, copy)).lastIndexOf(true);
+    assert.ok(last > 0);
+    assert.ok(calls.slice(last).some((call) => isFlush(call) && isDevice(call.path, copy)));
+  });
+});
+
+interface Call {
+  readonly name: string;
+  /** The file behind the first argument, if that is a descriptor. */
+  readonly path: string;
+  readonly text: string;
+  readonly result: number;
+}
+
+/** Runs lvmsync under strace and returns its completed calls in the order they ended. */
+function trace(words: readonly string[], output: string): Call[] {
+  const watched = 'trace=openat,execve,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync';
+  const { status, stderr } = tryTool(
+    [
+      'strace',
+      '-f',
+      '-y',
+      '-s',
+      '256',
+      '-e',
+      watched,
+      '-o',
+      output,
+      process.execPath,
+      CLI,
+      ...words,
+    ],
+    { env: engineSetting('threads') },
+  );
+  assert.equal(status, 0, stderr);
+  return joinUnfinished(readFileSync(output, 'utf8').split('\n')).flatMap(parseCall);
+}
+
+/** Puts the two halves of calls that were interrupted by another thread's together, at the end. */
+function joinUnfinished(lines: readonly string[]): string[] {
+  const begun = new Map<string, string>();
+  return lines.flatMap((line) => {
+    const [thread = ''] = line.split(' ', 1);
+    if (line.endsWith('<unfinished ...>')) {
+      begun.set(thread, line.slice(0, -'<unfinished ...>'.length));
+      return [];
+    }
+    const resumed = /<\.\.\. \w+ resumed>(.*)$/.exec(line);
+    return resumed === null ? [line] : [`${begun.get(thread) ?? ''}${resumed[1]}`];
+  });
+}
+
+function parseCall(line: string): Call[] {
+  const match = /^\d+\s+(\w+)\((?:\d+<([^>]*)>)?(.*) = (-?\d+)/.exec(line);
+  if (match === null) return [];
+  const [, name = '', path = '', , result = ''] = match;
+  return [{ name, path, text: line, result: Number(result) }];
+}
+
+function isWrite(call: Call): boolean {
+  return /^p?writev?(64|2)?$/.test(call.name) && call.result > 0;
+}
+
+function isFlush(call: Call): boolean {
+  return /^f(data)?sync$/.test(call.name) && call.result === 0;
+}
+
+/** strace names a device-mapper node as it was opened, or by its resolved /dev/dm-N. */
+function isDevice(path: string, volume: LogicalVolume): boolean {
+  return path === volume.path || path === `/dev/${volume.dmName}`;
+}
