@@ -73,24 +73,31 @@ export class LvmsyncError extends Error {
 export function withContext(error: LvmsyncError, context: ErrorContext): LvmsyncError {
   const state = context.state ?? error.state;
   const hint = [error.hint, context.hint].filter((part) => part !== undefined).join(' ');
-  return new LvmsyncError(error.code, error.message, {
+  const merged = {
     cause: error,
     ...(state === undefined ? {} : { state }),
     ...(hint === '' ? {} : { hint }),
-  });
+  };
+  // Its exit status is not that of a name.
+  if (error instanceof InterruptedError) {
+    return new InterruptedError(error.signalName, error.signal, merged);
+  }
+  return new LvmsyncError(error.code, error.message, merged);
 }
 
 /** A signal ended the run between two batches; what was written by then is durable. */
 export class InterruptedError extends LvmsyncError {
-  readonly #signal: number;
+  readonly signalName: string;
+  readonly signal: number;
 
   constructor(signalName: string, signal: number, context: ErrorContext = {}) {
     super('usage', `interrupted by ${signalName}`, context);
     this.name = 'InterruptedError';
-    this.#signal = signal;
+    this.signalName = signalName;
+    this.signal = signal;
   }
 
   override get exitStatus(): number {
-    return 128 + this.#signal;
+    return 128 + this.signal;
   }
 }

@@ -143,7 +143,12 @@ export interface Native {
   RecordWriter: new (fd: number, streamId: Uint8Array) => NativeRecordWriter;
   RecordReader: new (fd: number) => NativeRecordReader;
   ExtentSet: new () => NativeExtentSet;
-  decodeStore(file: NativeBlockFile, originSize: number, areasKnown: number): Promise<DecodedStore>;
+  /** `areasKnown`: complete on disk already; null: nobody writes to the store. */
+  decodeStore(
+    file: NativeBlockFile,
+    originSize: number,
+    areasKnown: number | null,
+  ): Promise<DecodedStore>;
   readStoreHeader(file: NativeBlockFile): Promise<{ readonly chunkSize: number }>;
   expectedExceptions(allocatedSectors: number, chunkSectors: number): number | null;
   scanMarks(

@@ -63,7 +63,7 @@ export async function readOfflineStore(
   cowStore: FileDevice,
   originSize: number,
 ): Promise<Pick<ThickChanges, 'extents' | 'chunkSize' | 'exceptions'>> {
-  const decoded = await decode(cowStore, originSize, 0);
+  const decoded = await decode(cowStore, originSize, null);
   return { ...decoded, extents: new ExtentList(decoded.extents) };
 }
 
@@ -94,7 +94,7 @@ function expected(snapshot: ThickSnapshot, usage: SnapshotUsage): number {
 async function decode(
   cowStore: FileDevice,
   originSize: number,
-  areasKnown: number,
+  areasKnown: number | null,
 ): Promise<DecodedStore> {
   try {
     return await native.decodeStore(cowStore.file, originSize, areasKnown);

@@ -14,6 +14,9 @@ class DeviceStoreReader final : public StoreReader {
 
   uint64_t size() const override { return size_; }
   uint32_t alignment() const override { return file_.direct() ? file_.info().alignment : 512; }
+  uint32_t logical_block() const override {
+    return file_.info().block_device ? file_.info().alignment : 512;
+  }
 
   Status Read(std::span<const Extent> extents, std::span<std::byte> into) override {
     std::vector<Operation> operations;
@@ -32,13 +35,18 @@ class DeviceStoreReader final : public StoreReader {
   uint64_t size_;
 };
 
-// decodeStore(file, originSize, areasKnown) -> Promise<{ chunkSize, exceptions, areas, extents }>
-// where extents are pairs offset, length.
+// What the kernel is writing now is read again up to about a second long in all.
+constexpr uint32_t kLiveTornRetries = 10;
+
+// decodeStore(file, originSize, areasKnown or null) -> Promise<{ chunkSize, exceptions, areas,
+// extents }> where extents are pairs offset, length.
 Napi::Value Decode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   DecodeLimits limits;
   limits.origin_size = WholeNumber(info[1], "originSize");
-  limits.areas_known = WholeNumber(info[2], "areasKnown");
+  // null: a store that nobody writes to, all of which may be read ahead.
+  limits.areas_known = info[2].IsNull() ? UINT64_MAX : WholeNumber(info[2], "areasKnown");
+  limits.torn_retries = info[2].IsNull() ? 0 : kLiveTornRetries;
   auto decoded = std::make_shared<DecodedStore>();
   const BlockFileUse use(info[0]);
   auto job = std::make_unique<Job>(env);

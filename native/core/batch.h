@@ -20,11 +20,11 @@ struct Operation {
   bool operator==(const Operation&) const = default;
 };
 
-// Reads or writes all operations, whole, in no particular order. Ranges that O_DIRECT cannot address
-// (unaligned heads and tails) are read through an aligned buffer, and written by reading, patching
-// and writing the aligned block around them (block device) or through the page cache (regular file).
-// A failed transfer is tried once more in small pieces, so that Status.offset is the block that fails.
-// Fault::kCorrupt if an operation lies outside the slab or overflows.
+// Reads or writes all operations, whole, in no particular order. Ranges that O_DIRECT cannot
+// address (unaligned heads and tails) are read through an aligned buffer, and written by reading,
+// patching and writing the aligned block around them (block device) or through the page cache
+// (regular file). A failed transfer is tried once more in small pieces, so that Status.offset is
+// the block that fails. Fault::kCorrupt if an operation lies outside the slab or overflows.
 Status RunBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& file,
                 Direction direction, std::span<std::byte> slab,
                 std::span<const Operation> operations);

@@ -2,7 +2,8 @@
 // `lvmsync PROTO[3]` passes over. docs/format.md is the specification.
 //
 // A control word is a record with length 0 whose offset carries 16 bits. A frame is the words
-// 0x4C56, type << 8 | version, n, n payload words, and the CRC-32C of all their raw bytes as 2 words.
+// 0x4C56, type << 8 | version, n, n payload words, and the CRC-32C of all their raw bytes as 2
+// words.
 #pragma once
 
 #include <array>

@@ -10,8 +10,8 @@
 
 namespace lvmsync {
 
-// Disjoint ranges, neighbours merged. A stream in ascending order keeps it at one range per gap, and
-// costs one comparison per record.
+// Disjoint ranges, neighbours merged. A stream in ascending order keeps it at one range per gap,
+// and costs one comparison per record.
 class ExtentSet {
  public:
   // Adds the range; the parts of it that were not in the set before, in ascending order.

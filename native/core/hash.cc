@@ -25,9 +25,7 @@ struct GroupHasher::State {
 };
 
 GroupHasher::GroupHasher(const StreamId& stream_id)
-    : stream_id_(stream_id),
-      group_(std::make_unique<State>()),
-      total_(std::make_unique<State>()) {
+    : stream_id_(stream_id), group_(std::make_unique<State>()), total_(std::make_unique<State>()) {
   Begin();
 }
 

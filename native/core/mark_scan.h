@@ -16,8 +16,8 @@ struct MarkScan {
   uint64_t highest_durable = GroupMark::kNoneDurable;  // kNoneDurable: none of the marks names one
 };
 
-// Reads `fd` from `offset` to its end and finds the GROUP and END frames of the stream `tag`, at any
-// position. The descriptor's own position is neither used nor moved.
+// Reads `fd` from `offset` to its end and finds the GROUP and END frames of the stream `tag`, at
+// any position. The descriptor's own position is neither used nor moved.
 Status ScanMarks(const Syscalls& syscalls, int fd, uint64_t offset,
                  const std::array<uint8_t, kStreamTagSize>& tag, MarkScan* scan);
 

@@ -1,5 +1,6 @@
-// The system calls of the core behind one table, so that tests can force EINTR, short counts, EIO at
-// the n-th call, ENOSPC and every fallback path. The real table adds one virtual call per syscall.
+// The system calls of the core behind one table, so that tests can force EINTR, short counts, EIO
+// at the n-th call, ENOSPC and every fallback path. The real table adds one virtual call per
+// syscall.
 #pragma once
 
 #include <sys/types.h>

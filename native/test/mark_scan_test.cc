@@ -95,7 +95,7 @@ void TakesTheHighest() {
 
 void PassesOverWhatIsNoMarkOfTheStream() {
   Bytes torn = Mark(7);
-  torn.resize(torn.size() - 1);
+  torn.pop_back();
   Bytes flipped = Mark(7);
   flipped[20 * kHeaderSize + 7] ^= std::byte{1};
   Bytes length = Mark(7);
