@@ -31,6 +31,9 @@ export interface Failed {
 
 export type Answer = Ready | Done | Failed;
 
+/** The receiver knows DISCARD frames. */
+export const DISCARD_FEATURE = 'discard';
+
 const VERSION = '1';
 const READY = 'lvmsync-ready';
 const RESULT = 'lvmsync-result';

@@ -1,9 +1,9 @@
 /** Writes the groups of a change stream to a device. */
 
-import type { Slab, SlabPool } from './block-device.js';
+import type { PunchRules, Slab, SlabPool } from './block-device.js';
 import type { ChangeReader, Group } from './change-reader.js';
+import { ExtentList, planBatches } from './extent.js';
 import { InFlight } from './in-flight.js';
-import type { Operations } from './native.js';
 import type { WriteStage } from './write-stage.js';
 
 /** Groups being saved and written while the next one is read. */
@@ -13,6 +13,8 @@ export interface Apply {
   readonly reader: ChangeReader;
   readonly stage: WriteStage;
   readonly pool: SlabPool;
+  /** How the destination is made to read as zeros. */
+  readonly punchRules: PunchRules;
   /** Bytes; what lies beyond is left out. */
   readonly destinationSize: number;
   /** The stream names no place twice: its groups may be written in any order. */
@@ -38,7 +40,7 @@ export async function apply(job: Apply): Promise<number> {
       const fitting = clip(read.group, job.destinationSize);
       leftOut += read.group.bytes - fitting.bytes;
       try {
-        await inFlight.start(() => writeGroup(job, read.slab, fitting.operations));
+        await inFlight.start(() => writeGroup(job, read.slab, fitting));
       } catch (error) {
         // It did not start, so it will not release the slab.
         job.pool.release(read.slab);
@@ -73,19 +75,23 @@ async function readGroup(job: Apply): Promise<ReadGroup | undefined> {
   return undefined;
 }
 
-async function writeGroup(job: Apply, slab: Slab, operations: Operations): Promise<void> {
+async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Group): Promise<void> {
   try {
     await job.stage.save(operations);
     await job.stage.write(slab, operations);
-    job.onProgress(job.stage.writtenBytes);
   } finally {
     job.pool.release(slab);
   }
+  const zeros = new ExtentList(discards).clippedTo(job.destinationSize);
+  for (const batch of planBatches(zeros, job.stage.zeroLimits)) {
+    await job.stage.writeZeros(batch.operations, job.punchRules);
+  }
+  job.onProgress(job.stage.writtenBytes);
 }
 
 /** Without what lies beyond `size`. */
 function clip(group: Group, size: number): Group {
-  const { operations } = group;
+  const { operations, discards } = group;
   const kept: number[] = [];
   let bytes = 0;
   let fits = true;
@@ -100,5 +106,5 @@ function clip(group: Group, size: number): Group {
     kept.push(offset, length, operations[i + 2] ?? 0);
     bytes += length;
   }
-  return { operations: Float64Array.from(kept), bytes };
+  return { operations: Float64Array.from(kept), discards, bytes };
 }

@@ -16,6 +16,7 @@ import {
 } from './control-frame.js';
 import { type ErrorContext, type ExitName, LvmsyncError } from './errors.js';
 import {
+  type ExtentPairs,
   isNativeError,
   type NativeError,
   type NativeFrame,
@@ -33,6 +34,8 @@ export type StreamForm =
 
 export interface Group {
   readonly operations: Operations;
+  /** Pairs offset, length: to read as zeros. */
+  readonly discards: ExtentPairs;
   readonly bytes: number;
 }
 
@@ -107,8 +110,9 @@ export class ChangeReader {
   /** To be called once, after readForm and before the first next. `strict`: check classic streams. */
   begin(form: StreamForm, rules: { readonly deviceSize: number; readonly strict: boolean }): void {
     if (form.form === 'framed') {
-      const { streamId, deviceSize, sorted } = form.hello;
-      this.#native.beginFramed({ streamId, deviceSize, sorted });
+      const { streamId, deviceSize, sorted, kind } = form.hello;
+      // They are sent only to a receiver that answered, so never stored.
+      this.#native.beginFramed({ streamId, deviceSize, sorted, discards: kind === 'wire' });
     } else {
       const strict = rules.strict && !form.leftover;
       this.#native.beginClassic({ ...rules, strict, skipControl: form.leftover });
@@ -130,7 +134,7 @@ export class ChangeReader {
       this.#counts.records += result.records;
       this.#counts.bytes += result.bytes;
       if (result.stop === 'group') this.#counts.groups++;
-      if (result.operations.length > 0) return result;
+      if (result.operations.length > 0 || result.discards.length > 0) return result;
     }
   }
 

@@ -11,11 +11,13 @@ import {
   type Hello,
   STREAM_TAG_SIZE,
 } from './control-frame.js';
+import type { ExtentList } from './extent.js';
 import { type NativeRecordWriter, native, type Operations, type StreamTotals } from './native.js';
 
 export const HANDSHAKE = 'lvmsync PROTO[3]';
 
 const STREAM_ID_SIZE = 16;
+const DISCARDS_IN_GROUP = 256;
 
 export type HelloFacts = Pick<
   Hello,
@@ -67,6 +69,13 @@ export class ChangeWriter {
   /** One record per operation, and the mark that closes the group. `durableGroup`: -1 for none. */
   writeGroup(slab: Slab, operations: Operations, durableGroup = -1): Promise<void> {
     return this.#native.writeGroup(slab, operations, this.#framed, durableGroup);
+  }
+
+  /** Asks the receiver to make the extents read as zeros; only for one that said it can. */
+  async writeDiscards(extents: ExtentList): Promise<void> {
+    for (let at = 0; at < extents.pairs.length; at += 2 * DISCARDS_IN_GROUP) {
+      await this.#native.writeDiscards(extents.pairs.slice(at, at + 2 * DISCARDS_IN_GROUP));
+    }
   }
 
   /** Says that the stream is whole. */

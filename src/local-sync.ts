@@ -1,23 +1,12 @@
 /** Copies changed extents from one device of this machine to another, in one process. */
 
 import type { BlockDevice, PunchRules, SlabPool } from './block-device.js';
-import {
-  BATCH_LIMITS,
-  type Batch,
-  type BatchLimits,
-  type ExtentList,
-  planBatches,
-} from './extent.js';
+import { BATCH_LIMITS, type Batch, type ExtentList, planBatches } from './extent.js';
 import { InFlight } from './in-flight.js';
 import type { WriteStage } from './write-stage.js';
 
 /** Batches under way: enough that reads, flushes and writes overlap. */
 export const LOCAL_DEPTH = 4;
-
-const GIB = 2 ** 30;
-
-/** Nothing is held in memory of what is only given back. */
-const WHOLE_STRETCHES: BatchLimits = { bytes: GIB, operations: 512, operationBytes: GIB };
 
 export interface LocalSync {
   readonly source: BlockDevice;
@@ -44,9 +33,7 @@ export async function localSync(sync: LocalSync): Promise<void> {
       if (sync.signal.aborted) break;
       await inFlight.start(() => copyBatch(sync, batch));
     }
-    // Old content has to be read and saved in pieces that fit a slab.
-    const limits = sync.stage.saves ? BATCH_LIMITS : WHOLE_STRETCHES;
-    for (const batch of planBatches(sync.zeros, limits)) {
+    for (const batch of planBatches(sync.zeros, sync.stage.zeroLimits)) {
       if (sync.signal.aborted) break;
       await inFlight.start(() => zeroBatch(sync, batch));
     }
@@ -57,7 +44,6 @@ export async function localSync(sync: LocalSync): Promise<void> {
 }
 
 async function zeroBatch(sync: LocalSync, { operations }: Batch): Promise<void> {
-  await sync.stage.save(operations);
   await sync.stage.writeZeros(operations, sync.punchRules);
   sync.onProgress(sync.stage.writtenBytes);
 }

@@ -67,6 +67,8 @@ export interface NativeRecordWriter {
     framed: boolean,
     durableGroup: number,
   ): Promise<void>;
+  /** At most 256 extents. */
+  writeDiscards(extents: ExtentPairs): Promise<void>;
   syncData(): Promise<void>;
   totals(): StreamTotals;
   /** Raw bytes the descriptor has taken so far; may be asked at any time. */
@@ -84,6 +86,8 @@ export interface NativeFrame {
 export interface ReadResult {
   readonly stop: 'full' | 'group' | 'badGroup' | 'frame' | 'end';
   readonly operations: Operations;
+  /** To read as zeros. */
+  readonly discards: ExtentPairs;
   readonly records: number;
   readonly bytes: number;
   /** Of payload past the device's end, since the stream began. */
@@ -102,6 +106,8 @@ export interface NativeRecordReader {
     readonly streamId: Uint8Array;
     readonly deviceSize: number;
     readonly sorted: boolean;
+    /** DISCARD frames may come. */
+    readonly discards: boolean;
   }): void;
   beginClassic(rules: {
     readonly deviceSize: number;

@@ -16,6 +16,11 @@ export class PeerOutput {
   readonly #now: () => number;
   readonly #lastLines: string[] = [];
   #ready = false;
+  #tellFeatures: (features: readonly string[]) => void = () => undefined;
+  /** Resolves with what the receiver said it can, when it says so; an old one never does. */
+  readonly features = new Promise<readonly string[]>((resolve) => {
+    this.#tellFeatures = resolve;
+  });
   #result: Done | Failed | undefined;
   #secondStart = 0;
   #shown = 0;
@@ -55,8 +60,10 @@ export class PeerOutput {
 
   #note(answer: Answer): void {
     this.#reporter.debug(`remote answered: ${answer.kind}`);
-    if (answer.kind === 'ready') this.#ready = true;
-    else if (this.#result === undefined) this.#result = answer;
+    if (answer.kind === 'ready') {
+      this.#ready = true;
+      this.#tellFeatures(answer.features);
+    } else if (this.#result === undefined) this.#result = answer;
     // The receiver may fail at its very end, when it has told of its success already.
     else if (this.#result.kind === 'done' && answer.kind === 'failed') this.#result = answer;
   }

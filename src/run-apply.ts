@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { formatAnswer } from './ack.js';
+import { DISCARD_FEATURE, formatAnswer } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
@@ -11,6 +11,7 @@ import { deviceAttributes, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { ApplyCommand } from './options.js';
+import { findPunchRules } from './punch-rules.js';
 import {
   describeFailure,
   interrupted,
@@ -170,9 +171,11 @@ async function writeStream(
   try {
     if (size > device.size) await device.grow(size);
     if (streamId !== undefined) {
-      context.answer(formatAnswer({ kind: 'ready', streamId, features: [] }));
+      context.answer(formatAnswer({ kind: 'ready', streamId, features: [DISCARD_FEATURE] }));
     }
-    const job = { reader, stage, pool, destinationSize: size, disjoint, signal, onProgress };
+    const punchRules = await findPunchRules(device);
+    const writing = { stage, pool, punchRules, destinationSize: size, disjoint };
+    const job = { reader, ...writing, signal, onProgress };
     const leftOut = await apply(job);
     if (signal.aborted) {
       await device.sync();

@@ -1,12 +1,14 @@
 /** `lvmsync SNAPSHOT HOST:DESTINATION`: the changes go to a receiver on another host. */
 
 import { closeSync } from 'node:fs';
+import { DISCARD_FEATURE } from './ack.js';
 import { SlabPool } from './block-device.js';
 import { ChangeWriter, newStreamId } from './change-writer.js';
 import { deviceAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump } from './dump.js';
 import { type ErrorContext, LvmsyncError } from './errors.js';
-import { BATCH_LIMITS, classicLimits, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, classicLimits, type ExtentList, NO_EXTENTS, slabSizeFor } from './extent.js';
+import { difference } from './extent-sets.js';
 import { isNativeError } from './native.js';
 import type { SyncCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
@@ -48,6 +50,9 @@ type Sent =
   | { readonly kind: 'all'; readonly totals: ReturnType<ChangeWriter['totals']> }
   | { readonly kind: 'refused' }
   | { readonly kind: 'failed'; readonly error: unknown };
+
+/** A receiver of ours has long answered when the data before were taken. */
+const READY_PATIENCE_MS = 5000;
 
 class Sending {
   readonly host: string;
@@ -130,13 +135,15 @@ class Sending {
   }
 
   async #writeStream(peer: Peer): Promise<ReturnType<ChangeWriter['totals']>> {
-    const { device, extents, chunkSize, attributes } = this.#source;
-    const { reporter, signal } = this.#context;
+    const { device, extents, attributes } = this.#source;
+    const { signal } = this.#context;
     const classic = this.#command.format === 'classic';
+    const zeros = classic || !this.#command.discard ? NO_EXTENTS : this.#source.zeros;
     const facts = {
       kind: 'wire',
       deviceSize: device.size,
-      sorted: true,
+      // What reads as zeros comes last, so that by then the receiver has said whether it can punch.
+      sorted: zeros.count === 0,
       totalBytes: extents.totalBytes,
       attributes: { ...(await deviceAttributes(device)), ...attributes },
     } as const;
@@ -145,14 +152,41 @@ class Sending {
       : ChangeWriter.framed(peer.inputFd, facts, this.#streamId));
     this.#writer = writer;
     if (this.#peerEnded) writer.cancel();
-    const limits = classic ? classicLimits(chunkSize) : BATCH_LIMITS;
-    const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
-    const onProgress = (doneBytes: number): void =>
-      reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
-    await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
+    await this.#dump(writer, difference(extents, zeros), 0);
+    if (zeros.count > 0 && !signal.aborted) {
+      if (await this.#peerPunches(peer)) await writer.writeDiscards(zeros);
+      else await this.#dump(writer, zeros, extents.totalBytes - zeros.totalBytes);
+    }
     if (signal.aborted) throw interrupted(signal);
     await writer.end({ sourceChanged: false });
     return writer.totals();
+  }
+
+  #dump(writer: ChangeWriter, extents: ExtentList, bytesBefore: number): Promise<void> {
+    const { device, chunkSize, extents: all } = this.#source;
+    const { reporter, signal } = this.#context;
+    const classic = this.#command.format === 'classic';
+    const limits = classic ? classicLimits(chunkSize) : BATCH_LIMITS;
+    const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
+    const onProgress = (bytes: number): void =>
+      reporter.progress({
+        activity: 'Sending',
+        doneBytes: bytesBefore + bytes,
+        totalBytes: all.totalBytes,
+      });
+    return dump({ source: device, extents, limits, writer, pool, signal, onProgress });
+  }
+
+  /** An old receiver never answers: it gets zeros. */
+  async #peerPunches(peer: Peer): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<readonly string[]>((resolve) => {
+      timer = setTimeout(resolve, READY_PATIENCE_MS, []);
+    });
+    const ended = peer.exited.then((): readonly string[] => []);
+    const features = await Promise.race([this.#output.features, ended, patience]);
+    clearTimeout(timer);
+    return features.includes(DISCARD_FEATURE);
   }
 
   #watch(peer: Peer): () => void {

@@ -4,9 +4,12 @@
  */
 
 import type { BlockDevice, PunchRules, Slab, SlabPool } from './block-device.js';
-import { BATCH_LIMITS, ExtentList, planBatches, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, type BatchLimits, ExtentList, planBatches, slabSizeFor } from './extent.js';
 import { type ExtentPairs, native, type Operations } from './native.js';
 import type { Snapback } from './snapback.js';
+
+const GIB = 2 ** 30;
+const WHOLE_STRETCHES: BatchLimits = { bytes: GIB, operations: 512, operationBytes: GIB };
 
 export class WriteStage {
   readonly #destination: BlockDevice;
@@ -21,11 +24,6 @@ export class WriteStage {
     this.#destination = destination;
     this.#snapback = snapback;
     this.#pool = pool;
-  }
-
-  /** Whether former content is saved, and so has to be read. */
-  get saves(): boolean {
-    return this.#snapback !== undefined;
   }
 
   /** Bytes whose write was completed; durable only after finish. */
@@ -57,11 +55,17 @@ export class WriteStage {
     this.#count(operations);
   }
 
+  /** Old content has to be read and saved in pieces that fit a slab; else nothing is held in memory. */
+  get zeroLimits(): BatchLimits {
+    return this.#snapback === undefined ? WHOLE_STRETCHES : BATCH_LIMITS;
+  }
+
   /**
-   * Makes the ranges read as zeros, to be called after save has resolved for them: gives them back
-   * where the destination can, writes zeros where it cannot.
+   * Makes the ranges, a batch within zeroLimits, read as zeros after saving their former content:
+   * gives them back where the destination can, writes zeros where it cannot.
    */
   async writeZeros(operations: Operations, rules: PunchRules): Promise<void> {
+    await this.save(operations);
     this.#begun = true;
     const left = await this.#destination.punch(toExtentPairs(operations), rules);
     for (const batch of planBatches(new ExtentList(left), BATCH_LIMITS)) {

@@ -55,6 +55,7 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
                        {InstanceMethod("writeRaw", &RecordWriterObject::WriteRaw),
                         InstanceMethod("writeFrame", &RecordWriterObject::WriteFrame),
                         InstanceMethod("writeGroup", &RecordWriterObject::WriteGroup),
+                        InstanceMethod("writeDiscards", &RecordWriterObject::WriteDiscards),
                         InstanceMethod("syncData", &RecordWriterObject::SyncData),
                         InstanceMethod("totals", &RecordWriterObject::Totals),
                         InstanceMethod("taken", &RecordWriterObject::Taken),
@@ -96,6 +97,19 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
     job->keep.push_back(Keep(info[0]));
     job->work = [writer = exclusive_.stream, slab, operations = OperationsOf(info[1]), framed,
                  durable] { return writer->WriteGroup(slab, operations, framed, durable); };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  // writeDiscards(extents): at most 256 pairs.
+  Napi::Value WriteDiscards(const Napi::CallbackInfo& info) {
+    auto extents = ExtentsOf(info[0]);
+    if (extents.size() > kLargestDiscard) {
+      throw Napi::RangeError::New(info.Env(), "too many discards for one group");
+    }
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [writer = exclusive_.stream, extents = std::move(extents)] {
+      return writer->WriteDiscards(extents);
+    };
     return exclusive_.Run(info, std::move(job));
   }
 
@@ -199,6 +213,7 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
     rules.stream_id = FixedBytes<16>(given.Get("streamId"));
     rules.device_size = WholeNumber(given.Get("deviceSize"), "deviceSize");
     rules.sorted = given.Get("sorted").ToBoolean();
+    rules.discards = given.Get("discards").ToBoolean();
     exclusive_.stream->BeginFramed(rules);
     return info.Env().Undefined();
   }
@@ -229,6 +244,7 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
     Napi::Object out = Napi::Object::New(env);
     out.Set("stop", NameOf(result.stop));
     out.Set("operations", FromOperations(env, result.operations));
+    out.Set("discards", FromExtents(env, result.discards));
     out.Set("records", static_cast<double>(result.records));
     out.Set("bytes", static_cast<double>(result.bytes));
     out.Set("droppedBytes", static_cast<double>(result.dropped_bytes));

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kPreludeWords = 3;  // magic, type and version, n
 constexpr size_t kCrcWords = 2;
+constexpr size_t kExtentSize = 16;  // two u64
 
 void AppendWord(std::vector<std::byte>& raw, uint16_t word) {
   std::array<std::byte, kHeaderSize> header{};
@@ -84,6 +85,30 @@ FrameParser::Progress FrameParser::Add(std::span<const std::byte> header) {
   }
   raw_.clear();
   return Progress::kWhole;
+}
+
+std::vector<std::byte> EncodeDiscard(std::span<const Extent> extents) {
+  std::vector<std::byte> payload;
+  payload.reserve(extents.size() * kExtentSize);
+  for (const Extent& extent : extents) {
+    AppendU64(payload, extent.offset);
+    AppendU64(payload, extent.length);
+  }
+  return payload;
+}
+
+std::optional<ExtentList> DecodeDiscard(const Frame& frame) {
+  const size_t size = frame.payload.size();
+  if (frame.type != kDiscard || frame.version != kFrameVersion || size % kExtentSize != 0 ||
+      size > kLargestDiscard * kExtentSize) {
+    return std::nullopt;
+  }
+  ExtentList extents;
+  for (size_t at = 0; at < size; at += kExtentSize) {
+    const std::byte* start = frame.payload.data() + at;
+    extents.push_back({load_be64(start), load_be64(start + 8)});
+  }
+  return extents;
 }
 
 std::vector<std::byte> EncodeGroup(const GroupMark& mark) {

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "extent.h"
 #include "hash.h"
 
 namespace lvmsync {
@@ -27,7 +28,7 @@ constexpr uint64_t kLargestFramedRecord = 1 << 20;  // bytes of payload
 constexpr uint32_t kLargestGroupRecords = 1024;
 constexpr uint64_t kLargestGroupBytes = 4 << 20;  // of payload
 
-enum FrameType : uint8_t { kHello = 1, kGroup = 2, kEnd = 3, kAbort = 4 };
+enum FrameType : uint8_t { kHello = 1, kGroup = 2, kEnd = 3, kAbort = 4, kDiscard = 5 };
 
 struct Frame {
   uint8_t type = 0;
@@ -56,6 +57,12 @@ class FrameParser {
   Frame frame_;
   const char* reason_ = "";
 };
+
+// What a DISCARD frame says: each extent is to read as zeros. It belongs to the group that the next
+// GROUP frame closes, whose hash covers its payload. At most kLargestDiscard extents, ascending.
+constexpr size_t kLargestDiscard = 256;
+std::vector<std::byte> EncodeDiscard(std::span<const Extent> extents);
+std::optional<ExtentList> DecodeDiscard(const Frame& frame);
 
 // What a GROUP frame says of the records before it.
 struct GroupMark {

@@ -22,6 +22,11 @@ std::string CountsText(uint64_t records, uint64_t bytes) {
   return std::to_string(records) + " records, " + std::to_string(bytes) + " bytes";
 }
 
+// Whether something was taken that only a GROUP frame can confirm. Classic streams have no groups.
+bool GroupIsOpen(const ReadResult& result, bool framed) {
+  return framed && (result.records > 0 || !result.discards.empty());
+}
+
 Status Cut(uint64_t position, std::string where) {
   Status status = Status::UnexpectedEnd("read", position);
   status.detail = std::move(where);
@@ -146,7 +151,7 @@ Status RecordReader::Step(std::span<std::byte> slab, ReadResult* result, bool* s
     if (Status status = NextHeader(&header, &at_end); !status.ok()) return status;
     if (at_end) {
       // No mark says that these records are right.
-      if (mode_ == Mode::kFramed && result->records > 0) return Cut(position_, "inside a group");
+      if (GroupIsOpen(*result, mode_ == Mode::kFramed)) return Cut(position_, "inside a group");
       result->stop = Stop::kEnd;
       *stop = true;
       return Status::Ok();
@@ -238,17 +243,40 @@ Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
   if (progress == FrameParser::Progress::kBad) return Status::Corrupt(position_, frames_.reason());
   Take(kHeaderSize);
   if (progress == FrameParser::Progress::kMore) return Status::Ok();
-  *stop = true;
   result->frame = std::move(frames_.frame());
+  if (mode_ == Mode::kFramed && result->frame.type == kDiscard) return TakeDiscard(result);
+  *stop = true;
   result->stop = Stop::kFrame;
   if (mode_ == Mode::kFramed && result->frame.type == kGroup) {
     FinishGroup(result);
     if (result->stop == Stop::kBadGroup) {
       result->operations.clear();
+      result->discards.clear();
       result->bytes = 0;
     }
-  } else if (result->records > 0) {
+  } else if (GroupIsOpen(*result, mode_ == Mode::kFramed)) {
     return Status::Corrupt(position_, "records that no group covers");
+  }
+  return Status::Ok();
+}
+
+// Discards come behind the data and are in order among themselves; the sender names no place in both.
+Status RecordReader::TakeDiscard(ReadResult* result) {
+  const std::optional<ExtentList> extents = DecodeDiscard(result->frame);
+  if (!framed_.discards || !extents) return Status::Corrupt(position_, "an unexpected discard");
+  hasher_->Update(result->frame.payload);
+  for (const Extent& extent : *extents) {
+    uint64_t end;
+    if (extent.length == 0 || extent.offset < last_discard_end_ ||
+        __builtin_add_overflow(extent.offset, extent.length, &end) || end > framed_.device_size) {
+      return Status::Corrupt(position_,
+                             Describe("a bad discard", extent.offset, extent.length));
+    }
+    last_discard_end_ = end;
+    result->discards.push_back(extent);
+  }
+  if (result->discards.size() > kLargestDiscard) {
+    return Status::Corrupt(position_, "a group larger than the format allows");
   }
   return Status::Ok();
 }

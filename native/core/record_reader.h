@@ -25,6 +25,7 @@ struct FramedRules {
   StreamId stream_id{};
   uint64_t device_size = 0;  // as HELLO says; no record may reach past it
   bool sorted = false;       // HELLO promises ascending offsets
+  bool discards = false;     // DISCARD frames may come: this side said that it knows them
 };
 
 struct ClassicRules {
@@ -50,6 +51,7 @@ enum class Stop : uint8_t {
 struct ReadResult {
   Stop stop = Stop::kEnd;
   std::vector<Operation> operations;  // payloads are in the slab; contiguous records are joined
+  ExtentList discards;                // ascending; to read as zeros
   uint64_t records = 0;
   uint64_t bytes = 0;          // of payload in `operations`
   uint64_t dropped_bytes = 0;  // of payload past the device's end, since the stream began
@@ -101,6 +103,7 @@ class RecordReader {
   Status CheckRecord(const Header& header, const ReadResult& result);
   Status CheckClassic(const Header& header);
   Status AddControlWord(ReadResult* result, bool* stop);
+  Status TakeDiscard(ReadResult* result);
   void FinishGroup(ReadResult* result);
   void HashHeader(const Header& header);
   uint64_t WantedLength(const Header& header) const;
@@ -127,6 +130,7 @@ class RecordReader {
   FrameParser frames_;
   ExtentSet seen_;
   uint64_t last_end_ = 0;
+  uint64_t last_discard_end_ = 0;
   uint64_t classic_length_ = 0;    // of the first record
   bool classic_ended_ = false;     // a record was seen that only the last one can be
   std::optional<Header> pending_;  // a header whose payload did not fit, or only in part

@@ -105,6 +105,17 @@ Status RecordWriter::WriteGroup(std::span<std::byte> slab, std::span<const Opera
   return status;
 }
 
+Status RecordWriter::WriteDiscards(std::span<const Extent> extents) {
+  const std::vector<std::byte> payload = EncodeDiscard(extents);
+  const std::vector<std::byte> frame = EncodeFrame(kDiscard, payload);
+  hasher_.Update(payload);
+  const std::vector<std::byte> mark = CloseGroup({});
+  std::vector<iovec> vectors{VectorOf(frame), VectorOf(mark)};
+  Status status = Write(vectors);
+  if (status.ok()) totals_.groups++;
+  return status;
+}
+
 // The frame behind the records hashed so far.
 std::vector<std::byte> RecordWriter::CloseGroup(GroupMark mark) {
   mark.number = hasher_.group_number();

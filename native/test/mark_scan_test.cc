@@ -67,7 +67,7 @@ void FindsMarksAnywhere() {
 
 void FindsMarksAcrossWindows() {
   const Bytes mark = Mark(7);
-  for (size_t before = 0; before <= mark.size() + 12; before += 3) {
+  for (size_t before = 0; before <= mark.size() + 12; before += 13) {
     for (const size_t windows : {size_t{1}, size_t{2}}) {
       Bytes bytes(windows * kWindow + 5000);
       Put(bytes, windows * kWindow - before, mark);

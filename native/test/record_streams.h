@@ -184,7 +184,7 @@ struct Outcome {
 
 struct ReadOptions {
   int fd = ReadyFd();
-  ClassicRules classic;  // for what has no HELLO
+  ClassicRules classic{};  // for what has no HELLO
   size_t slab_size = kSlabSize;
 };
 

@@ -296,7 +296,8 @@ async function runApply(path: string, given: ApplyRun) {
     reader.begin(form, { deviceSize: destination.size, strict: true });
     const destinationSize = given.destinationSize ?? destination.size;
     const onProgress = given.onProgress ?? (() => undefined);
-    const job = { reader, stage, pool, destinationSize, disjoint: true, signal, onProgress };
+    const writing = { stage, pool, punchRules: { discard: false, granularity: 1 } };
+    const job = { reader, ...writing, destinationSize, disjoint: true, signal, onProgress };
     const outcome = await apply(job).then(
       (leftOut) => ({ leftOut, error: undefined }),
       (error: unknown) => ({ leftOut: undefined, error }),

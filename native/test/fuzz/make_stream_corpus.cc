@@ -24,7 +24,7 @@ struct Seed {
 
 constexpr Seed kSeeds[] = {
     {"sorted", Form::kSorted, 0, 0, 500, 40},
-    {"sorted-single-bytes", Form::kSorted, 0, 4, 300, 40},
+    {"sorted-small-pieces", Form::kSorted, 0, 4, 300, 40},
     {"unsorted", Form::kUnsorted, 0, 12, 500, 40},
     {"long-records", Form::kSorted, 0, 0, 9000, 9000},
     {"small-slab", Form::kSorted, 0, 2, 900, 400},
