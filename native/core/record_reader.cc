@@ -260,7 +260,8 @@ Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
   return Status::Ok();
 }
 
-// Discards come behind the data and are in order among themselves; the sender names no place in both.
+// Discards come behind the data and are in order among themselves; the sender names no place in
+// both.
 Status RecordReader::TakeDiscard(ReadResult* result) {
   const std::optional<ExtentList> extents = DecodeDiscard(result->frame);
   if (!framed_.discards || !extents) return Status::Corrupt(position_, "an unexpected discard");
@@ -269,8 +270,7 @@ Status RecordReader::TakeDiscard(ReadResult* result) {
     uint64_t end;
     if (extent.length == 0 || extent.offset < last_discard_end_ ||
         __builtin_add_overflow(extent.offset, extent.length, &end) || end > framed_.device_size) {
-      return Status::Corrupt(position_,
-                             Describe("a bad discard", extent.offset, extent.length));
+      return Status::Corrupt(position_, Describe("a bad discard", extent.offset, extent.length));
     }
     last_discard_end_ = end;
     result->discards.push_back(extent);

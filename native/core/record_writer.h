@@ -36,8 +36,8 @@ class RecordWriter {
   // lies outside the slab or the group is larger than the format allows.
   Status WriteGroup(std::span<std::byte> slab, std::span<const Operation> operations, bool framed,
                     uint64_t durable_group);
-  // A group of no records that asks the receiver to make up to kLargestDiscard extents read as zeros.
-  // Only for a receiver that said it knows them.
+  // A group of no records that asks the receiver to make up to kLargestDiscard extents read as
+  // zeros. Only for a receiver that said it knows them.
   Status WriteDiscards(std::span<const Extent> extents);
   Status SyncData() const;
   void Cancel() const { cancellation_.Cancel(); }
