@@ -2,6 +2,7 @@
 /** The program: argv to a command, the command run, its outcome as an exit status. */
 
 import { writeSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { EXIT, LvmsyncError } from './errors.js';
 import { formatHelp } from './help.js';
 import { type Command, parseOptions, toCommand } from './options.js';
@@ -11,6 +12,10 @@ import { VERSION } from './version.js';
 
 const STDOUT = 1;
 const STDERR = 2;
+
+// While Node ends it waits for its compiler threads, and does not answer one that asks for a garbage
+// collection: a run whose work was done then never ended. Compiled on this thread, nothing can ask.
+setFlagsFromString('--no-concurrent-recompilation');
 
 process.exitCode = await main(process.argv.slice(2));
 

@@ -3,10 +3,10 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { LvmsyncError } from '../../src/errors.js';
-import { readThinDelta } from '../../src/thin-delta.js';
 import { readThinDifference, type ThinDifference } from '../../src/thin-difference.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { readThinDelta } from '../helpers/thin-delta.js';
 import { randomPool, type ThinPoolModel } from '../helpers/thin-model.js';
 import {
   deltaOf,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { readThinDelta } from '../../src/thin-delta.js';
+import { readThinDelta } from '../helpers/thin-delta.js';
 import { readThinDifference, type ThinDifference } from '../../src/thin-difference.js';
 import { goldenPath, readGoldenImage } from '../helpers/golden.js';
 import { dataRecordsOf } from '../helpers/stream-parts.js';

@@ -398,7 +398,7 @@ describe('an apply', () => {
   });
 
   test('a signal ends the wait for a sender that says nothing more', async () => {
-    const { readFd, writeFd } = native.makePipe();
+    const { readFd, writeFd } = native.makePipe('ours');
     const writer = await ChangeWriter.framed(writeFd, {
       kind: 'wire',
       deviceSize: SIZE,
@@ -477,7 +477,7 @@ describe('a dump', () => {
   }
 
   test('ends with the failure of the stream, after all that is under way', async () => {
-    const { readFd, writeFd } = native.makePipe();
+    const { readFd, writeFd } = native.makePipe('ours');
     const onProgress = (): void => closeSync(readFd);
     // Somebody has to take the first group.
     const drain = new ChangeReader(readFd, 'drain');

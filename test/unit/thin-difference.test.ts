@@ -184,6 +184,50 @@ describe('readThinDifference', () => {
     return blocks;
   }
 
+  for (const [fromSize, changed, discarded] of [
+    [10 * 64 * KiB, [], [[6, 1]]],
+    [9 * 64 * KiB, [[9, 1]], [[6, 1]]],
+    [8 * 64 * KiB + 1, [[9, 1]], [[6, 1]]],
+    [8 * 64 * KiB, [[8, 2]], [[6, 1]]],
+    [6 * 64 * KiB, [[7, 3]], []],
+    [
+      0,
+      [
+        [3, 1],
+        [7, 3],
+      ],
+      [],
+    ],
+  ] as const) {
+    it(`counts nothing of the older volume as mapped behind its ${fromSize} bytes`, async () => {
+      const result = await readThinDifference({
+        from: {
+          dump: toolFor({
+            runs: [
+              [3, 3, 1],
+              [6, 6, 4],
+            ],
+          }),
+          deviceId: 3,
+        },
+        to: {
+          dump: toolFor({
+            deviceId: 1,
+            runs: [
+              [3, 3, 1],
+              [7, 7, 3],
+            ],
+          }),
+          deviceId: 1,
+        },
+        size: 10 * 64 * KiB,
+        fromSize,
+      });
+      const wanted = [changed, discarded].map((blocks) => inBytes(blocks, 64 * KiB));
+      assert.deepEqual([[...result.changed.pairs], [...result.discarded.pairs]], wanted);
+    });
+  }
+
   it('finds what a comparison block by block finds, however the two outputs are cut', async () => {
     const size = fc.integer({ min: 1, max: 500 });
     const property = fc.asyncProperty(someRuns, someRuns, size, async (from, to, piece) => {

@@ -1,16 +1,20 @@
 /**
  * What changed between two thin volumes of one pool, as thin_delta sees it. Its output does not say
  * how many blocks each device has mapped, as thin_dump's does: that must be known from elsewhere, and
- * shows what is missing, not what is wrong. thin_delta 1.0.0 to 1.0.5 took a block that follows the
- * one before it for mapped behind it in the pool, too, and so missed changes: use no such version.
+ * shows what is missing, not what is wrong. Older 1.x versions seem to miss changes: docs/adr/0008.
  */
 
-import { BlockExtents } from './block-extents.js';
-import type { CommandStream } from './command.js';
-import type { ThinDifference } from './thin-difference.js';
-import { LARGEST_DEVICE_ID, MOST_BLOCKS, readSuperblock, SUPERBLOCK } from './thin-superblock.js';
-import { xmlName } from './xml-bytes.js';
-import { XmlTags } from './xml-tags.js';
+import { BlockExtents } from '../../src/block-extents.js';
+import type { CommandStream } from '../../src/command.js';
+import type { ThinDifference } from '../../src/thin-difference.js';
+import {
+  LARGEST_DEVICE_ID,
+  MOST_BLOCKS,
+  readSuperblock,
+  SUPERBLOCK,
+} from '../../src/thin-superblock.js';
+import { xmlName } from '../../src/xml-bytes.js';
+import { XmlTags } from '../../src/xml-tags.js';
 
 const NAMES = {
   diff: xmlName('diff'),

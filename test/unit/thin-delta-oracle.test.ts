@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { LvmsyncError } from '../../src/errors.js';
-import { readThinDelta, type ThinDelta } from '../../src/thin-delta.js';
 import type { ThinDifference } from '../../src/thin-difference.js';
 import { goldenPath } from '../helpers/golden.js';
+import { readThinDelta, type ThinDelta } from '../helpers/thin-delta.js';
 import { FakeTool } from '../helpers/thin-xml.js';
 
 const KiB = 1024;

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, it } from 'node:test';
+import { isLeftover, openHeldRecord } from '../../src/held-record.js';
+import { ownIdentity } from '../../src/process-identity.js';
+import { scratchFolder } from '../helpers/scratch.js';
+
+const scratch = scratchFolder();
+let directory: string;
+beforeEach(() => {
+  directory = join(mkdtempSync(join(scratch, 'record-')), 'made', 'for', 'it');
+});
+
+describe('the record of who holds a metadata snap', () => {
+  it('is read back as it was written, and gone once removed', () => {
+    const record = openHeldRecord('LVM-a', directory);
+    assert.equal(record.read(), undefined);
+    record.write(undefined);
+    assert.deepEqual(record.read(), { owner: ownIdentity() });
+    record.write(4711);
+    assert.deepEqual(record.read(), { owner: ownIdentity(), heldRoot: 4711 });
+    record.remove();
+    record.remove();
+    assert.equal(record.read(), undefined);
+    assert.deepEqual(readdirSync(directory), [], 'no draft is left either');
+  });
+
+  it('is its owner’s alone', () => {
+    const record = openHeldRecord('LVM-a', directory);
+    record.write(1);
+    assert.equal(statSync(directory).mode & 0o777, 0o700);
+    assert.equal(statSync(record.path).mode & 0o777, 0o600);
+  });
+
+  it('has a name for each pool, which stays within the directory', () => {
+    const names = ['LVM-a', 'LVM-b', '../../etc/passwd'].map(
+      (uuid) => openHeldRecord(uuid, directory).path,
+    );
+    assert.equal(new Set(names).size, 3);
+    for (const name of names) assert.equal(join(name, '..'), directory);
+  });
+
+  const owner = ownIdentity();
+  const strange: readonly (readonly [string, string])[] = [
+    ['nothing', ''],
+    ['a cut record', JSON.stringify({ owner, heldRoot: 7 }).slice(0, -9)],
+    ['no object', '7'],
+    ['null', 'null'],
+    ['no owner', '{"heldRoot":7}'],
+    ['an owner that is null', '{"owner":null}'],
+    ['a pid that is a text', JSON.stringify({ owner: { ...owner, pid: '7' } })],
+    ['no boot id', JSON.stringify({ owner: { ...owner, bootId: undefined } })],
+    ['a start time that is a number', JSON.stringify({ owner: { ...owner, startTime: 5 } })],
+    ['no pid namespace', JSON.stringify({ owner: { ...owner, pidNamespace: null } })],
+  ];
+  for (const [what, text] of strange) {
+    it(`counts as none if it holds ${what}`, () => {
+      const record = openHeldRecord('LVM-a', directory);
+      writeFileSync(record.path, text);
+      assert.equal(record.read(), undefined);
+    });
+  }
+
+  it('is a pool failure that names the file where it cannot be kept', () => {
+    writeFileSync(join(scratch, 'file'), '');
+    assert.throws(() => openHeldRecord('LVM-a', join(scratch, 'file')), {
+      code: 'pool',
+      message: /^.*LVM-a\.held\.json: the record .* cannot be kept \(E/,
+    });
+    const record = openHeldRecord('LVM-a', directory);
+    rmSync(directory, { recursive: true });
+    assert.throws(() => record.write(1), { code: 'pool' });
+    assert.throws(() => record.remove(), { code: 'pool' });
+  });
+});
+
+describe('isLeftover', () => {
+  const live = ownIdentity();
+  const rows: readonly (readonly [string, object, number | undefined, boolean])[] = [
+    ['of another boot', { ...live, bootId: 'another' }, 7, true],
+    ['of a pid given out again', { ...live, startTime: '1' }, 7, true],
+    ['of a run that lives', live, 7, false],
+    ['of a dead run, with another root', { ...live, startTime: '1' }, 8, false],
+    ['of a dead run that had not reserved yet', { ...live, startTime: '1' }, undefined, false],
+  ];
+  for (const [what, owner, heldRoot, wanted] of rows) {
+    it(`is ${wanted} for a record ${what}`, () => {
+      const record = { owner: { ...live, ...owner }, heldRoot };
+      assert.equal(isLeftover(record, 7), wanted);
+    });
+  }
+
+  it('is false without a record', () => {
+    assert.equal(isLeftover(undefined, 7), false);
+  });
+});
