@@ -4,8 +4,10 @@
  */
 
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { type ExitName, LvmsyncError } from './errors.js';
+import { native } from './native.js';
 
 const MIB = 1024 * 1024;
 const STDOUT_LIMIT = 256 * MIB;
@@ -31,6 +33,8 @@ export interface CommandOptions {
   readonly signal?: AbortSignal;
   /** Bytes of standard output above which the command is ended and the call fails. */
   readonly stdoutLimit?: number;
+  /** Ctrl-C in the terminal ends this program in its own time, but must not end the command. */
+  readonly shielded?: boolean;
 }
 
 export interface CommandOutput {
@@ -90,22 +94,50 @@ export type StreamCommand = (argv: Argv, options?: CommandOptions) => CommandStr
 export function streamCommand(argv: Argv, options: CommandOptions = {}): CommandStream {
   const { code } = options;
   const [program, ...args] = argv;
+  // A pipe of ours, read in bulk: Node's own is a socket, and a tool that writes line by line would
+  // wake us for each of its lines.
+  const { readFd, writeFd } = native.makePipe('theirs');
   const child = spawn(program, args, {
     env: toolEnvironment(process.env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', writeFd, 'pipe'],
   });
+  closeSync(writeFd);
+  if (child.stderr === null) throw new Error('a child without pipes');
   const words = collectHead(child.stderr, STDERR_KEPT);
   const ended = Promise.all([endOf(child), words]).then(([end, stderr]) =>
     checkEnd(argv, code, { ...end, stderr }),
   );
   // Whoever reads the output learns of a failure there first.
   ended.catch(() => undefined);
-  const stop = (): void => {
-    child.kill();
-    // What is left unread would keep the stream, and so the wait for its end, open.
-    child.stdout.destroy();
+  return { stdout: readAhead(readFd), ended, stop: () => child.kill() };
+}
+
+const BULK_SIZE = 512 * 1024;
+
+/** What comes out of the descriptor, closed at the end; one piece is read while the other is used. */
+async function* readAhead(fd: number): AsyncGenerator<Uint8Array, void> {
+  const free = [new ArrayBuffer(BULK_SIZE), new ArrayBuffer(BULK_SIZE)];
+  const start = (): { buffer: ArrayBuffer; count: Promise<number> } => {
+    const buffer = free.pop() ?? new ArrayBuffer(BULK_SIZE);
+    const count = native.readInBulk(fd, buffer);
+    // It is awaited when its turn comes.
+    count.catch(() => undefined);
+    return { buffer, count };
   };
-  return { stdout: child.stdout, ended, stop };
+  let next = start();
+  try {
+    for (;;) {
+      const { buffer, count } = next;
+      const size = await count;
+      if (size === 0) return;
+      next = start();
+      yield new Uint8Array(buffer, 0, size);
+      free.push(buffer);
+    }
+  } finally {
+    await next.count.catch(() => 0);
+    closeSync(fd);
+  }
 }
 
 /**
@@ -113,12 +145,13 @@ export function streamCommand(argv: Argv, options: CommandOptions = {}): Command
  * Rejects with CommandError, or with the signal's reason if that ended it.
  */
 export async function runCommand(argv: Argv, options: CommandOptions = {}): Promise<CommandOutput> {
-  const { code, signal, stdoutLimit = STDOUT_LIMIT } = options;
+  const { code, signal, stdoutLimit = STDOUT_LIMIT, shielded = false } = options;
   signal?.throwIfAborted();
   const [program, ...args] = argv;
   const child = spawn(program, args, {
     env: toolEnvironment(process.env),
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: shielded,
   });
   const stop = () => {
     child.kill();

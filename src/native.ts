@@ -138,8 +138,10 @@ export interface DecodedStore {
 export interface Native {
   allocateSlab(size: number): ArrayBuffer;
   selectEngine(name: string): { readonly name: string; readonly refused: string | null };
-  /** The write end does not block; neither is inherited unless a child is given it. */
-  makePipe(): { readonly readFd: number; readonly writeFd: number };
+  /**
+   * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.
+   */
+  makePipe(writer: 'ours' | 'theirs'): { readonly readFd: number; readonly writeFd: number };
   BlockFile: {
     open(
       path: string,
@@ -157,6 +159,8 @@ export interface Native {
   ): Promise<DecodedStore>;
   readStoreHeader(file: NativeBlockFile): Promise<{ readonly chunkSize: number }>;
   expectedExceptions(allocatedSectors: number, chunkSectors: number): number | null;
+  /** Fills the buffer; resolves with the number of bytes, fewer than fit only at the end of input. */
+  readInBulk(fd: number, into: ArrayBuffer): Promise<number>;
   scanMarks(
     fd: number,
     offset: number,

@@ -178,7 +178,7 @@ function openChannel(client: Client, { name }: SshHost, command: string): Promis
 }
 
 function makePeer(client: Client, { channel, ended }: OpenChannel, onLine: OnLine): Peer {
-  const { readFd, writeFd } = native.makePipe();
+  const { readFd, writeFd } = native.makePipe('ours');
   const input = new Socket({ fd: readFd, readable: true, writable: false });
   const printed = Promise.all([
     relayLines(channel, (line) => onLine(line, 'stdout')),

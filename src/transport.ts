@@ -37,7 +37,7 @@ const LAST_WORDS_MS = 500;
 /** Starts `argv` with a pipe as its input. */
 export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
   const [program = '', ...rest] = argv;
-  const { readFd, writeFd } = native.makePipe();
+  const { readFd, writeFd } = native.makePipe('ours');
   const { NODE_OPTIONS: _ours, ...env } = process.env;
   const child = spawn(program, rest, { stdio: [readFd, 'pipe', 'pipe'], env });
   closeSync(readFd);

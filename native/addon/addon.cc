@@ -47,14 +47,17 @@ Napi::Value SelectEngine(const Napi::CallbackInfo& info) {
   return out;
 }
 
-// A pipe whose ends no child inherits by accident: { readFd, writeFd }. Writing never blocks, so
-// that a writer can be cancelled while its reader does not read; the reader's end is as usual.
+// A pipe whose ends no child inherits by accident: { readFd, writeFd }. makePipe("ours") is for a
+// writer of ours, which never blocks, so that it can be cancelled while its reader does not read;
+// the other end, and both ends of makePipe("theirs"), are as usual.
 Napi::Value MakePipe(const Napi::CallbackInfo& info) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw ToError(info.Env(), Status::System(errno, "pipe2", 0));
   // A larger pipe means fewer switches between the two sides; refused, it works as it is.
   ::fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
-  ::fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
+  if (std::string(info[0].As<Napi::String>()) == "ours") {
+    ::fcntl(ends[1], F_SETFL, O_WRONLY | O_NONBLOCK);
+  }
   Napi::Object out = Napi::Object::New(info.Env());
   out.Set("readFd", ends[0]);
   out.Set("writeFd", ends[1]);

@@ -323,12 +323,29 @@ Napi::Value ScanMarksFrom(const Napi::CallbackInfo& info) {
   return DataOf(info.Env()).pool.Submit(std::move(job));
 }
 
+// readInBulk(fd, arrayBuffer) -> Promise<number of bytes>, fewer than fit only at the end of input.
+Napi::Value ReadBulk(const Napi::CallbackInfo& info) {
+  const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
+  const std::span<std::byte> into = BytesOf(info[1]);
+  auto count = std::make_shared<size_t>();
+  auto job = std::make_unique<Job>(info.Env());
+  job->keep.push_back(Keep(info[1]));
+  job->work = [fd, into, count] {
+    return ReadInBulk(Syscalls::Real(), fd, Cancellation(), into, count.get());
+  };
+  job->result = [count](Napi::Env env) -> Napi::Value {
+    return Napi::Number::New(env, static_cast<double>(*count));
+  };
+  return DataOf(info.Env()).pool.Submit(std::move(job));
+}
+
 }  // namespace
 
 void InitStreams(Napi::Env env, Napi::Object exports) {
   exports.Set("RecordWriter", RecordWriterObject::Define(env));
   exports.Set("RecordReader", RecordReaderObject::Define(env));
   exports.Set("ExtentSet", ExtentSetObject::Define(env));
+  exports.Set("readInBulk", Napi::Function::New(env, ReadBulk, "readInBulk"));
   exports.Set("scanMarks", Napi::Function::New(env, ScanMarksFrom, "scanMarks"));
 }
 

@@ -7,10 +7,16 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <thread>
 
 namespace lvmsync {
 namespace {
+
+// A pause of this length costs a fast writer nothing while a pipe of a mebibyte fills.
+constexpr std::chrono::microseconds kPause{500};
+constexpr size_t kShortRead = 64 * 1024;
 
 // Waits until `fd` is ready for `events` or the work is cancelled.
 Status WaitReady(int fd, short events, const Cancellation& cancellation) {
@@ -61,6 +67,20 @@ Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellati
     }
     if (errno != EINTR && errno != EAGAIN) return Status::System(errno, "read", 0);
   }
+}
+
+Status ReadInBulk(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
+                  std::span<std::byte> into, size_t* count) {
+  *count = 0;
+  while (*count < into.size()) {
+    size_t more = 0;
+    Status status = ReadSome(syscalls, fd, cancellation, into.subspan(*count), &more);
+    if (!status.ok()) return status;
+    if (more == 0) break;
+    *count += more;
+    if (more < kShortRead) std::this_thread::sleep_for(kPause);
+  }
+  return Status::Ok();
 }
 
 Status WriteAll(const Syscalls& syscalls, int fd, const Cancellation& cancellation,

@@ -29,6 +29,12 @@ class Cancellation {
 Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
                 std::span<std::byte> into, size_t* count);
 
+// Reads until `into` is full or the input ends; *count tells how much. For a writer that writes
+// line by line: short reads are followed by short pauses, in which the pipe fills, instead of by a
+// wake-up for each line.
+Status ReadInBulk(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
+                  std::span<std::byte> into, size_t* count);
+
 // Writes all vectors, in order; they are consumed. EAGAIN and short counts are continued.
 // Status.offset is how many bytes were written before the failure. `taken` is raised by each count
 // as it is written, so that another thread can see whether the reader still reads.

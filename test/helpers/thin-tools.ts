@@ -87,6 +87,10 @@ export async function makeMetadata(
   truncateSync(path, size);
   const { status, stderr } = await runTool(tools.path('thin_restore'), ['-i', input, '-o', path]);
   if (status !== 0) throw new Error(`thin_restore ended with status ${status}: ${stderr}`);
+  holdMetadataSnapIn(path);
+}
+
+export function holdMetadataSnapIn(path: string): void {
   const image = readFileSync(path);
   holdMetadataSnap(image);
   writeFileSync(path, image);

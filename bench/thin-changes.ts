@@ -1,0 +1,118 @@
+/**
+ * How long the change list of two thin devices takes, beside thin_dump alone on the same metadata.
+ *
+ *   node dist/bench/thin-changes.js [MAPPINGS] [ROUNDS]
+ *
+ * Two devices of MAPPINGS scattered single blocks each (default 1,000,000), a tenth of them remapped.
+ * The tool's own run is one `thin_dump` of both devices into /dev/null; ours is a process of its own
+ * that runs two dumps and merges them. Rounds are interleaved; medians with least and greatest.
+ */
+
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { streamCommand } from '../src/command.js';
+import { readThinDifference } from '../src/thin-difference.js';
+import { holdMetadataSnapIn, METADATA_BLOCK } from '../test/helpers/thin-tools.js';
+
+const [older, newer] = [1, 2];
+
+if (process.argv[2] === '--merge') await merge(process.argv[3] ?? '', Number(process.argv[4]));
+else await main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 5));
+
+/** The child: what lvmsync does between reserve and release. Prints its peak memory in MiB. */
+async function merge(metadata: string, size: number): Promise<void> {
+  const [from, to] = [older, newer].map((id) => ({
+    deviceId: id ?? 0,
+    dump: streamCommand(['thin_dump', '-m', '--dev-id', String(id), metadata]),
+  }));
+  if (from === undefined || to === undefined) throw new Error('two devices');
+  const { changed } = await readThinDifference({ from, to, size });
+  const peak = Math.round(process.resourceUsage().maxRSS / 1024);
+  console.log(JSON.stringify({ extents: changed.count, peakMiB: peak }));
+}
+
+async function main(mappings: number, rounds: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'lvmsync-bench-'));
+  try {
+    const metadata = await prepare(folder, mappings);
+    const tool: number[] = [];
+    const ours: number[] = [];
+    let report = '';
+    for (let round = 0; round < rounds; round++) {
+      const both = ['-m', '--dev-id', '1', '--dev-id', '2', metadata];
+      tool.push(time(() => execFileSync('thin_dump', both, { stdio: 'ignore' })));
+      ours.push(
+        time(() => {
+          const size = String(mappings * 4 * 65536);
+          const argv = [fileURLToPath(import.meta.url), '--merge', metadata, size];
+          const child = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+          if (child.status !== 0) throw new Error(child.stderr);
+          report = child.stdout.trim();
+        }),
+      );
+    }
+    const ratios = ours.map((seconds, i) => seconds / (tool[i] ?? 1));
+    console.log(`mappings per device: ${mappings}, ${report}`);
+    console.log(`thin_dump of both: ${spread(tool)} s`);
+    console.log(`the change list:   ${spread(ours)} s`);
+    console.log(`ratio:             ${spread(ratios)}`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function time(work: () => unknown): number {
+  const start = performance.now();
+  work();
+  return (performance.now() - start) / 1000;
+}
+
+function spread(values: readonly number[]): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = (share: number): string =>
+    (sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(2);
+  return `${at(0.5)} (${at(0)} to ${at(1)})`;
+}
+
+/** Metadata with a metadata snap, in a file. */
+async function prepare(folder: string, mappings: number): Promise<string> {
+  const xml = join(folder, 'pool.xml');
+  const fd = openSync(xml, 'w');
+  const blocks = mappings * 3;
+  writeSync(
+    fd,
+    `<superblock uuid="" time="1" transaction="1" version="2" data_block_size="128" nr_data_blocks="${blocks}">\n`,
+  );
+  for (const device of [0, 1]) {
+    writeSync(
+      fd,
+      `<device dev_id="${device + 1}" mapped_blocks="${mappings}" transaction="0" creation_time="0" snap_time="0">\n`,
+    );
+    let text = '';
+    for (let i = 0; i < mappings; i++) {
+      // Every second block of the device, in an order of data blocks that no run can join.
+      const remapped = device === 1 && i % 10 === 0;
+      const data = ((i * 7) % mappings) + (remapped ? mappings : 0);
+      text += `<single_mapping origin_block="${i * 2}" data_block="${data}" time="0"/>\n`;
+      if (text.length > 1 << 20) {
+        writeSync(fd, text);
+        text = '';
+      }
+    }
+    writeSync(fd, `${text}</device>\n`);
+  }
+  writeSync(fd, '</superblock>\n');
+  closeSync(fd);
+  const metadata = join(folder, 'metadata');
+  closeSync(openSync(metadata, 'w'));
+  truncateSync(
+    metadata,
+    METADATA_BLOCK * Math.ceil((mappings * 2 * 48 + 2 ** 24) / METADATA_BLOCK),
+  );
+  execFileSync('thin_restore', ['-i', xml, '-o', metadata], { stdio: 'ignore' });
+  holdMetadataSnapIn(metadata);
+  return metadata;
+}
