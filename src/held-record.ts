@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { LvmsyncError } from './errors.js';
 import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
 
 /** Survives a reboot, as a held metadata snap does. */
@@ -25,32 +26,38 @@ export interface HeldRecord {
   readonly heldRoot: number | undefined;
 }
 
-/** The record of one pool. */
+/** The record of the pool with this uuid; its directory is made if need be. Throws (pool). */
+export function openHeldRecord(poolUuid: string, directory = DIRECTORY): HeldRecordFile {
+  const path = join(directory, `${poolUuid.replace(/[^\w-]/g, '_')}.held.json`);
+  attempt(path, () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
+  return new HeldRecordFile(path);
+}
+
+/** The record of one pool. Only who holds the lock of the pool may change it. */
 export class HeldRecordFile {
   readonly path: string;
 
-  constructor(poolUuid: string, directory = DIRECTORY) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.path = join(directory, `${poolUuid.replace(/[^\w-]/g, '_')}.held.json`);
+  constructor(path: string) {
+    this.path = path;
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns. Throws (pool). */
   write(heldRoot: number | undefined): void {
-    const draft = `${this.path}.${process.pid}.draft`;
-    const fd = openSync(draft, 'w', 0o600);
-    try {
-      writeSync(fd, JSON.stringify({ owner: ownIdentity(), heldRoot }));
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(draft, this.path);
-    syncDirectory(dirname(this.path));
+    const record = JSON.stringify({ owner: ownIdentity(), heldRoot });
+    attempt(this.path, () => {
+      const draft = `${this.path}.draft`;
+      writeDurably(draft, record);
+      renameSync(draft, this.path);
+      syncDirectory(dirname(this.path));
+    });
   }
 
+  /** Throws (pool). */
   remove(): void {
-    rmSync(this.path, { force: true });
-    syncDirectory(dirname(this.path));
+    attempt(this.path, () => {
+      rmSync(this.path, { force: true });
+      syncDirectory(dirname(this.path));
+    });
   }
 
   /** Undefined if there is none, or one that cannot be understood. */
@@ -83,6 +90,30 @@ function isRecord(value: unknown): value is HeldRecord {
     'pidNamespace' in owner &&
     typeof owner.pidNamespace === 'string'
   );
+}
+
+/** A full or read-only file system is nothing that this program did wrong. */
+function attempt(path: string, action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError(
+      'pool',
+      `${path}: the record of who holds the metadata snap cannot be kept (${reason})`,
+      { cause },
+    );
+  }
+}
+
+function writeDurably(path: string, text: string): void {
+  const fd = openSync(path, 'w', 0o600);
+  try {
+    writeSync(fd, text);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function syncDirectory(path: string): void {

@@ -4,11 +4,13 @@
  * cut (the next run finds the record and releases it).
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunCommand } from './command.js';
-import { runCommand } from './command.js';
+import { CommandError, runCommand } from './command.js';
 import { LvmsyncError } from './errors.js';
-import { HeldRecordFile, isLeftover } from './held-record.js';
-import { startPoolWatcher } from './pool-watch.js';
+import { type HeldRecordFile, isLeftover, openHeldRecord } from './held-record.js';
+import { type StartPoolWatcher, startPoolWatcher } from './pool-watch.js';
+import { hasEnded } from './process-identity.js';
 import type { Reporter } from './reporter.js';
 import { acquireRunLock, type RunLock } from './run-lock.js';
 import {
@@ -28,10 +30,15 @@ export interface SnapContext {
   readonly run?: RunCommand;
   /** Where records are kept; default /var/lib/lvmsync. */
   readonly recordDirectory?: string;
+  /** Where locks are kept; default that of all runs. */
+  readonly lockDirectory?: string;
+  readonly startWatcher?: StartPoolWatcher;
 }
 
 /** Another run on the same pool holds it for seconds: it is waited for. Milliseconds. */
-const LOCK_PAUSE_MS = 500;
+const LOCK_PAUSE_MS = 200;
+/** Longer than a tool that was started needs to send its message. Milliseconds. */
+const LATE_MESSAGE_MS = 1000;
 
 /**
  * Runs `work` with a metadata snap held. Throws (pool) if none can be had, or if it could not be
@@ -42,11 +49,12 @@ export async function withMetadataSnap<T>(
   context: SnapContext,
   work: () => Promise<T>,
 ): Promise<T> {
+  const { startWatcher = startPoolWatcher } = context;
   const lock = await lockPool(pool, context);
   try {
-    const record = new HeldRecordFile(pool.uuid, context.recordDirectory);
+    const record = openHeldRecord(pool.uuid, context.recordDirectory);
     await prepare(pool, record, context);
-    const watcher = await startPoolWatcher(pool, record.path);
+    const watcher = await startWatcher(pool, record.path);
     try {
       return await hold(pool, record, context, work);
     } finally {
@@ -57,17 +65,78 @@ export async function withMetadataSnap<T>(
   }
 }
 
-async function lockPool(pool: ThinPool, context: SnapContext): Promise<RunLock> {
-  const request = { path: `thin pool ${pool.name}`, command: context.command };
-  for (let waited = false; ; waited = true) {
+/** The message of a run that was killed may be on its way still: then it is waited for. */
+async function findHeldRoot(
+  pool: MessageTarget,
+  run: RunCommand,
+  mayComeLate: boolean,
+): Promise<number | undefined> {
+  const deadline = performance.now() + (mayComeLate ? LATE_MESSAGE_MS : 0);
+  for (;;) {
+    const { heldRoot } = await readPoolStatus(pool, run);
+    if (heldRoot !== undefined || performance.now() >= deadline) return heldRoot;
+    await sleep(LOCK_PAUSE_MS);
+  }
+}
+
+type LockedPool = MessageTarget & Pick<ThinPool, 'number'>;
+
+interface LockContext extends Pick<SnapContext, 'command' | 'lockDirectory'> {
+  /** Called with who has the lock, each time that it is found taken; what it throws ends the wait. */
+  readonly onTaken: (message: string) => void;
+}
+
+async function lockPool(pool: LockedPool, context: SnapContext): Promise<RunLock> {
+  let waited = false;
+  const onTaken = (message: string): void => {
+    context.signal.throwIfAborted();
+    if (!waited) context.reporter.info(`${message}: waiting for it`);
+    waited = true;
+  };
+  return waitForLock(pool, { ...context, onTaken });
+}
+
+async function waitForLock(pool: LockedPool, context: LockContext): Promise<RunLock> {
+  const { command, lockDirectory: directory } = context;
+  const request = {
+    path: `thin pool ${pool.name}`,
+    command,
+    ...(directory === undefined ? {} : { directory }),
+  };
+  for (;;) {
     try {
       return await acquireRunLock({ kind: 'block', device: pool.number }, request);
     } catch (error) {
       if (!(error instanceof LvmsyncError) || error.code !== 'locked') throw error;
-      context.signal.throwIfAborted();
-      if (!waited) context.reporter.info(`${error.message}: waiting for it`);
-      await new Promise((resolve) => setTimeout(resolve, LOCK_PAUSE_MS));
+      context.onTaken(error.message);
+      await sleep(LOCK_PAUSE_MS);
     }
+  }
+}
+
+/**
+ * What is left to do when a run was killed: releases what its record says that it holds, or was about
+ * to reserve. Under the lock of the pool, so that what a later run holds by now is never released.
+ */
+export async function releaseForDeadRun(
+  pool: LockedPool,
+  record: HeldRecordFile,
+  { run = runCommand, lockDirectory }: Pick<SnapContext, 'run' | 'lockDirectory'> = {},
+): Promise<void> {
+  const lock = await waitForLock(pool, {
+    command: `releases the metadata snap of ${pool.name} for a run that died`,
+    ...(lockDirectory === undefined ? {} : { lockDirectory }),
+    onTaken: () => undefined,
+  });
+  try {
+    const left = record.read();
+    if (left === undefined || !hasEnded(left.owner)) return;
+    const heldRoot = await findHeldRoot(pool, run, left.heldRoot === undefined);
+    const isItsOwn = left.heldRoot === undefined || left.heldRoot === heldRoot;
+    if (heldRoot !== undefined && isItsOwn) await release(pool, run);
+    record.remove();
+  } finally {
+    lock.release();
   }
 }
 
@@ -97,10 +166,10 @@ async function hold<T>(
 ): Promise<T> {
   const { reporter, run = runCommand } = context;
   record.write(undefined);
+  await reserve(pool, record, run);
   let failure: unknown;
   let result: { readonly value: T } | undefined;
   try {
-    await sendPoolMessage(pool, 'reserve_metadata_snap', run);
     const { heldRoot } = await readPoolStatus(pool, run);
     if (heldRoot === undefined) {
       throw new LvmsyncError('pool', `${pool.name}: it reserved no metadata snap`);
@@ -114,6 +183,19 @@ async function hold<T>(
   await releaseAfter(pool, record, { reporter, run, failure });
   if (result === undefined) throw failure;
   return result.value;
+}
+
+/** Throws with nothing reserved, or nothing that is ours. */
+async function reserve(pool: ThinPool, record: HeldRecordFile, run: RunCommand): Promise<void> {
+  try {
+    await sendPoolMessage(pool, 'reserve_metadata_snap', run);
+  } catch (error) {
+    // Refused by the kernel: what is held now is somebody else's. Else the message may have arrived.
+    const isRefusal = error instanceof CommandError && error.status !== undefined;
+    if (!isRefusal) await release(pool, run);
+    record.remove();
+    throw error;
+  }
 }
 
 /** A failure to release is told, but must not hide why the work failed. */
@@ -132,7 +214,7 @@ async function releaseAfter(
 }
 
 /** False: none was held. Throws (pool) if it is still held afterwards: the message alone proves nothing. */
-export async function release(pool: MessageTarget, run: RunCommand): Promise<boolean> {
+async function release(pool: MessageTarget, run: RunCommand): Promise<boolean> {
   if ((await readPoolStatus(pool, run)).heldRoot === undefined) return false;
   let cause: unknown;
   try {

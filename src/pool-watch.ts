@@ -13,12 +13,15 @@ export interface PoolWatcher {
 const PROGRAM = fileURLToPath(new URL('./pool-watcher.js', import.meta.url));
 const READY = 'ready';
 
+export type StartPoolWatcher = (pool: ThinPool, recordPath: string) => Promise<PoolWatcher>;
+
 /**
  * Resolves when the watcher runs. It holds the other end of a pipe: when that closes without a word,
  * it frees the metadata snap of the pool and removes the record.
  */
 export async function startPoolWatcher(pool: ThinPool, recordPath: string): Promise<PoolWatcher> {
-  const companion = startCompanion([process.execPath, PROGRAM, pool.name, pool.dmName, recordPath]);
+  const { name, dmName, number } = pool;
+  const companion = startCompanion([process.execPath, PROGRAM, name, dmName, number, recordPath]);
   const word = await companion.firstLine;
   if (word !== READY) {
     throw new LvmsyncError(

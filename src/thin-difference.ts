@@ -33,15 +33,21 @@ export interface DumpedPair {
   readonly to: DumpedDevice;
   /** Bytes of the newer volume: mappings beyond its end are left over from a larger size. */
   readonly size: number;
+  /**
+   * Bytes of the older volume: behind its end nothing of it counts as mapped, also not what is left
+   * over there from a larger size. Undefined: as far as it is mapped.
+   */
+  readonly fromSize?: number;
 }
 
 /**
  * Both dumps must be of the same metadata snap. Memory is bounded but for about 16 bytes an extent
  * of the result. Throws LvmsyncError (pool), or what made a tool fail, after stopping both tools.
  */
-export async function readThinDifference({ from, to, size }: DumpedPair): Promise<ThinDifference> {
-  const older = new Cursor(readThinDump(from.dump, from.deviceId));
-  const newer = new Cursor(readThinDump(to.dump, to.deviceId));
+export async function readThinDifference(pair: DumpedPair): Promise<ThinDifference> {
+  const { from, to, size, fromSize = Number.POSITIVE_INFINITY } = pair;
+  const older = new Cursor(readThinDump(from.dump, from.deviceId), fromSize);
+  const newer = new Cursor(readThinDump(to.dump, to.deviceId), size);
   try {
     const [left, right] = await Promise.all([older.start(), newer.start()]);
     checkSamePool(left, right);
@@ -107,9 +113,14 @@ class Cursor {
   #runs: Float64Array = new Float64Array(0);
   /** Behind the run in `#runs` that is in the fields above. */
   #next = 0;
+  readonly #size: number;
+  /** Blocks; the last one may reach past the end of the volume. */
+  #limit = Number.POSITIVE_INFINITY;
 
-  constructor(batches: AsyncGenerator<RunBatch, void>) {
+  /** `size`: bytes of the volume. */
+  constructor(batches: AsyncGenerator<RunBatch, void>, size: number) {
     this.#batches = batches;
+    this.#size = size;
   }
 
   /** False where `refill` must be called. */
@@ -125,6 +136,7 @@ class Cursor {
   async start(): Promise<ThinSuperblock> {
     const { value, done } = await this.#batches.next();
     if (done) throw new TypeError('a dump without a batch');
+    this.#limit = Math.ceil(this.#size / value.superblock.dataBlockSize);
     this.#runs = value.runs;
     this.#load();
     await this.refill();
@@ -160,8 +172,12 @@ class Cursor {
     if (at === this.#runs.length) return;
     this.begin = this.#runs[at] ?? 0;
     this.data = this.#runs[at + 1] ?? 0;
-    this.length = this.#runs[at + 2] ?? 0;
+    this.length = Math.min(this.#runs[at + 2] ?? 0, this.#limit - this.begin);
     this.#next = at + 3;
+    if (this.length > 0) return;
+    // All that follow lie beyond the limit, too; the dump must still come to its proper end.
+    this.length = 0;
+    this.#next = this.#runs.length;
   }
 
   #finish(): void {

@@ -25,6 +25,8 @@ export interface ThinPool {
 export type MessageTarget = Pick<ThinPool, 'name' | 'dmName'>;
 
 const POOL = { code: 'pool' } as const;
+/** What a metadata snap hangs on must go through, whatever is typed meanwhile. */
+const SHIELDED = { ...POOL, shielded: true } as const;
 
 /** Throws (pool) if the pool is not active here. */
 export async function findThinPool(
@@ -71,7 +73,7 @@ export async function readPoolStatus(
   pool: MessageTarget,
   run: RunCommand = runCommand,
 ): Promise<ThinPoolStatus> {
-  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', pool.dmName], POOL);
+  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', pool.dmName], SHIELDED);
   const [status] = parseStatus(stdout);
   if (status?.type === 'thin-pool' && !('fault' in status)) return status;
   throw new LvmsyncError('pool', `${pool.name}: the thin pool has failed`, {
@@ -103,7 +105,7 @@ export async function sendPoolMessage(
   message: PoolMessage,
   run: RunCommand = runCommand,
 ): Promise<void> {
-  await run(['dmsetup', 'message', '--', pool.dmName, '0', message], POOL);
+  await run(['dmsetup', 'message', '--', pool.dmName, '0', message], SHIELDED);
 }
 
 /** What a person types to free a metadata snap that nobody needs any more. */

@@ -2,10 +2,10 @@
 
 import { runCommand, streamCommand } from './command.js';
 import type { LvmsyncError } from './errors.js';
-import { ExtentList, NO_EXTENTS } from './extent.js';
+import { NO_EXTENTS } from './extent.js';
 import { difference, union } from './extent-sets.js';
 import { withMetadataSnap } from './metadata-snap.js';
-import { type OpenDevices, withDevices } from './open-devices.js';
+import { withDevices } from './open-devices.js';
 import type { SourceRequest } from './options.js';
 import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
@@ -29,9 +29,10 @@ export async function openThin(
 ): Promise<Source> {
   const pair = await findPair(volume, request.since);
   refuseStrangers(pair);
+  requireActive(pair.to);
   const pool = await findThinPool(pair.to);
   return withDevices(context.reporter, async (opened) => {
-    const newer = await openNewer(pair.to, opened);
+    const newer = await opened.open(pair.to.path, 'source');
     const device =
       request.dataSource === undefined ? newer : await opened.open(request.dataSource, 'source');
     if (device.size < newer.size) throw smallerData(device.path, pair);
@@ -40,7 +41,11 @@ export async function openThin(
     const changes = await readChanges(pair, pool, { size: newer.size, context });
     return {
       device,
-      ...splitChanges(changes, pair, newer.size),
+      ...splitChanges(changes, pair.from.size, {
+        size: newer.size,
+        // Another device may hold data, or an external origin shine through, where this one has no block.
+        readsAsZeros: device === newer && pair.to.externalOrigin === undefined,
+      }),
       chunkSize: changes.dataBlockSize,
       members: [
         { identity: newer.identity, role: 'the volume' },
@@ -88,12 +93,9 @@ function refuseStrangers({ from, to }: ThinPair): void {
   }
 }
 
-async function openNewer(volume: ThinVolume, opened: OpenDevices) {
-  if (!volume.active) {
-    const name = fullName(volume);
-    throw unfit(volume, 'inactive', `Activate it: lvchange -ay -K ${name}`);
-  }
-  return opened.open(volume.path, 'source');
+function requireActive(volume: ThinVolume): void {
+  if (volume.active) return;
+  throw unfit(volume, 'inactive', `Activate it: lvchange -ay -K ${fullName(volume)}`);
 }
 
 /** Two dumps at once, one for each volume, merged as they come: no list of mappings is kept. */
@@ -120,7 +122,7 @@ async function readChanges(
     };
     signal.addEventListener('abort', stop);
     try {
-      return await readThinDifference({ from: older, to: newer, size });
+      return await readThinDifference({ from: older, to: newer, size, fromSize: from.size });
     } finally {
       signal.removeEventListener('abort', stop);
     }
@@ -137,21 +139,22 @@ async function requireTool(): Promise<void> {
 }
 
 /**
- * What is unmapped reads as zeros, unless an external origin shows through. A part that the volume
- * gained is compared with nothing: all of it is sent, or made to read as zeros.
+ * A part that the volume gained is compared with nothing: all of it is sent, or made to read as zeros.
+ * The block in which it begins may be in no list, although it holds data behind the former end.
  */
-function splitChanges(
-  { changed, discarded }: ThinDifference,
-  { from, to }: ThinPair,
-  size: number,
+export function splitChanges(
+  { changed, discarded, dataBlockSize }: ThinDifference,
+  fromSize: number,
+  newer: { readonly size: number; readonly readsAsZeros: boolean },
 ): Pick<Source, 'extents' | 'zeros'> {
-  const gained = new ExtentList(
-    from.size < size ? Float64Array.of(from.size, size - from.size) : new Float64Array(),
-  );
+  const { size, readsAsZeros } = newer;
+  const firstWhole = Math.min(size, Math.ceil(fromSize / dataBlockSize) * dataBlockSize);
+  const begun = NO_EXTENTS.withTail(fromSize, firstWhole);
+  const gained = NO_EXTENTS.withTail(firstWhole, size);
+  const mapped = union(changed, difference(begun, discarded));
   const unmapped = union(discarded, difference(gained, changed));
-  const readsAsZeros = to.externalOrigin === undefined;
   return {
-    extents: union(changed, unmapped),
+    extents: union(mapped, unmapped),
     zeros: readsAsZeros ? unmapped : NO_EXTENTS,
   };
 }
