@@ -228,10 +228,10 @@ export class ChangeReader {
   }
 
   #finishWithoutEnd(): void {
-    if (this.#hello === undefined) return this.#finish({});
-    if (this.#hello.kind !== 'snapback') throw this.#cut('before its end mark');
-    // Every group in it was durable before it was used: it undoes all that its run did.
-    this.#finish({ tornTail: `${this.name}: it has no end mark` });
+    const kind = this.#hello?.kind;
+    if (kind === 'wire' || kind === 'file') throw this.#cut('before its end mark');
+    // Every group of a snapback was durable before it was used: it undoes all that its run did.
+    this.#finish(kind === undefined ? {} : { tornTail: `${this.name}: it has no end mark` });
   }
 
   #finish(facts: Partial<ReaderEnd>): void {
