@@ -28,6 +28,8 @@ export type TableTarget =
       readonly deviceId: number;
       readonly externalOrigin: DeviceNumber | undefined;
     }
+  /** Its pool has failed: the kernel does not say then what the volume is made of. */
+  | { readonly type: 'failed-thin' }
   | {
       readonly type: 'thin-pool';
       readonly metadata: DeviceNumber;
@@ -59,6 +61,7 @@ function tableTarget(target: string, fields: readonly string[]): TableTarget | u
     case 'snapshot-origin':
       return isDevice(first) ? { type: target, device: first } : undefined;
     case 'thin':
+      if (first === 'Fail') return { type: 'failed-thin' };
       if (!isDevice(first) || !isCount(second)) break;
       return {
         type: target,

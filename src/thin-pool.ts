@@ -76,8 +76,14 @@ export async function readPoolStatus(
   const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', pool.dmName], SHIELDED);
   const [status] = parseStatus(stdout);
   if (status?.type === 'thin-pool' && !('fault' in status)) return status;
-  throw new LvmsyncError('pool', `${pool.name}: the thin pool has failed`, {
-    hint: `Repair it first: lvconvert --repair ${pool.name}`,
+  throw failedPool(pool.name);
+}
+
+/** The refusal of a pool, VG/POOL, whose metadata the kernel could not read or write. */
+export function failedPool(name: string): LvmsyncError {
+  return new LvmsyncError('pool', `${name}: the thin pool has failed`, {
+    state: 'It was sent no message.',
+    hint: `Repair it first: lvconvert --repair ${name}`,
   });
 }
 

@@ -4,6 +4,7 @@ import type { RunCommand } from './command.js';
 import { formatDeviceName } from './device-name.js';
 import { findInteger, findSection, findString } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
+import { failedPool } from './thin-pool.js';
 import { fullName, unfit } from './unfit-volume.js';
 import { type Claim, readMetadata, readTargets, refuseContradiction } from './witnesses.js';
 
@@ -29,7 +30,7 @@ export interface ThinVolume {
 
 /**
  * `volumes` are those of its group. Throws LvmsyncError 'sourceUnfit' if a merge is to change it or its
- * origin, or if LVM and the kernel describe it differently.
+ * origin, or if LVM and the kernel describe it differently; 'pool' if its pool has failed.
  */
 export async function describeThin(
   volume: Volume,
@@ -93,6 +94,7 @@ async function thinKernelClaims(volume: Volume, run: RunCommand): Promise<readon
   if (target?.type === 'snapshot-origin') {
     [target] = await readTargets({ ...volume, layer: 'real' }, run);
   }
+  if (target?.type === 'failed-thin') throw failedPool(`${volume.vgName}/${volume.poolName}`);
   const value = target?.type === 'thin' ? target.deviceId : undefined;
   return [{ what: 'thin id', by: 'kernel', value }];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -52,6 +52,16 @@ describe('runCommand', () => {
   it('gives the tool an empty standard input', async () => {
     assert.equal((await runCommand(['cat'])).stdout, '');
   });
+
+  for (const shielded of [true, false]) {
+    it(`${shielded ? 'shields' : 'does not shield'} it from Ctrl-C, with { shielded: ${shielded} }`, async () => {
+      const { stdout } = await runCommand(['cat', '/proc/self/stat'], { shielded });
+      // The terminal signals a process group.
+      const groupOf = (stat: string) => stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2];
+      const own = groupOf(readFileSync('/proc/self/stat', 'utf8'));
+      assert.equal(groupOf(stdout) !== own, shielded);
+    });
+  }
 
   it('finds tools in the system folders whatever the PATH of the caller is', async () => {
     const path = process.env.PATH;

@@ -129,6 +129,11 @@ describe('parseTable', () => {
     ]);
   });
 
+  it('knows a thin volume whose pool has failed', () => {
+    const [target] = parseTable('0 49152 thin Fail \n');
+    assert.equal(target?.type, 'failed-thin');
+  });
+
   const broken = [
     'text',
     '0 8',

@@ -104,6 +104,17 @@ describe('findSnapshot refuses a thin volume with exit code 10', () => {
   }
 });
 
+describe('findSnapshot on a thin volume whose pool has failed', () => {
+  it('says so, with exit code 18 and the command to repair it', async () => {
+    const table = thin.table.replace(/^(v-data-real: \d+ \d+ thin) .*$/m, '$1 Fail');
+    assert.notEqual(table, thin.table);
+    const error = await refusal(findSnapshot('v/data', runOn({ ...thin, table }), missing));
+    assert.equal(error.exitStatus, 18);
+    assert.equal(error.message, 'v/pool: the thin pool has failed');
+    assert.match(error.hint ?? '', /lvconvert --repair v\/pool/);
+  });
+});
+
 /** The pool with a merge of v/ts into v/data scheduled, where v/ts4 is a snapshot of `origin`. */
 function withSecondSnapshotOf(origin: 'data' | 'ts'): Host {
   const uuid = new RegExp(`"lv_name":"${origin}", "lv_uuid":"([^"]+)"`).exec(thin.lvs)?.[1] ?? '';
