@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { assertRefused, CLI, lvmsync, syncs } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import {
+  KiB,
+  type LogicalVolume,
+  MiB,
+  reloadTable,
+  replaceSegment,
+  scratchFolder,
+  TestVolumeGroup,
+} from '../harness/lvm.js';
+import { FakeThinDump, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { tool, tryTool } from '../harness/tool.js';
+
+useOwnStateFolder();
+
+const POOL_UNFIT = 18;
+const BEGINNING = /I\/O through/;
+const RESERVED = /reserved its metadata snap/;
+const random = new Random();
+const folder = scratchFolder();
+const copy = `${folder}/copy`;
+const thinDump = new FakeThinDump();
+
+interface Machine {
+  readonly group: TestVolumeGroup;
+  readonly pool: TestThinPool;
+  readonly data: LogicalVolume;
+}
+
+/** A thin volume `vg0/data` with changes since its snapshot `vg0/snap`, which the copy holds. */
+function setUp(poolSize = 64 * MiB): Machine {
+  const group = new TestVolumeGroup({ size: 128 * MiB });
+  const pool = new TestThinPool(group, { size: poolSize, blockSize: 64 * KiB });
+  const data = pool.createVolume('data', 24 * MiB);
+  fillRandom(data.path, random, 4 * MiB);
+  const snapshot = pool.snapshot(data, 'snap');
+  saveContent(snapshot.path, copy);
+  writeRandom(data.path, random, scattered(random, 4 * MiB, { count: 30, length: 4 * KiB }));
+  return { group, pool, data };
+}
+
+async function assertReleasedSoon(pool: TestThinPool): Promise<void> {
+  const deadline = Date.now() + 5000;
+  while (pool.heldRoot() !== '-' && Date.now() < deadline) await delay(50);
+  assert.equal(pool.heldRoot(), '-', 'the root that the pool holds');
+}
+
+describe('a metadata snap that is held when a run ends', () => {
+  let machine: Machine;
+  before(() => {
+    machine = setUp();
+  });
+  afterEach(() => thinDump.asAlways());
+  after(() => machine.group.destroy());
+
+  /** In a process group of its own, as a shell starts it. */
+  const start = (): ChildProcess =>
+    spawn(process.execPath, [CLI, '-v', 'vg0/snap', copy], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    });
+  /** Milliseconds from now until it has said so; what it says after that is read by who asks next. */
+  const said = async (child: ChildProcess, words: RegExp): Promise<number> => {
+    const started = performance.now();
+    let text = '';
+    assert.ok(child.stderr);
+    for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
+      text += chunk;
+      if (words.test(text)) return performance.now() - started;
+    }
+    assert.fail(`it ended without ${words}:\n${text}`);
+  };
+  const succeedsAfterwards = (): void => {
+    syncs(['vg0/snap', copy]);
+    assertSameContent(machine.data.path, copy);
+    assert.equal(machine.pool.heldRoot(), '-');
+  };
+
+  test('is released within seconds after SIGKILL, at 20 moments', async () => {
+    thinDump.before('sleep 0.3');
+    const { pool } = machine;
+    const trial = start();
+    const trialEnded = once(trial, 'exit');
+    await said(trial, BEGINNING);
+    const preparation = await said(trial, RESERVED);
+    trial.kill('SIGKILL');
+    await trialEnded;
+    await assertReleasedSoon(pool);
+    let whileHeld = 0;
+    for (let moment = 0; moment < 20; moment++) {
+      const child = start();
+      const ended = once(child, 'exit');
+      const before = moment < 10;
+      await said(child, before ? BEGINNING : RESERVED);
+      await delay(before ? preparation * (0.6 + moment * 0.05) : (moment - 10) * 40);
+      child.kill('SIGKILL');
+      await ended;
+      if (pool.heldRoot() !== '-') whileHeld++;
+      await assertReleasedSoon(pool);
+    }
+    console.log(`# it was held at ${whileHeld} of 20 moments`);
+    assert.ok(whileHeld >= 5, `${whileHeld} of 20 came while it was held`);
+    thinDump.asAlways();
+    succeedsAfterwards();
+    assert.deepEqual(readdirSync('/var/lib/lvmsync'), [], 'no record is left');
+  });
+
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    for (const whom of ['the program', 'its process group'] as const) {
+      test(`is released after ${name} to ${whom}, and the status is 128+n`, async () => {
+        thinDump.before('sleep 1');
+        const child = start();
+        const ended = once(child, 'exit');
+        await said(child, RESERVED);
+        const { pid = 0 } = child;
+        process.kill(whom === 'the program' ? pid : -pid, name);
+        const [status] = await ended;
+        assert.equal(status, 128 + constants.signals[name]);
+        assert.equal(machine.pool.heldRoot(), '-');
+      });
+    }
+  }
+
+  for (const [what, script] of [
+    ['fails', 'echo "bad checksum" >&2; exit 1'],
+    ['is killed', 'kill -KILL $$'],
+    ['prints half a dump and ends with 0', 'original "$@" | head -n 2; exit 0'],
+  ] as const) {
+    test(`is released when thin_dump ${what}, and the status is 18`, () => {
+      thinDump.before(script);
+      saveContent(copy, `${copy}.before`);
+      assertRefused(lvmsync(['vg0/snap', copy]), POOL_UNFIT, /thin_dump/);
+      assert.equal(machine.pool.heldRoot(), '-');
+      assertSameContent(copy, `${copy}.before`);
+      rmSync(`${copy}.before`);
+    });
+  }
+
+  test('is released by the next run, if nobody was left to do it', () => {
+    const { pool } = machine;
+    pool.send('reserve_metadata_snap');
+    const owner = {
+      pid: process.pid,
+      startTime: '1',
+      bootId: tool('cat', '/proc/sys/kernel/random/boot_id'),
+      pidNamespace: tool('readlink', '/proc/self/ns/pid'),
+    };
+    mkdirSync('/var/lib/lvmsync', { recursive: true });
+    writeFileSync(pool.recordPath(), JSON.stringify({ owner, heldRoot: Number(pool.heldRoot()) }));
+    const { status, stderr } = lvmsync(['vg0/snap', copy]);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /a run that died left its metadata snap held \(root \d+\): released/);
+    assert.equal(pool.heldRoot(), '-');
+    assert.ok(!existsSync(pool.recordPath()));
+  });
+
+  test('is left alone if it is somebody else’s: status 18, and the command to release it', () => {
+    const { pool } = machine;
+    pool.send('reserve_metadata_snap');
+    const held = pool.heldRoot();
+    const result = lvmsync(['vg0/snap', copy]);
+    assertRefused(result, POOL_UNFIT, /metadata snap is held already \(root \d+\)/);
+    assert.equal(pool.heldRoot(), held);
+    const [, command = ''] =
+      /(dmsetup message .* release_metadata_snap)$/m.exec(result.stderr) ?? [];
+    tool('sh', '-c', command);
+    succeedsAfterwards();
+  });
+});
+
+describe('a pool that cannot serve is refused by name and sent no message', () => {
+  const refused = (pool: TestThinPool, message: RegExp): void => {
+    const before = pool.status();
+    assertRefused(lvmsync(['vg0/snap', copy]), POOL_UNFIT, message);
+    assert.deepEqual(pool.status(), before, 'its status');
+  };
+
+  test('out of data space', () => {
+    const { group, pool, data } = setUp(8 * MiB);
+    tool('lvchange', '-q', '--errorwhenfull', 'y', `${group.name}/${pool.name}`);
+    tryTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=64', 'conv=fsync']);
+    assert.ok(pool.status().includes('out_of_data_space'), pool.status().join(' '));
+    refused(pool, /out of data space/);
+    group.destroy();
+  });
+
+  test('read-only', () => {
+    const { group, pool } = setUp();
+    const table = tool('dmsetup', 'table', pool.dmName);
+    reloadTable(pool.dmName, table.replace(/(thin-pool \S+ \S+ \d+ \d+).*/, '$1 1 read_only'));
+    assert.ok(pool.status().includes('ro'), pool.status().join(' '));
+    refused(pool, /is read-only/);
+    reloadTable(pool.dmName, table);
+    group.destroy();
+  });
+
+  // The last one: what is left of this pool only the end of the kernel removes.
+  test('whose metadata cannot be written', () => {
+    const { group, pool, data } = setUp();
+    replaceSegment(`${group.name}-${pool.name}_tmeta`, { offset: 0, length: 4 * MiB });
+    tryTool([
+      'dd',
+      'if=/dev/zero',
+      `of=${data.path}`,
+      'bs=64k',
+      'seek=100',
+      'count=4',
+      'conv=fsync',
+    ]);
+    const status = pool.status().join(' ');
+    console.log(`# its status: ${status}`);
+    assert.match(status, /Fail|needs_check/);
+    refused(pool, /has failed|needs a check/);
+  });
+});
