@@ -1,5 +1,6 @@
 // A node:test reporter for scripts/check: one line a test, tab-separated, for counting.
 //   pass <name>    fail <name>    skip <name> <reason>
+//   campaign <name> <cases> <escaped> <seed>
 // Suites are not counted, only the tests in them; one that is skipped as a whole counts as a test.
 
 /** @param {unknown} text */
@@ -7,6 +8,9 @@ const oneLine = (text) => String(text).replace(/\s+/g, ' ');
 
 export default async function* tally(events) {
   for await (const { type, data } of events) {
+    if (type === 'test:diagnostic' && data.message.startsWith('campaign\t')) {
+      yield `${data.message}\n`;
+    }
     if (type !== 'test:pass' && type !== 'test:fail') continue;
     const reason = data.skip ?? data.todo;
     if (data.details?.type === 'suite' && data.skip === undefined) continue;

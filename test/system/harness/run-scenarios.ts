@@ -45,16 +45,17 @@ function boot(scenario: Scenario, cpu: number): Promise<GuestResult> {
       `--test-reporter-destination=${scenario.tally}`,
       scenario.file,
     ],
-    env: { ...seedSetting(), NODE_NO_WARNINGS: '1' },
+    env: { ...settings(), NODE_NO_WARNINGS: '1' },
     timeoutSeconds: 600,
     cpu,
   });
 }
 
-/** Random scenarios print their seed; this variable repeats a run with it. */
-function seedSetting(): Record<string, string> {
-  const seed = process.env.LVMSYNC_TEST_SEED;
-  return seed === undefined ? {} : { LVMSYNC_TEST_SEED: seed };
+/** Random scenarios print their seed, and the first repeats a run with it; see campaign.ts for the other. */
+function settings(): Record<string, string> {
+  const names = ['LVMSYNC_TEST_SEED', 'LVMSYNC_CAMPAIGN'];
+  const set = names.filter((name) => process.env[name] !== undefined);
+  return Object.fromEntries(set.map((name) => [name, process.env[name] ?? '']));
 }
 
 /** Prints a guest's output and adds its tests to the tally; a guest without any is a failure. */
