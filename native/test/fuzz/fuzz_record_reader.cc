@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "record_streams.h"
+#include "stream_repair.h"
 
 namespace {
 
@@ -48,13 +49,19 @@ struct Digested {
   }
 };
 
+// From the heap, so that the address sanitizer sees a write outside; kept, for its size costs time.
+std::span<std::byte> SlabOf(size_t size) {
+  static std::map<size_t, std::vector<std::byte>> slabs;
+  return slabs.try_emplace(size, size).first->second;
+}
+
 class Reading {
  public:
   Reading(std::span<const std::byte> stream, const Setting& setting)
       : setting_(setting),
         input_(stream, [piece = setting.piece] { return piece; }),
         reader_(input_, lvmsync::testing::ReadyFd()),
-        slab_(setting.slab_size) {}
+        slab_(SlabOf(setting.slab_size)) {}
 
   Digested Run() {
     if (Begin()) {
@@ -98,6 +105,7 @@ class Reading {
     std::memcpy(rules.stream_id.data(), hello.data() + 4, rules.stream_id.size());
     rules.device_size = device_size_ = lvmsync::load_be64(hello.data() + 40);
     rules.sorted = (lvmsync::load_be16(hello.data() + 2) & 1) != 0;
+    rules.discards = setting_.rules == Rules::kForced;
     reader_.BeginFramed(rules);
   }
 
@@ -140,7 +148,7 @@ class Reading {
       Require(operation.offset + operation.length <= device_size_, "and on the device");
       bytes += operation.length;
       digested_.Add(operation.offset);
-      digested_.Add(std::span(slab_).subspan(operation.slab_position, operation.length));
+      digested_.Add(slab_.subspan(operation.slab_position, operation.length));
     }
     Require(bytes == result.bytes, "bytes are counted");
     std::sort(sorted.begin(), sorted.end(),
@@ -154,8 +162,7 @@ class Reading {
   Setting setting_;
   lvmsync::testing::MemoryInput input_;
   RecordReader reader_;
-  // From the heap, so that the address sanitizer sees a write outside.
-  std::vector<std::byte> slab_;
+  std::span<std::byte> slab_;
   bool framed_ = false;
   uint64_t device_size_ = 0;
   uint64_t results_ = 0;
@@ -175,3 +182,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+#ifdef LVMSYNC_FUZZ
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t largest);
+
+// Most inputs are made consistent after they were changed, so that what lies behind the checks is
+// reached too.
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t largest,
+                                          unsigned int seed) {
+  size = LLVMFuzzerMutate(data, size, largest);
+  if (size <= 2 || seed % 8 == 0) return size;
+  const auto stream = std::as_bytes(std::span(data + 2, size - 2));
+  const auto repaired = lvmsync::testing::StreamRepair::Repaired(stream);
+  const size_t length = std::min(repaired.size(), largest - 2);
+  std::memcpy(data + 2, repaired.data(), length);
+  return 2 + length;
+}
+#endif

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "record_streams.h"
+#include "stream_repair.h"
 
 namespace lvmsync {
 namespace {
@@ -56,6 +57,28 @@ void WriteStreams(const std::filesystem::path& folder) {
   }
 }
 
+void Append(Bytes& bytes, const Bytes& more) {
+  bytes.insert(bytes.end(), more.begin(), more.end());
+}
+
+// Two groups: one of records and discards, one of discards only.
+void WriteDiscards(const std::filesystem::path& folder) {
+  const Extent discards[] = {{4096, 8192}, {65536, 512}};
+  const Extent more[] = {{131072, 4096}};
+  Bytes stream;
+  testing::AppendText(stream, testing::kHandshake);
+  Append(stream, EncodeFrame(kHello, testing::HelloPayload(1 << 20, true)));
+  testing::AppendRecord(stream, 512, 100);
+  Append(stream, EncodeDiscard(discards));
+  Append(stream, EncodeGroup({}));
+  Append(stream, EncodeDiscard(more));
+  Append(stream, EncodeGroup({}));
+  Append(stream, EncodeFrame(kEnd, Bytes(40)));
+  Bytes input{std::byte{1}, std::byte{8}};
+  Append(input, testing::StreamRepair::Repaired(stream));
+  Write(folder / "fuzz_record_reader" / "discards", input);
+}
+
 void WriteFrames(const std::filesystem::path& folder) {
   const auto target = folder / "fuzz_control_frame";
   const Bytes hello = EncodeFrame(kHello, testing::HelloPayload(1 << 20, true));
@@ -78,6 +101,7 @@ int main(int argc, char** argv) {
   }
   try {
     lvmsync::WriteStreams(argv[1]);
+    lvmsync::WriteDiscards(argv[1]);
     lvmsync::WriteFrames(argv[1]);
     return EXIT_SUCCESS;
   } catch (const std::exception& error) {
