@@ -58,7 +58,7 @@ export function formatAnswer(answer: Answer): string {
 export function parseAnswer(line: string): Answer | undefined {
   const [word, version, streamId = '', ...rest] = line.split(' ');
   if (version !== VERSION || !/^[0-9a-f]{32}$/.test(streamId)) return undefined;
-  if (word === READY) return { kind: 'ready', streamId, features: rest };
+  if (word === READY) return { kind: 'ready', streamId, features: rest.filter(isFeature) };
   if (word !== RESULT) return undefined;
   const [outcome, first = '', second = '', third = ''] = rest;
   if (outcome === 'failed' && isCount(first)) {
@@ -69,9 +69,18 @@ export function parseAnswer(line: string): Answer | undefined {
       message: rest.slice(2).join(' '),
     };
   }
-  if (outcome !== 'ok' || rest.length !== 4 || !isCount(first) || !isCount(second))
-    return undefined;
+  const wellFormed = rest.length === 4 && isCount(first) && isCount(second) && isDigest(third);
+  if (outcome !== 'ok' || !wellFormed) return undefined;
   return { kind: 'done', streamId, records: Number(first), bytes: Number(second), digest: third };
+}
+
+/** Words of a later version have to be of this form too; others are passed over. */
+function isFeature(text: string): boolean {
+  return /^[a-z][a-z0-9-]*$/.test(text);
+}
+
+function isDigest(text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text);
 }
 
 function isCount(text: string): boolean {

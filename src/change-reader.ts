@@ -191,8 +191,7 @@ export class ChangeReader {
     if (!fstatSync(this.#fd).isFile()) {
       refuse('whether this is the harmless end of an interrupted run can only be told of a file');
     }
-    const tag = this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
-    const scan = await this.#call(native.scanMarks(this.#fd, groupStart, tag));
+    const scan = await this.#call(native.scanMarks(this.#fd, groupStart, this.#tag()));
     const number = this.#counts.groups;
     if (scan.endSeen || scan.highestDurable >= number) {
       refuse('later parts of the file show that this group was in use: the file is damaged');
@@ -208,6 +207,7 @@ export class ChangeReader {
     const { digest } = this.#native.state();
     const { groups, records, bytes } = this.#counts;
     const agrees =
+      Buffer.compare(end.streamTag, this.#tag()) === 0 &&
       end.groups === groups &&
       end.records === records &&
       end.bytes === bytes &&
@@ -215,6 +215,11 @@ export class ChangeReader {
     if (!agrees) throw this.#corrupt('its end mark does not agree with what came before it');
     await this.#requireEndOfInput();
     this.#finish({ sourceChanged: end.sourceChanged });
+  }
+
+  /** Of the stream that its frames belong to. */
+  #tag(): Uint8Array {
+    return this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
   }
 
   #requireVersion({ type, version }: NativeFrame): void {

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { decodeEnd, encodeEnd, FRAME } from '../../src/control-frame.js';
+import { native } from '../../src/native.js';
 import { applyToMemory } from '../helpers/apply-stream.js';
 import {
   DAMAGE_DEVICE_SIZE,
@@ -13,8 +15,10 @@ import {
 } from '../helpers/damaged-streams.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { dataRecordsOf, framedStream, recordHeader } from '../helpers/stream-parts.js';
+import { dataRecordsOf, framedStream, recordHeader, recordsOf } from '../helpers/stream-parts.js';
 
+/** Control words of an END frame: magic, type, count, payload, checksum. */
+const END_WORDS = 5 + 25;
 const folder = scratchFolder('memory');
 const random = new Random();
 const before = random.bytes(DAMAGE_DEVICE_SIZE);
@@ -66,4 +70,25 @@ test('a record in the place of a frame, or a frame in the place of a record, is 
   const { error, destination: after } = await applyToMemory(path, destination.open());
   assert.match(String(error), /group 1 where group 0 was expected/);
   assert.equal(destination.groupsIn(after), 0);
+});
+
+test('an end mark of another stream is refused, even if all it says fits', async () => {
+  const path = join(folder, 'foreign-end');
+  const stream = await framedStream(path, { deviceSize: DAMAGE_DEVICE_SIZE, groups: [] });
+  const words = recordsOf(stream).slice(-END_WORDS);
+  const payload = Buffer.alloc((END_WORDS - 5) * 2);
+  for (const [i, { offset }] of words.slice(3, -2).entries()) payload.writeUInt16BE(offset, i * 2);
+  const end = decodeEnd(payload);
+  const withTag = async (streamTag: Uint8Array): Promise<unknown> => {
+    writeFileSync(path, stream.subarray(0, -END_WORDS * 12));
+    const fd = openSync(path, 'a');
+    await new native.RecordWriter(fd, Buffer.alloc(16)).writeFrame(
+      FRAME.end,
+      encodeEnd({ ...end, streamTag }),
+    );
+    closeSync(fd);
+    return (await applyToMemory(path, new DamagedDestination(before, []).open())).error;
+  };
+  assert.equal(await withTag(end.streamTag), undefined);
+  assert.match(String(await withTag(Buffer.alloc(8, 7))), /end mark does not agree/);
 });
