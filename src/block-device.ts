@@ -107,7 +107,10 @@ export class FileDevice implements BlockDevice {
     const { role, write = false, exclusive = false } = options;
     try {
       const file = await native.BlockFile.open(path, { write, exclusive, direct: true });
-      return new FileDevice(path, role, file);
+      const device = new FileDevice(path, role, file);
+      if (Number.isSafeInteger(device.size)) return device;
+      await file.close();
+      throw new LvmsyncError(CODES[role].open, `${path}: too large: it holds 8 PiB or more`);
     } catch (error) {
       throw isNativeError(error) ? openFailure(path, role, error) : error;
     }

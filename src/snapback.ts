@@ -108,6 +108,7 @@ export class Snapback {
       await this.#appends;
       await this.#writer.end({ sourceChanged: false });
       await this.#syncData();
+      this.#closeFile();
     } catch (error) {
       throw failure(this.path, error);
     } finally {
@@ -117,8 +118,17 @@ export class Snapback {
 
   /** Leaves it as it is: without finish before, good for going back, but not marked as complete. */
   close(): void {
-    if (!this.#closed) closeSync(this.#fd);
+    try {
+      this.#closeFile();
+    } catch {
+      // What was used of it is durable, and why the run is left without finish matters more.
+    }
+  }
+
+  #closeFile(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    closeSync(this.#fd);
   }
 
   /** The number of the last group it became. */
@@ -243,5 +253,6 @@ function failure(path: string, error: unknown): LvmsyncError {
     const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
     return ioFailure({ path: `snapback ${path}`, code: 'snapback', action, error });
   }
-  return new LvmsyncError('snapback', `snapback ${path}: ${errorCode(error)}`, { cause: error });
+  const why = error instanceof Error ? error.message : String(error);
+  return new LvmsyncError('snapback', `snapback ${path}: ${why}`, { cause: error });
 }

@@ -172,6 +172,17 @@ const unopened: OpenRefusal[] = [
     status: 10,
     message: /neither a block device nor a regular file/,
   },
+  {
+    what: 'a file with more bytes than can be numbered',
+    path: () => {
+      const path = join(folders.tmpfs, 'huge');
+      runTool(['truncate', '-s', '8P', path]);
+      return path;
+    },
+    options: { role: 'destination', write: true },
+    status: 12,
+    message: /too large: it holds 8 PiB or more/,
+  },
 ];
 
 for (const { what, path, options, status, message } of unopened) {

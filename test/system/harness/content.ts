@@ -83,6 +83,17 @@ export function fillRandom(path: string, random: Random, size: number): void {
   writeRandom(path, random, writes);
 }
 
+/** Writes all of it, from the beginning of the device or file on. */
+export function writeWhole(path: string, content: Buffer): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    let at = 0;
+    while (at < content.length) at += writeSync(descriptor, content, at, content.length - at, at);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Copies a whole device or file to a device or file; what the first holds counts, not its page cache. */
 export function saveContent(path: string, file: string): void {
   dropPages(path);

@@ -22,6 +22,8 @@ export interface GuestOptions {
   readonly cpu?: number;
   /** A program and arguments put before guest-run, to start it as another user. */
   readonly runAs?: readonly string[];
+  /** Cuts the guest's power when it is aborted: what was in its memory is gone. */
+  readonly powerCut?: AbortSignal;
 }
 
 export interface GuestResult {
@@ -44,6 +46,8 @@ export async function runInGuest(options: GuestOptions): Promise<GuestResult> {
     env: { ...process.env, ...guestSettings(options) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  // On this signal guest-run kills the kernel and all of its processes.
+  options.powerCut?.addEventListener('abort', () => child.kill('SIGTERM'));
   const output: Buffer[] = [];
   const collect = async (stream: AsyncIterable<Buffer>): Promise<void> => {
     for await (const piece of stream) output.push(piece);

@@ -1,0 +1,43 @@
+/** A run without a process of its own: many cases a second, where how a process ends is not in question. */
+
+import { EXIT, LvmsyncError } from '../../src/errors.js';
+import { parseOptions, toCommand } from '../../src/options.js';
+import { Reporter } from '../../src/reporter.js';
+import { runApply } from '../../src/run-apply.js';
+import type { RunContext } from '../../src/run-context.js';
+import { runSync } from '../../src/run-sync.js';
+import type { CliResult } from './cli.js';
+
+/** What `lvmsync WORDS` does, for a local sync or an apply of a file. Never rejects. */
+export async function runInProcess(
+  words: readonly string[],
+  engine: 'auto' | 'uring' | 'threads' = 'auto',
+): Promise<CliResult> {
+  let stderr = '';
+  const write = (text: string): void => {
+    stderr += text;
+  };
+  const reporter = new Reporter({ verbosity: 'normal', write, isTTY: false });
+  const context: RunContext = {
+    reporter,
+    signal: new AbortController().signal,
+    command: ['lvmsync', ...words].join(' '),
+    answer: () => undefined,
+    agentSocket: undefined,
+    engine,
+  };
+  const status = await run(words, context);
+  return { status, signal: null, stdout: Buffer.alloc(0), stderr };
+}
+
+async function run(words: readonly string[], context: RunContext): Promise<number> {
+  try {
+    const command = toCommand(parseOptions(words));
+    if (command.kind === 'sync') return await runSync(command, context);
+    if (command.kind === 'apply') return await runApply(command, context);
+    throw new Error(`a run of kind ${command.kind} needs a process of its own`);
+  } catch (error) {
+    context.reporter.fatal(error);
+    return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
+  }
+}

@@ -1,0 +1,74 @@
+/** What campaigns against runs with a snapback share: a source, lanes to run in, and the kinds of runs. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { assertSucceeds, CLI } from './cli.js';
+import { runInProcess } from './in-process.js';
+import { LANES } from './lanes.js';
+import { type OfflineSource, type OfflineSourceSpec, offlineSource } from './offline-source.js';
+import { runProcess } from './traced-cli.js';
+import { UndoableRun } from './undoable-run.js';
+
+export interface RunKind {
+  readonly name: 'sync' | 'apply' | 'rollback';
+  /** Makes the files as they are before it. */
+  prepare(files: UndoableRun): void;
+  words(files: UndoableRun): readonly string[];
+}
+
+export class UndoLaboratory {
+  readonly source: OfflineSource;
+  /** The changes as a stream of kind file. */
+  readonly stream: string;
+  readonly kinds: readonly RunKind[];
+  readonly #undo: string;
+  readonly #lanes: readonly UndoableRun[];
+
+  /** All files lie in `folder`. Call `fill` before the first run. */
+  constructor(folder: string, spec: OfflineSourceSpec) {
+    this.source = offlineSource(folder, spec);
+    this.stream = join(folder, 'stream');
+    this.#undo = join(folder, 'undo');
+    this.#lanes = Array.from(
+      { length: LANES },
+      (_, lane) => new UndoableRun(this.source, join(folder, `${lane}`)),
+    );
+    this.kinds = [
+      {
+        name: 'sync',
+        prepare: (files) => files.reset(),
+        words: (files) => [...this.source.words, ...files.words],
+      },
+      {
+        name: 'apply',
+        prepare: (files) => files.reset(),
+        words: (files) => ['--apply', this.stream, ...files.words],
+      },
+      {
+        name: 'rollback',
+        prepare: (files) => {
+          writeFileSync(files.destination, this.source.content);
+          copyFileSync(this.#undo, files.snapback);
+        },
+        words: ({ snapback, destination }) => ['--apply', snapback, destination],
+      },
+    ];
+  }
+
+  async fill(): Promise<void> {
+    const output = { stdout: this.stream };
+    const dump = [CLI, ...this.source.words, '--stdout'];
+    assertSucceeds(await runProcess(process.execPath, dump, output));
+    const files = this.lane(0);
+    files.reset();
+    const words = [...this.source.words, '--snapback', this.#undo, files.destination];
+    assertSucceeds(await runInProcess(words));
+  }
+
+  lane(number: number): UndoableRun {
+    const files = this.#lanes[number];
+    assert.ok(files, `lane ${number}`);
+    return files;
+  }
+}
