@@ -5,7 +5,8 @@
  *
  * Two devices of MAPPINGS scattered single blocks each (default 1,000,000), a tenth of them remapped.
  * The tool's own run is one `thin_dump` of both devices into /dev/null; ours is a process of its own
- * that runs two dumps and merges them. Rounds are interleaved; medians with least and greatest.
+ * that runs two dumps and merges them. Rounds are interleaved; medians with least and greatest, of
+ * the time on the clock and of the processor time of all processes, which a busy machine changes less.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -26,6 +27,8 @@ import { readThinDifference } from '../src/thin-difference.js';
 import { holdMetadataSnapIn, METADATA_BLOCK } from '../test/helpers/thin-tools.js';
 
 const [older, newer] = [1, 2];
+/** What Linux counts the time of processes in, on every architecture that Node runs on. */
+const TICKS_PER_SECOND = 100;
 
 if (process.argv[2] === '--merge') await merge(process.argv[3] ?? '', Number(process.argv[4]));
 else await main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 5));
@@ -47,14 +50,14 @@ async function main(mappings: number, rounds: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'lvmsync-bench-'));
   try {
     const metadata = await prepare(folder, mappings);
-    const tool: number[] = [];
-    const ours: number[] = [];
+    const tool: Cost[] = [];
+    const ours: Cost[] = [];
     let report = '';
     for (let round = 0; round < rounds; round++) {
       const both = ['-m', '--dev-id', '1', '--dev-id', '2', metadata];
-      tool.push(time(() => execFileSync('thin_dump', both, { stdio: 'ignore' })));
+      tool.push(costOf(() => execFileSync('thin_dump', both, { stdio: 'ignore' })));
       ours.push(
-        time(() => {
+        costOf(() => {
           const size = String(mappings * 4 * 65536);
           const argv = [fileURLToPath(import.meta.url), '--merge', metadata, size];
           const child = spawnSync(process.execPath, argv, { encoding: 'utf8' });
@@ -63,20 +66,40 @@ async function main(mappings: number, rounds: number): Promise<void> {
         }),
       );
     }
-    const ratios = ours.map((seconds, i) => seconds / (tool[i] ?? 1));
     console.log(`mappings per device: ${mappings}, ${report}`);
-    console.log(`thin_dump of both: ${spread(tool)} s`);
-    console.log(`the change list:   ${spread(ours)} s`);
-    console.log(`ratio:             ${spread(ratios)}`);
+    for (const kind of ['clock', 'processor'] as const) {
+      const [theirs, own] = [tool, ours].map((costs) => costs.map((cost) => cost[kind]));
+      if (theirs === undefined || own === undefined) throw new Error('two kinds of runs');
+      console.log(`seconds of the ${kind}:`);
+      console.log(`  thin_dump of both ${spread(theirs)}`);
+      console.log(`  the change list   ${spread(own)}`);
+      console.log(`  ratio             ${spread(own.map((value, i) => value / (theirs[i] ?? 1)))}`);
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-function time(work: () => unknown): number {
-  const start = performance.now();
+/** Seconds. */
+interface Cost {
+  readonly clock: number;
+  readonly processor: number;
+}
+
+function costOf(work: () => unknown): Cost {
+  const [start, before] = [performance.now(), childrenSeconds()];
   work();
-  return (performance.now() - start) / 1000;
+  return {
+    clock: (performance.now() - start) / 1000,
+    processor: childrenSeconds() - before,
+  };
+}
+
+/** Processor time of all children that have ended, and of theirs: cutime and cstime of proc(5). */
+function childrenSeconds(): number {
+  const text = readFileSync('/proc/self/stat', 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
 }
 
 function spread(values: readonly number[]): string {

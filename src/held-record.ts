@@ -22,8 +22,16 @@ const DIRECTORY = '/var/lib/lvmsync';
 
 export interface HeldRecord {
   readonly owner: ProcessIdentity;
-  /** Metadata block of the held root; undefined: about to be reserved. */
-  readonly heldRoot: number | undefined;
+  /** Metadata block of the held root; absent: about to be reserved. */
+  readonly heldRoot?: number | undefined;
+  /** If about to be reserved: the pool's transaction, in which none was held. */
+  readonly transactionId?: number | undefined;
+}
+
+export interface HeldSnap {
+  readonly heldRoot: number;
+  /** Of the pool now. */
+  readonly transactionId: number;
 }
 
 /** The record of the pool with this uuid; its directory is made if need be. Throws (pool). */
@@ -41,9 +49,9 @@ export class HeldRecordFile {
     this.path = path;
   }
 
-  /** Durable when it returns. Throws (pool). */
-  write(heldRoot: number | undefined): void {
-    const record = JSON.stringify({ owner: ownIdentity(), heldRoot });
+  /** Of this process. Durable when it returns. Throws (pool). */
+  write(state: Omit<HeldRecord, 'owner'>): void {
+    const record = JSON.stringify({ owner: ownIdentity(), ...state });
     attempt(this.path, () => {
       const draft = `${this.path}.draft`;
       writeDurably(draft, record);
@@ -71,9 +79,20 @@ export class HeldRecordFile {
   }
 }
 
-/** Whether a held root is surely the one that the record's run left behind when it died. */
-export function isLeftover(record: HeldRecord | undefined, heldRoot: number): boolean {
-  return record !== undefined && record.heldRoot === heldRoot && hasEnded(record.owner);
+/**
+ * Whether what a pool holds is what the record's run left behind when it died. One that had only
+ * announced itself left it in the transaction in which it saw that none was held; in any later one it
+ * may as well be somebody else's.
+ */
+export function isLeftover(record: HeldRecord | undefined, held: HeldSnap): boolean {
+  if (record === undefined || !hasEnded(record.owner)) return false;
+  if (record.heldRoot !== undefined) return record.heldRoot === held.heldRoot;
+  return record.transactionId === held.transactionId;
+}
+
+/** Whether the record's run died between announcing itself and knowing what it held. */
+export function wasAboutToReserve(record: HeldRecord | undefined): boolean {
+  return record !== undefined && record.heldRoot === undefined && hasEnded(record.owner);
 }
 
 function isRecord(value: unknown): value is HeldRecord {

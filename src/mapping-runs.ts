@@ -1,5 +1,6 @@
 /** Mappings in ascending order, taken from tags or from another list. Pure. */
 
+import { MappingLines } from './mapping-lines.js';
 import { MOST_BLOCKS } from './thin-superblock.js';
 import { xmlName } from './xml-bytes.js';
 import type { XmlTags } from './xml-tags.js';
@@ -17,6 +18,12 @@ const LENGTH = xmlName('length');
 /** Whether the tag found last is a mapping. */
 export function isMapping(tags: XmlTags): boolean {
   return tags.isNamed(SINGLE_MAPPING) || tags.isNamed(RANGE_MAPPING);
+}
+
+interface Mapping {
+  readonly begin: number;
+  readonly data: number;
+  readonly length: number;
 }
 
 /** Grows as needed. What cannot be appended throws LvmsyncError (pool). */
@@ -57,8 +64,26 @@ export class MappingRuns {
     return true;
   }
 
+  /**
+   * Appends the mappings that come next, up to `most` in the list, for as long as they are in the words
+   * of thin_dump and can be appended. What stops it is for `appendTag` to take or to refuse.
+   */
+  appendLines(most: number): void {
+    this.#tags.readAhead((bytes, from) => {
+      const lines = new MappingLines(bytes);
+      let at = from;
+      while (this.count < most) {
+        const after = lines.read(at);
+        if (after < 0 || lines.begin < this.#end || !isPossible(lines)) break;
+        this.append(lines.begin, lines.data, lines.length);
+        at = after;
+      }
+      return at;
+    });
+  }
+
   append(begin: number, data: number, length: number): void {
-    if (length === 0 || begin + length > MOST_BLOCKS || data + length > MOST_BLOCKS) {
+    if (!isPossible({ begin, data, length })) {
       throw this.#tags.refuse('a mapping has a length that cannot be');
     }
     if (begin < this.#end) throw this.#tags.refuse('mappings overlap or are out of order');
@@ -84,4 +109,8 @@ export class MappingRuns {
     larger.set(this.#triples);
     this.#triples = larger;
   }
+}
+
+function isPossible({ begin, data, length }: Mapping): boolean {
+  return length > 0 && begin + length <= MOST_BLOCKS && data + length <= MOST_BLOCKS;
 }

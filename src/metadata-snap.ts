@@ -7,8 +7,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunCommand } from './command.js';
 import { CommandError, runCommand } from './command.js';
+import type { ThinPoolStatus } from './device-status.js';
 import { LvmsyncError } from './errors.js';
-import { type HeldRecordFile, isLeftover, openHeldRecord } from './held-record.js';
+import {
+  type HeldRecordFile,
+  isLeftover,
+  openHeldRecord,
+  wasAboutToReserve,
+} from './held-record.js';
 import { type StartPoolWatcher, startPoolWatcher } from './pool-watch.js';
 import { hasEnded } from './process-identity.js';
 import type { Reporter } from './reporter.js';
@@ -53,9 +59,10 @@ export async function withMetadataSnap<T>(
   const lock = await lockPool(pool, context);
   try {
     const record = openHeldRecord(pool.uuid, context.recordDirectory);
-    await prepare(pool, record, context);
+    const transactionId = await prepare(pool, record, context);
     const watcher = await startWatcher(pool, record.path);
     try {
+      record.write({ transactionId });
       return await hold(pool, record, context, work);
     } finally {
       await watcher.dismiss();
@@ -66,15 +73,15 @@ export async function withMetadataSnap<T>(
 }
 
 /** The message of a run that was killed may be on its way still: then it is waited for. */
-async function findHeldRoot(
+async function readSettledStatus(
   pool: MessageTarget,
   run: RunCommand,
   mayComeLate: boolean,
-): Promise<number | undefined> {
+): Promise<ThinPoolStatus> {
   const deadline = performance.now() + (mayComeLate ? LATE_MESSAGE_MS : 0);
   for (;;) {
-    const { heldRoot } = await readPoolStatus(pool, run);
-    if (heldRoot !== undefined || performance.now() >= deadline) return heldRoot;
+    const status = await readPoolStatus(pool, run);
+    if (status.heldRoot !== undefined || performance.now() >= deadline) return status;
     await sleep(LOCK_PAUSE_MS);
   }
 }
@@ -131,7 +138,7 @@ export async function releaseForDeadRun(
   try {
     const left = record.read();
     if (left === undefined || !hasEnded(left.owner)) return;
-    const heldRoot = await findHeldRoot(pool, run, left.heldRoot === undefined);
+    const { heldRoot } = await readSettledStatus(pool, run, left.heldRoot === undefined);
     const isItsOwn = left.heldRoot === undefined || left.heldRoot === heldRoot;
     if (heldRoot !== undefined && isItsOwn) await release(pool, run);
     record.remove();
@@ -140,22 +147,24 @@ export async function releaseForDeadRun(
   }
 }
 
-/** After this the pool is usable and holds no metadata snap. */
+/** After this the pool is usable and holds no metadata snap. Returns the transaction it is in. */
 async function prepare(
   pool: ThinPool,
   record: HeldRecordFile,
   { reporter, run = runCommand }: SnapContext,
-): Promise<void> {
-  const status = await readPoolStatus(pool, run);
+): Promise<number> {
+  const left = record.read();
+  const status = await readSettledStatus(pool, run, wasAboutToReserve(left));
   requireUsable(pool, status);
-  const { heldRoot } = status;
-  if (heldRoot === undefined) return;
-  if (!isLeftover(record.read(), heldRoot)) throw foreign(pool, heldRoot);
+  const { heldRoot, transactionId } = status;
+  if (heldRoot === undefined) return transactionId;
+  if (!isLeftover(left, { heldRoot, transactionId })) throw foreign(pool, heldRoot);
   reporter.info(
     `${pool.name}: a run that died left its metadata snap held (root ${heldRoot}): released`,
   );
   await release(pool, run);
   record.remove();
+  return transactionId;
 }
 
 async function hold<T>(
@@ -165,7 +174,6 @@ async function hold<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const { reporter, run = runCommand } = context;
-  record.write(undefined);
   await reserve(pool, record, run);
   let failure: unknown;
   let result: { readonly value: T } | undefined;
@@ -174,7 +182,7 @@ async function hold<T>(
     if (heldRoot === undefined) {
       throw new LvmsyncError('pool', `${pool.name}: it reserved no metadata snap`);
     }
-    record.write(heldRoot);
+    record.write({ heldRoot });
     reporter.verbose(`${pool.name}: reserved its metadata snap (root ${heldRoot})`);
     result = { value: await work() };
   } catch (error) {
@@ -233,7 +241,7 @@ async function release(pool: MessageTarget, run: RunCommand): Promise<boolean> {
 function foreign(pool: ThinPool, heldRoot: number): LvmsyncError {
   return new LvmsyncError(
     'pool',
-    `${pool.name}: its metadata snap is held already (root ${heldRoot}), and not by a run of lvmsync that died`,
+    `${pool.name}: its metadata snap is held already (root ${heldRoot}), and not provably by a run of lvmsync that died`,
     {
       state: 'It was left as it is.',
       hint: `If no other program needs it: ${releaseCommand(pool)}`,

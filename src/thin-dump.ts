@@ -1,8 +1,7 @@
 /**
  * The mappings of one device out of what thin_dump prints, found as the bytes arrive: never a tree,
  * never a range expanded, and never a list that could be partial. Understands thin_dump 0.9 and 1.x,
- * which names stretches that devices share: it prints them first, as `<def name="1">`, and
- * `<ref name="1"/>` where they belong.
+ * which names stretches that devices share: `<def name="1">`, and `<ref name="1"/>` where they belong.
  */
 
 import type { CommandStream } from './command.js';
@@ -28,7 +27,10 @@ export interface RunBatch {
 export interface ThinDumpLimits {
   /** Mappings in a batch. */
   readonly batchRuns: number;
-  /** Mappings kept for all `<def>` together, 24 bytes each. */
+  /**
+   * Mappings kept, 24 bytes each: of all `<def>`, and of the device behind a `<ref>` whose `<def>` comes
+   * later.
+   */
   readonly sharedRuns: number;
 }
 
@@ -53,7 +55,7 @@ export async function* readThinDump(
   yield* scanner.end();
 }
 
-type Place = 'start' | 'superblock' | 'def' | 'device' | 'otherDevice' | 'end';
+type Place = 'start' | 'superblock' | 'def' | 'device' | 'remainder' | 'otherDevice' | 'end';
 
 /** The same from bytes that are pushed, however they are cut. */
 export class ThinDumpScanner {
@@ -81,7 +83,8 @@ export class ThinDumpScanner {
     while (tags.next()) {
       const shared = this.#takeTag();
       if (shared !== undefined) yield* this.#expand(shared);
-      else if (this.#mappings.count >= this.#batchRuns) yield this.#takeBatch();
+      if (this.#place === 'device') this.#mappings.appendLines(this.#batchRuns);
+      if (this.#mappings.count >= this.#batchRuns) yield this.#takeBatch();
     }
   }
 
@@ -93,14 +96,17 @@ export class ThinDumpScanner {
     if (this.#mappedBlocks === undefined) {
       throw this.#tags.refuse(`device ${this.#deviceId} is not in it`);
     }
+    this.#checkMappedBlocks();
     yield this.#takeBatch();
   }
 
-  /** Handles the tag found last; returns the mappings a `<ref>` of the wanted device stands for. */
+  /** Handles the tag found last; returns the mappings of the wanted device that it stands for. */
   #takeTag(): Float64Array | undefined {
     switch (this.#place) {
       case 'device':
         return this.#takeInDevice();
+      case 'remainder':
+        return this.#takeInRemainder();
       case 'otherDevice':
         return this.#takeInOtherDevice();
       case 'def':
@@ -121,12 +127,14 @@ export class ThinDumpScanner {
     this.#place = 'superblock';
   }
 
-  #takeInSuperblock(): undefined {
+  #takeInSuperblock(): Float64Array | undefined {
     const tags = this.#tags;
     if (tags.kind === 'close') {
       this.#leave(SUPERBLOCK);
       this.#place = 'end';
-    } else if (tags.isNamed(DEVICE)) {
+      return this.#shared.finish();
+    }
+    if (tags.isNamed(DEVICE)) {
       this.#beginDevice();
     } else if (isDef(tags)) {
       this.#shared.begin();
@@ -135,6 +143,7 @@ export class ThinDumpScanner {
     } else {
       throw this.#unexpected();
     }
+    return undefined;
   }
 
   #beginDevice(): void {
@@ -147,19 +156,30 @@ export class ThinDumpScanner {
       this.#mappedBlocks = tags.number(MAPPED_BLOCKS, MOST_BLOCKS);
     }
     if (tags.kind === 'open') this.#place = isWanted ? 'device' : 'otherDevice';
-    else if (isWanted) this.#checkMappedBlocks();
   }
 
   #takeInDevice(): Float64Array | undefined {
-    const tags = this.#tags;
-    if (tags.kind !== 'empty') {
+    if (this.#tags.kind !== 'empty') {
       this.#leave(DEVICE);
-      this.#checkMappedBlocks();
     } else if (!this.#mappings.appendTag()) {
-      if (!isRef(tags)) throw this.#unexpected();
-      return this.#shared.referredTo();
+      if (!isRef(this.#tags)) throw this.#unexpected();
+      const runs = this.#shared.referredTo();
+      if (runs !== undefined) return runs;
+      this.#shared.beginRemainder();
+      this.#place = 'remainder';
+      return this.#takeInRemainder();
     }
     return undefined;
+  }
+
+  /** Of the wanted device, behind a `<ref>` whose `<def>` is still to come. */
+  #takeInRemainder(): undefined {
+    if (this.#tags.kind !== 'empty') {
+      this.#leave(DEVICE);
+      this.#shared.end();
+    } else if (!this.#shared.appendTag()) {
+      throw this.#unexpected();
+    }
   }
 
   #takeInOtherDevice(): undefined {

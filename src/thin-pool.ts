@@ -99,7 +99,11 @@ export function requireUsable(pool: ThinPool, status: ThinPoolStatus): void {
 
 function findFault(status: ThinPoolStatus): string | undefined {
   if (status.needsCheck) return 'needs a check of its metadata (needs_check)';
-  if (status.mode === 'ro') return 'is read-only';
+  if (status.mode === 'ro') {
+    // Out of metadata space the kernel calls it read-only, too.
+    const isFull = status.usedMetadataBlocks === status.totalMetadataBlocks;
+    return isFull ? 'is out of metadata space' : 'is read-only';
+  }
   if (status.mode === 'out_of_data_space') return 'is out of data space';
   return undefined;
 }

@@ -100,6 +100,15 @@ export class XmlTags {
     }
   }
 
+  /**
+   * For who knows a form in which much is written: `read` gets all bytes, at their end a NUL, and where
+   * those begin that are not consumed; it returns how far it came, a place between tags. To be called
+   * when `next` has said true; the tag found last must not be asked about afterwards.
+   */
+  readAhead(read: (bytes: Uint8Array, from: number) => number): void {
+    this.#at = read(this.#bytes, this.#at);
+  }
+
   isNamed(name: Uint8Array): boolean {
     return this.#matches(this.#nameStart, this.#nameEnd, name);
   }

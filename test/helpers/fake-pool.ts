@@ -14,11 +14,16 @@ export const POOL: ThinPool = {
 
 type Message = 'reserve_metadata_snap' | 'release_metadata_snap';
 
+/** Of every FakePool. */
+export const TRANSACTION_ID = 1;
+
 export interface FakePoolState {
   heldRoot?: number | undefined;
   mode?: 'rw' | 'ro' | 'out_of_data_space';
   needsCheck?: boolean;
   failed?: boolean;
+  /** Of 1024. */
+  usedMetadataBlocks?: number;
 }
 
 export class FakePool {
@@ -81,11 +86,11 @@ export class FakePool {
 
   #status() {
     this.calls.push('status');
-    const { failed, mode = 'rw', needsCheck = false } = this.#state;
+    const { failed, mode = 'rw', needsCheck = false, usedMetadataBlocks = 41 } = this.#state;
     if (failed) return { stdout: '0 131072 thin-pool Fail\n', stderr: '' };
     const held = this.heldRoot ?? '-';
     const check = needsCheck ? 'needs_check' : '-';
-    const stdout = `0 131072 thin-pool 1 41/1024 300/1024 ${held} ${mode} discard_passdown queue_if_no_space ${check} 1024 \n`;
+    const stdout = `0 131072 thin-pool ${TRANSACTION_ID} ${usedMetadataBlocks}/1024 300/1024 ${held} ${mode} discard_passdown queue_if_no_space ${check} 1024 \n`;
     return { stdout, stderr: '' };
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
-import { isLeftover, openHeldRecord } from '../../src/held-record.js';
+import { type HeldRecord, isLeftover, openHeldRecord } from '../../src/held-record.js';
 import { ownIdentity } from '../../src/process-identity.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -16,9 +16,9 @@ describe('the record of who holds a metadata snap', () => {
   it('is read back as it was written, and gone once removed', () => {
     const record = openHeldRecord('LVM-a', directory);
     assert.equal(record.read(), undefined);
-    record.write(undefined);
-    assert.deepEqual(record.read(), { owner: ownIdentity() });
-    record.write(4711);
+    record.write({ transactionId: 5 });
+    assert.deepEqual(record.read(), { owner: ownIdentity(), transactionId: 5 });
+    record.write({ heldRoot: 4711 });
     assert.deepEqual(record.read(), { owner: ownIdentity(), heldRoot: 4711 });
     record.remove();
     record.remove();
@@ -28,7 +28,7 @@ describe('the record of who holds a metadata snap', () => {
 
   it('is its owner’s alone', () => {
     const record = openHeldRecord('LVM-a', directory);
-    record.write(1);
+    record.write({ heldRoot: 1 });
     assert.equal(statSync(directory).mode & 0o777, 0o700);
     assert.equal(statSync(record.path).mode & 0o777, 0o600);
   });
@@ -70,28 +70,28 @@ describe('the record of who holds a metadata snap', () => {
     });
     const record = openHeldRecord('LVM-a', directory);
     rmSync(directory, { recursive: true });
-    assert.throws(() => record.write(1), { code: 'pool' });
+    assert.throws(() => record.write({ heldRoot: 1 }), { code: 'pool' });
     assert.throws(() => record.remove(), { code: 'pool' });
   });
 });
 
 describe('isLeftover', () => {
   const live = ownIdentity();
-  const rows: readonly (readonly [string, object, number | undefined, boolean])[] = [
-    ['of another boot', { ...live, bootId: 'another' }, 7, true],
-    ['of a pid given out again', { ...live, startTime: '1' }, 7, true],
-    ['of a run that lives', live, 7, false],
-    ['of a dead run, with another root', { ...live, startTime: '1' }, 8, false],
-    ['of a dead run that had not reserved yet', { ...live, startTime: '1' }, undefined, false],
+  const dead = { ...live, startTime: '1' };
+  const held = { heldRoot: 7, transactionId: 3 };
+  const rows: readonly (readonly [string, HeldRecord, boolean])[] = [
+    ['of another boot', { owner: { ...live, bootId: 'another' }, heldRoot: 7 }, true],
+    ['of a pid given out again', { owner: dead, heldRoot: 7 }, true],
+    ['of a run that lives', { owner: live, heldRoot: 7 }, false],
+    ['of a dead run, with another root', { owner: dead, heldRoot: 8 }, false],
+    ['of a dead run that was about to reserve', { owner: dead, transactionId: 3 }, true],
+    ['of a live run that is about to reserve', { owner: live, transactionId: 3 }, false],
+    ['of one that was, before the pool went on', { owner: dead, transactionId: 2 }, false],
+    ['of one that was, nobody knows when', { owner: dead }, false],
   ];
-  for (const [what, owner, heldRoot, wanted] of rows) {
-    it(`is ${wanted} for a record ${what}`, () => {
-      const record = { owner: { ...live, ...owner }, heldRoot };
-      assert.equal(isLeftover(record, 7), wanted);
-    });
+  for (const [what, record, wanted] of rows) {
+    it(`is ${wanted} for a record ${what}`, () => assert.equal(isLeftover(record, held), wanted));
   }
 
-  it('is false without a record', () => {
-    assert.equal(isLeftover(undefined, 7), false);
-  });
+  it('is false without a record', () => assert.equal(isLeftover(undefined, held), false));
 });

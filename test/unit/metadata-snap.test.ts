@@ -10,12 +10,12 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { LvmsyncError } from '../../src/errors.js';
-import { type HeldRecordFile, openHeldRecord } from '../../src/held-record.js';
+import { type HeldRecord, type HeldRecordFile, openHeldRecord } from '../../src/held-record.js';
 import { releaseForDeadRun, withMetadataSnap } from '../../src/metadata-snap.js';
 import { ownIdentity } from '../../src/process-identity.js';
 import { Reporter } from '../../src/reporter.js';
 import { acquireRunLock } from '../../src/run-lock.js';
-import { FakePool, type FakePoolState, POOL } from '../helpers/fake-pool.js';
+import { FakePool, type FakePoolState, POOL, TRANSACTION_ID } from '../helpers/fake-pool.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const scratch = scratchFolder();
@@ -65,8 +65,8 @@ function record(): HeldRecordFile {
 }
 
 /** As a run leaves it that is killed. */
-function forgeRecord(owner: object, heldRoot: number | undefined): void {
-  writeFileSync(record().path, JSON.stringify({ owner, heldRoot }));
+function forgeRecord(owner: object, state: Omit<HeldRecord, 'owner'>): void {
+  writeFileSync(record().path, JSON.stringify({ owner, ...state }));
 }
 
 function assertNothingLeft(): void {
@@ -107,12 +107,12 @@ describe('withMetadataSnap', () => {
       return false;
     };
     await hold(pool, nothing);
-    assert.deepEqual(seen, { owner: ownIdentity() });
+    assert.deepEqual(seen, { owner: ownIdentity(), transactionId: TRANSACTION_ID });
   });
 
   it('releases what the record of a dead run says it held, says so, and works', async () => {
     const pool = new FakePool({ heldRoot: 17 });
-    forgeRecord(DEAD, 17);
+    forgeRecord(DEAD, { heldRoot: 17 });
     assert.equal(await hold(pool, async () => pool.heldRoot), 31);
     assert.deepEqual(pool.messages, ['release', 'reserve', 'release']);
     assert.match(
@@ -122,12 +122,40 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
+  it('releases what a dead run was about to reserve, if nothing has changed in the pool since', async () => {
+    const pool = new FakePool({ heldRoot: 17 });
+    forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
+    assert.equal(await hold(pool, async () => pool.heldRoot), 31);
+    assert.deepEqual(pool.messages, ['release', 'reserve', 'release']);
+    assert.match(lines[0] ?? '', /\(root 17\): released/);
+    assertNothingLeft();
+  });
+
+  it('waits for the message of a dead run that may be on its way', async () => {
+    const pool = new FakePool();
+    forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
+    setTimeout(() => (pool.heldRoot = 40), 100);
+    assert.equal(await hold(pool, async () => pool.heldRoot), 31);
+    assert.deepEqual(pool.messages, ['release', 'reserve', 'release']);
+    assertNothingLeft();
+  });
+
   const foreigners: readonly (readonly [string, () => void])[] = [
     ['nobody', () => undefined],
-    ['a run that is alive', () => forgeRecord(ownIdentity(), 17)],
-    ['a dead run that held another root', () => forgeRecord(DEAD, 18)],
-    ['a dead run that had not reserved yet', () => forgeRecord(DEAD, undefined)],
-    ['a process in another pid namespace', () => forgeRecord({ ...DEAD, pidNamespace: 'x' }, 17)],
+    ['a run that is alive', () => forgeRecord(ownIdentity(), { heldRoot: 17 })],
+    ['a dead run that held another root', () => forgeRecord(DEAD, { heldRoot: 18 })],
+    [
+      'a dead run that was about to reserve, before the pool went on',
+      () => forgeRecord(DEAD, { transactionId: TRANSACTION_ID - 1 }),
+    ],
+    [
+      'a run that is about to reserve',
+      () => forgeRecord(ownIdentity(), { transactionId: TRANSACTION_ID }),
+    ],
+    [
+      'a process in another pid namespace',
+      () => forgeRecord({ ...DEAD, pidNamespace: 'x' }, { heldRoot: 17 }),
+    ],
     ['a record that is cut off', () => writeFileSync(record().path, '{"owner":{"pid":1')],
   ];
   for (const [whose, forge] of foreigners) {
@@ -149,6 +177,7 @@ describe('withMetadataSnap', () => {
   const unusable: readonly (readonly [FakePoolState, RegExp])[] = [
     [{ mode: 'ro' }, /the thin pool is read-only/],
     [{ mode: 'ro', needsCheck: true }, /needs a check of its metadata/],
+    [{ mode: 'ro', usedMetadataBlocks: 1024 }, /is out of metadata space/],
     [{ needsCheck: true }, /needs a check of its metadata/],
     [{ mode: 'out_of_data_space' }, /is out of data space/],
     [{ mode: 'ro', heldRoot: 17 }, /is read-only/],
@@ -310,7 +339,7 @@ describe('releaseForDeadRun', () => {
 
   it('releases what the dead run held', async () => {
     const pool = new FakePool({ heldRoot: 17 });
-    forgeRecord(DEAD, 17);
+    forgeRecord(DEAD, { heldRoot: 17 });
     await released(pool);
     assert.equal(pool.heldRoot, undefined);
     assertNothingLeft();
@@ -318,7 +347,7 @@ describe('releaseForDeadRun', () => {
 
   it('releases what the dead run had been about to reserve, also if that comes late', async () => {
     const pool = new FakePool();
-    forgeRecord(DEAD, undefined);
+    forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     setTimeout(() => (pool.heldRoot = 40), 100);
     await released(pool);
     assert.deepEqual(pool.messages, ['release']);
@@ -327,7 +356,7 @@ describe('releaseForDeadRun', () => {
 
   it('removes a record of nothing', async () => {
     const pool = new FakePool();
-    forgeRecord(DEAD, undefined);
+    forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     await released(pool);
     assert.deepEqual(pool.messages, []);
     assertNothingLeft();
@@ -335,7 +364,7 @@ describe('releaseForDeadRun', () => {
 
   it('leaves what a run holds by now that lives', async () => {
     const pool = new FakePool({ heldRoot: 17 });
-    forgeRecord(ownIdentity(), 17);
+    forgeRecord(ownIdentity(), { heldRoot: 17 });
     await released(pool);
     assert.deepEqual(pool.messages, []);
     assert.equal(record().read()?.heldRoot, 17);
@@ -343,7 +372,7 @@ describe('releaseForDeadRun', () => {
 
   it('leaves what somebody else holds under another root', async () => {
     const pool = new FakePool({ heldRoot: 50 });
-    forgeRecord(DEAD, 17);
+    forgeRecord(DEAD, { heldRoot: 17 });
     await released(pool);
     assert.deepEqual(pool.messages, []);
   });
@@ -356,7 +385,7 @@ describe('releaseForDeadRun', () => {
 
   it('does not look before a later run on the pool has ended', async () => {
     const pool = new FakePool({ heldRoot: 17 });
-    forgeRecord(DEAD, 17);
+    forgeRecord(DEAD, { heldRoot: 17 });
     const device = { kind: 'block', device: POOL.number } as const;
     const request = { path: 'x', command: 'another', directory: lockDirectory };
     const lock = await acquireRunLock(device, request);

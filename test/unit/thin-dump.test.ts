@@ -58,11 +58,19 @@ function pool(content: string): string {
 }
 
 function single(block: number | string, data: number | string = block): string {
-  return `<single_mapping origin_block="${block}" data_block="${data}" time="0"/>`;
+  return `<single_mapping origin_block="${block}" data_block="${data}" time="0"/>\n`;
 }
 
 function range(begin: number | string, data: number | string, length: number | string): string {
-  return `<range_mapping origin_begin="${begin}" data_begin="${data}" length="${length}" time="0"/>`;
+  return `<range_mapping origin_begin="${begin}" data_begin="${data}" length="${length}" time="0"/>\n`;
+}
+
+function* permutations<T>(items: readonly T[]): Generator<T[], void> {
+  if (items.length === 0) yield [];
+  for (const [index, item] of items.entries()) {
+    for (const rest of permutations(items.filter((_, other) => other !== index)))
+      yield [item, ...rest];
+  }
 }
 
 const genuine = (name: string) => readFileSync(goldenPath(name));
@@ -142,6 +150,59 @@ describe('ThinDumpScanner', () => {
     ];
     assert.deepEqual(triples(text), expected);
     assert.deepEqual(triples(text, { deviceId: 2 }), [...expected, [20, 20, 1]]);
+  });
+
+  it('finds the same in whichever order each <def> and the devices come', () => {
+    const parts = [
+      `<def name="a">${range(0, 100, 5)}</def>`,
+      `<def name="b"><ref name="a"/>${single(9)}</def>`,
+      `<def name="c">${single(20)}</def>`,
+      '<def name="none"/>',
+      device(
+        10,
+        `<ref name="none"/><ref name="b"/>${single(12)}<ref name="c"/>${single(21)}${single(30)}`,
+      ),
+      device(8, `<ref name="b"/>${single(10)}${single(40)}`, 2),
+    ];
+    const expected = triples(pool(parts.join('')));
+    assert.deepEqual(
+      expected.map(([begin]) => begin),
+      [0, 9, 12, 20, 21, 30],
+    );
+    let orders = 0;
+    for (const order of permutations(parts)) {
+      const text = pool(order.join(''));
+      assert.deepEqual(triples(text), expected, text);
+      assert.deepEqual(triples(text, { piece: 7, limits: { batchRuns: 2 } }), expected, text);
+      assert.equal(triples(text, { deviceId: 2 }).length, 4);
+      orders++;
+    }
+    assert.equal(orders, 720);
+  });
+
+  it('finds the same in the words of thin_dump and in any others', () => {
+    const block = fc.integer({ min: 0, max: 9 });
+    const gap = fc.oneof({ weight: 4, arbitrary: block }, fc.nat(2 ** 40));
+    const run = fc.record({
+      gap,
+      data: fc.nat(2 ** 45),
+      length: fc.integer({ min: 1, max: 3 }),
+    });
+    const property = fc.property(fc.array(run), fc.integer({ min: 1, max: 300 }), (runs, piece) => {
+      let end = 0;
+      let blocks = 0;
+      const lines = runs.map(({ gap, data, length }) => {
+        const begin = end + gap;
+        end = begin + length;
+        blocks += length;
+        return `    ${length === 1 ? single(begin, data) : range(begin, data, length)}`;
+      });
+      const text = pool(device(blocks, `\n${lines.join('')}  `));
+      const read = triples(text, { piece });
+      assert.equal(read.length, runs.length);
+      assert.deepEqual(triples(text.replaceAll('"', "'"), { piece }), read);
+    });
+    fc.assert(property, { numRuns: 500 });
   });
 
   it('finds the same in pieces of any size', () => {
@@ -226,19 +287,51 @@ describe('ThinDumpScanner', () => {
     ['a wrong end', pool('<device dev_id="1" mapped_blocks="0"></def>'), /<\/def> is not expected/],
     ['an early end', `${SUPERBLOCK}<device dev_id="1" mapped_blocks="0"></superblock>`, /not exp/],
     ['a wrong last end', `${SUPERBLOCK}</device>`, /<\/device> is not expected there/],
-    ['an undefined name', pool(device(1, '<ref name="a"/>')), /names no <def> before it/],
+    ['an undefined name', pool(device(1, '<ref name="a"/>')), /names no <def>/],
     [
-      'a name defined later',
-      pool(`${device(1, '<ref name="a"/>')}<def name="a">${single(1)}</def>`),
-      /names no <def> before it/,
+      'an undefined name in a <def>',
+      pool(`<def name="b"><ref name="a"/></def>${device(1, single(1))}`),
+      /names no <def>/,
     ],
-    ['a cycle of one', pool('<def name="a"><ref name="a"/></def>'), /names no <def> before it/],
+    ['a cycle of one', pool('<def name="a"><ref name="a"/></def>'), /back into its own <def>/],
     [
       'a cycle of two',
       pool('<def name="a"><ref name="b"/></def><def name="b"><ref name="a"/></def>'),
-      /names no <def> before it/,
+      /back into its own <def>/,
+    ],
+    [
+      'a cycle behind a device',
+      pool(
+        `${device(0, '<ref name="a"/>')}<def name="a"><ref name="b"/></def><def name="b"><ref name="a"/></def>`,
+      ),
+      /back into its own <def>/,
     ],
     ['a name twice', pool('<def name="a"/><def name="a"/>'), /two <def> have the same name/],
+    [
+      'a name twice, one with a name defined later',
+      pool('<def name="a"><ref name="b"/></def><def name="b"/><def name="a"/>'),
+      /two <def> have the same name/,
+    ],
+    [
+      'too few mappings around a name defined later',
+      pool(`${device(3, `<ref name="a"/>${single(5)}`)}<def name="a">${single(1)}</def>`),
+      /have 3 mapped blocks, 2 are listed/,
+    ],
+    [
+      'overlap with a name defined later',
+      pool(`${device(2, `<ref name="a"/>${single(1)}`)}<def name="a">${single(1)}</def>`),
+      /overlap/,
+    ],
+    [
+      'a device in a device, behind a name defined later',
+      pool(device(0, `<ref name="a"/>${device(0, '', 2)}`)),
+      /<device> is not expected there/,
+    ],
+    [
+      'a device that ends as another, behind a name defined later',
+      pool('<device dev_id="1" mapped_blocks="0"><ref name="a"/></def>'),
+      /<\/def> is not expected/,
+    ],
     ['an empty name', pool('<def name=""/>'), /the name of <def> is empty or too long/],
     ['a long name', pool(`<def name="${'a'.repeat(65)}"/>`), /is empty or too long/],
     ['no name', pool('<def/>'), /<def> has no 'name'/],
@@ -275,8 +368,9 @@ describe('ThinDumpScanner', () => {
   ];
   for (const [why, text, message] of unusable) {
     it(`refuses ${why}`, () => {
-      assert.match(refusal(text), message);
-      assert.match(refusal(text, { piece: 1 }), message);
+      const words = refusal(text);
+      assert.match(words, message);
+      assert.equal(refusal(text, { piece: 1 }), words);
     });
   }
 
@@ -292,7 +386,27 @@ describe('ThinDumpScanner', () => {
     }).join('');
     assert.deepEqual(triples(pool(`${hollow}${device(0, '<ref name="199"/>')}`)), []);
     const names = '<def name="a"/><def name="b"/><def name="c"/>';
-    assert.match(refusal(pool(names), { limits: { sharedRuns: 2 } }), /more than fit in memory/);
+    assert.match(refusal(pool(names), { limits: { sharedRuns: 40 } }), /more than fit in memory/);
+  });
+
+  it('is not made to work or store without bound by names that are defined later', () => {
+    const refs = (count: number) => '<ref name="a"/>'.repeat(count);
+    const many = device(0, refs(2 ** 17));
+    assert.match(refusal(pool(`${many}<def name="a"/>`)), /more than fit in memory/);
+    const long = device(0, `<ref name="a"/>${[1, 2, 3, 4].map((at) => single(at)).join('')}`);
+    const limits = { sharedRuns: 35 };
+    assert.match(refusal(pool(`${long}<def name="a"/>`), { limits }), /more than fit in memory/);
+    const deep = Array.from(
+      { length: 2000 },
+      (_, depth) => `<def name="${depth}"><ref name="${depth + 1}"/></def>`,
+    ).join('');
+    assert.match(refusal(pool(`${deep}<def name="2000"/>`)), /nested too deeply/);
+    const doubling = Array.from(
+      { length: 40 },
+      (_, depth) => `<def name="${depth}">${`<ref name="${depth + 1}"/>`.repeat(2)}</def>`,
+    ).join('');
+    const text = pool(`${doubling}<def name="40"/>${device(0, '<ref name="0"/>')}`);
+    assert.deepEqual(triples(text), []);
   });
 });
 

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { CLI } from './cli.js';
-import { type LogicalVolume, scratchFolder, type TestVolumeGroup } from './lvm.js';
+import { type LogicalVolume, MiB, scratchFolder, type TestVolumeGroup } from './lvm.js';
 import { tool } from './tool.js';
 
 /** lvmsync keeps records in /var/lib, which is the host's: from here on the guest has its own. */
@@ -24,6 +24,8 @@ export interface ThinPoolOptions {
   readonly size: number;
   /** The data block in bytes: a multiple of 64 KiB. */
   readonly blockSize: number;
+  /** Bytes, at least 2 MiB. */
+  readonly metadataSize?: number;
 }
 
 export class TestThinPool {
@@ -38,7 +40,8 @@ export class TestThinPool {
     this.dmName = `${group.name}-${this.name}-tpool`;
     tool(
       ...['lvcreate', '-q', '-y', '--type', 'thin-pool', '-L', `${options.size}b`],
-      ...['-c', `${options.blockSize}b`, '--poolmetadatasize', '4m'],
+      ...['-c', `${options.blockSize}b`],
+      ...['--poolmetadatasize', `${options.metadataSize ?? 4 * MiB}b`],
       ...['-n', this.name, group.name],
     );
   }
@@ -97,25 +100,25 @@ export function shellForSsh(): string[] {
 }
 
 /**
- * A thin_dump in place of the machine's: a bash script that runs first, and may exit. In it the command
- * `original` is the machine's.
+ * A program in place of one of the machine's tools: a bash script that runs first, and may exit. In it
+ * the command `original` is the machine's.
  */
-export class FakeThinDump {
+class FakeTool {
   readonly #script: string;
 
-  constructor() {
+  /** `calls` is a pattern of bash: for which "PROGRAM,ARGUMENTS" the script is to run. */
+  constructor(path: string, calls: string) {
     const folder = scratchFolder();
-    const tools = realpathSync('/usr/sbin/thin_dump');
+    const program = realpathSync(path);
     this.#script = `${folder}/script`;
-    copyFileSync(tools, `${folder}/tools`);
-    // One program goes by the name of each tool: only thin_dump that reads a pool is to change.
+    copyFileSync(program, `${folder}/tool`);
     const wrapper = `#!/bin/bash
-original() { (exec -a "$0" ${folder}/tools "$@"); }
-case $0,$* in */thin_dump,-m*) [ ! -e ${this.#script} ] || . ${this.#script} ;; esac
-exec -a "$0" ${folder}/tools "$@"
+original() { (exec -a "$0" ${folder}/tool "$@"); }
+case "$0,$*" in ${calls}) [ ! -e ${this.#script} ] || . ${this.#script} ;; esac
+exec -a "$0" ${folder}/tool "$@"
 `;
     writeFileSync(`${folder}/wrapper`, wrapper, { mode: 0o755 });
-    tool('mount', '--bind', `${folder}/wrapper`, tools);
+    tool('mount', '--bind', `${folder}/wrapper`, program);
   }
 
   before(script: string): void {
@@ -124,5 +127,19 @@ exec -a "$0" ${folder}/tools "$@"
 
   asAlways(): void {
     if (existsSync(this.#script)) rmSync(this.#script);
+  }
+}
+
+/** One program goes by the name of each thin tool: of them only thin_dump that reads a pool changes. */
+export class FakeThinDump extends FakeTool {
+  constructor() {
+    super('/usr/sbin/thin_dump', '*/thin_dump,-m*');
+  }
+}
+
+/** dmsetup that is to reserve the metadata snap of a pool. */
+export class FakeReservation extends FakeTool {
+  constructor() {
+    super('/usr/sbin/dmsetup', '*,message*reserve_metadata_snap');
   }
 }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,7 +32,7 @@ import {
   scratchFolder,
   TestVolumeGroup,
 } from '../harness/lvm.js';
-import { FakeThinDump, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { FakeReservation, FakeThinDump, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
 import { tool, tryTool } from '../harness/tool.js';
 
 useOwnStateFolder();
@@ -35,6 +44,7 @@ const random = new Random();
 const folder = scratchFolder();
 const copy = `${folder}/copy`;
 const thinDump = new FakeThinDump();
+const reservation = new FakeReservation();
 
 interface Machine {
   readonly group: TestVolumeGroup;
@@ -43,9 +53,13 @@ interface Machine {
 }
 
 /** A thin volume `vg0/data` with changes since its snapshot `vg0/snap`, which the copy holds. */
-function setUp(poolSize = 64 * MiB): Machine {
-  const group = new TestVolumeGroup({ size: 128 * MiB });
-  const pool = new TestThinPool(group, { size: poolSize, blockSize: 64 * KiB });
+function setUp(sizes: { readonly pool?: number; readonly metadata?: number } = {}): Machine {
+  const group = new TestVolumeGroup({ size: 128 * MiB, extentSize: MiB });
+  const pool = new TestThinPool(group, {
+    size: sizes.pool ?? 64 * MiB,
+    blockSize: 64 * KiB,
+    metadataSize: sizes.metadata ?? 4 * MiB,
+  });
   const data = pool.createVolume('data', 24 * MiB);
   fillRandom(data.path, random, 4 * MiB);
   const snapshot = pool.snapshot(data, 'snap');
@@ -65,7 +79,10 @@ describe('a metadata snap that is held when a run ends', () => {
   before(() => {
     machine = setUp();
   });
-  afterEach(() => thinDump.asAlways());
+  afterEach(() => {
+    thinDump.asAlways();
+    reservation.asAlways();
+  });
   after(() => machine.group.destroy());
 
   /** In a process group of its own, as a shell starts it. */
@@ -151,22 +168,72 @@ describe('a metadata snap that is held when a run ends', () => {
     });
   }
 
-  test('is released by the next run, if nobody was left to do it', () => {
-    const { pool } = machine;
-    pool.send('reserve_metadata_snap');
-    const owner = {
-      pid: process.pid,
-      startTime: '1',
-      bootId: tool('cat', '/proc/sys/kernel/random/boot_id'),
-      pidNamespace: tool('readlink', '/proc/self/ns/pid'),
-    };
-    mkdirSync('/var/lib/lvmsync', { recursive: true });
-    writeFileSync(pool.recordPath(), JSON.stringify({ owner, heldRoot: Number(pool.heldRoot()) }));
+  /** The watcher first, so that nobody is left to release anything; then all of the run. */
+  const killWithWatcher = async (child: ChildProcess): Promise<void> => {
+    const ended = once(child, 'exit');
+    const { pid = 0 } = child;
+    const watcher = tool('pgrep', '-P', `${pid}`, '-f', 'pool-watcher');
+    process.kill(Number(watcher), 'SIGKILL');
+    process.kill(-pid, 'SIGKILL');
+    await ended;
+  };
+  const releasedByNextRun = (): void => {
     const { status, stderr } = lvmsync(['vg0/snap', copy]);
     assert.equal(status, 0, stderr);
     assert.match(stderr, /a run that died left its metadata snap held \(root \d+\): released/);
-    assert.equal(pool.heldRoot(), '-');
-    assert.ok(!existsSync(pool.recordPath()));
+    assertSameContent(machine.data.path, copy);
+    assert.equal(machine.pool.heldRoot(), '-');
+    assert.ok(!existsSync(machine.pool.recordPath()), 'no record is left');
+  };
+  /** As nobody would do who is still there. */
+  const assertStaysHeld = async (held: string): Promise<void> => {
+    await delay(1500);
+    assert.notEqual(held, '-');
+    assert.equal(machine.pool.heldRoot(), held);
+  };
+
+  test('is released by the next run, if its watcher was killed, too', async () => {
+    thinDump.before('sleep 2');
+    const child = start();
+    await said(child, RESERVED);
+    await killWithWatcher(child);
+    thinDump.asAlways();
+    await assertStaysHeld(machine.pool.heldRoot());
+    releasedByNextRun();
+  });
+
+  /** Both are killed when the pool holds it, and the record says only that it was about to. */
+  const dieHavingAnnounced = async (): Promise<void> => {
+    const reserved = `${folder}/reserved`;
+    reservation.before(`original "$@"; touch ${reserved}; sleep 1; exit 0`);
+    const child = start();
+    while (!existsSync(reserved)) {
+      assert.equal(child.exitCode, null, 'it runs');
+      await delay(20);
+    }
+    await killWithWatcher(child);
+    rmSync(reserved);
+    reservation.asAlways();
+    const record: unknown = JSON.parse(readFileSync(machine.pool.recordPath(), 'utf8'));
+    assert.ok(typeof record === 'object' && record !== null && !('heldRoot' in record));
+    await assertStaysHeld(machine.pool.heldRoot());
+  };
+
+  test('is released by the next run, if the run died before it knew what it held', async () => {
+    await dieHavingAnnounced();
+    releasedByNextRun();
+  });
+
+  test('is left alone if that was before the pool’s last transaction: it may be another’s', async () => {
+    const { group, pool } = machine;
+    await dieHavingAnnounced();
+    tool('lvcreate', '-q', '-y', '-kn', '-s', '-n', 'later', `${group.name}/data`);
+    const held = pool.heldRoot();
+    assertRefused(lvmsync(['vg0/snap', copy]), POOL_UNFIT, /metadata snap is held already/);
+    assert.equal(pool.heldRoot(), held);
+    pool.send('release_metadata_snap');
+    tool('lvremove', '-q', '-f', `${group.name}/later`);
+    succeedsAfterwards();
   });
 
   test('is left alone if it is somebody else’s: status 18, and the command to release it', () => {
@@ -183,6 +250,26 @@ describe('a metadata snap that is held when a run ends', () => {
   });
 });
 
+/** Has the pool copy its metadata for one snapshot after the other, until there is no room for more. */
+function fillMetadata(pool: TestThinPool, data: LogicalVolume): void {
+  const sector = Buffer.alloc(512, 1);
+  const spread = [0, 1 / 3, 2 / 3].map((part) => Math.floor((part * data.size) / MiB) * MiB);
+  for (let id = 1000; id < 2000; id++) {
+    const { status } = tryTool(['dmsetup', 'message', pool.dmName, '0', `create_snap ${id} 1`]);
+    if (status !== 0) return;
+    const fd = openSync(data.path, 'r+');
+    try {
+      for (const offset of spread) writeSync(fd, sector, 0, sector.length, offset);
+      fsyncSync(fd);
+    } catch {
+      return;
+    } finally {
+      closeSync(fd);
+    }
+  }
+  assert.fail('its metadata never became full');
+}
+
 describe('a pool that cannot serve is refused by name and sent no message', () => {
   /** All of its status but the used blocks of its metadata, which each of its own commits changes. */
   const lastingStatus = (pool: TestThinPool): string[] =>
@@ -196,12 +283,48 @@ describe('a pool that cannot serve is refused by name and sent no message', () =
   };
 
   test('out of data space', (context) => {
-    const { group, pool, data } = setUp(8 * MiB);
+    const { group, pool, data } = setUp({ pool: 8 * MiB });
     context.after(() => group.destroy());
     tool('lvchange', '-q', '--errorwhenfull', 'y', `${group.name}/${pool.name}`);
     tryTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=64', 'conv=fsync']);
     assert.ok(pool.status().includes('out_of_data_space'), pool.status().join(' '));
     refused(pool, /out of data space/);
+  });
+
+  test('out of metadata space, until it is given more', (context) => {
+    const { group, pool, data } = setUp({ pool: 96 * MiB, metadata: 2 * MiB });
+    context.after(() => group.destroy());
+    fillRandom(data.path, random, data.size);
+    fillMetadata(pool, data);
+    const [, metadata = '', , , mode] = pool.status();
+    const [used, total] = metadata.split('/');
+    assert.equal(used, total, 'its used metadata blocks');
+    // The kernel has a state of its own for this, but shows it as this one, and does not ask for a check.
+    assert.equal(mode, 'ro');
+    assert.ok(!pool.status().includes('needs_check'), pool.status().join(' '));
+    refused(pool, /is out of metadata space/);
+    tool('lvextend', '-q', '-y', '--poolmetadatasize', '+2m', `${group.name}/${pool.name}`);
+    // What could not be written is in its cache still.
+    tool('blockdev', '--flushbufs', data.path);
+    syncs(['vg0/snap', copy]);
+    assertSameContent(data.path, copy);
+  });
+
+  test('in need of a check, after one commit of its metadata failed', (context) => {
+    const { group, pool, data } = setUp();
+    context.after(() => group.destroy());
+    const metadata = `${group.name}-${pool.name}_tmeta`;
+    const table = tool('dmsetup', 'table', metadata);
+    // What is written there fails for an hour, what is read does not.
+    reloadTable(metadata, `${table.replace(' linear ', ' flakey ')} 0 3600 1 error_writes`);
+    tryTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=100', 'conv=fsync']);
+    reloadTable(metadata, table);
+    assert.ok(pool.status().includes('needs_check'), pool.status().join(' '));
+    refused(pool, /needs a check of its metadata/);
+    tool('lvchange', '-an', group.name);
+    tool('lvchange', '-ay', '-K', group.name);
+    assert.ok(pool.status().includes('needs_check'), 'the mark was written to its metadata');
+    refused(pool, /needs a check of its metadata/);
   });
 
   test('read-only', (context) => {

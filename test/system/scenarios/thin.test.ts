@@ -14,6 +14,7 @@ import {
   writeRandom,
 } from '../harness/content.js';
 import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, SshServer } from '../harness/sshd.js';
 import {
   discard,
   mappedBytes,
@@ -28,6 +29,8 @@ useOwnStateFolder();
 const random = new Random();
 const folder = scratchFolder();
 const rsh = shellForSsh();
+const server = SshServer.missing() === undefined ? SshServer.start() : undefined;
+after(() => server?.stop());
 
 /** Whole blocks that are discarded, on every block size here. */
 const DISCARDED = { offset: 3 * MiB, length: 3 * MiB };
@@ -132,15 +135,22 @@ for (const blockSize of [64 * KiB, 192 * KiB, MiB]) {
       });
     }
 
-    test('is sent through a remote shell, discards and all, and undone', () => {
-      const path = presynced('far');
-      const before = space(path);
-      syncs([...rsh, '--require-ack', '--snapback', snapback, `${group.name}/snap`, `h:${path}`]);
-      assertSameContent(data.path, path);
-      assert.ok(before - space(path) >= DISCARDED.length, 'discards travel');
-      syncs(['--apply', snapback, path]);
-      assertSameContent(former, path);
-    });
+    for (const [how, words, host] of [
+      ['a remote shell', rsh, 'h'],
+      ['ssh', [], HOST.right],
+    ] as const) {
+      const skip = how === 'ssh' && (SshServer.missing() ?? false);
+      test(`is sent through ${how}, discards and all, and undone`, { skip }, () => {
+        const path = presynced('far');
+        const before = space(path);
+        const options = [...words, '--require-ack', '--snapback', snapback];
+        syncs([...options, `${group.name}/snap`, `${host}:${path}`]);
+        assertSameContent(data.path, path);
+        assert.ok(before - space(path) >= DISCARDED.length, 'discards travel');
+        syncs(['--apply', snapback, path]);
+        assertSameContent(former, path);
+      });
+    }
 
     test('is sent as a classic stream, with zeros for discards', () => {
       const path = presynced('far');
@@ -150,13 +160,19 @@ for (const blockSize of [64 * KiB, 192 * KiB, MiB]) {
       assert.equal(space(path), before);
     });
 
-    test('says in one line each what it reserved, found and released', () => {
+    test('says in one line each what it reserved, read, released and found', () => {
       const path = presynced('linear');
       const { status, stderr } = lvmsync(['-v', `${group.name}/snap`, path]);
       assert.equal(status, 0, stderr);
-      assert.match(stderr, /^vg0\/pool: reserved its metadata snap \(root \d+\)$/m);
-      assert.match(stderr, /^vg0\/pool: released it$/m);
-      assert.match(stderr, /^vg0\/data: .* changed since vg0\/snap, .* discarded, in blocks of /m);
+      const lines = stderr.split('\n');
+      const [first = -1, ...others] = [
+        /^vg0\/pool: reserved its metadata snap \(root \d+\)$/,
+        /^vg0\/pool: read the mappings of vg0\/snap and vg0\/data$/,
+        /^vg0\/pool: released it$/,
+        /^vg0\/data: .* changed since vg0\/snap, .* discarded, in blocks of /,
+      ].map((wanted) => lines.findIndex((line) => wanted.test(line)));
+      assert.ok(first >= 0, stderr);
+      assert.deepEqual(others, [first + 1, first + 2, first + 3], stderr);
     });
   });
 }
