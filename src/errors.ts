@@ -8,7 +8,10 @@ export const EXIT = {
   usage: 1,
   /** Applied, but bytes beyond the destination's end were dropped (classic streams only). */
   partlyBeyondEnd: 3,
-  /** The snapshot or its origin cannot serve: invalid, merging, transient, resized, not a snapshot. */
+  /**
+   * The snapshot or its origin cannot serve: invalid, merging, transient, resized, not a snapshot; or
+   * the source was written while it was read, and was to be quiet.
+   */
   sourceUnfit: 10,
   sourceRead: 11,
   destinationUnfit: 12,
@@ -28,7 +31,7 @@ export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
   done: 'done, and what was written is flushed',
   usage: 'wrong usage, or a failure that has no status of its own',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
-  sourceUnfit: 'the snapshot cannot serve: not one, overflowed, merging, inactive',
+  sourceUnfit: 'the source cannot serve: no snapshot, overflowed, merging, not quiet',
   sourceRead: 'reading the source failed',
   destinationUnfit: 'the destination must not be written: too small, mounted, in use',
   destinationWrite: 'writing or flushing the destination failed',

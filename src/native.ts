@@ -142,6 +142,8 @@ export interface Native {
    * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.
    */
   makePipe(writer: 'ours' | 'theirs'): { readonly readFd: number; readonly writeFd: number };
+  /** What is in a pipe; nothing is taken out of it. */
+  unreadBytes(fd: number): number;
   BlockFile: {
     open(
       path: string,

@@ -5,6 +5,7 @@ import { withDevices } from './open-devices.js';
 import type { SourceRequest } from './options.js';
 import type { Reporter } from './reporter.js';
 import type { Source } from './source.js';
+import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { readOfflineStore } from './thick-changes.js';
 
@@ -15,6 +16,7 @@ export function openOffline(
   return withDevices(reporter, async (opened) => {
     const cowStore = await opened.open(request.cowStore, 'cowStore');
     const device = await opened.open(request.dataSource, 'source');
+    const watch = await SourceWatch.begin(device);
     const { exceptions, extents, chunkSize } = await readOfflineStore(cowStore, device.size);
     reporter.verbose(`${cowStore.path}: ${exceptions} chunks of ${humanSize(chunkSize)} changed`);
     return {
@@ -27,6 +29,7 @@ export function openOffline(
         { identity: cowStore.identity, role: 'the COW store' },
       ],
       attributes: { devicePath: device.path },
+      watch,
       findLateFault: async () => undefined,
       close: () => opened.close(),
     };

@@ -107,6 +107,13 @@ export const OPTION_TABLE = [
     help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Takes the place of SNAPSHOT and needs --data-source.',
   },
   {
+    name: 'require-quiet',
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Source',
+    help: 'Fail if the device that the data are read from is written during the run. Without it this is a warning.',
+  },
+  {
     name: 'format',
     argument: 'FORMAT',
     choices: ['auto', 'classic'],

@@ -58,19 +58,22 @@ export interface ApplyCommand extends WriteRequest {
   readonly destination: string;
 }
 
-export interface DumpCommand extends RunRequest {
-  readonly kind: 'dump';
+interface ReadRequest extends RunRequest {
   readonly source: SourceRequest;
+  /** A source that is written while it is read makes the run fail. */
+  readonly requireQuiet: boolean;
   readonly format: StreamFormat;
 }
 
-export interface SyncCommand extends WriteRequest {
+export interface DumpCommand extends ReadRequest {
+  readonly kind: 'dump';
+}
+
+export interface SyncCommand extends WriteRequest, ReadRequest {
   readonly kind: 'sync';
   /** What is known to read as zeros may be given back at the destination instead of being written. */
   readonly discard: boolean;
-  readonly source: SourceRequest;
   readonly destination: Destination;
-  readonly format: StreamFormat;
   readonly remote: RemoteOptions;
 }
 
@@ -189,19 +192,19 @@ function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
 
 function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
-  const source = takeSource(parsed, operands);
+  const read = readRequest(parsed, operands);
   refuseRest(operands);
-  return { kind: 'dump', ...run, source, format: chooseFormat(parsed) };
+  return { kind: 'dump', ...run, ...read };
 }
 
 function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   const operands = [...parsed.operands];
-  const source = takeSource(parsed, operands);
+  const read = readRequest(parsed, operands);
   const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
   refuseRest(operands);
   const discard = parsed.flags['no-discard'] !== true;
-  const rest = { format: chooseFormat(parsed), remote: remoteOptions(parsed), discard };
-  return { kind: 'sync', ...run, ...writeRequest(parsed), source, destination, ...rest };
+  const rest = { destination, remote: remoteOptions(parsed), discard };
+  return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...rest };
 }
 
 function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
@@ -236,8 +239,16 @@ function writeRequest({ flags, values }: ParsedOptions): Omit<WriteRequest, keyo
   };
 }
 
-function chooseFormat({ values }: ParsedOptions): StreamFormat {
-  return values.format === 'classic' ? 'classic' : 'auto';
+/** Takes the SNAPSHOT operand, where there is one. */
+function readRequest(
+  parsed: ParsedOptions,
+  operands: string[],
+): Omit<ReadRequest, keyof RunRequest> {
+  return {
+    source: takeSource(parsed, operands),
+    requireQuiet: parsed.flags['require-quiet'] === true,
+    format: parsed.values.format === 'classic' ? 'classic' : 'auto',
+  };
 }
 
 /** A COW store given by name takes the place of the SNAPSHOT operand. */

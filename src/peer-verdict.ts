@@ -10,6 +10,8 @@ export interface PeerOutcome {
   readonly exit: PeerExit;
   /** The stream was written to its last byte before the peer ended. */
   readonly sentAll: boolean;
+  /** Bytes of the stream that were in the pipe when the peer had ended. */
+  readonly unreadBytes: number;
   readonly ready: boolean;
   readonly result: Done | Failed | undefined;
   readonly sent: { readonly records: number; readonly bytes: number; readonly digest: string };
@@ -33,6 +35,9 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   if (exit.status !== 0) throw statusFailure(outcome, exit.status);
   if (!outcome.sentAll)
     throw broken(outcome, 'ended before everything was sent, though with status 0');
+  if (outcome.unreadBytes > 0) {
+    throw broken(outcome, `ended with status 0, but had left ${outcome.unreadBytes} bytes unread`);
+  }
   if (result === undefined) return unanswered(outcome);
   const { records, bytes, digest } = outcome.sent;
   if (result.records !== records || result.bytes !== bytes || result.digest !== digest) {

@@ -212,7 +212,10 @@ function conclude(
       `${tornTail}: this is where its run was interrupted; nothing after it had been overwritten`,
     );
   }
-  if (sourceChanged) reporter.warn('the source was written while it was read');
+  if (sourceChanged) {
+    const { name } = result.reader;
+    reporter.warn(`${name}: its source was written while it was read: a mixture of moments`);
+  }
   const dropped = droppedBytes + result.leftOut;
   if (dropped === 0) return EXIT.done;
   reporter.warn(`${result.device.path}: ${dropped} bytes beyond its end were left out`);

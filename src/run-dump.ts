@@ -12,6 +12,7 @@ import { isNativeError } from './native.js';
 import type { DumpCommand } from './options.js';
 import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
+import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 
 const STDOUT = 1;
 
@@ -28,13 +29,10 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
   selectEngine(context);
   const source = await openSource(command.source, context);
   try {
+    const { requireQuiet } = command;
+    checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
     await dumpFrom(source, command, context);
-    const fault = await source.findLateFault();
-    if (fault !== undefined) {
-      context.reporter.warn(
-        `${fault}. What was sent is right, but a next run needs a new snapshot`,
-      );
-    }
+    await reportLateFault(source, context.reporter);
     return EXIT.done;
   } finally {
     await source.close();
@@ -56,7 +54,8 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
     cancelSoonAfter(signal, writer.cancel.bind(writer));
     await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
     if (signal.aborted) throw interrupted(signal);
-    await writer.end({ sourceChanged: false });
+    const quiet = { requireQuiet: command.requireQuiet, reporter };
+    await writer.end(reportWrites(source.watch, source.watch.writes(), quiet));
     if (fstatSync(STDOUT).isFile()) await writer.syncData();
     const seconds = (performance.now() - started) / 1000;
     reporter.transferred({ bytes: extents.totalBytes, seconds, sourceSize: device.size });

@@ -1,6 +1,5 @@
 /** `lvmsync SNAPSHOT HOST:DESTINATION`: the changes go to a receiver on another host. */
 
-import { closeSync } from 'node:fs';
 import { DISCARD_FEATURE } from './ack.js';
 import { SlabPool } from './block-device.js';
 import { ChangeWriter, newStreamId } from './change-writer.js';
@@ -16,8 +15,9 @@ import { judge, mayHaveRun } from './peer-verdict.js';
 import { receiverWords, transportArgv, undoCommand } from './remote-command.js';
 import { cancelSoonAfter, describeFailure, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
+import { reportWrites } from './source-report.js';
 import { watchForStall } from './stall-watch.js';
-import { connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
+import { closeInput, connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
 
 /** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
 const LAST_PATIENCE_MS = 8000;
@@ -65,6 +65,7 @@ class Sending {
   #writer: ChangeWriter | undefined;
   #timedOut = false;
   #peerEnded = false;
+  #unreadBytes = 0;
 
   private constructor(source: Source, command: SyncCommand, context: RunContext, host: string) {
     this.host = host;
@@ -126,9 +127,8 @@ class Sending {
       if (error instanceof LvmsyncError) await this.#sayWhy(error);
       return { kind: 'failed', error };
     } finally {
-      closeSync(peer.inputFd);
       forgetWriter();
-      await peer.exited;
+      this.#unreadBytes = await closeInput(peer);
       forgetPeer();
       stopWatch();
     }
@@ -158,8 +158,14 @@ class Sending {
       else await this.#dump(writer, zeros, extents.totalBytes - zeros.totalBytes);
     }
     if (signal.aborted) throw interrupted(signal);
-    await writer.end({ sourceChanged: false });
+    await writer.end(this.#reportWrites());
     return writer.totals();
+  }
+
+  #reportWrites(): { readonly sourceChanged: boolean } {
+    const { watch } = this.#source;
+    const { requireQuiet } = this.#command;
+    return reportWrites(watch, watch.writes(), { requireQuiet, reporter: this.#context.reporter });
   }
 
   #dump(writer: ChangeWriter, extents: ExtentList, bytesBefore: number): Promise<void> {
@@ -223,6 +229,7 @@ class Sending {
         host: this.host,
         exit,
         sentAll: sent.kind === 'all',
+        unreadBytes: this.#unreadBytes,
         ready: this.#output.ready,
         result: this.#output.result,
         sent: sent.kind === 'all' ? countsOf(sent.totals) : { records: 0, bytes: 0, digest: '' },

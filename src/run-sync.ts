@@ -3,12 +3,13 @@
 import { type FileDevice, SlabPool } from './block-device.js';
 import { openDestination, planSize } from './destination.js';
 import { deviceAttributes } from './device-identity.js';
-import { EXIT } from './errors.js';
+import { type ErrorContext, EXIT } from './errors.js';
 import { BATCH_LIMITS, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
 import { findPunchRules } from './punch-rules.js';
+import { undoCommand } from './remote-command.js';
 import {
   describeFailure,
   interrupted,
@@ -18,20 +19,19 @@ import {
 } from './run-context.js';
 import { Snapback } from './snapback.js';
 import { openSource, type Source } from './source.js';
+import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
+import type { Writes } from './source-watch.js';
 import { WriteStage } from './write-stage.js';
 
 export async function runSync(command: SyncCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const source = await openSource(command.source, context);
+  const { requireQuiet } = command;
   try {
+    checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
     if (command.destination.host === undefined) await syncFrom(source, command, context);
     else await (await import('./run-remote.js')).sendTo(source, command, context);
-    const fault = await source.findLateFault();
-    if (fault !== undefined) {
-      context.reporter.warn(
-        `${fault}. What was sent is right, but a next run needs a new snapshot`,
-      );
-    }
+    await reportLateFault(source, context.reporter);
     return EXIT.done;
   } finally {
     await source.close();
@@ -45,17 +45,36 @@ async function syncFrom(source: Source, command: SyncCommand, context: RunContex
   const request = { path, members, force: command.force, command: context.command };
   const destination = await openDestination(request, reporter);
   try {
-    await copyTo(destination.device, source, { command, context });
+    const writes = await copyTo(destination.device, source, { command, context });
+    const rules = { requireQuiet: command.requireQuiet, reporter };
+    try {
+      reportWrites(source.watch, writes, rules);
+    } catch (error) {
+      throw describeFailure(error, mixtureLeft(path, command.snapback?.path));
+    }
   } finally {
     await destination.close();
   }
 }
 
+/** A run that has written everything, from a source that did not keep still. */
+function mixtureLeft(destination: string, snapback: string | undefined): ErrorContext {
+  const again = 'Then run the same command again';
+  return {
+    state: `${destination} was written to its end, with what was read at different moments.`,
+    hint:
+      snapback === undefined
+        ? `${again}.`
+        : `${again} with another snapback name, or undo this run with: ${undoCommand(snapback, destination)}.`,
+  };
+}
+
+/** Resolves with what became of the source while it was read, when all is written durably. */
 async function copyTo(
   device: FileDevice,
   source: Source,
   { command, context }: { readonly command: SyncCommand; readonly context: RunContext },
-): Promise<void> {
+): Promise<Writes> {
   const { reporter, signal } = context;
   const { allowSmaller } = command;
   const size = planSize(device, source.device.size, { allowSmaller, reporter });
@@ -69,11 +88,13 @@ async function copyTo(
   const onProgress = (doneBytes: number): void =>
     reporter.progress({ activity: 'Sending', doneBytes, totalBytes });
   const started = performance.now();
+  let writes: Writes;
   try {
     if (size > device.size) await device.grow(size);
     const punchRules = await findPunchRules(device);
     const copy = { source: source.device, extents, zeros, punchRules };
     await localSync({ ...copy, stage, pool, signal, onProgress });
+    writes = source.watch.writes();
     if (signal.aborted) {
       await device.sync();
       throw interrupted(signal);
@@ -87,6 +108,7 @@ async function copyTo(
   }
   const seconds = (performance.now() - started) / 1000;
   reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize: source.device.size });
+  return writes;
 }
 
 async function createSnapback(

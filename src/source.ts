@@ -8,6 +8,7 @@ import { openOffline } from './offline-source.js';
 import type { SourceRequest } from './options.js';
 import { interrupted, type RunContext } from './run-context.js';
 import type { SourceMember } from './source-family.js';
+import type { SourceWatch } from './source-watch.js';
 import { openThick } from './thick-source.js';
 import { openThin } from './thin-source.js';
 import { findSnapshot } from './volume-group.js';
@@ -25,6 +26,8 @@ export interface Source {
   /** Everything this run depends on: none of it may be written. */
   readonly members: readonly SourceMember[];
   readonly attributes: HelloAttributes;
+  /** Of `device`, since before the list of changes was read. */
+  readonly watch: SourceWatch;
   /** One line if the snapshot broke meanwhile: what was sent is right, a next run will not be. */
   findLateFault(): Promise<string | undefined>;
   close(): Promise<void>;

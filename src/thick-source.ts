@@ -6,9 +6,12 @@ import { NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
 import type { Reporter } from './reporter.js';
 import type { Source } from './source.js';
+import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
 import type { ThickSnapshot } from './thick-snapshot.js';
+
+const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNAPSHOT';
 
 export function openThick(
   snapshot: ThickSnapshot,
@@ -21,6 +24,7 @@ export function openThick(
     const device = dataSource === undefined ? origin : await opened.open(dataSource, 'source');
     const view = await opened.open(snapshot.snapshotPath, 'source');
     refuseSmallerData(device, origin);
+    const watch = await SourceWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
     const changes = await readThickChanges(snapshot, { origin, cowStore });
     reportChanges(snapshot, changes, { origin, reporter });
     return {
@@ -41,6 +45,7 @@ export function openThick(
         deviceIdentity: snapshot.origin.uuid,
         fromPoint: snapshot.uuid,
       },
+      watch,
       findLateFault: () => findLateFault(snapshot),
       close: () => opened.close(),
     };

@@ -9,6 +9,7 @@ import { withDevices } from './open-devices.js';
 import type { SourceRequest } from './options.js';
 import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
+import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { readThinDifference, type ThinDifference } from './thin-difference.js';
 import { findThinPool, type ThinPool } from './thin-pool.js';
@@ -21,6 +22,9 @@ interface ThinPair {
   readonly from: ThinVolume;
   readonly to: ThinVolume;
 }
+
+const NEWER_SNAPSHOT =
+  ', or send what changed up to a newer snapshot: --since SNAPSHOT NEWER-SNAPSHOT';
 
 export async function openThin(
   volume: ThinVolume,
@@ -38,6 +42,10 @@ export async function openThin(
     if (device.size < newer.size) throw smallerData(device.path, pair);
     // A page that is only in the cache is in no mapping until it is written back.
     await newer.sync();
+    const watch = await SourceWatch.begin(
+      device,
+      request.since === undefined ? NEWER_SNAPSHOT : '',
+    );
     const changes = await readChanges(pair, pool, { size: newer.size, context });
     return {
       device,
@@ -56,6 +64,7 @@ export async function openThin(
         deviceIdentity: pair.to.uuid,
         fromPoint: pair.from.uuid,
       },
+      watch,
       findLateFault: async () => undefined,
       close: () => opened.close(),
     };
@@ -122,7 +131,12 @@ async function readChanges(
     };
     signal.addEventListener('abort', stop);
     try {
-      return await readThinDifference({ from: older, to: newer, size, fromSize: from.size });
+      const found = await readThinDifference({
+        ...{ from: older, to: newer },
+        ...{ size, fromSize: from.size },
+      });
+      reporter.verbose(`${pool.name}: read the mappings of ${fullName(from)} and ${fullName(to)}`);
+      return found;
     } finally {
       signal.removeEventListener('abort', stop);
     }

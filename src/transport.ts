@@ -1,7 +1,7 @@
 /** A peer that takes a byte stream: a command such as ssh, or a channel of the ssh2 package. */
 
 import { spawn } from 'node:child_process';
-import { closeSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { LvmsyncError } from './errors.js';
 import { LineSplitter } from './lines.js';
@@ -17,7 +17,7 @@ export type PeerExit =
 export type PeerStream = 'stdout' | 'stderr';
 
 export interface Peer {
-  /** The write end of a pipe; what is written is the peer's input. Whoever connected closes it. */
+  /** The write end of a pipe; what is written is the peer's input. Whoever connected ends it: closeInput. */
   readonly inputFd: number;
   /** Resolves when the peer has ended and what it printed was handed over; never rejects. */
   readonly exited: Promise<PeerExit>;
@@ -33,6 +33,22 @@ export type OnLine = (line: string, stream: PeerStream) => void;
  * behind keeps stderr open. Milliseconds.
  */
 const LAST_WORDS_MS = 500;
+
+/**
+ * Closes the peer's input and resolves when the peer has ended: with how many bytes it never read. A
+ * whole small stream fits into the pipe, so that one that ends with status 0 may have read nothing.
+ */
+export async function closeInput({ inputFd, exited }: Peer): Promise<number> {
+  // A read end of our own keeps what is in the pipe; the peer sees its end all the same.
+  const pipe = openSync(`/proc/self/fd/${inputFd}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  closeSync(inputFd);
+  try {
+    await exited;
+    return native.unreadBytes(pipe);
+  } finally {
+    closeSync(pipe);
+  }
+}
 
 /** Starts `argv` with a pipe as its input. */
 export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {

@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -64,6 +65,15 @@ Napi::Value MakePipe(const Napi::CallbackInfo& info) {
   return out;
 }
 
+// unreadBytes(fd): what was written into the pipe and nobody has read. Takes nothing out of it.
+Napi::Value UnreadBytes(const Napi::CallbackInfo& info) {
+  int count = 0;
+  if (::ioctl(static_cast<int>(WholeNumber(info[0], "fd")), FIONREAD, &count) != 0) {
+    throw ToError(info.Env(), Status::System(errno, "ioctl", 0));
+  }
+  return Napi::Number::New(info.Env(), count);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData(env);
   // Node deletes the instance data itself; the pool must hear of the end before that.
@@ -72,6 +82,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("allocateSlab", Napi::Function::New(env, AllocateSlab, "allocateSlab"));
   exports.Set("selectEngine", Napi::Function::New(env, SelectEngine, "selectEngine"));
   exports.Set("makePipe", Napi::Function::New(env, MakePipe, "makePipe"));
+  exports.Set("unreadBytes", Napi::Function::New(env, UnreadBytes, "unreadBytes"));
   InitBlockFile(env, exports);
   InitStreams(env, exports);
   InitStore(env, exports);

@@ -15,6 +15,7 @@ const SNAPSHOT = {
   dataSource: undefined,
   since: undefined,
 } as const;
+const READ = { source: SNAPSHOT, requireQuiet: false, format: 'auto' } as const;
 const REMOTE = {
   transport: 'command',
   rsh: ['ssh'],
@@ -27,13 +28,12 @@ const REMOTE = {
 const SYNC = {
   kind: 'sync',
   ...WRITE,
-  source: SNAPSHOT,
+  ...READ,
   destination: { path: '/dev/vg/copy' },
-  format: 'auto',
   remote: REMOTE,
   discard: true,
 } as const;
-const DUMP = { kind: 'dump', ...RUN, source: SNAPSHOT, format: 'auto' } as const;
+const DUMP = { kind: 'dump', ...RUN, ...READ } as const;
 const APPLY = { kind: 'apply', ...WRITE, input: 'changes', destination: '/dev/vg/copy' } as const;
 
 const sync = (...options: string[]) => command(...options, 'vg/snap', '/dev/vg/copy');
@@ -102,6 +102,8 @@ describe('command', () => {
     ],
     ['--force', sync('--force'), { ...SYNC, force: true }],
     ['--allow-smaller', apply('--allow-smaller'), { ...APPLY, allowSmaller: true }],
+    ['--require-quiet of a sync', sync('--require-quiet'), { ...SYNC, requireQuiet: true }],
+    ['--require-quiet of a dump', dump('--require-q'), { ...DUMP, requireQuiet: true }],
     ['--format classic', dump('--format', 'classic'), { ...DUMP, format: 'classic' }],
     ['--format auto', sync('--format=auto'), SYNC],
     [
@@ -159,6 +161,8 @@ describe('command', () => {
     [['--server', '-r', 'd', 'a'], '--data-source cannot be used with --server'],
     [['-a', 'f', '--cow-store', 'd', 'a'], '--cow-store cannot be used with --apply'],
     [['-a', 'f', '--format', 'auto', 'a'], '--format cannot be used with --apply'],
+    [['-a', 'f', '--require-quiet', 'a'], '--require-quiet cannot be used with --apply'],
+    [['--require', 'a', 'b'], 'ambiguous option: --require'],
     [['-s', '--force', 'a'], '--force cannot be used with --stdout'],
     [['-s', '--allow-smaller', 'a'], '--allow-smaller cannot be used with --stdout'],
     [['-s', '--snapback-overwrite', 'a'], '--snapback-overwrite cannot be used with --stdout'],

@@ -9,6 +9,7 @@ const GOOD: PeerOutcome = {
   host: 'backup',
   exit: { kind: 'status', status: 0 },
   sentAll: true,
+  unreadBytes: 0,
   ready: true,
   result: DONE,
   sent: SENT,
@@ -58,6 +59,13 @@ const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number
   ['no answer where one is required', { ...SILENT, requireAck: true }, 17, /did not confirm/],
   ['an early end with status 0', { ...SILENT, sentAll: false }, 17, /before everything was sent/],
   ['an early end with status 0 and a result', { sentAll: false }, 17, /before everything was sent/],
+  [
+    'an end with status 0 and a rest unread',
+    { ...SILENT, unreadBytes: 7 },
+    17,
+    /left 7 bytes unread/,
+  ],
+  ['a rest unread in spite of a good result', { unreadBytes: 1 }, 17, /left 1 bytes unread/],
   ['status 1', { ...SILENT, exit: status(1) }, 17, /status 1\. APPLY FAILED/],
   [
     'status 12 without a result',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { connectCommand, type PeerExit, relayLines } from '../../src/transport.js';
+import { closeInput, connectCommand, type PeerExit, relayLines } from '../../src/transport.js';
 
 interface Talk {
   readonly exit: PeerExit;
@@ -117,3 +117,17 @@ test('the end of what it prints does not end what can be written to it', async (
   await relayed;
   assert.equal(stream.destroyed, false);
 });
+
+const leftovers: readonly [script: string, unread: number][] = [
+  ['cat > /dev/null', 0],
+  ['sleep 0.2; exit 0', 100_000],
+  ['head -c 60000 > /dev/null; exit 0', 40_000],
+];
+for (const [script, unread] of leftovers) {
+  test(`of 100,000 bytes "${script}" leaves ${unread} unread`, async () => {
+    const peer = connectCommand(['sh', '-c', script], () => undefined);
+    writeSync(peer.inputFd, Buffer.alloc(100_000));
+    assert.equal(await closeInput(peer), unread);
+    assert.throws(() => fstatSync(peer.inputFd), /EBADF/);
+  });
+}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { Campaign } from '../../helpers/campaign.js';
 import { assertRefused, CLI } from '../harness/cli.js';
 import {
   assertSameContent,
@@ -93,7 +94,8 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
     ['command', 40],
     ['ssh2', 10],
   ] as const) {
-    test(`is an error at each of ${count} random bytes, and a new run completes (--transport ${transport})`, async () => {
+    test(`is an error at each of ${count} random bytes, and a new run completes (--transport ${transport})`, async (t) => {
+      const campaign = new Campaign(t, `T8 cuts of a real ssh, ${transport}`, random.seed);
       const whole = await sends(transport);
       assert.equal(whole.status, 0, whole.stderr);
       assert.equal(whole.cut, false);
@@ -102,15 +104,18 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
       for (let i = 0; i < count; i++) {
         const cut = randomCut(whole);
         const place = `${cut.direction} after ${cut.afterBytes} of ${whole.passed[cut.direction]} bytes`;
-        saveContent(former, copy.path);
-        const broken = await sends(transport, cut);
-        assert.ok(broken.cut, `was not cut ${place}: ${broken.stderr}`);
-        assertRefused(broken, TRANSPORT_FAILED, new RegExp(`^FATAL ERROR: ${HOST.relayed}: `));
+        await campaign.run(place, async () => {
+          saveContent(former, copy.path);
+          const broken = await sends(transport, cut);
+          assert.ok(broken.cut, `was not cut: ${broken.stderr}`);
+          assertRefused(broken, TRANSPORT_FAILED, new RegExp(`^FATAL ERROR: ${HOST.relayed}: `));
 
-        const again = await sends(transport);
-        assert.equal(again.status, 0, `after a cut ${place}: ${again.stderr}`);
-        assertSameContent(origin.path, copy.path);
+          const again = await sends(transport);
+          assert.equal(again.status, 0, `after the cut: ${again.stderr}`);
+          assertSameContent(origin.path, copy.path);
+        });
       }
+      campaign.finish(count);
     });
   }
 });

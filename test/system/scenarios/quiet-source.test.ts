@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { assertRefused, CLI, EXIT, lvmsync } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import {
+  KiB,
+  type LogicalVolume,
+  MiB,
+  scratchFolder,
+  snapshotStatus,
+  TestVolumeGroup,
+} from '../harness/lvm.js';
+import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+
+const random = new Random();
+const folder = scratchFolder();
+const size = 16 * MiB;
+const chunkSize = 4 * KiB;
+/** More than the largest pipe of a run holds: its reader can stop it in the middle. */
+const changes = { count: 1500, length: chunkSize };
+
+/** Writes to the device what it holds there already. */
+function rewrite(device: string): string {
+  const head = `${folder}/head`;
+  return `dd if=${device} of=${head} bs=4k count=1 status=none && dd if=${head} of=${device} bs=4k count=1 conv=notrunc,fsync status=none`;
+}
+
+/** Reads the first bytes, which tell that the run has begun, then does the deed, then reads on. */
+function begun(deed: string, output: string): string {
+  return `head -c 17 > ${output}; ${deed}; cat >> ${output}`;
+}
+
+function quoted(words: readonly string[]): string {
+  return [process.execPath, CLI, ...words].map((word) => `'${word}'`).join(' ');
+}
+
+function shell(script: string): ToolResult {
+  return tryTool(['bash', '-c', script]);
+}
+
+/** Here: the snapback goes through a fifo. */
+function runHere(deed: string, words: readonly string[], copy: string): ToolResult {
+  const fifo = `${folder}/fifo`;
+  const reader = `{ ${begun(deed, `${folder}/undo`)}; } < ${fifo} &`;
+  const run = quoted([...words, '--snapback', fifo, copy]);
+  // The reader of a run that never began waits for a writer: this lets it end.
+  const release = `dd if=/dev/null of=${fifo} oflag=nonblock status=none 2> /dev/null`;
+  return shell(
+    `rm -f ${fifo}; mkfifo ${fifo}; ${reader} ${run}; status=$?; ${release}; wait; exit $status`,
+  );
+}
+
+/** As a stream, which is then applied if it may be. */
+function runStdout(deed: string, words: readonly string[], copy: string): ToolResult {
+  const stream = `${folder}/stream`;
+  const run = `${quoted([...words, '--stdout'])} | { ${begun(deed, stream)}; }`;
+  const result = shell(`${run}; exit "\${PIPESTATUS[0]}"`);
+  const applied = lvmsync(['--apply', stream, copy]);
+  assert.equal(applied.status, result.status, 'the stream tells its reader how it ended');
+  assert.equal(warns(applied), warns(result), `${applied.stderr}\n${result.stderr}`);
+  return result;
+}
+
+/** To another host, for which a script stands. */
+function runThere(deed: string, words: readonly string[], copy: string): ToolResult {
+  const rsh = `${folder}/rsh`;
+  const status = `${folder}/status`;
+  writeFileSync(
+    rsh,
+    `#!/bin/sh\n${deed}\nshift 2\n${quoted([])} "$@"\ns=$?\necho $s > ${status}\nexit $s\n`,
+    { mode: 0o755 },
+  );
+  const result = lvmsync([...words, '-e', rsh, `there:${copy}`]);
+  assert.equal(tool('cat', status), `${result.status}`, 'the receiver ends as the sender does');
+  return result;
+}
+
+const WARNING = /^WARNING: .*written while it was read/m;
+
+function warns({ stderr }: ToolResult): boolean {
+  return WARNING.test(stderr);
+}
+
+function quiet(result: ToolResult): void {
+  assert.equal(result.status, 0, result.stderr);
+  assert.doesNotMatch(result.stderr, /WARNING/);
+}
+
+const WAYS = [
+  ['to a device here', runHere],
+  ['to standard output', runStdout],
+  ['to another host', runThere],
+] as const;
+
+describe('the source of a thick snapshot', () => {
+  let group: TestVolumeGroup;
+  let origin: LogicalVolume;
+  let copy: LogicalVolume;
+  let snapshot: LogicalVolume;
+
+  before(() => {
+    group = new TestVolumeGroup({ size: 200 * MiB });
+    origin = group.createVolume('data', size);
+    copy = group.createVolume('copy', size);
+    fillRandom(origin.path, random, size);
+    saveContent(origin.path, copy.path);
+    snapshot = group.createSnapshot(origin, { chunkSize });
+    writeRandom(origin.path, random, scattered(random, size, changes));
+  });
+  after(() => group.destroy());
+  beforeEach(() => saveContent(snapshot.path, copy.path));
+
+  for (const [way, run] of WAYS) {
+    test(`that is only read, flushed and scanned keeps still, which is no news (${way})`, () => {
+      const deed = `dd if=${origin.path} of=/dev/null bs=1M status=none; sync ${origin.path}; blockdev --flushbufs ${origin.path}; lvs > /dev/null`;
+      quiet(run(deed, ['--require-quiet', snapshot.path], copy.path));
+      assertSameContent(origin.path, copy.path);
+    });
+
+    test(`that is written meanwhile is warned of (${way})`, () => {
+      const result = run(rewrite(origin.path), [snapshot.path], copy.path);
+      assert.equal(result.status, 0, result.stderr);
+      assert.match(result.stderr, WARNING);
+      assert.match(result.stderr, /--data-source NEWER-SNAPSHOT\.$/m);
+      assertSameContent(origin.path, copy.path);
+    });
+
+    test(`that is written meanwhile is an error under --require-quiet (${way})`, () => {
+      const words = ['--require-quiet', snapshot.path];
+      const result = run(rewrite(origin.path), words, copy.path);
+      assertRefused(result, EXIT.sourceUnfit, /vg0[-/]data: it was written while it was read/);
+    });
+  }
+
+  test('may be written while a newer snapshot is read instead', () => {
+    const newer = group.createSnapshot(origin, { name: 'newer', chunkSize });
+    try {
+      const words = ['--require-quiet', '--data-source', newer.path, snapshot.path];
+      quiet(runHere(rewrite(origin.path), words, copy.path));
+      const result = runHere(rewrite(newer.path), words, copy.path);
+      assertRefused(result, EXIT.sourceUnfit, /newer: it was written while it was read/);
+    } finally {
+      group.remove(newer);
+    }
+  });
+
+  test('may have a snapshot that is written: that changes nothing of what is read', () => {
+    quiet(runHere(rewrite(snapshot.path), ['--require-quiet', snapshot.path], copy.path));
+  });
+});
+
+describe('a thick snapshot that overflows while the run goes on', () => {
+  let group: TestVolumeGroup;
+  before(() => {
+    group = new TestVolumeGroup({ size: 100 * MiB });
+  });
+  after(() => group.destroy());
+
+  test('does not harm the run, which warns that there cannot be another one', () => {
+    const half = size / 2;
+    const origin = group.createVolume('data', size);
+    const copy = group.createVolume('copy', size);
+    fillRandom(origin.path, random, size);
+    saveContent(origin.path, copy.path);
+    const snapshot = group.createSnapshot(origin, { chunkSize, storeSize: 4 * MiB });
+    writeRandom(origin.path, random, scattered(random, half, { ...changes, count: 500 }));
+    const flood = `dd if=/dev/urandom of=${origin.path} bs=1M count=8 seek=8 conv=notrunc,fsync status=none`;
+
+    const result = runHere(flood, [snapshot.path], copy.path);
+
+    assert.equal(snapshotStatus(snapshot), 'Invalid');
+    assert.equal(result.status, 0, result.stderr);
+    assert.match(
+      result.stderr,
+      /^WARNING: .*vg0\/snap: snapshot overflowed.*cannot serve another run$/m,
+    );
+    assert.match(result.stderr, WARNING);
+    assertSameContent(origin.path, copy.path, half);
+    const again = lvmsync([snapshot.path, copy.path]);
+    assertRefused(again, EXIT.sourceUnfit, /overflowed/);
+  });
+});
+
+describe('a thin volume that is read', () => {
+  let group: TestVolumeGroup;
+  let origin: LogicalVolume;
+  let copy: LogicalVolume;
+  let snapshot: LogicalVolume;
+
+  before(() => {
+    useOwnStateFolder();
+    group = new TestVolumeGroup({ size: 300 * MiB });
+    const pool = new TestThinPool(group, { size: 120 * MiB, blockSize: 64 * KiB });
+    origin = pool.createVolume('data', size);
+    copy = group.createVolume('copy', size);
+    fillRandom(origin.path, random, size);
+    saveContent(origin.path, copy.path);
+    snapshot = pool.snapshot(origin, 'snap');
+    writeRandom(origin.path, random, scattered(random, size, changes));
+  });
+  after(() => group.destroy());
+  afterEach(() => saveContent(snapshot.path, copy.path));
+
+  test('keeps still while its pool holds a metadata snap', () => {
+    quiet(runHere(':', ['--require-quiet', snapshot.path], copy.path));
+    assertSameContent(origin.path, copy.path);
+  });
+
+  const deeds: readonly [what: string, deed: (device: string) => string][] = [
+    ['written', rewrite],
+    ['discarded in a part', (device) => `blkdiscard -o 0 -l 65536 ${device}`],
+  ];
+  for (const [what, deed] of deeds) {
+    test(`is warned of when it is ${what} meanwhile`, () => {
+      const result = runHere(deed(origin.path), [snapshot.path], copy.path);
+      assert.equal(result.status, 0, result.stderr);
+      assert.match(result.stderr, WARNING);
+      assert.match(result.stderr, /--since SNAPSHOT NEWER-SNAPSHOT\.$/m);
+    });
+  }
+});
