@@ -96,15 +96,20 @@ export class ChangeReader {
     if (text === `${HANDSHAKE}\n`) return false;
     if (text === `${HANDSHAKE}\r\n`) return true;
     if (HANDSHAKE.startsWith(text)) throw this.#cut('inside its first line');
-    const other = /^lvmsync PROTO\[(\d+)\]/.exec(text);
-    const hint = other
-      ? `It speaks version ${other[1]} of the protocol, this program version 3.`
-      : undefined;
-    throw new LvmsyncError(
-      'streamCorrupt',
-      `${this.name}: not a change stream: saw "${escapeText(line, LONGEST_HANDSHAKE)}", expected "${HANDSHAKE}"`,
+    const hint = this.#handshakeHint(text);
+    throw this.#corrupt(
+      `not a change stream: saw "${escapeText(line, LONGEST_HANDSHAKE)}", expected "${HANDSHAKE}"`,
       hint === undefined ? {} : { hint },
     );
+  }
+
+  #handshakeHint(text: string): string | undefined {
+    const [, version] = /^lvmsync PROTO\[(\d+)\]/.exec(text) ?? [];
+    if (version !== undefined) {
+      return `It speaks version ${version} of the protocol, this program version 3.`;
+    }
+    if (fstatSync(this.#fd).isFile()) return undefined;
+    return 'If it comes through ssh, a login script of the other side may print this: it must print nothing.';
   }
 
   /** To be called once, after readForm and before the first next. `strict`: check classic streams. */
@@ -256,9 +261,8 @@ export class ChangeReader {
     if (error.code === 'CANCELLED') return error;
     if (error.code === 'UNEXPECTED_END') return this.#cut(error.detail, error);
     if (error.code === 'CORRUPT') return this.#damaged(error);
-    return this.#error('streamTruncated', `read error (${error.code}: ${error.message})`, {
-      cause: error,
-    });
+    const what = `read error at byte ${error.offset} (${error.code}: ${error.message})`;
+    return this.#error('streamTruncated', what, { cause: error });
   }
 
   #damaged(error: NativeError): LvmsyncError {

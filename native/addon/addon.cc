@@ -29,8 +29,8 @@ Napi::Value AllocateSlab(const Napi::CallbackInfo& info) {
 // io_uring unless `wanted` says "threads"; `error` is why it was refused, 0 if it was not.
 std::shared_ptr<IoEngine> MakeEngine(const std::string& wanted, int* error) {
   std::shared_ptr<IoEngine> engine;
-  if (wanted != "threads") engine = MakeRingEngine(Syscalls::Real(), error);
-  if (engine == nullptr && wanted != "uring") engine = MakeThreadEngine(Syscalls::Real());
+  if (wanted != "threads") engine = MakeRingEngine(TheSyscalls(), error);
+  if (engine == nullptr && wanted != "uring") engine = MakeThreadEngine(TheSyscalls());
   return engine;
 }
 
@@ -86,6 +86,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitBlockFile(env, exports);
   InitStreams(env, exports);
   InitStore(env, exports);
+  InitSyscalls(env, exports);
   return exports;
 }
 

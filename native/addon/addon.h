@@ -38,6 +38,11 @@ uint64_t WholeNumber(const Napi::Value& value, const char* what);
 Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size);
 Napi::ObjectReference Keep(const Napi::Value& value);
 
+// The system calls of this build of the addon: the real ones in what ships (real_syscalls.cc). The
+// build for tests links another file in its place, which also lets JavaScript steer them.
+const Syscalls& TheSyscalls();
+void InitSyscalls(Napi::Env env, Napi::Object exports);
+
 void InitBlockFile(Napi::Env env, Napi::Object exports);
 void InitStreams(Napi::Env env, Napi::Object exports);
 void InitStore(Napi::Env env, Napi::Object exports);

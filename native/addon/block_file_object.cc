@@ -89,7 +89,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
     job->keep.push_back(Keep(info[0]));
     job->work = [file = Begin(), engine = EngineOf(info.Env()), slab, direction,
                  operations = std::move(operations)] {
-      return RunBatch(Syscalls::Real(), *engine, *file, direction, slab, operations);
+      return RunBatch(TheSyscalls(), *engine, *file, direction, slab, operations);
     };
     return Submit(info, std::move(job));
   }
@@ -112,7 +112,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
 
   Napi::Value Sync(const Napi::CallbackInfo& info) {
     auto job = std::make_unique<Job>(info.Env());
-    job->work = [file = Begin()] { return file->Sync(Syscalls::Real()); };
+    job->work = [file = Begin()] { return file->Sync(TheSyscalls()); };
     return Submit(info, std::move(job));
   }
 

@@ -26,7 +26,7 @@ class DeviceStoreReader final : public StoreReader {
       operations.push_back({extent.offset, extent.length, position});
       position += extent.length;
     }
-    return RunBatch(Syscalls::Real(), engine_, file_, Direction::kRead, into, operations);
+    return RunBatch(TheSyscalls(), engine_, file_, Direction::kRead, into, operations);
   }
 
  private:

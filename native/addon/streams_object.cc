@@ -46,8 +46,7 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
   explicit RecordWriterObject(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<RecordWriterObject>(info) {
     const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
-    exclusive_.stream =
-        std::make_shared<RecordWriter>(Syscalls::Real(), fd, FixedBytes<16>(info[1]));
+    exclusive_.stream = std::make_shared<RecordWriter>(TheSyscalls(), fd, FixedBytes<16>(info[1]));
   }
 
   static Napi::Function Define(Napi::Env env) {
@@ -166,7 +165,7 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
   explicit RecordReaderObject(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<RecordReaderObject>(info) {
     const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
-    exclusive_.stream = std::make_shared<RecordReader>(Syscalls::Real(), fd);
+    exclusive_.stream = std::make_shared<RecordReader>(TheSyscalls(), fd);
   }
 
   static Napi::Function Define(Napi::Env env) {
@@ -311,7 +310,7 @@ Napi::Value ScanMarksFrom(const Napi::CallbackInfo& info) {
   auto scan = std::make_shared<MarkScan>();
   auto job = std::make_unique<Job>(info.Env());
   job->work = [fd, offset, tag, scan] {
-    return ScanMarks(Syscalls::Real(), fd, offset, tag, scan.get());
+    return ScanMarks(TheSyscalls(), fd, offset, tag, scan.get());
   };
   job->result = [scan](Napi::Env env) -> Napi::Value {
     Napi::Object out = Napi::Object::New(env);
@@ -331,7 +330,7 @@ Napi::Value ReadBulk(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<Job>(info.Env());
   job->keep.push_back(Keep(info[1]));
   job->work = [fd, into, count] {
-    return ReadInBulk(Syscalls::Real(), fd, Cancellation(), into, count.get());
+    return ReadInBulk(TheSyscalls(), fd, Cancellation(), into, count.get());
   };
   job->result = [count](Napi::Env env) -> Napi::Value {
     return Napi::Number::New(env, static_cast<double>(*count));

@@ -75,7 +75,7 @@ Status ScanMarks(const Syscalls& syscalls, int fd, uint64_t offset,
     while (filled < window.size()) {
       const ssize_t count =
           syscalls.Pread(fd, window.data() + filled, window.size() - filled, offset + filled);
-      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (count < 0) return Status::System(errno, "pread", offset + filled);
       if (count == 0) break;
       filled += static_cast<size_t>(count);

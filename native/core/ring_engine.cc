@@ -135,7 +135,7 @@ class RingBatch {
 
   void Finish(IoRequest* slot, int32_t raw) {
     const bool reading = direction_ == Direction::kRead;
-    const int32_t result = syscalls_.RingResult(direction_, slot->offset, slot->length, raw);
+    const int32_t result = syscalls_.RingResult(fd_, direction_, slot->offset, slot->length, raw);
     free_.push_back(slot);
     if (result == -EINTR || result == -EAGAIN) {
       waiting_.push_back(*slot);

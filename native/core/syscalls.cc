@@ -22,7 +22,9 @@ int Syscalls::Fdatasync(int fd) const { return ::fdatasync(fd); }
 
 int Syscalls::Fsync(int fd) const { return ::fsync(fd); }
 
-int32_t Syscalls::RingResult(Direction, uint64_t, size_t, int32_t result) const { return result; }
+int32_t Syscalls::RingResult(int, Direction, uint64_t, size_t, int32_t result) const {
+  return result;
+}
 
 int Syscalls::RingSetupError() const { return 0; }
 

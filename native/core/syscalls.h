@@ -25,7 +25,7 @@ class Syscalls {
   virtual int Fsync(int fd) const;
   // Sees each io_uring completion (negative errno or a byte count) and returns the one to act on:
   // ring I/O passes no other hook of this table.
-  virtual int32_t RingResult(Direction direction, uint64_t offset, size_t length,
+  virtual int32_t RingResult(int fd, Direction direction, uint64_t offset, size_t length,
                              int32_t result) const;
   // Errno with which setting up a ring shall fail, 0 to let it try.
   virtual int RingSetupError() const;

@@ -65,7 +65,7 @@ class FaultySyscalls : public Syscalls {
   int Fdatasync(int fd) const override { return Hit(0) ? Fail() : Syscalls::Fdatasync(fd); }
   int Fsync(int fd) const override { return Hit(0) ? Fail() : Syscalls::Fsync(fd); }
 
-  int32_t RingResult(Direction, uint64_t offset, size_t, int32_t result) const override {
+  int32_t RingResult(int, Direction, uint64_t offset, size_t, int32_t result) const override {
     if (!Hit(offset)) return result;
     if (fault_.error != 0) return -fault_.error;
     return std::min(result, static_cast<int32_t>(fault_.most));

@@ -142,6 +142,8 @@ void ReadsOnAndReports() {
   for (uint64_t call = 1; call <= 4; call++) {
     const testing::FaultySyscalls interrupted({"EINTR", EINTR}, call, 3);
     ExpectEqual<uint64_t>(Scan(bytes, 0, interrupted).highest_durable, 5, "interrupted");
+    const testing::FaultySyscalls again({"EAGAIN", EAGAIN}, call, 3);
+    ExpectEqual<uint64_t>(Scan(bytes, 0, again).highest_durable, 5, "again");
     const testing::FaultySyscalls shortened({.name = "1 byte", .most = 1}, call, 3);
     ExpectEqual<uint64_t>(Scan(bytes, 0, shortened).highest_durable, 5, "short");
   }
