@@ -29,6 +29,12 @@ export interface Failed {
   readonly message: string;
 }
 
+/** It is an answer of that stream, but not one that can be read. */
+export interface Garbled {
+  readonly kind: 'garbled';
+  readonly streamId: string;
+}
+
 export type Answer = Ready | Done | Failed;
 
 /** The receiver knows DISCARD frames. */
@@ -55,7 +61,7 @@ export function formatAnswer(answer: Answer): string {
 }
 
 /** Undefined for any other line, and for one of a version that is not known here. */
-export function parseAnswer(line: string): Answer | undefined {
+export function parseAnswer(line: string): Answer | Garbled | undefined {
   const [word, version, streamId = '', ...rest] = line.split(' ');
   if (version !== VERSION || !/^[0-9a-f]{32}$/.test(streamId)) return undefined;
   if (word === READY) return { kind: 'ready', streamId, features: rest.filter(isFeature) };
@@ -70,7 +76,7 @@ export function parseAnswer(line: string): Answer | undefined {
     };
   }
   const wellFormed = rest.length === 4 && isCount(first) && isCount(second) && isDigest(third);
-  if (outcome !== 'ok' || !wellFormed) return undefined;
+  if (outcome !== 'ok' || !wellFormed) return { kind: 'garbled', streamId };
   return { kind: 'done', streamId, records: Number(first), bytes: Number(second), digest: third };
 }
 

@@ -1,6 +1,7 @@
 /** What a peer prints: shown to the person, kept for a failure, and searched for its answers. */
 
-import { type Answer, type Done, type Failed, parseAnswer } from './ack.js';
+import { type Answer, type Done, type Failed, type Garbled, parseAnswer } from './ack.js';
+import { EXIT } from './errors.js';
 import type { Reporter } from './reporter.js';
 import type { PeerStream } from './transport.js';
 
@@ -9,6 +10,12 @@ const KEPT_LINES = 4;
 const KEPT_LENGTH = 400;
 /** Lines shown in one second: a peer that floods must not hold us up. */
 const LINES_PER_SECOND = 200;
+
+const UNREADABLE = {
+  kind: 'failed',
+  exitStatus: EXIT.transport,
+  message: 'the receiver gave an answer that cannot be read',
+} as const;
 
 export class PeerOutput {
   readonly #reporter: Reporter;
@@ -58,9 +65,11 @@ export class PeerOutput {
     else this.#show(line, stream);
   }
 
-  #note(answer: Answer): void {
+  #note(answer: Answer | Garbled): void {
     this.#reporter.debug(`remote answered: ${answer.kind}`);
-    if (answer.kind === 'ready') {
+    if (answer.kind === 'garbled') {
+      this.#result = { ...answer, ...UNREADABLE };
+    } else if (answer.kind === 'ready') {
       this.#ready = true;
       this.#tellFeatures(answer.features);
     } else if (this.#result === undefined) this.#result = answer;

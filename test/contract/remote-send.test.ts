@@ -151,7 +151,7 @@ describe('a receiver that answers', () => {
   const refused: readonly [what: string, status: number, lines: string[], exit: number, RegExp][] =
     [
       ['nothing after ready', 0, [READY], 17, /without its result/],
-      ['other totals', 0, [READY, 'lvmsync-result 1 ID ok 1 2 00'], 17, /other data/],
+      ['other totals', 0, [READY, `lvmsync-result 1 ID ok 1 2 ${STRANGER}`], 17, /other data/],
       [
         'another digest',
         0,
@@ -166,7 +166,7 @@ describe('a receiver that answers', () => {
         17,
         /without its result/,
       ],
-      ['half a result', 0, [READY, 'lvmsync-result 1 ID ok'], 17, /without its result/],
+      ['half a result', 0, [READY, 'lvmsync-result 1 ID ok'], 17, /cannot be read/],
       [
         'failed 12',
         12,

@@ -39,6 +39,12 @@ const others: readonly [what: string, line: string][] = [
   ['a short stream id', `lvmsync-ready 1 ${ID.slice(1)}`],
   ['an id in capitals', `lvmsync-ready 1 ${ID.toUpperCase()}`],
   ['a blank in front', ` lvmsync-ready 1 ${ID}`],
+];
+for (const [what, line] of others) {
+  test(`is no answer: ${what}`, () => assert.equal(parseAnswer(line), undefined));
+}
+
+const unreadable: readonly [what: string, line: string][] = [
   ['a result without an outcome', `lvmsync-result 1 ${ID}`],
   ['an outcome that is not known', `lvmsync-result 1 ${ID} maybe 1 2 ${DIGEST}`],
   ['ok without its totals', `lvmsync-result 1 ${ID} ok`],
@@ -49,10 +55,17 @@ const others: readonly [what: string, line: string][] = [
   ['a count in hexadecimal', `lvmsync-result 1 ${ID} ok 0x10 2 ${DIGEST}`],
   ['a count of seventeen digits', `lvmsync-result 1 ${ID} ok 1 12345678901234567 ${DIGEST}`],
   ['failed without a status', `lvmsync-result 1 ${ID} failed because`],
+  ['a digest that is none', `lvmsync-result 1 ${ID} ok 1 2 ${DIGEST.slice(1)}z`],
 ];
-for (const [what, line] of others) {
-  test(`is no answer: ${what}`, () => assert.equal(parseAnswer(line), undefined));
+for (const [what, line] of unreadable) {
+  test(`is an answer that cannot be read: ${what}`, () =>
+    assert.deepEqual(parseAnswer(line), { kind: 'garbled', streamId: ID }));
 }
+
+test('features of another form than features have are passed over', () => {
+  const answer = parseAnswer(`lvmsync-ready 1 ${ID} discard \x1b[2J LZ4 lz4`);
+  assert.deepEqual(answer, { kind: 'ready', streamId: ID, features: ['discard', 'lz4'] });
+});
 
 test('a failure is one line however its message is made', () => {
   fc.assert(

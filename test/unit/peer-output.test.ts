@@ -6,7 +6,7 @@ import { PeerOutput } from '../../src/peer-output.js';
 import { Reporter } from '../../src/reporter.js';
 
 const ID = 'a'.repeat(32);
-const DONE = { kind: 'done', streamId: ID, records: 1, bytes: 2, digest: 'd' } as const;
+const DONE = { kind: 'done', streamId: ID, records: 1, bytes: 2, digest: 'd'.repeat(32) } as const;
 const FAILED = { kind: 'failed', streamId: ID, exitStatus: 13, message: 'no space' } as const;
 
 function line(answer: Parameters<typeof formatAnswer>[0]): string {
@@ -92,6 +92,13 @@ for (const [first, second] of [
     assert.deepEqual(output.result, FAILED);
   });
 }
+
+test('an answer of ours that cannot be read is a failure, whatever came before', () => {
+  const { output } = observed();
+  output.take(line(DONE), 'stdout');
+  output.take(`lvmsync-result 1 ${ID} ok`, 'stdout');
+  assert.equal(output.result?.kind, 'failed');
+});
 
 test('of two successes the first counts', () => {
   const { output } = observed();
