@@ -16,10 +16,21 @@ export async function stableIdentity(device: FileDevice): Promise<string | undef
   return uuid.trim() === '' ? undefined : uuid.trim();
 }
 
+/**
+ * The running kernel: who has the same one has the same devices, in whatever container. Undefined where
+ * /proc does not tell.
+ */
+export async function machineIdentity(): Promise<string | undefined> {
+  const id = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+  return id.trim() === '' ? undefined : id.trim();
+}
+
 /** What a stream or snapback says of the device it belongs to. */
 export async function deviceAttributes(device: FileDevice): Promise<HelloAttributes> {
   const deviceIdentity = await stableIdentity(device);
+  const machineId = await machineIdentity();
   return {
+    ...(machineId === undefined ? {} : { machineId }),
     devicePath: device.path,
     createdAt: new Date().toISOString(),
     program: `lvmsync ${VERSION}`,

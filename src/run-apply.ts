@@ -11,6 +11,7 @@ import { deviceAttributes, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { ApplyCommand } from './options.js';
+import { refuseOwnSource } from './own-source.js';
 import { findPunchRules } from './punch-rules.js';
 import {
   describeFailure,
@@ -134,6 +135,7 @@ async function applyStream(
     let { size } = device;
     if (form.form === 'framed') {
       if (!force) await refuseOtherDevice(stream, device);
+      await refuseOwnSource(form.hello, device);
       size = planSize(device, form.hello.deviceSize, { allowSmaller, reporter });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });

@@ -100,6 +100,7 @@ interface Rival {
 
 const SUFFIX = '.lock';
 const HELD_LINE = 'held';
+const OWNER_ONLY = 0o600;
 
 /** A claim file: one line of JSON that says whose it is, and a second line once it is held. */
 class Claim {
@@ -125,13 +126,15 @@ class Claim {
   publish(): void {
     const draft = `${this.#path()}.draft`;
     this.#write(draft, () => {
-      writeFileSync(draft, this.#record, { flag: 'wx', mode: 0o600 });
+      writeFileSync(draft, this.#record, { flag: 'wx', mode: OWNER_ONLY });
       renameSync(draft, this.#path());
     });
   }
 
   hold(): void {
-    this.#write(this.#path(), () => appendFileSync(this.#path(), `${HELD_LINE}\n`));
+    this.#write(this.#path(), () => {
+      appendFileSync(this.#path(), `${HELD_LINE}\n`, { mode: OWNER_ONLY });
+    });
     this.#isHeld = true;
   }
 

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -73,6 +74,19 @@ async function untilLonger(path: string, size: number): Promise<void> {
     );
     if (now >= size) return;
     await sleep(10);
+  }
+}
+
+/** Reads that many bytes of a fifo, however slowly they come. */
+async function takeFrom(fd: number, count: number): Promise<void> {
+  const buffer = Buffer.alloc(count);
+  for (let taken = 0; taken < count; ) {
+    try {
+      taken += readSync(fd, buffer, taken, count - taken, null);
+    } catch (error) {
+      assert.ok(error instanceof Error && 'code' in error && error.code === 'EAGAIN', `${error}`);
+      await sleep(10);
+    }
   }
 }
 
@@ -172,6 +186,22 @@ describe('a signal', () => {
     assert.match(result.stderr, /Nothing was written/);
     run.child.stdin?.end();
     assertFails(await run.ended, 14, /cut off inside its first line/);
+  });
+
+  test('that comes a second time ends at once what the first one waits for', async () => {
+    const fifo = freshName();
+    runTool(['mkfifo', fifo]);
+    const end = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+    const run = startLvmsync([...source.words, '--snapback', fifo, destinationFile()]);
+    // More than a fifo holds: its first group, of 2 MiB, is being saved, and nobody takes the rest.
+    await takeFrom(end, 100_000);
+    run.child.kill('SIGINT');
+    await run.waitFor(/SIGINT: finishing what is under way; once more ends at once/);
+    run.child.kill('SIGINT');
+    const watchdog = setTimeout(() => run.child.kill('SIGKILL'), 60_000);
+    assert.equal((await run.ended).signal, 'SIGINT');
+    clearTimeout(watchdog);
+    closeSync(end);
   });
 
   test('ends the wait for somebody who opens the other end of a fifo', async () => {
