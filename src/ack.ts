@@ -39,6 +39,8 @@ export type Answer = Ready | Done | Failed;
 
 /** The receiver knows DISCARD frames. */
 export const DISCARD_FEATURE = 'discard';
+/** It reads what comes after a frame that says so as LZ4. */
+export const LZ4_FEATURE = 'lz4';
 
 const VERSION = '1';
 const READY = 'lvmsync-ready';

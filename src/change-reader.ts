@@ -15,6 +15,8 @@ import {
   STREAM_TAG_SIZE,
 } from './control-frame.js';
 import { type ErrorContext, type ExitName, LvmsyncError } from './errors.js';
+import { LZ4_MAGIC } from './lz4-frame.js';
+import { isLz4, Lz4Input } from './lz4-input.js';
 import {
   type ExtentPairs,
   isNativeError,
@@ -53,7 +55,7 @@ export const GROUP_SLAB_SIZE = 4 * 1024 * 1024 + 1025 * 4096;
 
 const LONGEST_HANDSHAKE = 80;
 
-/** The descriptor stays the caller's. */
+/** The descriptor stays the caller's; whoever creates the reader closes it. */
 export class ChangeReader {
   /** As messages call it. */
   readonly name: string;
@@ -63,6 +65,7 @@ export class ChangeReader {
   #counts = { groups: 0, records: 0, bytes: 0 };
   #end: ReaderEnd | undefined;
   #droppedBytes = 0;
+  #lz4: Lz4Input | undefined;
 
   constructor(fd: number, name: string) {
     this.name = name;
@@ -72,8 +75,9 @@ export class ChangeReader {
 
   /** Throws (streamTruncated, streamCorrupt) for what is no change stream. */
   async readForm(): Promise<StreamForm> {
+    if (isLz4(await this.#call(this.#native.peek(LZ4_MAGIC.length)))) this.#decompress();
     const crlf = await this.#readHandshake();
-    const first = await this.#call(this.#native.first());
+    const first = await this.#first();
     // Only this program ends the line so, and never without a HELLO after it.
     if (first === 'none' && crlf) throw this.#cut('before its first record');
     if (first !== 'control') return { form: 'classic', leftover: false, empty: first === 'none' };
@@ -90,6 +94,7 @@ export class ChangeReader {
   async #readHandshake(): Promise<boolean> {
     const line = Buffer.from(await this.#call(this.#native.readLine(LONGEST_HANDSHAKE)));
     if (line.length === 0) {
+      await this.#call(this.#inputEnded());
       throw new LvmsyncError('streamTruncated', `${this.name}: it is empty`);
     }
     const text = line.toString('latin1');
@@ -134,7 +139,10 @@ export class ChangeReader {
       const result = await this.#nextResult(slab);
       if (result === undefined) return undefined;
       this.#droppedBytes = result.droppedBytes;
-      if (result.stop === 'end') this.#finishWithoutEnd();
+      if (result.stop === 'end') {
+        await this.#call(this.#inputEnded());
+        this.#finishWithoutEnd();
+      }
       if (result.stop === 'frame') await this.#takeFrame(result);
       this.#counts.records += result.records;
       this.#counts.bytes += result.bytes;
@@ -158,6 +166,28 @@ export class ChangeReader {
   /** Ends a wait for input. */
   cancel(): void {
     this.#native.cancel();
+    this.#lz4?.cancel();
+  }
+
+  async close(): Promise<void> {
+    await this.#lz4?.close();
+  }
+
+  /** What follows in the input is compressed. */
+  #decompress(): void {
+    this.#lz4 = new Lz4Input(this.#fd);
+    this.#lz4.start(this.#native.switchTo(this.#lz4.readFd), this.name);
+  }
+
+  async #first(): Promise<'none' | 'control' | 'data'> {
+    const first = await this.#call(this.#native.first());
+    if (first === 'none') await this.#call(this.#inputEnded());
+    return first;
+  }
+
+  /** Plain bytes also end where something was wrong with the compressed ones. */
+  async #inputEnded(): Promise<void> {
+    await this.#lz4?.finished();
   }
 
   /** Undefined: a torn tail, which ends the stream. */
@@ -193,8 +223,10 @@ export class ChangeReader {
         'no group of it is intact (if its run was cut off before the first one was durable, nothing was overwritten and nothing is to be undone)',
       );
     }
-    if (!fstatSync(this.#fd).isFile()) {
-      refuse('whether this is the harmless end of an interrupted run can only be told of a file');
+    if (this.#lz4 !== undefined || !fstatSync(this.#fd).isFile()) {
+      refuse(
+        'whether this is the harmless end of an interrupted run can only be told of a file that is not compressed',
+      );
     }
     const scan = await this.#call(native.scanMarks(this.#fd, groupStart, this.#tag()));
     const number = this.#counts.groups;
@@ -206,6 +238,7 @@ export class ChangeReader {
   async #takeFrame({ frame }: ReadResult): Promise<void> {
     if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
     this.#requireVersion(frame);
+    if (frame.type === FRAME.compressed && this.#mayCompress()) return this.#decompress();
     if (frame.type === FRAME.abort) throw this.#aborted(decodeAbort(frame.payload));
     if (frame.type !== FRAME.end) throw this.#corrupt(`a frame of unknown type ${frame.type}`);
     const end = decodeEnd(frame.payload);
@@ -227,13 +260,18 @@ export class ChangeReader {
     return this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
   }
 
+  /** Only a sender that was told so by a receiver changes over, once. */
+  #mayCompress(): boolean {
+    return this.#hello?.kind === 'wire' && this.#lz4 === undefined;
+  }
+
   #requireVersion({ type, version }: NativeFrame): void {
     if (version === FRAME_VERSION) return;
     throw this.#corrupt(`a frame of type ${type} in version ${version}, which is not known here`);
   }
 
   async #requireEndOfInput(): Promise<void> {
-    const first = await this.#call(this.#native.first());
+    const first = await this.#first();
     if (first !== 'none') throw this.#corrupt('there are data after its end mark');
   }
 
@@ -253,7 +291,9 @@ export class ChangeReader {
     try {
       return await work;
     } catch (error) {
-      throw isNativeError(error) ? this.#translate(error) : error;
+      if (!isNativeError(error)) throw error;
+      if (error.code === 'UNEXPECTED_END') await this.#lz4?.finished();
+      throw this.#translate(error);
     }
   }
 

@@ -6,7 +6,7 @@
 
 import { LvmsyncError } from './errors.js';
 
-export const FRAME = { hello: 1, group: 2, end: 3, abort: 4 } as const;
+export const FRAME = { hello: 1, group: 2, end: 3, abort: 4, compressed: 6 } as const;
 /** The only version of each of them so far. */
 export const FRAME_VERSION = 1;
 /** Frames of these types may be skipped by a reader that does not know them. */

@@ -1,17 +1,22 @@
 /** Reads changed extents and writes them, in order, as a change stream. */
 
 import type { BlockDevice, Slab, SlabPool } from './block-device.js';
-import type { ChangeWriter } from './change-writer.js';
 import { type Batch, type BatchLimits, type ExtentList, planBatches } from './extent.js';
+import type { Operations } from './native.js';
 
 /** Batches being read ahead of the one that is being written. */
 export const DUMP_DEPTH = 4;
+
+/** Where the groups go. The slab may be used again when it resolves. */
+export interface GroupSink {
+  writeGroup(slab: Slab, operations: Operations): Promise<void>;
+}
 
 export interface Dump {
   readonly source: BlockDevice;
   readonly extents: ExtentList;
   readonly limits: BatchLimits;
-  readonly writer: ChangeWriter;
+  readonly writer: GroupSink;
   readonly pool: SlabPool;
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;

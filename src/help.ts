@@ -21,6 +21,7 @@ const INTRODUCTION = [
 const GROUPS: readonly OptionGroup[] = [
   'What to do',
   'Source',
+  'Stream',
   'Other host',
   'Destination',
   'Undo',
@@ -67,9 +68,11 @@ function formatOption(option: OptionSpec): string {
 }
 
 /** `-b, --snapback FILE`, `-v, --[no-]verbose`: also what the README lists. */
-export function optionSignature({ name, short, argument, negatable }: OptionSpec): string {
+export function optionSignature(option: OptionSpec): string {
+  const { name, short, argument, negatable, withoutValue } = option;
   const dashed = negatable ? `--[no-]${name}` : `--${name}`;
-  const long = argument === undefined ? dashed : `${dashed} ${argument}`;
+  const value = withoutValue === undefined ? ` ${argument}` : `[=${argument}]`;
+  const long = argument === undefined ? dashed : dashed + value;
   return short === undefined ? long : `-${short}, ${long}`;
 }
 

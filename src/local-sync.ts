@@ -1,8 +1,15 @@
 /** Copies changed extents from one device of this machine to another, in one process. */
 
 import type { BlockDevice, PunchRules, SlabPool } from './block-device.js';
-import { BATCH_LIMITS, type Batch, type ExtentList, planBatches } from './extent.js';
+import {
+  BATCH_LIMITS,
+  type Batch,
+  type BatchLimits,
+  type ExtentList,
+  planBatches,
+} from './extent.js';
 import { InFlight } from './in-flight.js';
+import type { Pace } from './rate-limit.js';
 import type { WriteStage } from './write-stage.js';
 
 /** Batches under way: enough that reads, flushes and writes overlap. */
@@ -11,11 +18,15 @@ export const LOCAL_DEPTH = 4;
 export interface LocalSync {
   readonly source: BlockDevice;
   readonly extents: ExtentList;
+  /** Of a batch: slabs hold BATCH_LIMITS. */
+  readonly limits?: BatchLimits;
   /** To read as zeros, without being read from the source; disjoint from `extents`. */
   readonly zeros: ExtentList;
   readonly punchRules: PunchRules;
   readonly stage: WriteStage;
   readonly pool: SlabPool;
+  /** Resolves when so many bytes may be read and written. */
+  readonly pace?: Pace | undefined;
   /** Stops between batches. */
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
@@ -29,7 +40,7 @@ export interface LocalSync {
 export async function localSync(sync: LocalSync): Promise<void> {
   const inFlight = new InFlight(LOCAL_DEPTH);
   try {
-    for (const batch of planBatches(sync.extents, BATCH_LIMITS)) {
+    for (const batch of planBatches(sync.extents, sync.limits ?? BATCH_LIMITS)) {
       if (sync.signal.aborted) break;
       await inFlight.start(() => copyBatch(sync, batch));
     }
@@ -48,7 +59,8 @@ async function zeroBatch(sync: LocalSync, { operations }: Batch): Promise<void> 
   sync.onProgress(sync.stage.writtenBytes);
 }
 
-async function copyBatch(sync: LocalSync, { operations }: Batch): Promise<void> {
+async function copyBatch(sync: LocalSync, { operations, bytes }: Batch): Promise<void> {
+  await sync.pace?.(bytes);
   const slab = await sync.pool.lease();
   try {
     // Both only read: the old bytes are saved while the new ones come in.

@@ -58,8 +58,8 @@ export interface StreamTotals {
 
 /** One call at a time, but for syncData, taken and cancel. The descriptor stays the caller's. */
 export interface NativeRecordWriter {
+  /** The bytes must stay as they are until it resolves. */
   writeRaw(bytes: Uint8Array): Promise<void>;
-  writeFrame(type: number, payload: Uint8Array): Promise<void>;
   /** `durableGroup`: the last group known durable, -1 for none. */
   writeGroup(
     slab: ArrayBuffer,
@@ -67,8 +67,15 @@ export interface NativeRecordWriter {
     framed: boolean,
     durableGroup: number,
   ): Promise<void>;
-  /** At most 256 extents. */
-  writeDiscards(extents: ExtentPairs): Promise<void>;
+  /** The bytes that writeGroup would write; they count as written. The buffer is the caller's. */
+  encodeGroup(
+    slab: ArrayBuffer,
+    operations: Operations,
+    framed: boolean,
+    durableGroup: number,
+  ): Promise<Buffer>;
+  /** The bytes of a group that makes at most 256 extents read as zeros; it counts as written. */
+  encodeDiscards(extents: ExtentPairs): Buffer;
   syncData(): Promise<void>;
   totals(): StreamTotals;
   /** Raw bytes the descriptor has taken so far; may be asked at any time. */
@@ -100,6 +107,10 @@ export interface ReadResult {
 
 /** One call at a time, but for cancel. The descriptor stays the caller's. */
 export interface NativeRecordReader {
+  /** What follows, without consuming it: `count` bytes, or fewer at the end of the input. */
+  peek(count: number): Promise<Uint8Array>;
+  /** Goes on with another descriptor; returns what was read of the former one, but not consumed. */
+  switchTo(fd: number): Uint8Array;
   readLine(limit: number): Promise<Uint8Array>;
   first(): Promise<'none' | 'control' | 'data'>;
   beginFramed(rules: {
@@ -121,6 +132,20 @@ export interface NativeRecordReader {
     readonly digest: Uint8Array;
   };
   cancel(): void;
+}
+
+/** One call at a time, but for cancel. The descriptor stays the caller's. */
+export interface NativeInputStream {
+  /** Resolves with the number of bytes, 0 only at the end of the input. */
+  read(into: ArrayBuffer): Promise<number>;
+  cancel(): void;
+}
+
+/** XXH32 with seed 0. */
+export interface NativeXxh32 {
+  update(bytes: Uint8Array): this;
+  /** Of all bytes so far; more may follow. */
+  sum(): number;
 }
 
 export interface NativeExtentSet {
@@ -152,7 +177,9 @@ export interface Native {
   };
   RecordWriter: new (fd: number, streamId: Uint8Array) => NativeRecordWriter;
   RecordReader: new (fd: number) => NativeRecordReader;
+  InputStream: new (fd: number) => NativeInputStream;
   ExtentSet: new () => NativeExtentSet;
+  Xxh32: new () => NativeXxh32;
   /** `areasKnown`: complete on disk already; null: nobody writes to the store. */
   decodeStore(
     file: NativeBlockFile,
@@ -161,6 +188,8 @@ export interface Native {
   ): Promise<DecodedStore>;
   readStoreHeader(file: NativeBlockFile): Promise<{ readonly chunkSize: number }>;
   expectedExceptions(allocatedSectors: number, chunkSectors: number): number | null;
+  /** A control frame. */
+  encodeFrame(type: number, payload: Uint8Array): Buffer;
   /** Fills the buffer; resolves with the number of bytes, fewer than fit only at the end of input. */
   readInBulk(fd: number, into: ArrayBuffer): Promise<number>;
   scanMarks(

@@ -67,7 +67,8 @@ function takeLong(word: string, remaining: Remaining, parsed: MutableOptions): O
   if (key === '') throw refusal('needless argument', word);
   const { entry, setTo } = findLong(key.toLowerCase(), word);
   if ('argument' in entry) {
-    parsed.values[entry.name] = attached ?? nextWord(word, remaining);
+    const otherwise = 'withoutValue' in entry ? entry.withoutValue : undefined;
+    parsed.values[entry.name] = attached ?? otherwise ?? nextWord(word, remaining);
   } else {
     if (attached !== undefined) throw refusal('needless argument', word);
     parsed.flags[entry.name] = setTo;

@@ -9,6 +9,7 @@ export type Action = 'apply' | 'dump' | 'sync';
 export type OptionGroup =
   | 'What to do'
   | 'Source'
+  | 'Stream'
   | 'Other host'
   | 'Destination'
   | 'Undo'
@@ -20,6 +21,8 @@ export interface OptionSpec {
   readonly short?: string;
   /** Takes a value, called so in the help. Without it the option is a flag. */
   readonly argument?: string;
+  /** The value may be left out, and then is this; it can only be attached with "=". */
+  readonly withoutValue?: string;
   /** The only values accepted, where they are few. */
   readonly choices?: readonly string[];
   /** Has a `--no-` form. */
@@ -119,8 +122,26 @@ export const OPTION_TABLE = [
     choices: ['auto', 'classic'],
     from: 'ours',
     actions: ['dump', 'sync'],
-    group: 'Source',
+    group: 'Stream',
     help: 'The form of the change stream: "auto", the default, or "classic", byte for byte what the Ruby lvmsync writes.',
+  },
+  {
+    name: 'compress',
+    argument: 'MODE',
+    withoutValue: 'auto',
+    choices: ['auto', 'lz4', 'none'],
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Stream',
+    help: 'Compress the change stream: "lz4" from its first byte, "auto" (also if MODE is left out) towards another host only if the link holds the run up and the receiver knows how. Compressed input is recognised by itself.',
+  },
+  {
+    name: 'bwlimit',
+    argument: 'RATE',
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Stream',
+    help: 'Send no more than RATE bytes a second; K, M and G stand for 1024, its square and its cube.',
   },
   {
     name: 'rsh',

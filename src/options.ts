@@ -38,6 +38,7 @@ export interface SnapbackRequest {
 }
 
 export type StreamFormat = 'auto' | 'classic';
+export type Compression = 'auto' | 'lz4' | 'none';
 
 interface RunRequest {
   readonly verbosity: Verbosity;
@@ -63,6 +64,9 @@ interface ReadRequest extends RunRequest {
   /** A source that is written while it is read makes the run fail. */
   readonly requireQuiet: boolean;
   readonly format: StreamFormat;
+  readonly compression: Compression;
+  /** Bytes a second. */
+  readonly bytesPerSecond: number | undefined;
 }
 
 export interface DumpCommand extends ReadRequest {
@@ -202,6 +206,9 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   const read = readRequest(parsed, operands);
   const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
   refuseRest(operands);
+  if (destination.host === undefined && parsed.values.compress !== undefined) {
+    throw usage('--compress needs another host, or --stdout: a local run has no change stream');
+  }
   const discard = parsed.flags['no-discard'] !== true;
   const rest = { destination, remote: remoteOptions(parsed), discard };
   return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...rest };
@@ -248,7 +255,26 @@ function readRequest(
     source: takeSource(parsed, operands),
     requireQuiet: parsed.flags['require-quiet'] === true,
     format: parsed.values.format === 'classic' ? 'classic' : 'auto',
+    compression: compressionOf(parsed),
+    bytesPerSecond: parseRate('bwlimit', parsed.values.bwlimit),
   };
+}
+
+function compressionOf({ values }: ParsedOptions): Compression {
+  const { compress = 'none' } = values;
+  return compress === 'auto' || compress === 'lz4' ? compress : 'none';
+}
+
+const UNITS = ['', 'K', 'M', 'G'];
+
+function parseRate(name: ValueName, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, digits = '0', unit = ''] = /^(\d{1,12}(?:\.\d+)?)([KMG]?)$/i.exec(text) ?? [];
+  const rate = Number(digits) * 1024 ** UNITS.indexOf(unit.toUpperCase());
+  if (rate >= 1) return rate;
+  throw usage(
+    `--${name}: expected bytes a second, such as 500K or 1.5M, saw "${escapeText(text, 80)}"`,
+  );
 }
 
 /** A COW store given by name takes the place of the SNAPSHOT operand. */

@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { DISCARD_FEATURE, formatAnswer } from './ack.js';
+import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
@@ -34,9 +34,9 @@ interface Input {
 
 export async function runApply(command: ApplyCommand, context: RunContext): Promise<number> {
   const input = openInput(command.input);
+  const reader = new ChangeReader(input.fd, input.name);
   try {
     selectEngine(context);
-    const reader = new ChangeReader(input.fd, input.name);
     const stop = (): void => reader.cancel();
     context.signal.addEventListener('abort', stop);
     const form = await reader.readForm();
@@ -49,6 +49,7 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     }
     throw error;
   } finally {
+    await reader.close();
     if (input.fd !== STDIN) closeSync(input.fd);
   }
 }
@@ -173,7 +174,9 @@ async function writeStream(
   try {
     if (size > device.size) await device.grow(size);
     if (streamId !== undefined) {
-      context.answer(formatAnswer({ kind: 'ready', streamId, features: [DISCARD_FEATURE] }));
+      context.answer(
+        formatAnswer({ kind: 'ready', streamId, features: [DISCARD_FEATURE, LZ4_FEATURE] }),
+      );
     }
     const punchRules = await findPunchRules(device);
     const writing = { stage, pool, punchRules, destinationSize: size, disjoint };

@@ -7,9 +7,10 @@ import { ChangeWriter } from './change-writer.js';
 import { deviceAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump } from './dump.js';
 import { EXIT, LvmsyncError } from './errors.js';
-import { BATCH_LIMITS, classicLimits, slabSizeFor } from './extent.js';
+import { slabSizeFor } from './extent.js';
 import { isNativeError } from './native.js';
 import type { DumpCommand } from './options.js';
+import { type Pace, RateLimit, streamLimits } from './rate-limit.js';
 import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
@@ -43,14 +44,15 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
   const { reporter, signal } = context;
   const started = performance.now();
   const { device, extents } = source;
-  const limits = command.format === 'classic' ? classicLimits(source.chunkSize) : BATCH_LIMITS;
+  const limits = streamLimits(source.chunkSize, command);
   const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
   const onProgress = (doneBytes: number): void =>
     reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
   const output = openOutput();
   let writer: ChangeWriter | undefined;
   try {
-    writer = await beginStream(output, source, command);
+    const pace = RateLimit.pace(command.bytesPerSecond, signal);
+    writer = await beginStream(output, source, { command, pace });
     cancelSoonAfter(signal, writer.cancel.bind(writer));
     await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
     if (signal.aborted) throw interrupted(signal);
@@ -86,16 +88,18 @@ function openOutput(): number {
 async function beginStream(
   output: number,
   source: Source,
-  { format }: DumpCommand,
+  { command, pace }: { readonly command: DumpCommand; readonly pace: Pace | undefined },
 ): Promise<ChangeWriter> {
-  if (format === 'classic') return ChangeWriter.classic(output);
-  return ChangeWriter.framed(output, {
+  const options = { compress: command.compression !== 'none', pace };
+  if (command.format === 'classic') return ChangeWriter.classic(output, options);
+  const facts = {
     kind: 'file',
     deviceSize: source.device.size,
     sorted: true,
     totalBytes: source.extents.totalBytes,
     attributes: { ...(await deviceAttributes(source.device)), ...source.attributes },
-  });
+  } as const;
+  return ChangeWriter.framed(output, facts, options);
 }
 
 /** The reader of the stream learns that it is not whole, and why; if even that fails, it sees a cut. */

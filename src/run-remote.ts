@@ -1,23 +1,17 @@
 /** `lvmsync SNAPSHOT HOST:DESTINATION`: the changes go to a receiver on another host. */
 
-import { DISCARD_FEATURE } from './ack.js';
-import { SlabPool } from './block-device.js';
-import { ChangeWriter, newStreamId } from './change-writer.js';
-import { deviceAttributes } from './device-identity.js';
-import { DUMP_DEPTH, dump } from './dump.js';
+import { type ChangeWriter, newStreamId } from './change-writer.js';
 import { type ErrorContext, LvmsyncError } from './errors.js';
-import { BATCH_LIMITS, classicLimits, type ExtentList, NO_EXTENTS, slabSizeFor } from './extent.js';
-import { difference } from './extent-sets.js';
-import { isNativeError } from './native.js';
+import { isNativeError, type StreamTotals } from './native.js';
 import type { SyncCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
 import { receiverWords, transportArgv, undoCommand } from './remote-command.js';
 import { cancelSoonAfter, describeFailure, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
-import { reportWrites } from './source-report.js';
 import { watchForStall } from './stall-watch.js';
 import { closeInput, connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
+import { writeWireStream } from './wire-stream.js';
 
 /** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
 const LAST_PATIENCE_MS = 8000;
@@ -47,12 +41,9 @@ const NOT_BEGUN: ErrorContext = { state: 'Nothing was written there.' };
 
 /** What became of the stream: all of it was written, the peer stopped taking it, or we gave up. */
 type Sent =
-  | { readonly kind: 'all'; readonly totals: ReturnType<ChangeWriter['totals']> }
+  | { readonly kind: 'all'; readonly totals: StreamTotals }
   | { readonly kind: 'refused' }
   | { readonly kind: 'failed'; readonly error: unknown };
-
-/** A receiver of ours has long answered when the data before were taken. */
-const READY_PATIENCE_MS = 5000;
 
 class Sending {
   readonly host: string;
@@ -134,65 +125,19 @@ class Sending {
     }
   }
 
-  async #writeStream(peer: Peer): Promise<ReturnType<ChangeWriter['totals']>> {
-    const { device, extents, attributes } = this.#source;
-    const { signal } = this.#context;
-    const classic = this.#command.format === 'classic';
-    const zeros = classic || !this.#command.discard ? NO_EXTENTS : this.#source.zeros;
-    const facts = {
-      kind: 'wire',
-      deviceSize: device.size,
-      // What reads as zeros comes last, so that by then the receiver has said whether it can punch.
-      sorted: zeros.count === 0,
-      totalBytes: extents.totalBytes,
-      attributes: { ...(await deviceAttributes(device)), ...attributes },
-    } as const;
-    const writer = await (classic
-      ? ChangeWriter.classic(peer.inputFd)
-      : ChangeWriter.framed(peer.inputFd, facts, this.#streamId));
-    this.#writer = writer;
-    if (this.#peerEnded) writer.cancel();
-    await this.#dump(writer, difference(extents, zeros), 0);
-    if (zeros.count > 0 && !signal.aborted) {
-      if (await this.#peerPunches(peer)) await writer.writeDiscards(zeros);
-      else await this.#dump(writer, zeros, extents.totalBytes - zeros.totalBytes);
-    }
-    if (signal.aborted) throw interrupted(signal);
-    await writer.end(this.#reportWrites());
-    return writer.totals();
-  }
-
-  #reportWrites(): { readonly sourceChanged: boolean } {
-    const { watch } = this.#source;
-    const { requireQuiet } = this.#command;
-    return reportWrites(watch, watch.writes(), { requireQuiet, reporter: this.#context.reporter });
-  }
-
-  #dump(writer: ChangeWriter, extents: ExtentList, bytesBefore: number): Promise<void> {
-    const { device, chunkSize, extents: all } = this.#source;
-    const { reporter, signal } = this.#context;
-    const classic = this.#command.format === 'classic';
-    const limits = classic ? classicLimits(chunkSize) : BATCH_LIMITS;
-    const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
-    const onProgress = (bytes: number): void =>
-      reporter.progress({
-        activity: 'Sending',
-        doneBytes: bytesBefore + bytes,
-        totalBytes: all.totalBytes,
-      });
-    return dump({ source: device, extents, limits, writer, pool, signal, onProgress });
-  }
-
-  /** An old receiver never answers: it gets zeros. */
-  async #peerPunches(peer: Peer): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<readonly string[]>((resolve) => {
-      timer = setTimeout(resolve, READY_PATIENCE_MS, []);
+  #writeStream(peer: Peer): Promise<StreamTotals> {
+    const { features } = this.#output;
+    return writeWireStream({
+      source: this.#source,
+      command: this.#command,
+      context: this.#context,
+      streamId: this.#streamId,
+      peer: { inputFd: peer.inputFd, features, exited: peer.exited },
+      onWriter: (writer) => {
+        this.#writer = writer;
+        if (this.#peerEnded) writer.cancel();
+      },
     });
-    const ended = peer.exited.then((): readonly string[] => []);
-    const features = await Promise.race([this.#output.features, ended, patience]);
-    clearTimeout(timer);
-    return features.includes(DISCARD_FEATURE);
   }
 
   #watch(peer: Peer): () => void {
@@ -263,7 +208,7 @@ class Sending {
   }
 }
 
-function countsOf({ records, bytes, digest }: ReturnType<ChangeWriter['totals']>): {
+function countsOf({ records, bytes, digest }: StreamTotals): {
   records: number;
   bytes: number;
   digest: string;

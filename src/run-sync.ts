@@ -9,6 +9,7 @@ import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
 import { findPunchRules } from './punch-rules.js';
+import { limitsAt, RateLimit } from './rate-limit.js';
 import { undoCommand } from './remote-command.js';
 import {
   describeFailure,
@@ -92,7 +93,9 @@ async function copyTo(
   try {
     if (size > device.size) await device.grow(size);
     const punchRules = await findPunchRules(device);
-    const copy = { source: source.device, extents, zeros, punchRules };
+    const pace = RateLimit.pace(command.bytesPerSecond, signal);
+    const limits = limitsAt(BATCH_LIMITS, command.bytesPerSecond);
+    const copy = { source: source.device, extents, zeros, punchRules, pace, limits };
     await localSync({ ...copy, stage, pool, signal, onProgress });
     writes = source.watch.writes();
     if (signal.aborted) {

@@ -1,8 +1,10 @@
-// JavaScript classes RecordWriter, RecordReader and ExtentSet, and the function scanMarks.
+// JavaScript classes RecordWriter, RecordReader, InputStream, ExtentSet and Xxh32, and the
+// functions scanMarks and readInBulk.
 #include "../core/extent_set.h"
 #include "../core/mark_scan.h"
 #include "../core/record_reader.h"
 #include "../core/record_writer.h"
+#include "../core/xxh32.h"
 #include "addon.h"
 
 namespace lvmsync {
@@ -52,9 +54,9 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "RecordWriter",
                        {InstanceMethod("writeRaw", &RecordWriterObject::WriteRaw),
-                        InstanceMethod("writeFrame", &RecordWriterObject::WriteFrame),
                         InstanceMethod("writeGroup", &RecordWriterObject::WriteGroup),
-                        InstanceMethod("writeDiscards", &RecordWriterObject::WriteDiscards),
+                        InstanceMethod("encodeGroup", &RecordWriterObject::EncodeGroup),
+                        InstanceMethod("encodeDiscards", &RecordWriterObject::EncodeDiscards),
                         InstanceMethod("syncData", &RecordWriterObject::SyncData),
                         InstanceMethod("totals", &RecordWriterObject::Totals),
                         InstanceMethod("taken", &RecordWriterObject::Taken),
@@ -62,54 +64,66 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
   }
 
  private:
+  // The bytes are not copied.
   Napi::Value WriteRaw(const Napi::CallbackInfo& info) {
-    const std::span<std::byte> given = BytesOf(info[0]);
     auto job = std::make_unique<Job>(info.Env());
-    job->work = [writer = exclusive_.stream,
-                 bytes = std::vector<std::byte>(given.begin(), given.end())] {
+    job->keep.push_back(Keep(info[0]));
+    job->work = [writer = exclusive_.stream, bytes = BytesOf(info[0])] {
       return writer->WriteRaw(bytes);
-    };
-    return exclusive_.Run(info, std::move(job));
-  }
-
-  Napi::Value WriteFrame(const Napi::CallbackInfo& info) {
-    const auto type = static_cast<uint8_t>(WholeNumber(info[0], "type"));
-    const std::span<std::byte> given = BytesOf(info[1]);
-    if (given.size() > kMaxPayloadWords * 2) {
-      throw Napi::RangeError::New(info.Env(), "the frame is too long");
-    }
-    auto job = std::make_unique<Job>(info.Env());
-    job->work = [writer = exclusive_.stream, type,
-                 bytes = std::vector<std::byte>(given.begin(), given.end())] {
-      return writer->WriteFrame(type, bytes);
     };
     return exclusive_.Run(info, std::move(job));
   }
 
   // writeGroup(slab, operations, framed, durableGroup or -1)
   Napi::Value WriteGroup(const Napi::CallbackInfo& info) {
-    const std::span<std::byte> slab = BytesOf(info[0]);
-    const bool framed = info[2].ToBoolean();
-    const double mark = info[3].As<Napi::Number>().DoubleValue();
-    const uint64_t durable = mark < 0 ? GroupMark::kNoneDurable : static_cast<uint64_t>(mark);
     auto job = std::make_unique<Job>(info.Env());
-    job->keep.push_back(Keep(info[0]));
-    job->work = [writer = exclusive_.stream, slab, operations = OperationsOf(info[1]), framed,
-                 durable] { return writer->WriteGroup(slab, operations, framed, durable); };
+    job->work = [group = GroupOf(info, *job)] {
+      return group.writer->WriteGroup(group.slab, group.operations, group.framed, group.durable);
+    };
     return exclusive_.Run(info, std::move(job));
   }
 
-  // writeDiscards(extents): at most 256 pairs.
-  Napi::Value WriteDiscards(const Napi::CallbackInfo& info) {
-    auto extents = ExtentsOf(info[0]);
+  // encodeGroup(slab, operations, framed, durableGroup or -1) -> Promise<Buffer>
+  Napi::Value EncodeGroup(const Napi::CallbackInfo& info) {
+    auto encoded = std::make_shared<EncodedGroup>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [group = GroupOf(info, *job), encoded] {
+      return group.writer->EncodeGroup(group.slab, group.operations, group.framed, group.durable,
+                                       encoded.get());
+    };
+    job->result = [encoded](Napi::Env env) -> Napi::Value {
+      auto* bytes = reinterpret_cast<uint8_t*>(encoded->data.release());
+      return Napi::Buffer<uint8_t>::New(env, bytes, encoded->size, [](Napi::Env, uint8_t* data) {
+        delete[] reinterpret_cast<std::byte*>(data);
+      });
+    };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  struct Group {
+    std::shared_ptr<RecordWriter> writer;
+    std::span<std::byte> slab;
+    std::vector<Operation> operations;
+    bool framed;
+    uint64_t durable;
+  };
+
+  Group GroupOf(const Napi::CallbackInfo& info, Job& job) const {
+    const double mark = info[3].As<Napi::Number>().DoubleValue();
+    job.keep.push_back(Keep(info[0]));
+    return {exclusive_.stream, BytesOf(info[0]), OperationsOf(info[1]), info[2].ToBoolean(),
+            mark < 0 ? GroupMark::kNoneDurable : static_cast<uint64_t>(mark)};
+  }
+
+  // encodeDiscards(extents) -> Buffer: at most 256 pairs.
+  Napi::Value EncodeDiscards(const Napi::CallbackInfo& info) {
+    if (exclusive_.busy) throw Napi::Error::New(info.Env(), "the stream is busy");
+    const auto extents = ExtentsOf(info[0]);
     if (extents.size() > kLargestDiscard) {
       throw Napi::RangeError::New(info.Env(), "too many discards for one group");
     }
-    auto job = std::make_unique<Job>(info.Env());
-    job->work = [writer = exclusive_.stream, extents = std::move(extents)] {
-      return writer->WriteDiscards(extents);
-    };
-    return exclusive_.Run(info, std::move(job));
+    const std::vector<std::byte> bytes = exclusive_.stream->EncodeDiscards(extents);
+    return CopyBytes(info.Env(), bytes.data(), bytes.size());
   }
 
   // May run beside the other calls: it touches the descriptor only.
@@ -170,7 +184,9 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
 
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "RecordReader",
-                       {InstanceMethod("readLine", &RecordReaderObject::ReadLine),
+                       {InstanceMethod("peek", &RecordReaderObject::Peek),
+                        InstanceMethod("switchTo", &RecordReaderObject::SwitchTo),
+                        InstanceMethod("readLine", &RecordReaderObject::ReadLine),
                         InstanceMethod("first", &RecordReaderObject::First),
                         InstanceMethod("beginFramed", &RecordReaderObject::BeginFramed),
                         InstanceMethod("beginClassic", &RecordReaderObject::BeginClassic),
@@ -180,6 +196,26 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
   }
 
  private:
+  Napi::Value Peek(const Napi::CallbackInfo& info) {
+    const auto count = static_cast<size_t>(WholeNumber(info[0], "count"));
+    auto bytes = std::make_shared<std::vector<std::byte>>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->work = [reader = exclusive_.stream, count, bytes] {
+      return reader->Peek(count, bytes.get());
+    };
+    job->result = [bytes](Napi::Env env) -> Napi::Value {
+      return CopyBytes(env, bytes->data(), bytes->size());
+    };
+    return exclusive_.Run(info, std::move(job));
+  }
+
+  Napi::Value SwitchTo(const Napi::CallbackInfo& info) {
+    if (exclusive_.busy) throw Napi::Error::New(info.Env(), "the stream is busy");
+    const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
+    const std::vector<std::byte> left = exclusive_.stream->SwitchTo(fd);
+    return CopyBytes(info.Env(), left.data(), left.size());
+  }
+
   Napi::Value ReadLine(const Napi::CallbackInfo& info) {
     const auto limit = static_cast<size_t>(WholeNumber(info[0], "limit"));
     auto line = std::make_shared<std::string>();
@@ -322,6 +358,79 @@ Napi::Value ScanMarksFrom(const Napi::CallbackInfo& info) {
   return DataOf(info.Env()).pool.Submit(std::move(job));
 }
 
+// The bytes of a descriptor, in order.
+class InputStreamObject : public Napi::ObjectWrap<InputStreamObject> {
+ public:
+  explicit InputStreamObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<InputStreamObject>(info),
+        fd_(static_cast<int>(WholeNumber(info[0], "fd"))) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "InputStream",
+                       {InstanceMethod("read", &InputStreamObject::Read),
+                        InstanceMethod("cancel", &InputStreamObject::Cancel)});
+  }
+
+ private:
+  // read(arrayBuffer) -> Promise<number of bytes>, 0 only at the end.
+  Napi::Value Read(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> into = BytesOf(info[0]);
+    auto count = std::make_shared<size_t>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->keep.push_back(Keep(info.This()));
+    job->work = [fd = fd_, cancellation = cancellation_, into, count] {
+      return ReadSome(TheSyscalls(), fd, *cancellation, into, count.get());
+    };
+    job->result = [count](Napi::Env env) -> Napi::Value {
+      return Napi::Number::New(env, static_cast<double>(*count));
+    };
+    return DataOf(info.Env()).pool.Submit(std::move(job));
+  }
+
+  Napi::Value Cancel(const Napi::CallbackInfo& info) {
+    cancellation_->Cancel();
+    return info.Env().Undefined();
+  }
+
+  int fd_;
+  std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
+};
+
+class Xxh32Object : public Napi::ObjectWrap<Xxh32Object> {
+ public:
+  explicit Xxh32Object(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Xxh32Object>(info) {}
+
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(
+        env, "Xxh32",
+        {InstanceMethod("update", &Xxh32Object::Update), InstanceMethod("sum", &Xxh32Object::Sum)});
+  }
+
+ private:
+  Napi::Value Update(const Napi::CallbackInfo& info) {
+    sum_.Update(BytesOf(info[0]));
+    return info.This();
+  }
+
+  Napi::Value Sum(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), sum_.Sum());
+  }
+
+  Xxh32 sum_;
+};
+
+// encodeFrame(type, payload) -> Buffer
+Napi::Value EncodeFrameBytes(const Napi::CallbackInfo& info) {
+  const auto type = static_cast<uint8_t>(WholeNumber(info[0], "type"));
+  const std::span<std::byte> payload = BytesOf(info[1]);
+  if (payload.size() > kMaxPayloadWords * 2) {
+    throw Napi::RangeError::New(info.Env(), "the frame is too long");
+  }
+  const std::vector<std::byte> bytes = EncodeFrame(type, payload);
+  return CopyBytes(info.Env(), bytes.data(), bytes.size());
+}
+
 // readInBulk(fd, arrayBuffer) -> Promise<number of bytes>, fewer than fit only at the end of input.
 Napi::Value ReadBulk(const Napi::CallbackInfo& info) {
   const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
@@ -344,6 +453,9 @@ void InitStreams(Napi::Env env, Napi::Object exports) {
   exports.Set("RecordWriter", RecordWriterObject::Define(env));
   exports.Set("RecordReader", RecordReaderObject::Define(env));
   exports.Set("ExtentSet", ExtentSetObject::Define(env));
+  exports.Set("InputStream", InputStreamObject::Define(env));
+  exports.Set("Xxh32", Xxh32Object::Define(env));
+  exports.Set("encodeFrame", Napi::Function::New(env, EncodeFrameBytes, "encodeFrame"));
   exports.Set("readInBulk", Napi::Function::New(env, ReadBulk, "readInBulk"));
   exports.Set("scanMarks", Napi::Function::New(env, ScanMarksFrom, "scanMarks"));
 }

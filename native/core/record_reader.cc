@@ -8,9 +8,6 @@
 namespace lvmsync {
 namespace {
 
-constexpr size_t kBufferSize = 256 * 1024;
-// A payload at least this long is read straight into its slab.
-constexpr size_t kDirectRead = 64 * 1024;
 constexpr uint64_t kPage = 4096;
 
 std::string Describe(const char* what, uint64_t offset, uint64_t length) {
@@ -48,41 +45,11 @@ void AddOperation(const Operation& next, std::vector<Operation>* operations) {
 
 }  // namespace
 
-RecordReader::RecordReader(const Syscalls& syscalls, int fd)
-    : syscalls_(syscalls), fd_(fd), buffer_(Slab::Allocate(kBufferSize)) {}
-
-std::span<const std::byte> RecordReader::Buffered() const {
-  return buffer_.bytes().subspan(begin_, end_ - begin_);
-}
-
-void RecordReader::Take(size_t count) {
-  begin_ += count;
-  position_ += count;
-}
-
-// Reads more behind what is buffered; end_ stays where it is at the end of the input.
-Status RecordReader::Fill() {
-  if (buffer_.size() == 0) return Status::System(ENOMEM, "mmap", position_);
-  if (begin_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-  }
-  size_t count = 0;
-  Status status = ReadSome(syscalls_, fd_, cancellation_, buffer_.bytes().subspan(end_), &count);
-  status.offset = position_ + end_;
-  end_ += count;
-  return status;
-}
-
-// Buffers at least `count` bytes, or as many as there are before the end of the input.
-Status RecordReader::Need(size_t count, bool* at_end) {
-  *at_end = false;
-  while (end_ - begin_ < count && !*at_end) {
-    const size_t before = end_ - begin_;
-    if (Status status = Fill(); !status.ok()) return status;
-    *at_end = end_ - begin_ == before;
-  }
+Status RecordReader::Peek(size_t count, std::vector<std::byte>* bytes) {
+  bool at_end = false;
+  if (Status status = input_.Need(count, &at_end); !status.ok()) return status;
+  const auto seen = input_.buffered().first(std::min(count, input_.buffered().size()));
+  bytes->assign(seen.begin(), seen.end());
   return Status::Ok();
 }
 
@@ -90,10 +57,10 @@ Status RecordReader::ReadLine(size_t limit, std::string* line) {
   line->clear();
   bool at_end = false;
   while (line->size() < limit && !at_end) {
-    if (Status status = Need(1, &at_end); !status.ok()) return status;
+    if (Status status = input_.Need(1, &at_end); !status.ok()) return status;
     if (at_end) break;
-    const char next = static_cast<char>(Buffered()[0]);
-    Take(1);
+    const char next = static_cast<char>(input_.buffered()[0]);
+    input_.Take(1);
     line->push_back(next);
     if (next == '\n') break;
   }
@@ -102,11 +69,11 @@ Status RecordReader::ReadLine(size_t limit, std::string* line) {
 
 Status RecordReader::First(FirstRecord* first) {
   bool at_end = false;
-  if (Status status = Need(kHeaderSize, &at_end); !status.ok()) return status;
+  if (Status status = input_.Need(kHeaderSize, &at_end); !status.ok()) return status;
   *first = FirstRecord::kData;
-  if (Buffered().empty()) *first = FirstRecord::kNone;
-  if (Buffered().size() >= kHeaderSize && load_be32(Buffered().data() + 8) == 0 &&
-      load_be64(Buffered().data()) == kFrameMagic) {
+  if (input_.buffered().empty()) *first = FirstRecord::kNone;
+  if (input_.buffered().size() >= kHeaderSize && load_be32(input_.buffered().data() + 8) == 0 &&
+      load_be64(input_.buffered().data()) == kFrameMagic) {
     *first = FirstRecord::kControl;
   }
   return Status::Ok();
@@ -128,7 +95,7 @@ Digest RecordReader::total_digest() const { return hasher_ ? hasher_->Total() : 
 Status RecordReader::Next(std::span<std::byte> slab, ReadResult* result) {
   *result = {};
   cursor_ = 0;
-  group_start_ = position_;
+  group_start_ = position();
   bool stop = false;
   while (!stop) {
     if (Status status = Step(slab, result, &stop); !status.ok()) {
@@ -151,14 +118,14 @@ Status RecordReader::Step(std::span<std::byte> slab, ReadResult* result, bool* s
     if (Status status = NextHeader(&header, &at_end); !status.ok()) return status;
     if (at_end) {
       // No mark says that these records are right.
-      if (GroupIsOpen(*result, mode_ == Mode::kFramed)) return Cut(position_, "inside a group");
+      if (GroupIsOpen(*result, mode_ == Mode::kFramed)) return Cut(position(), "inside a group");
       result->stop = Stop::kEnd;
       *stop = true;
       return Status::Ok();
     }
     if (header.length == 0 && mode_ != Mode::kClassic) return AddControlWord(result, stop);
     if (Status status = CheckRecord(header, *result); !status.ok()) return status;
-    Take(kHeaderSize);
+    input_.Take(kHeaderSize);
     if (header.length == 0) return Status::Ok();
     result->records++;
   }
@@ -167,26 +134,26 @@ Status RecordReader::Step(std::span<std::byte> slab, ReadResult* result, bool* s
 
 // Looks at the next header without taking it.
 Status RecordReader::NextHeader(Header* header, bool* at_end) {
-  if (Status status = Need(kHeaderSize, at_end); !status.ok()) return status;
-  const size_t have = Buffered().size();
+  if (Status status = input_.Need(kHeaderSize, at_end); !status.ok()) return status;
+  const size_t have = input_.buffered().size();
   if (have == 0 && !frames_.in_frame()) return Status::Ok();
   if (have < kHeaderSize) {
-    return Cut(position_ + have,
+    return Cut(position() + have,
                frames_.in_frame() && have == 0
                    ? "inside a control frame"
                    : "inside a record header, " + std::to_string(have) + " of 12 bytes");
   }
   *at_end = false;
-  *header = {load_be64(Buffered().data()), load_be32(Buffered().data() + 8)};
+  *header = {load_be64(input_.buffered().data()), load_be32(input_.buffered().data() + 8)};
   if (header->length > 0 && frames_.in_frame()) {
-    return Status::Corrupt(position_, "a data record inside a control frame");
+    return Status::Corrupt(position(), "a data record inside a control frame");
   }
   return Status::Ok();
 }
 
 Status RecordReader::CheckRecord(const Header& header, const ReadResult& result) {
   const auto corrupt = [&](const char* what) {
-    return Status::Corrupt(position_, Describe(what, header.offset, header.length));
+    return Status::Corrupt(position(), Describe(what, header.offset, header.length));
   };
   if (mode_ == Mode::kClassic && header.length == 0) {
     return classic_.skip_control ? Status::Ok() : corrupt("a record of no bytes");
@@ -218,7 +185,7 @@ Status RecordReader::CheckRecord(const Header& header, const ReadResult& result)
 Status RecordReader::CheckClassic(const Header& header) {
   if (!classic_.strict) return Status::Ok();
   const auto desynchronised = [&](const char* what) {
-    return Status::Corrupt(position_, Describe(what, header.offset, header.length));
+    return Status::Corrupt(position(), Describe(what, header.offset, header.length));
   };
   if (classic_ended_) return desynchronised("a record after the short last one");
   const bool first = classic_length_ == 0;
@@ -239,9 +206,9 @@ Status RecordReader::CheckClassic(const Header& header) {
 }
 
 Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
-  const FrameParser::Progress progress = frames_.Add(Buffered().first(kHeaderSize));
-  if (progress == FrameParser::Progress::kBad) return Status::Corrupt(position_, frames_.reason());
-  Take(kHeaderSize);
+  const FrameParser::Progress progress = frames_.Add(input_.buffered().first(kHeaderSize));
+  if (progress == FrameParser::Progress::kBad) return Status::Corrupt(position(), frames_.reason());
+  input_.Take(kHeaderSize);
   if (progress == FrameParser::Progress::kMore) return Status::Ok();
   result->frame = std::move(frames_.frame());
   if (mode_ == Mode::kFramed && result->frame.type == kDiscard) return TakeDiscard(result);
@@ -255,7 +222,7 @@ Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
       result->bytes = 0;
     }
   } else if (GroupIsOpen(*result, mode_ == Mode::kFramed)) {
-    return Status::Corrupt(position_, "records that no group covers");
+    return Status::Corrupt(position(), "records that no group covers");
   }
   return Status::Ok();
 }
@@ -264,19 +231,19 @@ Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
 // both.
 Status RecordReader::TakeDiscard(ReadResult* result) {
   const std::optional<ExtentList> extents = DecodeDiscard(result->frame);
-  if (!framed_.discards || !extents) return Status::Corrupt(position_, "an unexpected discard");
+  if (!framed_.discards || !extents) return Status::Corrupt(position(), "an unexpected discard");
   hasher_->Update(result->frame.payload);
   for (const Extent& extent : *extents) {
     uint64_t end;
     if (extent.length == 0 || extent.offset < last_discard_end_ ||
         __builtin_add_overflow(extent.offset, extent.length, &end) || end > framed_.device_size) {
-      return Status::Corrupt(position_, Describe("a bad discard", extent.offset, extent.length));
+      return Status::Corrupt(position(), Describe("a bad discard", extent.offset, extent.length));
     }
     last_discard_end_ = end;
     result->discards.push_back(extent);
   }
   if (result->discards.size() > kLargestDiscard) {
-    return Status::Corrupt(position_, "a group larger than the format allows");
+    return Status::Corrupt(position(), "a group larger than the format allows");
   }
   return Status::Ok();
 }
@@ -359,7 +326,7 @@ Status RecordReader::PlacePayload(const Header& header, std::span<std::byte> sla
 // Leaves the rest of a record to the next batch. A group has no next batch, an empty one no room.
 Status RecordReader::Postpone(const Header& header, ReadResult* result, bool* full) {
   if (mode_ == Mode::kFramed || result->operations.empty()) {
-    return Status::Corrupt(position_, "the slab is too small");
+    return Status::Corrupt(position(), "the slab is too small");
   }
   pending_ = header;
   result->stop = Stop::kFull;
@@ -368,39 +335,26 @@ Status RecordReader::Postpone(const Header& header, ReadResult* result, bool* fu
 }
 
 Status RecordReader::ReadPayload(std::span<std::byte> into) {
-  const std::span<std::byte> whole = into;
-  while (!into.empty()) {
-    const std::span<const std::byte> buffered = Buffered();
-    size_t count = std::min(buffered.size(), into.size());
-    if (count > 0) {
-      std::memcpy(into.data(), buffered.data(), count);
-      Take(count);
-    } else if (into.size() >= kDirectRead) {
-      Status status = ReadSome(syscalls_, fd_, cancellation_, into, &count);
-      status.offset = position_;
-      if (!status.ok()) return status;
-      position_ += count;
-    } else {
-      if (Status status = Fill(); !status.ok()) return status;
-      if (!Buffered().empty()) continue;
-    }
+  for (std::span<std::byte> rest = into; !rest.empty();) {
+    size_t count = 0;
+    if (Status status = input_.Read(rest, &count); !status.ok()) return status;
     if (count == 0) {
-      return Cut(position_, "inside a record, " + std::to_string(whole.size() - into.size()) +
-                                " of " + std::to_string(whole.size()) + " bytes");
+      return Cut(position(), "inside a record, " + std::to_string(into.size() - rest.size()) +
+                                 " of " + std::to_string(into.size()) + " bytes");
     }
-    into = into.subspan(count);
+    rest = rest.subspan(count);
   }
-  if (mode_ == Mode::kFramed) hasher_->Update(whole);
+  if (mode_ == Mode::kFramed) hasher_->Update(into);
   return Status::Ok();
 }
 
 Status RecordReader::SkipPayload(uint64_t length) {
   while (length > 0) {
     bool at_end = false;
-    if (Status status = Need(1, &at_end); !status.ok()) return status;
-    if (at_end) return Cut(position_, "inside a record, past the end of the device");
-    const auto count = static_cast<size_t>(std::min<uint64_t>(length, Buffered().size()));
-    Take(count);
+    if (Status status = input_.Need(1, &at_end); !status.ok()) return status;
+    if (at_end) return Cut(position(), "inside a record, past the end of the device");
+    const auto count = static_cast<size_t>(std::min<uint64_t>(length, input_.buffered().size()));
+    input_.Take(count);
     length -= count;
   }
   return Status::Ok();

@@ -12,8 +12,7 @@
 #include "control_frame.h"
 #include "extent_set.h"
 #include "hash.h"
-#include "slab.h"
-#include "stream_file.h"
+#include "stream_input.h"
 
 namespace lvmsync {
 
@@ -65,7 +64,13 @@ struct ReadResult {
 // kEnd.
 class RecordReader {
  public:
-  RecordReader(const Syscalls& syscalls, int fd);
+  RecordReader(const Syscalls& syscalls, int fd) : input_(syscalls, fd) {}
+
+  // The first `count` bytes that follow, or as many as there are, without consuming them.
+  Status Peek(size_t count, std::vector<std::byte>* bytes);
+  // What follows comes from another descriptor, decoded by the caller; returns what was read of the
+  // former one, but not consumed.
+  std::vector<std::byte> SwitchTo(int fd) { return input_.SwitchTo(fd); }
 
   // Bytes up to and with the first '\n', at most `limit` of them or what there is before the end.
   Status ReadLine(size_t limit, std::string* line);
@@ -83,8 +88,8 @@ class RecordReader {
   // both with the stream's byte in `offset`, and with nothing of the current batch to be used.
   Status Next(std::span<std::byte> slab, ReadResult* result);
 
-  void Cancel() const { cancellation_.Cancel(); }
-  uint64_t position() const { return position_; }
+  void Cancel() const { input_.Cancel(); }
+  uint64_t position() const { return input_.position(); }
   // Where the group that Next last began starts in the stream.
   uint64_t group_start() const { return group_start_; }
   Digest total_digest() const;
@@ -95,10 +100,6 @@ class RecordReader {
     uint64_t offset;
     uint64_t length;
   };
-  Status Fill();
-  Status Need(size_t count, bool* at_end);
-  void Take(size_t count);
-  std::span<const std::byte> Buffered() const;
   Status NextHeader(Header* header, bool* at_end);
   Status CheckRecord(const Header& header, const ReadResult& result);
   Status CheckClassic(const Header& header);
@@ -115,13 +116,7 @@ class RecordReader {
   Status SkipPayload(uint64_t length);
   Status Step(std::span<std::byte> slab, ReadResult* result, bool* stop);
 
-  const Syscalls& syscalls_;
-  int fd_;
-  Cancellation cancellation_;
-  Slab buffer_;
-  size_t begin_ = 0;
-  size_t end_ = 0;
-  uint64_t position_ = 0;  // of the next byte not yet taken
+  StreamInput input_;
   uint64_t group_start_ = 0;
   Mode mode_ = Mode::kUndecided;
   FramedRules framed_;

@@ -59,23 +59,16 @@ Status RecordWriter::WriteRaw(std::span<const std::byte> bytes) {
   return Write(vectors);
 }
 
-Status RecordWriter::WriteFrame(uint8_t type, std::span<const std::byte> payload) {
-  const std::vector<std::byte> frame = EncodeFrame(type, payload);
-  return WriteRaw(frame);
-}
-
-Status RecordWriter::WriteGroup(std::span<std::byte> slab, std::span<const Operation> operations,
-                                bool framed, uint64_t durable_group) {
+Status RecordWriter::LayOut(std::span<std::byte> slab, std::span<const Operation> operations,
+                            bool framed, uint64_t durable_group, Layout* layout) {
   std::vector<Operation> records;
   records.reserve(operations.size());
   if (Status status = PlanRecords(slab.size(), operations, framed, &records); !status.ok()) {
     return status;
   }
-  std::vector<std::byte> headers(records.size() * kHeaderSize);
-  std::vector<iovec> vectors;
-  vectors.reserve(records.size() * 2 + 1);
-  GroupMark mark;
-  std::byte* header = headers.data();
+  layout->headers.resize(records.size() * kHeaderSize);
+  layout->vectors.reserve(records.size() * 2 + 1);
+  std::byte* header = layout->headers.data();
   for (const Operation& record : records) {
     store_be64(header, record.offset);
     store_be32(header + 8, static_cast<uint32_t>(record.length));
@@ -85,35 +78,60 @@ Status RecordWriter::WriteGroup(std::span<std::byte> slab, std::span<const Opera
       hasher_.Update(head);
       hasher_.Update(payload);
     }
-    vectors.push_back(VectorOf(head));
-    vectors.push_back(VectorOf(payload));
-    mark.bytes += record.length;
+    layout->vectors.push_back(VectorOf(head));
+    layout->vectors.push_back(VectorOf(payload));
+    layout->bytes += record.length;
     header += kHeaderSize;
   }
-  std::vector<std::byte> frame;
+  layout->records = records.size();
   if (framed) {
-    mark.records = static_cast<uint32_t>(records.size());
-    mark.durable_group = durable_group;
-    frame = CloseGroup(mark);
-    vectors.push_back(VectorOf(frame));
+    layout->mark = CloseGroup({.records = static_cast<uint32_t>(records.size()),
+                               .bytes = layout->bytes,
+                               .durable_group = durable_group});
+    layout->vectors.push_back(VectorOf(layout->mark));
   }
-  Status status = Write(vectors);
-  if (!status.ok()) return status;
+  return Status::Ok();
+}
+
+void RecordWriter::Count(const Layout& layout) {
   totals_.groups++;
-  totals_.records += records.size();
-  totals_.bytes += mark.bytes;
+  totals_.records += layout.records;
+  totals_.bytes += layout.bytes;
+}
+
+Status RecordWriter::WriteGroup(std::span<std::byte> slab, std::span<const Operation> operations,
+                                bool framed, uint64_t durable_group) {
+  Layout layout;
+  Status status = LayOut(slab, operations, framed, durable_group, &layout);
+  if (status.ok()) status = Write(layout.vectors);
+  if (status.ok()) Count(layout);
   return status;
 }
 
-Status RecordWriter::WriteDiscards(std::span<const Extent> extents) {
+Status RecordWriter::EncodeGroup(std::span<std::byte> slab, std::span<const Operation> operations,
+                                 bool framed, uint64_t durable_group, EncodedGroup* bytes) {
+  Layout layout;
+  Status status = LayOut(slab, operations, framed, durable_group, &layout);
+  if (!status.ok()) return status;
+  for (const iovec& vector : layout.vectors) bytes->size += vector.iov_len;
+  bytes->data = std::make_unique_for_overwrite<std::byte[]>(bytes->size);
+  std::byte* to = bytes->data.get();
+  for (const iovec& vector : layout.vectors) {
+    std::memcpy(to, vector.iov_base, vector.iov_len);
+    to += vector.iov_len;
+  }
+  Count(layout);
+  return status;
+}
+
+std::vector<std::byte> RecordWriter::EncodeDiscards(std::span<const Extent> extents) {
   const std::vector<std::byte> payload = EncodeDiscard(extents);
-  const std::vector<std::byte> frame = EncodeFrame(kDiscard, payload);
+  std::vector<std::byte> bytes = EncodeFrame(kDiscard, payload);
   hasher_.Update(payload);
   const std::vector<std::byte> mark = CloseGroup({});
-  std::vector<iovec> vectors{VectorOf(frame), VectorOf(mark)};
-  Status status = Write(vectors);
-  if (status.ok()) totals_.groups++;
-  return status;
+  bytes.insert(bytes.end(), mark.begin(), mark.end());
+  totals_.groups++;
+  return bytes;
 }
 
 // The frame behind the records hashed so far.
@@ -121,7 +139,7 @@ std::vector<std::byte> RecordWriter::CloseGroup(GroupMark mark) {
   mark.number = hasher_.group_number();
   mark.digest = hasher_.EndGroup();
   std::memcpy(mark.stream_tag.data(), hasher_.stream_id().data(), mark.stream_tag.size());
-  return EncodeGroup(mark);
+  return lvmsync::EncodeGroup(mark);
 }
 
 Status RecordWriter::SyncData() const {

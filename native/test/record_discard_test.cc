@@ -37,14 +37,14 @@ Bytes WriterStream(const std::vector<ExtentList>& lists, const testing::Group& r
   const testing::MemoryOutput output;
   RecordWriter writer(output, testing::ReadyFd(), testing::TestStreamId());
   Require(writer.WriteRaw(std::as_bytes(std::span(testing::kHandshake))));
-  Require(writer.WriteFrame(kHello, testing::HelloPayload(kDevice, false)));
+  Require(writer.WriteRaw(EncodeFrame(kHello, testing::HelloPayload(kDevice, false))));
   if (!records.empty()) {
     Bytes slab;
     const auto operations = testing::LayOut(records, &slab);
     Require(writer.WriteGroup(slab, operations, true, GroupMark::kNoneDurable));
   }
-  for (const ExtentList& list : lists) Require(writer.WriteDiscards(list));
-  Require(writer.WriteFrame(kEnd, Bytes(16)));
+  for (const ExtentList& list : lists) Require(writer.WriteRaw(writer.EncodeDiscards(list)));
+  Require(writer.WriteRaw(EncodeFrame(kEnd, Bytes(16))));
   return std::move(output.bytes());
 }
 

@@ -131,7 +131,7 @@ inline void WriteStream(RecordWriter& writer, std::span<const Group> groups, For
   };
   require(writer.WriteRaw(std::as_bytes(std::span(kHandshake))));
   if (framed) {
-    require(writer.WriteFrame(kHello, HelloPayload(device_size, form == Form::kSorted)));
+    require(writer.WriteRaw(EncodeFrame(kHello, HelloPayload(device_size, form == Form::kSorted))));
   }
   Bytes slab;
   for (const Group& group : groups) {
@@ -140,7 +140,7 @@ inline void WriteStream(RecordWriter& writer, std::span<const Group> groups, For
   }
   if (framed) {
     const Digest total = writer.total_digest();
-    require(writer.WriteFrame(kEnd, std::as_bytes(std::span(total))));
+    require(writer.WriteRaw(EncodeFrame(kEnd, std::as_bytes(std::span(total)))));
   }
 }
 

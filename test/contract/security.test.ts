@@ -75,9 +75,9 @@ describe('the package', () => {
     assert.equal(manifest.gypfile, false);
   });
 
-  test('needs no other package to run, but for ssh2 where that transport is asked for', () => {
+  test('needs no other package to run, but where --compress or --transport ssh2 is asked for', () => {
     assert.equal(manifest.dependencies, undefined);
-    assert.deepEqual(Object.keys(manifest.optionalDependencies), ['ssh2']);
+    assert.deepEqual(Object.keys(manifest.optionalDependencies), ['lz4-napi', 'ssh2']);
     const required = locked.filter(([path, { dev, optional }]) => path !== '' && !dev && !optional);
     assert.deepEqual(required, []);
   });

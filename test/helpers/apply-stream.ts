@@ -35,9 +35,9 @@ export async function applyToMemory(
   { strict = true, signal = new AbortController().signal }: ApplyOptions = {},
 ): Promise<Applied> {
   const fd = openSync(path, 'r');
+  const reader = new ChangeReader(fd, path);
   let form: StreamForm | undefined;
   try {
-    const reader = new ChangeReader(fd, path);
     form = await reader.readForm();
     reader.begin(form, { deviceSize: destination.size, strict });
     const stage = new WriteStage(destination, undefined, pool);
@@ -50,6 +50,7 @@ export async function applyToMemory(
   } catch (error) {
     return { form, destination, end: undefined, error };
   } finally {
+    await reader.close();
     closeSync(fd);
   }
 }

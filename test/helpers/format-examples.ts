@@ -39,7 +39,7 @@ async function write(
 ): Promise<Buffer> {
   const fd = openSync(path, 'w');
   try {
-    await fill(await ChangeWriter.framed(fd, facts, STREAM_ID));
+    await fill(await ChangeWriter.framed(fd, facts, { streamId: STREAM_ID }));
   } finally {
     closeSync(fd);
   }

@@ -28,16 +28,17 @@ export interface FramedStreamSpec extends Partial<HelloFacts> {
   readonly groups: readonly (readonly StreamRecord[])[];
   /** Default: END. */
   readonly ending?: 'end' | 'none';
+  readonly compress?: boolean;
 }
 
 /** Writes it to `path` and returns its bytes. The mark of each snapback group says that the one before it is durable. */
 export async function framedStream(path: string, spec: FramedStreamSpec): Promise<Buffer> {
   const { groups, ending = 'end', deviceSize } = spec;
-  const { kind = 'file', sorted = false, totalBytes, attributes = {} } = spec;
+  const { kind = 'file', sorted = false, totalBytes, attributes = {}, compress = false } = spec;
   const fd = openSync(path, 'w');
   try {
     const facts = { kind, deviceSize, sorted, totalBytes, attributes };
-    const writer = await ChangeWriter.framed(fd, facts);
+    const writer = await ChangeWriter.framed(fd, facts, { compress });
     for (const [number, records] of groups.entries()) {
       const payload = Buffer.concat(records.map(({ data }) => data));
       const slab = new Uint8Array(payload).buffer;

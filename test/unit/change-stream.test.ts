@@ -82,10 +82,7 @@ test('an end mark of another stream is refused, even if all it says fits', async
   const withTag = async (streamTag: Uint8Array): Promise<unknown> => {
     writeFileSync(path, stream.subarray(0, -END_WORDS * 12));
     const fd = openSync(path, 'a');
-    await new native.RecordWriter(fd, Buffer.alloc(16)).writeFrame(
-      FRAME.end,
-      encodeEnd({ ...end, streamTag }),
-    );
+    writeSync(fd, native.encodeFrame(FRAME.end, encodeEnd({ ...end, streamTag })));
     closeSync(fd);
     return (await applyToMemory(path, new DamagedDestination(before, []).open())).error;
   };

@@ -80,7 +80,12 @@ describe('option grammar', () => {
     ['a value may be --', ['-b', '--', 'x'], { values: { snapback: '--' }, operands: ['x'] }],
     ['the last of two values counts', ['-bx', '-by'], { values: { snapback: 'y' } }],
     ['the last of two flags counts', ['-v', '--no-v'], { flags: { verbose: false } }],
-    ['an unknown letter abbreviates a long name', ['-c', 'f'], { values: { 'cow-store': 'f' } }],
+    [
+      'a value may be left out',
+      ['--compress', 'f'],
+      { values: { compress: 'auto' }, operands: ['f'] },
+    ],
+    ['a value that may be left out is attached', ['--comp=lz4'], { values: { compress: 'lz4' } }],
     ['an operand may be empty', [''], { operands: [''] }],
     ['nothing after --help is read', ['-h', '--bogus', 'x'], { flags: { help: true } }],
     [
@@ -111,6 +116,7 @@ describe('option grammar', () => {
     [['--no'], 'ambiguous option: --no'],
     [['--fo'], 'ambiguous option: --fo'],
     [['-f'], 'ambiguous option: -f'],
+    [['-c'], 'ambiguous option: -c'],
     [['-vb'], 'missing argument: -b'],
     [['--snap'], 'missing argument: --snap'],
   ];
@@ -132,8 +138,9 @@ describe('option grammar', () => {
       const names = 'short' in entry ? [`--${entry.name}`, `-${entry.short}`] : [`--${entry.name}`];
       for (const name of names) {
         const { flags, values } = parseOptions([name, 'value']);
+        const value = 'withoutValue' in entry ? entry.withoutValue : 'value';
         const expected =
-          'argument' in entry ? [{}, { [entry.name]: 'value' }] : [{ [entry.name]: true }, {}];
+          'argument' in entry ? [{}, { [entry.name]: value }] : [{ [entry.name]: true }, {}];
         assert.deepEqual([flags, values], expected, name);
       }
     }

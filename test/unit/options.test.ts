@@ -15,7 +15,13 @@ const SNAPSHOT = {
   dataSource: undefined,
   since: undefined,
 } as const;
-const READ = { source: SNAPSHOT, requireQuiet: false, format: 'auto' } as const;
+const READ = {
+  source: SNAPSHOT,
+  requireQuiet: false,
+  format: 'auto',
+  compression: 'none',
+  bytesPerSecond: undefined,
+} as const;
 const REMOTE = {
   transport: 'command',
   rsh: ['ssh'],
@@ -106,6 +112,11 @@ describe('command', () => {
     ['--require-quiet of a dump', dump('--require-q'), { ...DUMP, requireQuiet: true }],
     ['--format classic', dump('--format', 'classic'), { ...DUMP, format: 'classic' }],
     ['--format auto', sync('--format=auto'), SYNC],
+    ['--compress of a dump', dump('--compress'), { ...DUMP, compression: 'auto' }],
+    ['--compress=lz4', dump('--compress=lz4'), { ...DUMP, compression: 'lz4' }],
+    ['--compress=none', dump('--compress=none'), DUMP],
+    ['--bwlimit in bytes', sync('--bwlimit', '1000'), { ...SYNC, bytesPerSecond: 1000 }],
+    ['--bwlimit with a unit', sync('--bwlimit=1.5m'), { ...SYNC, bytesPerSecond: 1572864 }],
     [
       '--data-source',
       dump('-r', '/dev/vg/newer'),
@@ -168,6 +179,15 @@ describe('command', () => {
     [['-s', '--snapback-overwrite', 'a'], '--snapback-overwrite cannot be used with --stdout'],
     [['--snapback-overwrite', 'a', 'b'], '--snapback-overwrite needs --snapback'],
     [['--cow-store', 'f', 'b'], '--cow-store needs --data-source'],
+    [['--compress=zip', '-s', 'a'], '--compress: expected "auto" or "lz4" or "none", saw "zip"'],
+    [
+      ['--bwlimit', '0', 'a', 'b'],
+      '--bwlimit: expected bytes a second, such as 500K or 1.5M, saw "0"',
+    ],
+    [
+      ['--bwlimit', '5T', 'a', 'b'],
+      '--bwlimit: expected bytes a second, such as 500K or 1.5M, saw "5T"',
+    ],
     [['--format', 'xml', 'a', 'b'], '--format: expected "auto" or "classic", saw "xml"'],
     [['--format', '\x1b[2J', 'a', 'b'], '--format: expected "auto" or "classic", saw "\\x1b[2J"'],
     [['--transport', 'rsh', 'a', 'h:b'], '--transport: expected "command" or "ssh2", saw "rsh"'],

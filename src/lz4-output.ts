@@ -1,0 +1,50 @@
+/** The writing end of a compressed stream: pieces of it become LZ4 frames, several at a time, in order. */
+
+import { compressGroup } from './lz4.js';
+import type { NativeRecordWriter } from './native.js';
+import type { Pace } from './rate-limit.js';
+
+/** Pieces being compressed, or compressed and not yet written. */
+const DEPTH = 4;
+
+/** Every method rejects with the addon's error. */
+export class Lz4Output {
+  readonly #sink: NativeRecordWriter;
+  readonly #pace: Pace | undefined;
+  readonly #pending: Promise<void>[] = [];
+  #last: Promise<void> = Promise.resolve();
+
+  /** Nothing else may write to the sink before drain has resolved. */
+  constructor(sink: NativeRecordWriter, pace?: Pace) {
+    this.#sink = sink;
+    this.#pace = pace;
+  }
+
+  /** Becomes a frame of its own. Resolves when there is room for the next piece. */
+  async push(bytes: Uint8Array): Promise<void> {
+    const compressing = compressGroup(bytes);
+    // Failures are awaited in their turn; until then they must not count as unhandled.
+    compressing.catch(() => undefined);
+    this.#last = this.#writeAfter(this.#last, compressing);
+    this.#last.catch(() => undefined);
+    this.#pending.push(this.#last);
+    if (this.#pending.length >= DEPTH) await this.#pending.shift();
+  }
+
+  /** Resolves when everything was written. */
+  async drain(): Promise<void> {
+    for (const written of this.#pending.splice(0)) await written;
+  }
+
+  // After a failure none of the later pieces is written.
+  async #writeAfter(
+    former: Promise<void>,
+    compressing: Promise<readonly Uint8Array[]>,
+  ): Promise<void> {
+    await former;
+    for (const piece of await compressing) {
+      await this.#pace?.(piece.length);
+      await this.#sink.writeRaw(piece);
+    }
+  }
+}
