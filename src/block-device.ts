@@ -150,9 +150,9 @@ export class FileDevice implements BlockDevice {
     return this.#attempt('flush', this.file.sync());
   }
 
-  /** Makes a regular file longer; what it gains reads as zeros. */
-  async grow(size: number): Promise<void> {
-    await this.#attempt('grow', this.file.grow(size));
+  /** Makes a regular file longer or shorter; what it gains reads as zeros. */
+  async resize(size: number): Promise<void> {
+    await this.#attempt('resize', this.file.resize(size));
     this.#size = size;
   }
 

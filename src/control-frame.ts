@@ -49,6 +49,8 @@ export interface HelloAttributes {
   /** ISO 8601, UTC. */
   readonly createdAt?: string;
   readonly program?: string;
+  /** Of a snapback: the size of the file before it was made larger, in decimal. */
+  readonly formerSize?: string;
 }
 
 /** The tag of each attribute; unknown tags are skipped. */
@@ -60,6 +62,7 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   machineId: 5,
   createdAt: 6,
   program: 7,
+  formerSize: 8,
 };
 
 /** The last record of a framed stream. */
@@ -129,6 +132,7 @@ function attributeTags(): [keyof HelloAttributes, number][] {
     'machineId',
     'createdAt',
     'program',
+    'formerSize',
   ];
   return names.map((name) => [name, ATTRIBUTE_TAGS[name]]);
 }

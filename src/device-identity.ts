@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import type { FileDevice } from './block-device.js';
-import type { HelloAttributes } from './control-frame.js';
+import type { Hello, HelloAttributes } from './control-frame.js';
 import { VERSION } from './version.js';
 
 /**
@@ -23,6 +23,15 @@ export async function stableIdentity(device: FileDevice): Promise<string | undef
 export async function machineIdentity(): Promise<string | undefined> {
   const id = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
   return id.trim() === '' ? undefined : id.trim();
+}
+
+/** What a snapback says of its destination, which is about to have `size` bytes. */
+export async function snapbackFacts(
+  device: FileDevice,
+  size: number,
+): Promise<Pick<Hello, 'deviceSize' | 'attributes'>> {
+  const grown = size === device.size ? {} : { formerSize: String(device.size) };
+  return { deviceSize: size, attributes: { ...(await deviceAttributes(device)), ...grown } };
 }
 
 /** What a stream or snapback says of the device it belongs to. */

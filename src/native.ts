@@ -41,7 +41,7 @@ export interface NativeBlockFile {
     rules: { readonly discard: boolean; readonly granularity: number },
   ): Promise<ExtentPairs>;
   sync(): Promise<void>;
-  grow(size: number): Promise<void>;
+  resize(size: number): Promise<void>;
   /** Waits for running work. */
   close(): Promise<void>;
 }

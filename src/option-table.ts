@@ -211,7 +211,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'sync'],
     group: 'Destination',
-    help: 'Write although a check says that the destination is in use, or that a classic change stream looks damaged.',
+    help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
   },
   {
     name: 'snapback',

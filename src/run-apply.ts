@@ -7,7 +7,7 @@ import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
 import { openDestination, planSize } from './destination.js';
-import { deviceAttributes, stableIdentity } from './device-identity.js';
+import { snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { ApplyCommand } from './options.js';
@@ -172,7 +172,7 @@ async function writeStream(
   };
   const started = performance.now();
   try {
-    if (size > device.size) await device.grow(size);
+    if (size > device.size) await device.resize(size);
     if (streamId !== undefined) {
       context.answer(
         formatAnswer({ kind: 'ready', streamId, features: [DISCARD_FEATURE, LZ4_FEATURE] }),
@@ -187,6 +187,7 @@ async function writeStream(
       throw interrupted(signal);
     }
     await stage.finish();
+    await undoGrowth(form, device);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
     // A sender that started us prints these lines itself.
@@ -204,6 +205,16 @@ async function writeStream(
   } finally {
     snapback?.close();
   }
+}
+
+/** A file that a run made larger has its former size again; a device has no other. */
+async function undoGrowth(form: StreamForm, device: FileDevice): Promise<void> {
+  if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
+  const { formerSize } = form.hello.attributes;
+  if (formerSize === undefined || !/^\d{1,16}$/.test(formerSize)) return;
+  if (device.info.blockDevice || Number(formerSize) >= device.size) return;
+  await device.resize(Number(formerSize));
+  await device.sync();
 }
 
 function conclude(
@@ -241,7 +252,7 @@ async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): 
 }
 
 async function createSnapback(
-  { snapback }: ApplyCommand,
+  { snapback, force }: ApplyCommand,
   stream: Stream,
   { device, size }: Target,
 ): Promise<Snapback | undefined> {
@@ -250,6 +261,8 @@ async function createSnapback(
     { identity: device.identity, role: 'the destination' },
     { identity: stream.identity, role: 'the changes file' },
   ];
-  const facts = { deviceSize: size, attributes: await deviceAttributes(device) };
-  return Snapback.create({ ...snapback, facts, sorted: false, inUse });
+  const facts = await snapbackFacts(device, size);
+  const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
+  const roomFor = force ? undefined : totalBytes;
+  return Snapback.create({ ...snapback, facts, sorted: false, inUse, roomFor });
 }

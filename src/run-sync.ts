@@ -2,7 +2,7 @@
 
 import { type FileDevice, SlabPool } from './block-device.js';
 import { openDestination, planSize } from './destination.js';
-import { deviceAttributes } from './device-identity.js';
+import { snapbackFacts } from './device-identity.js';
 import { type ErrorContext, EXIT } from './errors.js';
 import { BATCH_LIMITS, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
@@ -83,7 +83,7 @@ async function copyTo(
   const zeros = command.discard ? source.zeros.clippedTo(size) : NO_EXTENTS;
   const extents = difference(all, zeros);
   const { totalBytes } = all;
-  const snapback = await createSnapback(command, { device, size, source });
+  const snapback = await createSnapback(command, { device, size, source, totalBytes });
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
   const stage = new WriteStage(device, snapback, pool);
   const onProgress = (doneBytes: number): void =>
@@ -91,7 +91,7 @@ async function copyTo(
   const started = performance.now();
   let writes: Writes;
   try {
-    if (size > device.size) await device.grow(size);
+    if (size > device.size) await device.resize(size);
     const punchRules = await findPunchRules(device);
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
     const limits = limitsAt(BATCH_LIMITS, command.bytesPerSecond);
@@ -115,12 +115,18 @@ async function copyTo(
 }
 
 async function createSnapback(
-  { snapback }: SyncCommand,
-  run: { readonly device: FileDevice; readonly size: number; readonly source: Source },
+  { snapback, force }: SyncCommand,
+  run: {
+    readonly device: FileDevice;
+    readonly size: number;
+    readonly source: Source;
+    readonly totalBytes: number;
+  },
 ): Promise<Snapback | undefined> {
   if (snapback === undefined) return undefined;
-  const { device, size, source } = run;
+  const { device, size, source, totalBytes } = run;
   const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
-  const facts = { deviceSize: size, attributes: await deviceAttributes(device) };
-  return Snapback.create({ ...snapback, facts, sorted: false, inUse });
+  const facts = await snapbackFacts(device, size);
+  const roomFor = force ? undefined : totalBytes;
+  return Snapback.create({ ...snapback, facts, sorted: false, inUse, roomFor });
 }

@@ -12,7 +12,9 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
+  rmSync,
   type Stats,
+  statfsSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { ioFailure, type Slab } from './block-device.js';
@@ -21,6 +23,7 @@ import { type DeviceIdentity, identityFromStat, identityKey } from './device-top
 import { LvmsyncError } from './errors.js';
 import { BATCH_LIMITS, regroup } from './extent.js';
 import { isNativeError, native, type Operations } from './native.js';
+import { humanSize } from './text.js';
 
 export interface SnapbackOptions {
   readonly path: string;
@@ -32,6 +35,8 @@ export interface SnapbackOptions {
   readonly sorted: boolean;
   /** Files that the run needs: a snapback must not take the place of one. */
   readonly inUse?: readonly FileInUse[];
+  /** Bytes that will be saved, at most, if that is known and there must be room for them. */
+  readonly roomFor?: number | undefined;
 }
 
 export interface FileInUse {
@@ -53,11 +58,14 @@ export class Snapback {
   #durable = -1;
   #savedBytes = 0;
   #closed = false;
+  /** A file that this run made, and of which nothing was used. */
+  #unused: boolean;
 
   private constructor(path: string, file: OpenFile, writer: ChangeWriter) {
     this.path = path;
     this.#fd = file.fd;
     this.#durableMedium = file.durable;
+    this.#unused = file.fresh;
     this.#writer = writer;
   }
 
@@ -66,6 +74,7 @@ export class Snapback {
     const { path, facts, sorted } = options;
     const file = openFile(options);
     try {
+      if (file.durable) requireRoom(path, options.roomFor);
       const hello = { kind: 'snapback', totalBytes: undefined, sorted, ...facts } as const;
       const writer = await ChangeWriter.framed(file.fd, hello);
       const snapback = new Snapback(path, file, writer);
@@ -74,6 +83,7 @@ export class Snapback {
       return snapback;
     } catch (error) {
       closeSync(file.fd);
+      if (file.fresh) rmSync(path, { force: true });
       throw failure(path, error);
     }
   }
@@ -97,6 +107,7 @@ export class Snapback {
         this.#syncing ??= this.#sync();
         await this.#syncing;
       }
+      this.#unused = false;
     } catch (error) {
       throw failure(this.path, error);
     }
@@ -108,6 +119,7 @@ export class Snapback {
       await this.#appends;
       await this.#writer.end({ sourceChanged: false });
       await this.#syncData();
+      this.#unused = false;
       this.#closeFile();
     } catch (error) {
       throw failure(this.path, error);
@@ -116,9 +128,13 @@ export class Snapback {
     }
   }
 
-  /** Leaves it as it is: without finish before, good for going back, but not marked as complete. */
+  /**
+   * Leaves it as it is: without finish before, good for going back, but not marked as complete. One that
+   * was made in vain is removed, so that its name is free for the run that is tried next.
+   */
   close(): void {
     try {
+      if (this.#unused) rmSync(this.path, { force: true });
       this.#closeFile();
     } catch {
       // What was used of it is durable, and why the run is left without finish matters more.
@@ -165,6 +181,8 @@ interface OpenFile {
   readonly fd: number;
   /** False for /dev/null and fifos, which nothing can be flushed to. */
   readonly durable: boolean;
+  /** It was not there before. */
+  readonly fresh: boolean;
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -174,14 +192,15 @@ function openFile({ path, overwrite, inUse = [] }: SnapbackOptions): OpenFile {
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) {
-      return { fd: openSync(path, O_WRONLY), durable: false };
+      return { fd: openSync(path, O_WRONLY), durable: false, fresh: false };
     }
     if (present !== undefined && !overwrite) throw exists(path);
-    const fresh = present === undefined ? O_EXCL : 0;
-    const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | fresh, OWNER_ONLY);
+    const fresh = present === undefined;
+    const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (fresh ? O_EXCL : 0);
+    const fd = openSync(path, flags, OWNER_ONLY);
     try {
       replaceContent(fd, path, inUse);
-      return { fd, durable: true };
+      return { fd, durable: true, fresh };
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -197,6 +216,25 @@ function openFile({ path, overwrite, inUse = [] }: SnapbackOptions): OpenFile {
 }
 
 const UNTOUCHED = 'The destination was not touched.';
+
+/** Headers, marks and the file system's own records: less than this share, and this. */
+const OVERHEAD_SHARE = 1 / 32;
+const OVERHEAD = 1024 * 1024;
+
+function requireRoom(path: string, bytes: number | undefined): void {
+  if (bytes === undefined) return;
+  const { bavail, bsize } = statfsSync(dirname(path));
+  const needed = bytes + bytes * OVERHEAD_SHARE + OVERHEAD;
+  if (bavail * bsize >= needed) return;
+  throw new LvmsyncError(
+    'snapback',
+    `snapback ${path}: there is no room for it: up to ${humanSize(needed)}, where ${humanSize(bavail * bsize)} are free`,
+    {
+      state: UNTOUCHED,
+      hint: 'Put it on another file system. --force tries all the same: a full disk stops the run, and what was done until then can be undone.',
+    },
+  );
+}
 
 /** What it held before is given up only after it was seen to be no file of this run. */
 function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {

@@ -1,4 +1,4 @@
-// JavaScript class BlockFile: open, readBatch, writeBatch, sync, grow, close.
+// JavaScript class BlockFile: open, readBatch, writeBatch, sync, resize, close.
 #include <functional>
 
 #include "../core/punch.h"
@@ -22,7 +22,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
                         InstanceMethod("writeBatch", &BlockFileObject::WriteBatch),
                         InstanceMethod("punch", &BlockFileObject::Punch),
                         InstanceMethod("sync", &BlockFileObject::Sync),
-                        InstanceMethod("grow", &BlockFileObject::Grow),
+                        InstanceMethod("resize", &BlockFileObject::Resize),
                         InstanceMethod("close", &BlockFileObject::Close)});
   }
 
@@ -116,10 +116,10 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
     return Submit(info, std::move(job));
   }
 
-  Napi::Value Grow(const Napi::CallbackInfo& info) {
+  Napi::Value Resize(const Napi::CallbackInfo& info) {
     const uint64_t size = WholeNumber(info[0], "size");
     auto job = std::make_unique<Job>(info.Env());
-    job->work = [file = Begin(), size] { return file->Grow(size); };
+    job->work = [file = Begin(), size] { return file->Resize(size); };
     return Submit(info, std::move(job));
   }
 

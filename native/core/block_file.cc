@@ -116,7 +116,7 @@ Status BlockFile::Sync(const Syscalls& syscalls) const {
   return Status::Ok();
 }
 
-Status BlockFile::Grow(uint64_t size) const {
+Status BlockFile::Resize(uint64_t size) const {
   if (::ftruncate(buffered_.get(), static_cast<off_t>(size)) != 0) {
     return Status::System(errno, "ftruncate", size);
   }

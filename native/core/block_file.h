@@ -75,7 +75,7 @@ class BlockFile {
   // Everything written so far is durable when this returns Ok. Never to be retried after a failure.
   Status Sync(const Syscalls& syscalls) const;
   // Sets the length of a regular file; bytes it gains read as zeros.
-  Status Grow(uint64_t size) const;
+  Status Resize(uint64_t size) const;
   Status Close();
 
  private:

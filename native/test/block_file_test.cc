@@ -93,14 +93,14 @@ void KnowsAFile() {
   uint64_t size = 0;
   Expect(file.Size(&size).ok(), "size");
   ExpectEqual<uint64_t>(size, 12345, "size");
-  Expect(file.Grow(20001).ok() && file.Size(&size).ok(), "grow");
+  Expect(file.Resize(20001).ok() && file.Size(&size).ok(), "grow");
   ExpectEqual<uint64_t>(size, 20001, "grown");
   Expect(medium.Content() == testing::Bytes(20001), "what it gained reads as zeros");
 
   const BlockFile buffered = testing::OpenFile(medium, {.direct = false});
   Expect(!buffered.direct() && buffered.fd() == buffered.buffered_fd(), "through the page cache");
   Expect(buffered.info().direct_error != 0, "it says so");
-  const Status refused = buffered.Grow(1);
+  const Status refused = buffered.Resize(1);
   ExpectEqual<std::string>(refused.syscall, "ftruncate", testing::Describe(refused));
 }
 

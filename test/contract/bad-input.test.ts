@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -349,6 +350,16 @@ describe('a destination', () => {
     assert.ok(readFileSync(path).equals(expected));
   });
 
+  test('that grew has its former size again when the run is undone', () => {
+    const former = source.former.subarray(0, 5000);
+    const path = fileOf(former);
+    const snapback = freshName();
+    assertSucceeds(lvmsync([...source.words, '-b', snapback, path]));
+    assert.equal(statSync(path).size, source.content.length);
+    assertSucceeds(lvmsync(['--apply', snapback, path]));
+    assert.ok(readFileSync(path).equals(former));
+  });
+
   test('that is smaller stays so with --allow-smaller, and gets what fits', () => {
     const size = 77 * 4096 + 100;
     const path = fileOf(source.former.subarray(0, size));
@@ -409,7 +420,7 @@ describe('a snapback', () => {
     assert.ok(readFileSync(destination).equals(source.former));
   });
 
-  test('on a disk that becomes full leaves a destination that it can bring back', (context) => {
+  test('on a disk that is too small is refused; one that becomes full leaves a destination that it can bring back', (context) => {
     const small = freshName();
     mkdirSync(small);
     if (runTool(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'none', small]).status !== 0) {
@@ -422,7 +433,10 @@ describe('a snapback', () => {
       const big = offlineSource(large, { size: 16 * 1024 * 1024, changedChunks });
       const destination = fileOf(big.former);
       const snapback = join(small, 'snapback');
-      const result = lvmsync([...big.words, '--snapback', snapback, destination]);
+      const words = [...big.words, '--snapback', snapback, destination];
+      assertFails(lvmsync(words), 16, /no room for it: up to 17(\.\d)? MiB, where .* are free/);
+      assert.ok(!existsSync(snapback), 'its name is free for another try');
+      const result = lvmsync(['--force', ...words]);
       assertFails(result, 16, /ENOSPC/);
       assertSucceeds(lvmsync(['--apply', snapback, destination]));
       assert.ok(readFileSync(destination).equals(big.former));

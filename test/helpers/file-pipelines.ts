@@ -108,7 +108,7 @@ async function withDestination(
     const size = Math.max(device.size, sourceSize);
     snapback = await createSnapback(run.snapback, size);
     if (size > device.size) {
-      await device.grow(size);
+      await device.resize(size);
       run.onGrown?.(size);
     }
     await work(device, snapback);

@@ -106,7 +106,7 @@ test('a file that grows reads as zeros behind its former end', async () => {
   const file = join(folder, 'grows');
   writeFileSync(file, 'head');
   const device = await FileDevice.open(file, { role: 'destination', write: true });
-  await device.grow(10_000);
+  await device.resize(10_000);
   assert.equal(device.size, 10_000);
   assert.equal(statSync(file).size, 10_000);
   await device.close();

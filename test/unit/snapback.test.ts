@@ -114,11 +114,26 @@ test('it is readable by its owner only, whatever the umask', async () => {
   const path = freshPath();
   const before = process.umask(0);
   try {
-    (await create(path)).close();
+    const snapback = await create(path);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    snapback.close();
   } finally {
     process.umask(before);
   }
-  assert.equal(statSync(path).mode & 0o777, 0o600);
+});
+
+test('one that was made in vain is removed, and no other', async () => {
+  const unused = freshPath();
+  (await create(unused)).close();
+  assert.ok(!existsSync(unused));
+  const used = await create(freshPath());
+  await used.save(native.allocateSlab(4096), operations(0, 4096, 0));
+  used.close();
+  assert.ok(existsSync(used.path));
+  const replaced = freshPath();
+  writeFileSync(replaced, 'something');
+  (await create(replaced, true)).close();
+  assert.ok(existsSync(replaced));
 });
 
 test('a file that is replaced becomes readable by its owner only', async () => {

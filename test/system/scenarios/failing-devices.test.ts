@@ -119,8 +119,9 @@ test('the disk of the snapback is full: stops with the part that is covered undo
   tool('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small);
   t.after(() => tool('umount', small));
   const words = ['--snapback', `${small}/snapback`, snapshot.path, copy.path];
-  const result = lvmsync(words);
-  assertRefused(result, EXIT.snapback, /snapback/);
+  assertRefused(lvmsync(words), EXIT.snapback, /there is no room for it/);
+  assertSameContent(copy.path, `${folder}/former`);
+  assertRefused(lvmsync(['--force', ...words]), EXIT.snapback, /snapback/);
   applyBegunSnapback(`${small}/snapback`, copy.path);
   assertSameContent(copy.path, `${folder}/former`);
 });
