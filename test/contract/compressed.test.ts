@@ -152,7 +152,7 @@ test('--bwlimit holds a run below its rate', () => {
   assert.ok(seconds > (0.8 * bytes) / (500 * 1024), `${bytes} bytes in ${seconds} s`);
 });
 
-/** Passes its input on, at most 40 MB a second. */
+/** Passes its input on, at most 20 MB a second. */
 const THROTTLE = `
 const { readSync, writeSync } = require('node:fs');
 const buffer = Buffer.alloc(256 * 1024);
@@ -160,6 +160,6 @@ for (;;) {
   const count = readSync(0, buffer);
   if (count === 0) break;
   for (let at = 0; at < count; ) at += writeSync(1, buffer, at, count - at);
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, count / 40000);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, count / 20000);
 }
 `;
