@@ -18,12 +18,20 @@ export interface KeyPair {
 }
 
 export function makeKeyPair(type: 'ed25519' | 'ecdsa' = 'ed25519'): KeyPair {
-  const pair =
-    type === 'ed25519'
-      ? ssh2.utils.generateKeyPairSync('ed25519')
-      : ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 });
+  let pair = generate(type);
+  // Of 256 ed25519 keys the package makes about one that is a byte too short, for ssh-keygen as for itself.
+  while (ssh2.utils.parseKey(pair.private) instanceof Error) pair = generate(type);
   const [name = '', base64 = ''] = pair.public.split(' ');
   return { secret: pair.private, type: name, blob: Buffer.from(base64, 'base64') };
+}
+
+function generate(type: 'ed25519' | 'ecdsa'): {
+  readonly private: string;
+  readonly public: string;
+} {
+  return type === 'ed25519'
+    ? ssh2.utils.generateKeyPairSync('ed25519')
+    : ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 });
 }
 
 export interface ServerBehaviour {
