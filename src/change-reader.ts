@@ -117,6 +117,11 @@ export class ChangeReader {
     return 'If it comes through ssh, a login script of the other side may print this: it must print nothing.';
   }
 
+  /** Known after readForm; a peer may change over later. */
+  get compressed(): boolean {
+    return this.#lz4 !== undefined;
+  }
+
   /** To be called once, after readForm and before the first next. `strict`: check classic streams. */
   begin(form: StreamForm, rules: { readonly deviceSize: number; readonly strict: boolean }): void {
     if (form.form === 'framed') {

@@ -32,6 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
       signal: stopOnSignals(reporter),
       command: ['lvmsync', ...argv].join(' '),
       answer: (line) => writeWhole(STDOUT, line),
+      print,
       agentSocket: process.env.SSH_AUTH_SOCK,
       engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
     });
@@ -51,6 +52,8 @@ async function run(
       return (await import('./run-sync.js')).runSync(command, context);
     case 'dump':
       return (await import('./run-dump.js')).runDump(command, context);
+    case 'inspect':
+      return (await import('./run-inspect.js')).runInspect(command, context);
     case 'apply':
       return (await import('./run-apply.js')).runApply(command, context);
   }

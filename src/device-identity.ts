@@ -1,6 +1,7 @@
 /** A device's identity that outlives renaming and reboots, where it has one. */
 
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 import { VERSION } from './version.js';
@@ -40,7 +41,7 @@ export async function deviceAttributes(device: FileDevice): Promise<HelloAttribu
   const machineId = await machineIdentity();
   return {
     ...(machineId === undefined ? {} : { machineId }),
-    devicePath: device.path,
+    devicePath: resolve(device.path),
     createdAt: new Date().toISOString(),
     program: `lvmsync ${VERSION}`,
     ...(deviceIdentity === undefined ? {} : { deviceIdentity }),

@@ -10,6 +10,7 @@ const USAGE = `\
 Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
        lvmsync [OPTIONS] --apply FILE DESTINATION
+       lvmsync [OPTIONS] inspect FILE...
 `;
 
 const INTRODUCTION = [
@@ -38,6 +39,9 @@ Examples:
 
   lvmsync --apply /root/undo /dev/vg1/mail
       undoes that
+
+  lvmsync inspect /root/undo
+      says what is in it, and whether it is whole
 
   lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
       brings a volume of the host backup up to date, over ssh

@@ -4,7 +4,7 @@
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
-export type Action = 'apply' | 'dump' | 'sync';
+export type Action = 'apply' | 'dump' | 'sync' | 'inspect';
 
 export type OptionGroup =
   | 'What to do'
@@ -39,7 +39,7 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-const ANY: readonly Action[] = ['apply', 'dump', 'sync'];
+const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect'];
 
 export const OPTION_TABLE = [
   {
@@ -228,6 +228,13 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync'],
     group: 'Undo',
     help: 'Replace the snapback FILE if it exists already; without this it is refused.',
+  },
+  {
+    name: 'json',
+    from: 'ours',
+    actions: ['inspect'],
+    group: 'Messages',
+    help: 'Print one JSON object a line instead of text.',
   },
   {
     name: 'verbose',

@@ -96,9 +96,16 @@ export interface RemoteOptions {
   readonly requireAck: boolean;
 }
 
+export interface InspectCommand extends RunRequest {
+  readonly kind: 'inspect';
+  readonly files: readonly string[];
+  readonly json: boolean;
+}
+
 export type Command =
   | { readonly kind: 'version' }
   | { readonly kind: 'help' }
+  | InspectCommand
   | ApplyCommand
   | DumpCommand
   | SyncCommand;
@@ -110,10 +117,12 @@ export function toCommand(parsed: ParsedOptions): Command {
   const verbosity = chooseVerbosity(parsed);
   for (const word of [...Object.values(parsed.values), ...parsed.operands]) checkUtf8(word);
   const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
-  const { action, asked } = chooseAction(given);
+  const { action, asked } = chooseAction(given, parsed.operands);
   for (const entry of given) checkValue(parsed, entry);
   const run = { verbosity, warnings: checkActions(given, action, asked) };
   switch (action) {
+    case 'inspect':
+      return inspectCommand(parsed, run);
     case 'apply':
       return applyCommand(parsed, run);
     case 'dump':
@@ -150,13 +159,20 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   stdout: 'dump',
 };
 
-/** The action, and the option that asked for it (none for a sync). */
-function chooseAction(given: readonly OptionEntry[]): { action: Action; asked: string } {
+/**
+ * The action, and what asked for it: an option, or the first operand, since no snapshot is named
+ * without a slash. Nothing asks for a sync.
+ */
+function chooseAction(
+  given: readonly OptionEntry[],
+  [command]: readonly string[],
+): { action: Action; asked: string } {
   const asking = given.filter(({ name }) => ASKS_FOR[name] !== undefined);
   const [first, second] = asking;
-  if (first === undefined) return { action: 'sync', asked: '' };
-  if (second !== undefined) throw clash(first.name, second.name);
-  return { action: ASKS_FOR[first.name] ?? 'sync', asked: first.name };
+  if (first === undefined && command === 'inspect') return { action: command, asked: command };
+  if (first === undefined) return { action: 'sync', asked: 'a SNAPSHOT and a DESTINATION' };
+  if (second !== undefined) throw clash(first.name, `--${second.name}`);
+  return { action: ASKS_FOR[first.name] ?? 'sync', asked: `--${first.name}` };
 }
 
 /** Refuses options that mean nothing to this action; warns of those a script may have always passed. */
@@ -166,11 +182,11 @@ function checkActions(
   asked: string,
 ): readonly string[] {
   const warnings: string[] = [];
-  if (asked === 'server') warnings.push('--server is deprecated: write "--apply -" instead');
+  if (asked === '--server') warnings.push('--server is deprecated: write "--apply -" instead');
   for (const { name, actions, harmlessElsewhere } of given) {
     if (actions.includes(action)) continue;
     if (!harmlessElsewhere) throw clash(name, asked);
-    warnings.push(`--${name} has no effect with --${asked}`);
+    warnings.push(`--${name} has no effect with ${asked}`);
   }
   return warnings;
 }
@@ -192,6 +208,12 @@ function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
   refuseRest(operands);
   const input = parsed.values.apply ?? '-';
   return { kind: 'apply', ...run, ...writeRequest(parsed), input, destination };
+}
+
+function inspectCommand({ operands, flags }: ParsedOptions, run: RunRequest): InspectCommand {
+  const [, ...files] = operands;
+  if (files.length === 0) throw usage('missing operand: FILE');
+  return { kind: 'inspect', ...run, files, json: flags.json === true };
 }
 
 function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
@@ -286,7 +308,7 @@ function takeSource({ values }: ParsedOptions, operands: string[]): SourceReques
     return { kind: 'snapshot', snapshot, dataSource, since: values.since };
   }
   if (dataSource === undefined) throw needs('cow-store', 'data-source');
-  if (values.since !== undefined) throw clash('since', 'cow-store');
+  if (values.since !== undefined) throw clash('since', '--cow-store');
   return { kind: 'cowStore', cowStore, dataSource };
 }
 
@@ -303,7 +325,7 @@ function refuseRest([unexpected]: readonly string[]): void {
 }
 
 function clash(name: string, other: string): LvmsyncError {
-  return new LvmsyncError('usage', `--${name} cannot be used with --${other}`);
+  return new LvmsyncError('usage', `--${name} cannot be used with ${other}`);
 }
 
 function needs(name: string, needed: ValueName): LvmsyncError {

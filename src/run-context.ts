@@ -14,6 +14,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** The command line, for a run that finds the destination locked. */
   readonly command: string;
+  /** Takes text for standard output: what the user asked to be told. */
+  readonly print: (text: string) => void;
   /** Takes one line for the sender that started us. */
   readonly answer: (line: string) => void;
   /** Of ssh-agent, where one runs. */

@@ -407,6 +407,7 @@ async function applyPieces(stream: Buffer, destination: string): Promise<Applied
     reporter,
     signal: new AbortController().signal,
     command: 'lvmsync --apply',
+    print: () => undefined,
     answer: (line: string) => answers.push(line),
     agentSocket: undefined,
     engine: 'threads',

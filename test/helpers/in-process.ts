@@ -22,6 +22,7 @@ export async function runInProcess(
     reporter,
     signal: new AbortController().signal,
     command: ['lvmsync', ...words].join(' '),
+    print: () => undefined,
     answer: () => undefined,
     agentSocket: undefined,
     engine,

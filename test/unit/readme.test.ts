@@ -46,7 +46,7 @@ describe('README', () => {
   for (const example of exampleCommands()) {
     it(`shows a command that is understood: ${example.trim()}`, () => {
       const { kind } = toCommand(parseOptions(splitWords(example).slice(1)));
-      assert(['apply', 'dump', 'sync'].includes(kind));
+      assert(!['version', 'help'].includes(kind));
     });
   }
 });

@@ -1,0 +1,145 @@
+/** `lvmsync inspect`: what it says of files of every kind and state. */
+
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
+import { offlineSource } from '../helpers/offline-source.js';
+import { scratchFolder } from '../helpers/scratch.js';
+
+const folder = scratchFolder();
+const MIB = 2 ** 20;
+/** Two neighbours, one by itself, and a chunk in the second half of the device. */
+const source = offlineSource(folder, { size: MIB, changedChunks: [3, 4, 10, 200] });
+
+const path = (name: string): string => join(folder, name);
+
+function dumped(name: string, ...options: string[]): string {
+  const result = lvmsync([...source.words, '--stdout', ...options]);
+  assertSucceeds(result);
+  writeFileSync(path(name), result.stdout);
+  return path(name);
+}
+
+const inspect = (...words: string[]): CliResult => lvmsync(['inspect', ...words]);
+
+function inspectJson(file: string): Record<string, unknown> {
+  return JSON.parse(String(inspect('--json', file).stdout));
+}
+
+const plain = dumped('plain');
+const copy = path('copy');
+const snapback = path('undo');
+writeFileSync(copy, source.former);
+assertSucceeds(lvmsync(['--apply', plain, '-b', snapback, copy]));
+
+describe('inspect', () => {
+  test('tells of a whole change stream what it holds, and where', () => {
+    const result = inspect(plain);
+    assertSucceeds(result);
+    const text = String(result.stdout);
+    assert.match(text, /^ +is +a change stream, \d+(\.\d)? KiB$/m);
+    assert.match(text, /^ +state +whole, every hash is right$/m);
+    assert.match(text, /^ +made +\d{4}-\d\d-\d\dT.*Z by lvmsync \d/m);
+    assert.match(text, /^ +device +\/\S+data\.img, 1\.0 MiB$/m);
+    assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest 8\.0 KiB$/m);
+    assert.match(text, /^ +lies +from byte 12288 to byte 823295$/m);
+    assert.equal(result.stderr, '');
+  });
+
+  test('draws a map with a mark wherever something changed', () => {
+    const [, map = ''] = /\|(.*)\| 16\.0 KiB a cell/.exec(String(inspect(plain).stdout)) ?? [];
+    assert.equal(map.length, 64);
+    const marked = [...map].flatMap((cell, at) => (cell === ' ' ? [] : [at]));
+    assert.deepEqual(marked, [0, 1, 2, 50]);
+  });
+
+  test('prints the same as JSON', () => {
+    const found = inspectJson(plain);
+    const { form, kind, deviceSize, records, bytes, stretches, largestStretch, complete } = found;
+    assert.deepEqual(
+      { form, kind, deviceSize, records, bytes, stretches, largestStretch, complete },
+      {
+        form: 'framed',
+        kind: 'file',
+        deviceSize: MIB,
+        records: 3,
+        bytes: 16384,
+        stretches: 3,
+        largestStretch: 8192,
+        complete: true,
+      },
+    );
+    assert.deepEqual([found.fault, found.applicable, found.compressed], [null, true, false]);
+  });
+
+  test('knows a snapback, and one whose run was cut off', () => {
+    assert.match(String(inspect(snapback).stdout), /is +a snapback/);
+    const bytes = readFileSync(snapback);
+    writeFileSync(path('torn'), bytes.subarray(0, bytes.length - 100));
+    const result = inspect(path('torn'));
+    assertSucceeds(result);
+    assert.match(String(result.stdout), /its run was cut off; it undoes what that run did/);
+    const { complete, applicable } = inspectJson(path('torn'));
+    assert.deepEqual([complete, applicable], [false, true]);
+  });
+
+  test('reads the classic form, and LZ4', () => {
+    const classic = inspect(dumped('classic', '--format', 'classic'));
+    assertSucceeds(classic);
+    assert.match(String(classic.stdout), /in the classic form.*\n +state +no contradiction found/);
+    assert.match(String(classic.stdout), /holds +16\.0 KiB in 4 records, 3 stretches/);
+    const compressed = inspectJson(dumped('compressed', '--compress'));
+    assert.deepEqual([compressed.compressed, compressed.complete], [true, true]);
+    writeFileSync(path('lz4'), runTool(['lz4', '-c'], { input: readFileSync(plain) }).stdout);
+    assert.equal(inspectJson(path('lz4')).complete, true);
+  });
+
+  const damages: readonly (readonly [string, number, (bytes: Buffer) => Buffer, RegExp])[] = [
+    ['that is cut', 14, (bytes) => bytes.subarray(0, -1), /cut off/],
+    [
+      'with a bit flipped',
+      15,
+      (bytes) => {
+        const at = bytes.indexOf('chunk at');
+        bytes[at] = (bytes[at] ?? 0) ^ 1;
+        return bytes;
+      },
+      /hash of group 0 does not match/,
+    ],
+    ['of something else', 15, () => Buffer.from('PNG\n'), /not a change stream: saw "PNG/],
+    ['that is empty', 14, () => Buffer.alloc(0), /it is empty/],
+  ];
+  for (const [what, status, damage, message] of damages) {
+    test(`says of a file ${what} what is wrong, and ends with ${status}`, () => {
+      writeFileSync(path('damaged'), damage(readFileSync(plain)));
+      const result = inspect(path('damaged'));
+      assert.equal(result.status, status);
+      assert.match(String(result.stdout), /state +cannot be applied whole: /);
+      assert.match(String(result.stdout), message);
+      assert.equal(inspectJson(path('damaged')).applicable, false);
+    });
+  }
+
+  test('goes on behind a bad file, whose status is the status of all', () => {
+    writeFileSync(path('bad'), 'PNG\n');
+    const result = inspect('--json', path('bad'), plain, snapback);
+    assert.equal(result.status, 15);
+    assert.equal(String(result.stdout).trim().split('\n').length, 3);
+  });
+
+  test('refuses what is not a file, options of other commands, and no file at all', () => {
+    assertFails(inspect('/nowhere'), 1, /\/nowhere: cannot be opened \(ENOENT\)/);
+    assertFails(inspect(folder), 1, /no regular file/);
+    assertFails(inspect('--force', plain), 1, /--force cannot be used with inspect/);
+    assertFails(inspect(), 1, /missing operand: FILE/);
+    assertFails(lvmsync(['--json', plain, copy]), 1, /--json cannot be used with a SNAPSHOT/);
+  });
+
+  test('makes text of others harmless', () => {
+    writeFileSync(path('hostile'), '\x1b[2J\x07\n');
+    const text = String(inspect(path('hostile')).stdout);
+    assert.ok(!text.includes('\x1b') && !text.includes('\x07'), JSON.stringify(text));
+  });
+});
