@@ -1,7 +1,7 @@
 // Inside the guest: run lvmsync as a user would, and judge how it ended.
 
 import assert from 'node:assert/strict';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type ToolResult, tryTool } from './tool.js';
 
@@ -70,10 +70,11 @@ export function assertRefused(result: ToolResult, status: number, message: RegEx
 
 /**
  * Applies the snapback of a run that was stopped. One that was cut off before anything in it was
- * durable is refused; the run had not overwritten anything then, which the caller's comparison of
- * the destination shows.
+ * durable is refused, or was removed by its run; that had not overwritten anything then, which the
+ * caller's comparison of the destination shows.
  */
 export function applyBegunSnapback(snapback: string, destination: string): void {
+  if (!existsSync(snapback)) return;
   const { status, stderr } = lvmsync(['--apply', snapback, destination]);
   const acceptable = [0, EXIT.streamTruncated, EXIT.streamCorrupt];
   assert.ok(acceptable.includes(status ?? -1), stderr);

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import {
-  applyBegunSnapback,
-  assertRefused,
-  ENGINES,
-  EXIT,
-  lvmsync,
-  syncs,
-} from '../harness/cli.js';
+import { assertRefused, ENGINES, EXIT, lvmsync, syncs } from '../harness/cli.js';
 import {
   assertSameContent,
   fillRandom,
@@ -116,12 +109,12 @@ test('the disk of the snapback is full: stops with the part that is covered undo
   saveContent(copy.path, `${folder}/former`);
   const small = `${folder}/small-disk`;
   tool('mkdir', small);
-  tool('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small);
+  tool('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small);
   t.after(() => tool('umount', small));
   const words = ['--snapback', `${small}/snapback`, snapshot.path, copy.path];
   assertRefused(lvmsync(words), EXIT.snapback, /there is no room for it/);
   assertSameContent(copy.path, `${folder}/former`);
   assertRefused(lvmsync(['--force', ...words]), EXIT.snapback, /snapback/);
-  applyBegunSnapback(`${small}/snapback`, copy.path);
+  syncs(['--apply', `${small}/snapback`, copy.path]);
   assertSameContent(copy.path, `${folder}/former`);
 });
