@@ -167,6 +167,36 @@ describe('decompress', () => {
   });
 });
 
+test('inOrder holds nothing back while its input has nothing more', async () => {
+  let goOn = (): void => undefined;
+  const pause = new Promise<void>((resolve) => {
+    goOn = resolve;
+  });
+  const items = async function* () {
+    yield 1;
+    yield 2;
+    await pause;
+    yield 3;
+  };
+  const results: number[] = [];
+  for await (const result of inOrder(items(), 4, async (item) => item * 10)) {
+    results.push(result);
+    if (result === 20) goOn();
+  }
+  assert.deepEqual(results, [10, 20, 30]);
+});
+
+test('inOrder can be left while its input has nothing more', async () => {
+  const items = async function* () {
+    yield 1;
+    await new Promise(() => undefined);
+  };
+  for await (const result of inOrder(items(), 4, async (item) => item)) {
+    assert.equal(result, 1);
+    break;
+  }
+});
+
 test('inOrder keeps the order, bounds what is under way, and ends with the first failure', async () => {
   let running = 0;
   let most = 0;
