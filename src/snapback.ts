@@ -74,7 +74,6 @@ export class Snapback {
     const { path, facts, sorted } = options;
     const file = openFile(options);
     try {
-      if (file.durable) requireRoom(path, options.roomFor);
       const hello = { kind: 'snapback', totalBytes: undefined, sorted, ...facts } as const;
       const writer = await ChangeWriter.framed(file.fd, hello);
       const snapback = new Snapback(path, file, writer);
@@ -188,13 +187,15 @@ interface OpenFile {
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const OWNER_ONLY = 0o600;
 
-function openFile({ path, overwrite, inUse = [] }: SnapbackOptions): OpenFile {
+function openFile({ path, overwrite, inUse = [], roomFor }: SnapbackOptions): OpenFile {
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) {
       return { fd: openSync(path, O_WRONLY), durable: false, fresh: false };
     }
     if (present !== undefined && !overwrite) throw exists(path);
+    // Before what it would replace is given up.
+    requireRoom(path, roomFor, present);
     const fresh = present === undefined;
     const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (fresh ? O_EXCL : 0);
     const fd = openSync(path, flags, OWNER_ONLY);
@@ -221,14 +222,19 @@ const UNTOUCHED = 'The destination was not touched.';
 const OVERHEAD_SHARE = 1 / 32;
 const OVERHEAD = 1024 * 1024;
 
-function requireRoom(path: string, bytes: number | undefined): void {
+/** Bytes in a block as stat counts them, whatever the file system's own size. */
+const STAT_BLOCK = 512;
+
+/** What the file of that name takes up now counts as free: it will be emptied. */
+function requireRoom(path: string, bytes: number | undefined, present: Stats | undefined): void {
   if (bytes === undefined) return;
   const { bavail, bsize } = statfsSync(dirname(path));
+  const free = bavail * bsize + (present?.blocks ?? 0) * STAT_BLOCK;
   const needed = bytes + bytes * OVERHEAD_SHARE + OVERHEAD;
-  if (bavail * bsize >= needed) return;
+  if (free >= needed) return;
   throw new LvmsyncError(
     'snapback',
-    `snapback ${path}: there is no room for it: up to ${humanSize(needed)}, where ${humanSize(bavail * bsize)} are free`,
+    `snapback ${path}: there is no room for it: up to ${humanSize(needed)}, where ${humanSize(free)} are free`,
     {
       state: UNTOUCHED,
       hint: 'Put it on another file system. --force tries all the same: a full disk stops the run, and what was done until then can be undone.',

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -436,6 +437,12 @@ describe('a snapback', () => {
       const words = [...big.words, '--snapback', snapback, destination];
       assertFails(lvmsync(words), 16, /no room for it: up to 17(\.\d)? MiB, where .* are free/);
       assert.ok(!existsSync(snapback), 'its name is free for another try');
+      const older = join(small, 'older');
+      writeFileSync(older, 'the way back to an earlier state');
+      const over = ['-b', older, '--snapback-overwrite', destination];
+      assertFails(lvmsync([...big.words, ...over]), 16, /no room for it/);
+      assert.equal(readFileSync(older, 'utf8'), 'the way back to an earlier state');
+      rmSync(older);
       const result = lvmsync(['--force', ...words]);
       assertFails(result, 16, /ENOSPC/);
       assertSucceeds(lvmsync(['--apply', snapback, destination]));
