@@ -2,7 +2,6 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { BATCH_LIMITS, type BatchLimits, classicLimits } from './extent.js';
-import type { DumpCommand } from './options.js';
 
 /** So many batches a second, and no more, are made of what a low rate allows. */
 const BATCHES_A_SECOND = 8;
@@ -16,10 +15,15 @@ export function limitsAt(limits: BatchLimits, bytesPerSecond: number | undefined
   return { ...limits, bytes, operationBytes: Math.min(limits.operationBytes, bytes) };
 }
 
+interface StreamPace {
+  readonly format: 'auto' | 'classic';
+  readonly bytesPerSecond: number | undefined;
+}
+
 /** For the batches of a change stream; a classic record holds a whole chunk, whatever the rate. */
 export function streamLimits(
   chunkSize: number,
-  { format, bytesPerSecond }: Pick<DumpCommand, 'format' | 'bytesPerSecond'>,
+  { format, bytesPerSecond }: StreamPace,
 ): BatchLimits {
   if (format === 'classic') return classicLimits(chunkSize);
   return limitsAt(BATCH_LIMITS, bytesPerSecond);

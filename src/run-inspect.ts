@@ -11,7 +11,9 @@ import { escapeText, humanSize } from './text.js';
 export async function runInspect(command: InspectCommand, context: RunContext): Promise<number> {
   let status: number = EXIT.done;
   for (const path of command.files) {
-    const inspection = await inspectFile(path, context.signal);
+    const inspection = await inspectFile(path, context.signal).catch((error: unknown) => {
+      throw context.signal.aborted ? interrupted(context.signal) : error;
+    });
     if (context.signal.aborted) throw interrupted(context.signal);
     const text = command.json ? `${JSON.stringify(asJson(inspection))}\n` : describe(inspection);
     context.print(text);

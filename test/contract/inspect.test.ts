@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { InterruptedError } from '../../src/errors.js';
+import { Reporter } from '../../src/reporter.js';
+import { runInspect } from '../../src/run-inspect.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
 import { offlineSource } from '../helpers/offline-source.js';
 import { scratchFolder } from '../helpers/scratch.js';
@@ -12,6 +15,14 @@ const folder = scratchFolder();
 const MIB = 2 ** 20;
 /** Two neighbours, one by itself, and a chunk in the second half of the device. */
 const source = offlineSource(folder, { size: MIB, changedChunks: [3, 4, 10, 200] });
+
+const quietContext = {
+  reporter: new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false }),
+  command: 'lvmsync inspect',
+  answer: () => undefined,
+  agentSocket: undefined,
+  engine: 'auto',
+};
 
 const path = (name: string): string => join(folder, name);
 
@@ -141,5 +152,24 @@ describe('inspect', () => {
     writeFileSync(path('hostile'), '\x1b[2J\x07\n');
     const text = String(inspect(path('hostile')).stdout);
     assert.ok(!text.includes('\x1b') && !text.includes('\x07'), JSON.stringify(text));
+  });
+
+  test('is ended by a signal in the middle of a file', async () => {
+    const stop = new AbortController();
+    const said: string[] = [];
+    const run = runInspect(
+      { kind: 'inspect', files: [plain], json: false, verbosity: 'normal', warnings: [] },
+      {
+        ...quietContext,
+        signal: stop.signal,
+        print: (text) => said.push(text),
+      },
+    );
+    stop.abort('SIGTERM');
+    await assert.rejects(run, (error) => {
+      assert.ok(error instanceof InterruptedError, String(error));
+      return true;
+    });
+    assert.deepEqual(said, []);
   });
 });
