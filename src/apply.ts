@@ -19,6 +19,8 @@ export interface Apply {
   readonly destinationSize: number;
   /** The stream names no place twice: its groups may be written in any order. */
   readonly disjoint: boolean;
+  /** Called once, when the first group has come, before anything of it is saved or written. */
+  readonly onFirstGroup?: () => Promise<void>;
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
 }
@@ -33,6 +35,7 @@ export async function apply(job: Apply): Promise<number> {
   const stop = (): void => job.reader.cancel();
   job.signal.addEventListener('abort', stop);
   let leftOut = 0;
+  let begin = job.onFirstGroup;
   try {
     while (!job.signal.aborted) {
       const read = await readGroup(job);
@@ -40,6 +43,8 @@ export async function apply(job: Apply): Promise<number> {
       const fitting = clip(read.group, job.destinationSize);
       leftOut += read.group.bytes - fitting.bytes;
       try {
+        await begin?.();
+        begin = undefined;
         await inFlight.start(() => writeGroup(job, read.slab, fitting));
       } catch (error) {
         // It did not start, so it will not release the slab.

@@ -9,6 +9,7 @@ import {
   encodeHello,
   FRAME,
   type Hello,
+  type SetPlace,
   STREAM_TAG_SIZE,
 } from './control-frame.js';
 import type { ExtentList } from './extent.js';
@@ -24,7 +25,10 @@ const DISCARDS_IN_GROUP = 256;
 export type HelloFacts = Pick<
   Hello,
   'kind' | 'deviceSize' | 'sorted' | 'totalBytes' | 'attributes'
->;
+> & {
+  /** Default: it is the only one. */
+  readonly place?: SetPlace | undefined;
+};
 
 export interface StreamOptions {
   readonly streamId?: Uint8Array;
@@ -73,8 +77,8 @@ export class ChangeWriter {
     // The line end is what tells a peer that frames follow; a file keeps the original's.
     const lineEnd = facts.kind === 'wire' ? '\r\n' : '\n';
     await writer.#write(Buffer.from(HANDSHAKE + lineEnd));
-    const set = { setId: streamId, streamIndex: 1, streamCount: 1 };
-    await writer.#writeFrame(FRAME.hello, encodeHello({ ...facts, ...set, streamId }));
+    const { place = { setId: streamId, streamIndex: 1, streamCount: 1 }, ...rest } = facts;
+    await writer.#writeFrame(FRAME.hello, encodeHello({ ...place, ...rest, streamId }));
     return writer;
   }
 

@@ -16,16 +16,20 @@ export const STREAM_KINDS = ['wire', 'file', 'snapback'] as const;
 /** Sent to a peer; stored; or holding the old bytes of a destination. */
 export type StreamKind = (typeof STREAM_KINDS)[number];
 
-/** The first record of a framed stream. */
-export interface Hello {
-  readonly kind: StreamKind;
-  /** 16 random bytes. */
-  readonly streamId: Uint8Array;
+/** Which of the streams of one run a stream is. */
+export interface SetPlace {
   /** 16 bytes that the streams of one run share. */
   readonly setId: Uint8Array;
   /** Counted from 1. */
   readonly streamIndex: number;
   readonly streamCount: number;
+}
+
+/** The first record of a framed stream. */
+export interface Hello extends SetPlace {
+  readonly kind: StreamKind;
+  /** 16 random bytes. */
+  readonly streamId: Uint8Array;
   /** Bytes: of the source, or of the destination that a snapback belongs to. */
   readonly deviceSize: number;
   /** Offsets ascend through the whole stream. */

@@ -1,9 +1,11 @@
 /** Opens what is to be written: claimed, checked to be safe, large enough. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FileDevice, SlabPool } from './block-device.js';
 import { type Finding, inspectDestination, requireFit } from './device-safety.js';
 import { LvmsyncError } from './errors.js';
 import { readMappedTable } from './mapped-table.js';
+import { isNativeError } from './native.js';
 import type { Reporter } from './reporter.js';
 import { acquireRunLock, type RunLock } from './run-lock.js';
 import type { SourceMember } from './source-family.js';
@@ -15,6 +17,8 @@ export interface DestinationRequest {
   /** What the run reads; empty where the stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   readonly command: string;
+  /** Names the set of streams of which this run receives one: the others write there, too. */
+  readonly set?: string | undefined;
 }
 
 /** Open and claimed; whoever opened it closes it. */
@@ -31,15 +35,14 @@ export async function openDestination(
   request: DestinationRequest,
   reporter: Reporter,
 ): Promise<Destination> {
-  const { path } = request;
+  const { path, command, set } = request;
   // Looked at first, so that a refusal can say more than "in use".
   const seen = await FileDevice.open(path, { role: 'destination' });
   let lock: RunLock | undefined;
   try {
-    lock = await acquireRunLock(seen.identity, { path, command: request.command });
-    report(await inspect(seen, request), request, reporter);
-    const exclusive = !request.force;
-    const device = await FileDevice.open(path, { role: 'destination', write: true, exclusive });
+    lock = await acquireRunLock(seen.identity, { path, command, set });
+    report(await inspect(seen, request, lock), request, reporter);
+    const device = await openForWriting(request, lock);
     refuseSwapped(seen, device);
     if (device.info.directError !== null) {
       reporter.verbose(
@@ -88,14 +91,56 @@ export function planSize(
   });
 }
 
-async function inspect(device: FileDevice, request: DestinationRequest): Promise<Finding[]> {
+/** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */
+const FELLOW_PATIENCE = 5000;
+const FELLOW_PAUSE = 10;
+
+/**
+ * With the kernel's claim on it, unless it is forced. Of a set of streams one receiver has that claim
+ * and has said so; anybody else who has it is refused as ever.
+ */
+async function openForWriting(
+  { path, force, set }: DestinationRequest,
+  lock: RunLock,
+): Promise<FileDevice> {
+  const shared = { role: 'destination', write: true } as const;
+  if (force) return FileDevice.open(path, shared);
+  const deadline = performance.now() + FELLOW_PATIENCE;
+  for (;;) {
+    try {
+      const device = await FileDevice.open(path, { ...shared, exclusive: true });
+      if (set !== undefined) lock.noteKernelClaim();
+      return device;
+    } catch (error) {
+      const fellows = isClaimed(error) ? lock.fellows() : [];
+      if (fellows.some(({ hasKernelClaim }) => hasKernelClaim)) break;
+      if (fellows.length === 0 || performance.now() > deadline) throw error;
+    }
+    await sleep(FELLOW_PAUSE);
+  }
+  return FileDevice.open(path, shared);
+}
+
+/** EBUSY of O_EXCL, EAGAIN of flock. */
+function isClaimed(error: unknown): boolean {
+  if (!(error instanceof LvmsyncError) || !isNativeError(error.cause)) return false;
+  return ['EBUSY', 'EAGAIN'].includes(error.cause.code);
+}
+
+async function inspect(
+  device: FileDevice,
+  request: DestinationRequest,
+  lock: RunLock,
+): Promise<Finding[]> {
   const target = {
     path: device.path,
     identity: device.identity,
     readOnly: device.info.readOnly,
     readHead: () => readHead(device),
   };
-  return inspectDestination(target, { members: request.members }, { dmTable: readMappedTable });
+  const fellows = (): number[] => lock.fellows().map(({ pid }) => pid);
+  const effects = { dmTable: readMappedTable, fellows };
+  return inspectDestination(target, { members: request.members }, effects);
 }
 
 function report(

@@ -40,6 +40,8 @@ export interface InspectedSource {
 export interface InspectEffects extends TopologyEffects {
   /** What `dmsetup table` says of a `major:minor`; undefined where it is no device-mapper device. */
   readonly dmTable: (device: string) => Promise<string | undefined>;
+  /** Processes that write another part of the same destination for the same run. */
+  readonly fellows: () => readonly number[];
 }
 
 /**
@@ -69,7 +71,7 @@ export async function inspectDestination(
   source: InspectedSource,
   effects: Partial<InspectEffects> = {},
 ): Promise<Finding[]> {
-  const all = { ...realTopology, dmTable: async () => undefined, ...effects };
+  const all = { ...realTopology, dmTable: async () => undefined, fellows: () => [], ...effects };
   const subject: Subject = { target, source, effects: all, topology: new Topology(all) };
   const problems = [
     ...inspectFamily(subject),
@@ -197,7 +199,10 @@ async function inspectMerge({ target, effects }: Subject): Promise<Problem[]> {
 }
 
 function inspectWriters({ target, effects }: Subject): Problem[] {
-  const writers = findWriters(target, effects);
+  const found = findWriters(target, effects);
+  // Asked for only now: each of them was known as a fellow before it opened the target.
+  const fellows = found.length > 0 ? effects.fellows() : [];
+  const writers = found.filter(({ pid }) => !fellows.includes(pid));
   if (writers.length === 0) return [];
   const names = enumerate(writers.map(({ pid, name }) => `process ${pid} (${name})`));
   return warning(`is open for writing in ${names}`);

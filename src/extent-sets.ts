@@ -1,6 +1,6 @@
 /** Set operations on lists of extents. Pure; linear in the length of the lists. */
 
-import { ExtentList } from './extent.js';
+import { ExtentList, NO_EXTENTS } from './extent.js';
 
 /** Everything that is in either list. */
 export function union(a: ExtentList, b: ExtentList): ExtentList {
@@ -37,6 +37,34 @@ export function difference(a: ExtentList, b: ExtentList): ExtentList {
     out.add(start, end);
   }
   return out.finish();
+}
+
+/** What lies in [start, end). Shares the memory of `list` where no extent has to be cut. */
+export function within(list: ExtentList, start: number, end: number): ExtentList {
+  if (end <= start) return NO_EXTENTS;
+  const first = firstEndingBehind(list, start);
+  const last = firstEndingBehind(list, end);
+  // The extent that ends behind `end` counts if it begins before.
+  const stop = (list.pairs[last] ?? Infinity) < end ? last + 2 : last;
+  const cutsFirst = (list.pairs[first] ?? Infinity) < start;
+  const cutsLast = stop > first && endAt(list, stop - 2) > end;
+  if (!cutsFirst && !cutsLast) return new ExtentList(list.pairs.subarray(first, stop));
+  const pairs = list.pairs.slice(first, stop);
+  if (cutsFirst) pairs.set([start, endAt(list, first) - start]);
+  if (cutsLast) pairs[pairs.length - 1] = end - (pairs[pairs.length - 2] ?? 0);
+  return new ExtentList(pairs);
+}
+
+/** Index into the pairs; their length if there is none. */
+function firstEndingBehind(list: ExtentList, place: number): number {
+  let low = 0;
+  let high = list.count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (endAt(list, 2 * middle) > place) high = middle;
+    else low = middle + 1;
+  }
+  return 2 * low;
 }
 
 function endAt(list: ExtentList, at: number): number {

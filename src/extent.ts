@@ -86,9 +86,20 @@ export function classicLimits(chunkSize: number): BatchLimits {
   return { bytes: wholeRecords, operations, operationBytes: recordSize, chunkSize: recordSize };
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
+export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
+
+/** Smaller batches where several pipelines run at once, so that together they need no more memory. */
+export function limitsAmong(limits: BatchLimits, pipelines: number): BatchLimits {
+  const share = Math.max(1, pipelines / PIPELINES_AT_FULL_SIZE);
+  const unit = limits.chunkSize ?? PAGE;
+  const bytes = Math.max(unit, Math.floor(limits.bytes / share / unit) * unit);
+  const operations = Math.ceil(limits.operations / share);
+  return { ...limits, bytes, operations, operationBytes: Math.min(limits.operationBytes, bytes) };
+}
+
+const PIPELINES_AT_FULL_SIZE = 2;
 
 /** Room for any batch within the limits: each operation may need up to a page to agree with its offset. */
 export function slabSizeFor(limits: BatchLimits): number {

@@ -178,6 +178,14 @@ export const OPTION_TABLE = [
     help: 'How the other host is reached: by running the --rsh "command", the default, or by the built-in client "ssh2".',
   },
   {
+    name: 'streams',
+    argument: 'N',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'Share the work among up to N connections, at most 16, each with a receiver of its own. With --snapback FILE there then are FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
+  },
+  {
     name: 'timeout',
     argument: 'SECONDS',
     from: 'ours',

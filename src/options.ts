@@ -94,6 +94,8 @@ export interface RemoteOptions {
   /** Seconds without progress after which the run is given up. */
   readonly timeoutSeconds: number | undefined;
   readonly requireAck: boolean;
+  /** The most connections that share the work. */
+  readonly streams: number;
 }
 
 export interface InspectCommand extends RunRequest {
@@ -231,6 +233,9 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   if (destination.host === undefined && parsed.values.compress !== undefined) {
     throw usage('--compress needs another host, or --stdout: a local run has no change stream');
   }
+  if (destination.host === undefined && parsed.values.streams !== undefined) {
+    throw usage('--streams needs another host: a local run has no connection');
+  }
   const discard = parsed.flags['no-discard'] !== true;
   const rest = { destination, remote: remoteOptions(parsed), discard };
   return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...rest };
@@ -248,7 +253,18 @@ function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
     sudo: flags.sudo === true,
     timeoutSeconds: parseSeconds('timeout', values.timeout),
     requireAck: flags['require-ack'] === true,
+    streams: parseStreams(values.streams),
   };
+}
+
+const MOST_STREAMS = 16;
+
+function parseStreams(text = '1'): number {
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MOST_STREAMS) return count;
+  throw usage(
+    `--streams: expected a number from 1 to ${MOST_STREAMS}, saw "${escapeText(text, 80)}"`,
+  );
 }
 
 function parseSeconds(name: ValueName, text: string | undefined): number | undefined {

@@ -1,10 +1,13 @@
 /** What is run on the other host, as words that its shell will take for what they are. Pure. */
 
-import type { SyncCommand } from './options.js';
+import type { SetPlace } from './control-frame.js';
+import type { SnapbackRequest, SyncCommand } from './options.js';
 import { quotePath, quoteWord } from './words.js';
 
 /** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
 const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
+/** Each stream has a connection of its own, whatever the user's configuration shares. */
+const UNSHARED = ['-S', 'none'];
 
 /**
  * The words after the host: the receiver's command line as the Ruby lvmsync writes it, then what only
@@ -31,8 +34,19 @@ export function receiverWords(command: SyncCommand): string[] {
 
 /** The whole argument vector: the program that stands for ssh, the host, and the words above. */
 export function transportArgv(command: SyncCommand, host: string): string[] {
-  const options = command.remote.rshGiven ? [] : DEFAULT_SSH_OPTIONS;
-  return [...command.remote.rsh, ...options, host, ...receiverWords(command)];
+  const { rsh, rshGiven, streams } = command.remote;
+  const unshared = streams > 1 ? UNSHARED : [];
+  const options = rshGiven ? [] : [...DEFAULT_SSH_OPTIONS, ...unshared];
+  return [...rsh, ...options, host, ...receiverWords(command)];
+}
+
+/** The request of one of several streams: it keeps a snapback of its own. A sink may be shared. */
+export function snapbackOfPart(
+  snapback: SnapbackRequest,
+  { streamIndex, streamCount }: Pick<SetPlace, 'streamIndex' | 'streamCount'>,
+): SnapbackRequest {
+  if (streamCount === 1 || snapback.path === '/dev/null') return snapback;
+  return { ...snapback, path: `${snapback.path}.${streamIndex}-of-${streamCount}` };
 }
 
 /** What a person would type on the other host to go back. */

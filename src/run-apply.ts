@@ -6,6 +6,7 @@ import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
+import type { SetPlace } from './control-frame.js';
 import { openDestination, planSize } from './destination.js';
 import { snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
@@ -13,6 +14,7 @@ import { EXIT, LvmsyncError } from './errors.js';
 import type { ApplyCommand } from './options.js';
 import { refuseOwnSource } from './own-source.js';
 import { findPunchRules } from './punch-rules.js';
+import type { Reporter } from './reporter.js';
 import {
   describeFailure,
   interrupted,
@@ -121,6 +123,13 @@ function answeredStream(form: StreamForm): string | undefined {
   return Buffer.from(form.hello.streamId).toString('hex');
 }
 
+/** Where a stream stands among those that come with it; undefined if it comes alone. */
+function placeOf(form: StreamForm): SetPlace | undefined {
+  if (form.form !== 'framed' || form.hello.kind !== 'wire') return undefined;
+  const { setId, streamIndex, streamCount } = form.hello;
+  return streamCount > 1 ? { setId, streamIndex, streamCount } : undefined;
+}
+
 async function applyStream(
   stream: Stream,
   command: ApplyCommand,
@@ -129,7 +138,9 @@ async function applyStream(
   const { form } = stream;
   const { reporter } = context;
   const { destination: path, force, allowSmaller } = command;
-  const request = { path, members: [], force, command: context.command };
+  const place = placeOf(form);
+  const set = place && Buffer.from(place.setId).toString('hex');
+  const request = { path, members: [], force, command: context.command, set };
   const destination = await openDestination(request, reporter);
   try {
     const { device } = destination;
@@ -140,10 +151,21 @@ async function applyStream(
       size = planSize(device, form.hello.deviceSize, { allowSmaller, reporter });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });
-    return await writeStream(stream, { device, size }, { command, context });
+    const status = await writeStream(stream, { device, size }, { command, context });
+    tellOfOtherParts(stream, reporter);
+    return status;
   } finally {
     await destination.close();
   }
+}
+
+function tellOfOtherParts({ form, reader }: Stream, reporter: Reporter): void {
+  if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
+  const { streamIndex, streamCount } = form.hello;
+  if (streamCount === 1) return;
+  reporter.info(
+    `${reader.name}: this was snapback ${streamIndex} of ${streamCount} of its run; the others undo the rest of it`,
+  );
 }
 
 interface Target {
@@ -172,7 +194,12 @@ async function writeStream(
   };
   const started = performance.now();
   try {
-    if (size > device.size) await device.resize(size);
+    const grow = async (): Promise<void> => {
+      if (size > device.size) await device.resize(size);
+    };
+    // Of several streams no data come before all are ready: until then each sees the former size.
+    const onFirstGroup = placeOf(form) === undefined ? undefined : grow;
+    if (onFirstGroup === undefined) await grow();
     if (streamId !== undefined) {
       context.answer(
         formatAnswer({ kind: 'ready', streamId, features: [DISCARD_FEATURE, LZ4_FEATURE] }),
@@ -180,7 +207,7 @@ async function writeStream(
     }
     const punchRules = await findPunchRules(device);
     const writing = { stage, pool, punchRules, destinationSize: size, disjoint };
-    const job = { reader, ...writing, signal, onProgress };
+    const job = { reader, ...writing, signal, onProgress, ...(onFirstGroup && { onFirstGroup }) };
     const leftOut = await apply(job);
     if (signal.aborted) {
       await device.sync();
@@ -261,7 +288,7 @@ async function createSnapback(
     { identity: device.identity, role: 'the destination' },
     { identity: stream.identity, role: 'the changes file' },
   ];
-  const facts = await snapbackFacts(device, size);
+  const facts = { ...(await snapbackFacts(device, size)), place: placeOf(stream.form) };
   const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
   const roomFor = force ? undefined : totalBytes;
   return Snapback.create({ ...snapback, facts, sorted: false, inUse, roomFor });

@@ -44,8 +44,12 @@ export function describeFailure(error: unknown, left: ErrorContext): unknown {
   return error instanceof LvmsyncError ? withContext(error, left) : error;
 }
 
-/** The error for a run that a signal stopped. What was written is durable by now. */
-export function interrupted(signal: AbortSignal, left: ErrorContext = {}): InterruptedError {
+/**
+ * The error for a run that a signal stopped, or a failure elsewhere in it, which then is the reason of
+ * the AbortSignal. What was written is durable by now.
+ */
+export function interrupted(signal: AbortSignal, left: ErrorContext = {}): LvmsyncError {
+  if (signal.reason instanceof LvmsyncError) return withContext(signal.reason, left);
   const name = String(signal.reason);
   const number = Object.entries(constants.signals).find(([key]) => key === name)?.[1] ?? 0;
   return new InterruptedError(name, number, left);
@@ -60,7 +64,8 @@ export function cancelSoonAfter(
   const onAbort = (): void => {
     setTimeout(cancel, patienceMs).unref();
   };
-  signal.addEventListener('abort', onAbort);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort);
   return () => signal.removeEventListener('abort', onAbort);
 }
 

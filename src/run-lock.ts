@@ -5,6 +5,10 @@
  * then looks for those of others. Of two runs the one whose claim came second must see the first, so
  * two can never both find none. No file is ever taken over: each has a name that is used once, so the
  * claim of a process that has ended can be removed by anyone at any time without a race.
+ *
+ * The receivers of one set of streams want the same destination and write disjoint parts of it: their
+ * claims do not stand against each other, but each of them does against everybody else's, so that the
+ * destination is free when the last of them has ended.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -29,11 +33,23 @@ export interface LockRequest {
   readonly path: string;
   /** The command line, shown to a run that finds the lock held. */
   readonly command: string;
+  /** Names the set of streams that this run receives one of; the others of the set are let in. */
+  readonly set?: string | undefined;
   /** Must exist. Default: /run/lvmsync, or a directory of this user in the place for temporary files. */
   readonly directory?: string;
 }
 
+export interface Fellow {
+  readonly pid: number;
+  /** It said so by noteKernelClaim. */
+  readonly hasKernelClaim: boolean;
+}
+
 export interface RunLock {
+  /** The other runs of the set that hold this lock now. */
+  fellows(): Fellow[];
+  /** Tells the others of the set that this run holds the kernel's claim, so that they can do without. */
+  noteKernelClaim(): void;
   /** May be called more than once. A process that ends without it leaves nothing that holds. */
   release(): void;
 }
@@ -46,11 +62,11 @@ export async function acquireRunLock(
   device: DeviceIdentity,
   request: LockRequest,
 ): Promise<RunLock> {
-  const claim = new Claim(request.directory ?? openLockDirectory(), device, request.command);
+  const claim = new Claim(request.directory ?? openLockDirectory(), device, request);
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     const rival = await contend(claim, deadline);
-    if (rival === undefined) return { release: () => claim.withdraw() };
+    if (rival === undefined) return claim;
     if (rival.isHeld || performance.now() > deadline) throw locked(request.path, rival);
     await sleep(PAUSE * (1 + Math.random()));
   }
@@ -82,12 +98,14 @@ async function contend(claim: Claim, deadline: number): Promise<Rival | undefine
       await sleep(PAUSE);
     }
   } finally {
-    if (!claim.isHeld) claim.withdraw();
+    if (!claim.isHeld) claim.release();
   }
 }
 
 interface Owner extends ProcessIdentity {
   readonly command: string;
+  /** Of a run that receives one of several streams. */
+  readonly set?: string | undefined;
 }
 
 interface Rival {
@@ -96,25 +114,29 @@ interface Rival {
   /** Undefined if the file is not one of ours: then it holds until somebody removes it. */
   readonly owner: Owner | undefined;
   readonly isHeld: boolean;
+  readonly hasKernelClaim: boolean;
 }
 
 const SUFFIX = '.lock';
 const HELD_LINE = 'held';
+const KERNEL_CLAIM_LINE = 'kernel';
 const OWNER_ONLY = 0o600;
 
-/** A claim file: one line of JSON that says whose it is, and a second line once it is held. */
-class Claim {
+/** A claim file: a line of JSON that says whose it is, then a word in a line for each thing it gained. */
+class Claim implements RunLock {
   readonly name: string;
   readonly #directory: string;
   readonly #prefix: string;
   readonly #record: string;
+  readonly #set: string | undefined;
   #isHeld = false;
 
-  constructor(directory: string, device: DeviceIdentity, command: string) {
+  constructor(directory: string, device: DeviceIdentity, { command, set }: LockRequest) {
     this.#directory = directory;
+    this.#set = set;
     this.#prefix = `${device.kind}-${identityKey(device).replace(/[:/]/g, '-')}.`;
     this.name = `${this.#prefix}${randomUUID()}${SUFFIX}`;
-    const owner: Owner = { ...ownIdentity(), command };
+    const owner: Owner = { ...ownIdentity(), command, set };
     this.#record = `${JSON.stringify(owner)}\n`;
   }
 
@@ -132,23 +154,48 @@ class Claim {
   }
 
   hold(): void {
-    this.#write(this.#path(), () => {
-      appendFileSync(this.#path(), `${HELD_LINE}\n`, { mode: OWNER_ONLY });
-    });
+    this.#append(HELD_LINE);
     this.#isHeld = true;
   }
 
-  withdraw(): void {
+  noteKernelClaim(): void {
+    this.#append(KERNEL_CLAIM_LINE);
+  }
+
+  release(): void {
     rmSync(this.#path(), { force: true });
     this.#isHeld = false;
   }
 
-  /** The other claims on the same device. Those of processes that have ended are removed. */
+  /** What stands against it. */
   rivals(): Rival[] {
+    return this.#others().filter((other) => !this.#isFellow(other));
+  }
+
+  fellows(): Fellow[] {
+    return this.#others().flatMap((other) => {
+      const { owner, isHeld, hasKernelClaim } = other;
+      if (owner === undefined || !isHeld || !this.#isFellow(other)) return [];
+      return [{ pid: owner.pid, hasKernelClaim }];
+    });
+  }
+
+  #isFellow({ owner }: Rival): boolean {
+    return this.#set !== undefined && owner?.set === this.#set;
+  }
+
+  /** The other claims on the same device. Those of processes that have ended are removed. */
+  #others(): Rival[] {
     return readdirSync(this.#directory)
       .filter((name) => name.startsWith(this.#prefix) && name.endsWith(SUFFIX))
       .filter((name) => name !== this.name)
       .flatMap((name) => readRival(name, join(this.#directory, name)));
+  }
+
+  #append(line: string): void {
+    this.#write(this.#path(), () => {
+      appendFileSync(this.#path(), `${line}\n`, { mode: OWNER_ONLY });
+    });
   }
 
   #write(path: string, action: () => void): void {
@@ -169,14 +216,15 @@ class Claim {
 function readRival(name: string, path: string): Rival[] {
   const text = readText(path);
   if (text === undefined && !existsSync(path)) return [];
-  const [record = '', held] = (text ?? '').split('\n');
+  const [record = '', ...gained] = (text ?? '').split('\n');
+  const hasKernelClaim = gained.includes(KERNEL_CLAIM_LINE);
   const owner = parseOwner(record);
-  if (owner === undefined) return [{ name, path, owner, isHeld: true }];
+  if (owner === undefined) return [{ name, path, owner, isHeld: true, hasKernelClaim }];
   if (hasEnded(owner)) {
     rmSync(path, { force: true });
     return [];
   }
-  return [{ name, path, owner, isHeld: held === HELD_LINE }];
+  return [{ name, path, owner, isHeld: gained.includes(HELD_LINE), hasKernelClaim }];
 }
 
 function parseOwner(record: string): Owner | undefined {
@@ -192,8 +240,8 @@ function parseOwner(record: string): Owner | undefined {
 function isOwner(value: unknown): value is Owner {
   if (typeof value !== 'object' || value === null) return false;
   const fields: Partial<Record<keyof Owner, unknown>> = value;
-  const { pid, startTime, bootId, pidNamespace, command } = fields;
-  const texts = [startTime, bootId, pidNamespace, command];
+  const { pid, startTime, bootId, pidNamespace, command, set } = fields;
+  const texts = [startTime, bootId, pidNamespace, command, set ?? ''];
   return Number.isSafeInteger(pid) && texts.every((text) => typeof text === 'string');
 }
 

@@ -30,7 +30,7 @@ export interface SnapbackOptions {
   /** Replace a file of that name. */
   readonly overwrite: boolean;
   /** Of the destination. */
-  readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes'>;
+  readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes' | 'place'>;
   /** Offsets will be saved in ascending order. */
   readonly sorted: boolean;
   /** Files that the run needs: a snapback must not take the place of one. */

@@ -3,36 +3,47 @@
 import { DISCARD_FEATURE, LZ4_FEATURE } from './ack.js';
 import { SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
+import type { SetPlace } from './control-frame.js';
 import { deviceAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump, type GroupSink } from './dump.js';
-import { type ExtentList, NO_EXTENTS, slabSizeFor } from './extent.js';
+import { type ExtentList, limitsAmong, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import type { StreamTotals } from './native.js';
 import type { SyncCommand } from './options.js';
-import { RateLimit, streamLimits } from './rate-limit.js';
-import { interrupted, type RunContext } from './run-context.js';
+import { type Pace, streamLimits } from './rate-limit.js';
+import { interrupted } from './run-context.js';
 import type { Source } from './source.js';
-import { reportWrites } from './source-report.js';
+import type { Part } from './stream-parts.js';
+import type { SetMember } from './stream-set.js';
 import { AutoSink } from './wire-sink.js';
 
 /** A receiver of ours has long answered when the data before were taken. */
 const READY_PATIENCE_MS = 5000;
 
-export interface WirePeer {
+export interface WirePeer extends SetMember {
   readonly inputFd: number;
-  /** What it said it can, when it says so; an old one never does. */
-  readonly features: Promise<readonly string[]>;
-  readonly exited: Promise<unknown>;
 }
 
 export interface WireStream {
   readonly source: Source;
-  readonly command: SyncCommand;
-  readonly context: RunContext;
+  /** Of what the source has, all that this stream carries. */
+  readonly part: Part;
+  readonly place: SetPlace;
   readonly streamId: Uint8Array;
+  readonly command: SyncCommand;
+  readonly signal: AbortSignal;
+  readonly pace: Pace | undefined;
   readonly peer: WirePeer;
   /** Called once, before the first group. */
   readonly onWriter: (writer: ChangeWriter) => void;
+  /** Bytes of this stream. */
+  readonly onProgress: (doneBytes: number) => void;
+  readonly onCompression: () => void;
+  /** Called after the handshake and before the end; each resolves when the stream may go on. */
+  readonly beforeData: () => Promise<void>;
+  readonly beforeEnd: () => Promise<void>;
+  /** What the end says of the source. Throws (sourceUnfit) where that makes the run fail. */
+  readonly endFlags: () => { readonly sourceChanged: boolean };
 }
 
 /**
@@ -40,12 +51,12 @@ export interface WireStream {
  * the peer takes no more.
  */
 export async function writeWireStream(stream: WireStream): Promise<StreamTotals> {
-  const { source, command, context, peer } = stream;
-  const { extents } = source;
-  const { signal } = context;
-  const zeros = hasFrames(command) && command.discard ? source.zeros : NO_EXTENTS;
+  const { command, part, peer, signal } = stream;
+  const { extents } = part;
+  const zeros = hasFrames(command) && command.discard ? part.zeros : NO_EXTENTS;
   const writer = await begin(stream, zeros);
   stream.onWriter(writer);
+  await stream.beforeData();
   const sink = sinkOf(stream, writer);
   await send(stream, sink, { extents: difference(extents, zeros), bytesBefore: 0 });
   if (zeros.count > 0 && !signal.aborted) {
@@ -53,10 +64,9 @@ export async function writeWireStream(stream: WireStream): Promise<StreamTotals>
     if (await peerPunches(peer)) await writer.writeDiscards(zeros);
     else await send(stream, sink, { extents: zeros, bytesBefore });
   }
+  if (!signal.aborted) await stream.beforeEnd();
   if (signal.aborted) throw interrupted(signal);
-  const { requireQuiet } = command;
-  const rules = { requireQuiet, reporter: context.reporter };
-  await writer.end(reportWrites(source.watch, source.watch.writes(), rules));
+  await writer.end(stream.endFlags());
   return writer.totals();
 }
 
@@ -65,25 +75,23 @@ function hasFrames({ format }: SyncCommand): boolean {
 }
 
 async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWriter> {
-  const { source, command, context, streamId, peer } = stream;
-  const { device, extents, attributes } = source;
-  const options = {
-    compress: command.compression === 'lz4',
-    pace: RateLimit.pace(command.bytesPerSecond, context.signal),
-  };
+  const { source, part, place, command, streamId, peer, pace } = stream;
+  const { device, attributes } = source;
+  const options = { compress: command.compression === 'lz4', pace };
   if (!hasFrames(command)) return ChangeWriter.classic(peer.inputFd, options);
   const facts = {
     kind: 'wire',
     deviceSize: device.size,
     // What reads as zeros comes last, so that by then the receiver has said whether it can punch.
     sorted: zeros.count === 0,
-    totalBytes: extents.totalBytes,
+    totalBytes: part.extents.totalBytes,
+    place,
     attributes: { ...(await deviceAttributes(device)), ...attributes },
   } as const;
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });
 }
 
-function sinkOf({ command, context, peer }: WireStream, writer: ChangeWriter): GroupSink {
+function sinkOf({ command, peer, onCompression }: WireStream, writer: ChangeWriter): GroupSink {
   if (command.compression !== 'auto') return writer;
   let features: readonly string[] = [];
   void peer.features.then((said) => {
@@ -91,23 +99,19 @@ function sinkOf({ command, context, peer }: WireStream, writer: ChangeWriter): G
   });
   return new AutoSink(writer, {
     readsLz4: () => features.includes(LZ4_FEATURE),
-    onChange: () =>
-      context.reporter.verbose('the link holds the run up: compressing from here (LZ4)'),
+    onChange: onCompression,
   });
 }
 
 function send(
-  { source, command, context }: WireStream,
+  { source, command, place, signal, ...stream }: WireStream,
   writer: GroupSink,
   part: { readonly extents: ExtentList; readonly bytesBefore: number },
 ): Promise<void> {
   const { extents, bytesBefore } = part;
-  const { reporter, signal } = context;
-  const { totalBytes } = source.extents;
-  const limits = streamLimits(source.chunkSize, command);
+  const limits = limitsAmong(streamLimits(source.chunkSize, command), place.streamCount);
   const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
-  const onProgress = (bytes: number): void =>
-    reporter.progress({ activity: 'Sending', doneBytes: bytesBefore + bytes, totalBytes });
+  const onProgress = (bytes: number): void => stream.onProgress(bytesBefore + bytes);
   return dump({ source: source.device, extents, limits, writer, pool, signal, onProgress });
 }
 

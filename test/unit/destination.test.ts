@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -63,3 +65,39 @@ test('what is opened is what was checked, also through a symbolic link', async (
   assert.equal(opened.device.size, 1024 * 1024);
   await opened.close();
 });
+
+const silent = (): Reporter => reporterThat(() => undefined);
+
+test('the receivers of one set open it together; the kernel keeps others off as long as the first lives', async () => {
+  const path = join(folder, 'shared');
+  writeFileSync(path, Buffer.alloc(4096));
+  const member = { ...request, force: false, path, set: 'a'.repeat(32) };
+  const opened = [];
+  for (let i = 0; i < 3; i++) opened.push(await openDestination(member, silent()));
+  assert.equal(takesFlock(path), false);
+  const stranger = { ...member, set: 'b'.repeat(32) };
+  for (const one of opened.reverse()) {
+    await assert.rejects(openDestination(stranger, silent()), { code: 'locked' });
+    await one.close();
+  }
+  assert.equal(takesFlock(path), true);
+  await (await openDestination(stranger, silent())).close();
+});
+
+test('a set does not share with a program that has claimed the destination before', async () => {
+  const path = join(folder, 'claimed');
+  writeFileSync(path, Buffer.alloc(4096));
+  const holder = spawn('flock', [path, 'sh', '-c', 'echo held; read line'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(holder.stdout, 'data');
+  const member = { ...request, force: false, path, set: 'a'.repeat(32) };
+  await assert.rejects(openDestination(member, silent()), { code: 'locked' });
+  holder.stdin.end();
+  await once(holder, 'exit');
+  await (await openDestination(member, silent())).close();
+});
+
+function takesFlock(path: string): boolean {
+  return spawnSync('flock', ['-n', path, 'true']).status === 0;
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
-import { difference, union } from '../../src/extent-sets.js';
+import { difference, union, within } from '../../src/extent-sets.js';
 
 const BITS = 60;
 const UNIT = 4096;
@@ -87,3 +87,30 @@ describe('the edges', () => {
 function list(...pairs: number[]): ExtentList {
   return new ExtentList(Float64Array.from(pairs));
 }
+
+describe('within', () => {
+  it('agrees with the same on bitmaps, and cuts only at the two places', () => {
+    const place = fc.integer({ min: 0, max: BITS });
+    fc.assert(
+      fc.property(lists, place, place, (list, one, other) => {
+        const [start, end] = [Math.min(one, other), Math.max(one, other)];
+        const result = within(list, start * UNIT, end * UNIT);
+        assert.deepEqual(
+          bitmap(result),
+          bitmap(list).map((bit, i) => bit && i >= start && i < end),
+        );
+        const rest = [within(list, 0, start * UNIT), result, within(list, end * UNIT, Infinity)];
+        const count = rest.reduce((sum, part) => sum + part.count, 0);
+        assert.ok(count <= list.count + 2, `${count} of ${list.count}`);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('shares the memory of the list where nothing is cut', () => {
+    const list = new ExtentList(Float64Array.of(0, 10, 20, 10, 40, 10));
+    assert.equal(within(list, 15, 35).pairs.buffer, list.pairs.buffer);
+    assert.deepEqual([...within(list, 5, 45).pairs], [5, 5, 20, 10, 40, 5]);
+    assert.deepEqual([...list.pairs], [0, 10, 20, 10, 40, 10]);
+  });
+});

@@ -6,6 +6,7 @@ import {
   type BatchLimits,
   classicLimits,
   ExtentList,
+  limitsAmong,
   PAGE,
   planBatches,
   regroup,
@@ -274,4 +275,23 @@ test('a tail is added behind everything, and an empty one is not', () => {
   assert.deepEqual([...list.withTail(50, 60).pairs], [0, 10, 50, 10]);
   assert.equal(list.withTail(50, 50), list);
   assert.throws(() => list.withTail(5, 60), /not in order/);
+});
+
+test('several pipelines together need no more memory than two', () => {
+  for (const limits of [BATCH_LIMITS, classicLimits(4 * KiB), classicLimits(192 * KiB)]) {
+    for (let pipelines = 1; pipelines <= 16; pipelines++) {
+      const each = limitsAmong(limits, pipelines);
+      const total = pipelines * slabSizeFor(each);
+      assert.ok(total <= 2 * slabSizeFor(limits) + pipelines * 2 * PAGE, `${pipelines}: ${total}`);
+      assert.equal(each.bytes % (limits.chunkSize ?? PAGE), 0);
+      assert.ok(each.operationBytes <= each.bytes && each.operations >= 1);
+    }
+    assert.deepEqual(limitsAmong(limits, 1), limits);
+  }
+});
+
+test('a record that holds a whole chunk stays whole, however many pipelines there are', () => {
+  const limits = limitsAmong(classicLimits(1024 * KiB), 16);
+  assert.equal(limits.bytes, 1024 * KiB);
+  assert.equal(limits.operationBytes, 1024 * KiB);
 });

@@ -30,6 +30,7 @@ const REMOTE = {
   sudo: false,
   timeoutSeconds: undefined,
   requireAck: false,
+  streams: 1,
 } as const;
 const SYNC = {
   kind: 'sync',
@@ -90,6 +91,15 @@ describe('command', () => {
       `--timeout ${text}`,
       sync('--timeout', text),
       { ...SYNC, remote: { ...REMOTE, timeoutSeconds: Number(text) } },
+    ]),
+    ...[1, 2, 16].map((streams): [string, Command, Command] => [
+      `--streams ${streams}`,
+      command('--streams', String(streams), 'vg/snap', 'backup:/dev/vg/copy'),
+      {
+        ...SYNC,
+        destination: { host: 'backup', path: '/dev/vg/copy' },
+        remote: { ...REMOTE, streams },
+      },
     ]),
     ['--quiet', sync('-q'), { ...SYNC, verbosity: 'quiet' }],
     ['--verbose', dump('-v'), { ...DUMP, verbosity: 'verbose' }],
@@ -197,6 +207,12 @@ describe('command', () => {
         `--timeout: expected a number of seconds, saw "${text}"`,
       ],
     ),
+    ...['0', '17', '-1', '2.5', 'all', '1e1', '002'].map((text): [string[], string] => [
+      [`--streams=${text}`, 'a', 'h:b'],
+      `--streams: expected a number from 1 to 16, saw "${text}"`,
+    ]),
+    [['--streams', '2', 'a', 'b'], '--streams needs another host: a local run has no connection'],
+    [['--streams', '2', '-s', 'a'], '--streams cannot be used with --stdout'],
     [['--timeout=', 'a', 'h:b'], '--timeout: the value is empty'],
     ...['remote-path', 'transport', 'timeout'].map((name): [string[], string] => [
       [`--${name}=${name === 'timeout' ? '1' : 'ssh2'}`, '-a', 'f', 'b'],

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LvmsyncError } from '../../src/errors.js';
 import { parseOptions, type SyncCommand, toCommand } from '../../src/options.js';
-import { receiverWords, transportArgv, undoCommand } from '../../src/remote-command.js';
+import {
+  receiverWords,
+  snapbackOfPart,
+  transportArgv,
+  undoCommand,
+} from '../../src/remote-command.js';
 
 /** The command of `OPTIONS vg/snap DESTINATION`. */
 function sync(destination: string, ...options: string[]): SyncCommand {
@@ -22,6 +27,16 @@ const cases: readonly [title: string, argv: string[], expected: string[]][] = [
     'the default ssh lends the other host neither agent nor display, and asks for no terminal',
     argv(`backup:${DEVICE}`),
     ['ssh', '-a', '-x', '-T', 'backup', 'lvmsync', '--apply', '-', DEVICE],
+  ],
+  [
+    'each of several streams has an ssh connection of its own',
+    argv(`backup:${DEVICE}`, '--streams', '2'),
+    ['ssh', '-a', '-x', '-T', '-S', 'none', 'backup', 'lvmsync', '--apply', '-', DEVICE],
+  ],
+  [
+    'an --rsh of the user gets no options of ours for several streams either',
+    argv(`backup:${DEVICE}`, '--streams', '2', '-e', 'ssh'),
+    ['ssh', 'backup', 'lvmsync', '--apply', '-', DEVICE],
   ],
   [
     'an --rsh of the user gets no options of ours: the words are those of the Ruby lvmsync',
@@ -88,3 +103,17 @@ for (const options of [
 test('the command to go back is quoted for the shell that it will be typed into', () => {
   assert.equal(undoCommand("it's", '/dev/vg/a b'), "lvmsync --apply 'it'\\''s' '/dev/vg/a b'");
 });
+
+const snapbacks: readonly [path: string, streamIndex: number, streamCount: number, name: string][] =
+  [
+    ['/root/undo', 1, 1, '/root/undo'],
+    ['/root/undo', 2, 3, '/root/undo.2-of-3'],
+    ['~/undo 1', 16, 16, '~/undo 1.16-of-16'],
+    ['/dev/null', 2, 3, '/dev/null'],
+  ];
+for (const [path, streamIndex, streamCount, name] of snapbacks) {
+  test(`stream ${streamIndex} of ${streamCount} keeps its part of ${path} in ${name}`, () => {
+    const part = snapbackOfPart({ path, overwrite: true }, { streamIndex, streamCount });
+    assert.deepEqual(part, { path: name, overwrite: true });
+  });
+}

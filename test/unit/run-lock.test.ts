@@ -214,3 +214,64 @@ test('processes that take, release and are killed in turn are never two at once'
   }
   assert.deepEqual(await Promise.all(storms), Array(5).fill('storm-over'));
 });
+
+const SET = 'a'.repeat(32);
+const joinSet = (directory: string, set = SET) =>
+  acquireRunLock(disk, { path: '/dev/vg/dest', command: 'lvmsync --apply - x', set, directory });
+
+test('the runs of one set hold the lock together, against all others, until the last lets go', async () => {
+  const directory = emptyDirectory();
+  const members = [await joinSet(directory), await joinSet(directory), await joinSet(directory)];
+  for (const member of members) {
+    await assert.rejects(acquire(directory, disk), { code: 'locked' });
+    await assert.rejects(joinSet(directory, 'b'.repeat(32)), { code: 'locked' });
+    member.release();
+  }
+  (await acquire(directory, disk)).release();
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('a run that is alone, or of another set, is not let in by a name that was left empty', async () => {
+  const directory = emptyDirectory();
+  const lock = await acquire(directory, disk);
+  await assert.rejects(joinSet(directory), { code: 'locked' });
+  await assert.rejects(joinSet(directory, ''), { code: 'locked' });
+  assert.deepEqual(lock.fellows(), []);
+  lock.release();
+});
+
+test('a set is told which of its runs hold the lock, and which has the claim of the kernel', async () => {
+  const directory = emptyDirectory();
+  const [one, other] = [await joinSet(directory), await joinSet(directory)];
+  const fellow = { pid: process.pid, hasKernelClaim: false };
+  assert.deepEqual(other.fellows(), [fellow]);
+  one.noteKernelClaim();
+  assert.deepEqual(other.fellows(), [{ ...fellow, hasKernelClaim: true }]);
+  assert.deepEqual(one.fellows(), [fellow]);
+  one.release();
+  assert.deepEqual(other.fellows(), []);
+  other.release();
+});
+
+test('a run of a set that was killed holds nothing', async () => {
+  const directory = emptyDirectory();
+  const dead = { ...ownIdentity(), startTime: '1', command: 'lvmsync --apply - x', set: SET };
+  const name = 'block-254-3.00000000-0000-4000-8000-000000000000.lock';
+  writeFileSync(join(directory, name), `${JSON.stringify(dead)}\nheld\nkernel\n`);
+  const lock = await joinSet(directory);
+  assert.deepEqual(lock.fellows(), []);
+  lock.release();
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test('of two sets that ask at once never both get the lock', async () => {
+  for (let round = 0; round < 10; round++) {
+    const directory = emptyDirectory();
+    const sets = Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? 'a' : 'b').repeat(32));
+    const asked = await Promise.allSettled(sets.map((set) => joinSet(directory, set)));
+    const holders = new Set(sets.filter((_, i) => asked[i]?.status === 'fulfilled'));
+    assert.ok(holders.size <= 1, `round ${round}: ${[...holders]}`);
+    for (const one of asked) if (one.status === 'fulfilled') one.value.release();
+    assert.deepEqual(readdirSync(directory), []);
+  }
+});
