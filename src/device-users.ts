@@ -72,8 +72,11 @@ export function findWriters(target: OpenTarget, effects: TopologyEffects): Opene
   const mayLead = linkFilter(target);
   const wanted = identityKey(target.identity);
   const holds = (pid: string) =>
-    writableDescriptors(join(proc, pid)).some((link) => {
+    listNames(join(proc, pid, 'fd')).some((descriptor) => {
+      const link = join(proc, pid, 'fd', descriptor);
+      // In this order: a link costs one call, and of thousands few lead to a device.
       if (!mayLead(readLink(link) ?? '')) return false;
+      if (!isWritable(readText(join(proc, pid, 'fdinfo', descriptor)))) return false;
       const identity = effects.identify(link);
       return identity !== undefined && identityKey(identity) === wanted;
     });
@@ -96,13 +99,6 @@ function resolvePath(path: string): string {
   } catch {
     return path;
   }
-}
-
-/** Paths of the `fd` links of a process; that of a descriptor open only for reading is left out. */
-function writableDescriptors(folder: string): string[] {
-  return listNames(join(folder, 'fd'))
-    .filter((descriptor) => isWritable(readText(join(folder, 'fdinfo', descriptor))))
-    .map((descriptor) => join(folder, 'fd', descriptor));
 }
 
 const O_ACCMODE = 0o3;

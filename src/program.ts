@@ -1,0 +1,78 @@
+/** The program: argv to a command, the command run, its outcome as an exit status. */
+
+import { setFlagsFromString } from 'node:v8';
+import { EXIT, LvmsyncError } from './errors.js';
+import { formatHelp } from './help.js';
+import { type Command, parseOptions, toCommand } from './options.js';
+import { Reporter } from './reporter.js';
+import type { RunContext } from './run-context.js';
+import { VERSION_LINE } from './version.js';
+import { STDERR, STDOUT, writeWhole } from './write-whole.js';
+
+// While Node ends it waits for its compiler threads, and does not answer one that asks for a garbage
+// collection: a run whose work was done then never ended. Compiled on this thread, nothing can ask.
+setFlagsFromString('--no-concurrent-recompilation');
+
+/** Resolves with the exit status. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let reporter = makeReporter('normal');
+  try {
+    const command = toCommand(parseOptions(argv));
+    if (command.kind === 'version') return print(VERSION_LINE);
+    if (command.kind === 'help') return print(formatHelp());
+    reporter = makeReporter(command.verbosity);
+    for (const warning of command.warnings) reporter.warn(warning);
+    return await run(command, {
+      reporter,
+      signal: stopOnSignals(reporter),
+      command: ['lvmsync', ...argv].join(' '),
+      answer: (line) => writeWhole(STDOUT, line),
+      print,
+      agentSocket: process.env.SSH_AUTH_SOCK,
+      engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
+    });
+  } catch (error) {
+    reporter.fatal(error);
+    return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
+  }
+}
+
+/** Each kind of run is loaded when it is needed: --version and --help do not wait for the addon. */
+async function run(
+  command: Exclude<Command, { kind: 'version' | 'help' }>,
+  context: RunContext,
+): Promise<number> {
+  switch (command.kind) {
+    case 'sync':
+      return (await import('./run-sync.js')).runSync(command, context);
+    case 'dump':
+      return (await import('./run-dump.js')).runDump(command, context);
+    case 'inspect':
+      return (await import('./run-inspect.js')).runInspect(command, context);
+    case 'apply':
+      return (await import('./run-apply.js')).runApply(command, context);
+  }
+}
+
+/** The first signal ends the run after the batches under way; the second ends it at once. */
+function stopOnSignals(reporter: Reporter): AbortSignal {
+  const controller = new AbortController();
+  const stop = (name: NodeJS.Signals): void => {
+    if (controller.signal.aborted) return;
+    process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM').removeAllListeners('SIGHUP');
+    reporter.info(`${name}: finishing what is under way; once more ends at once`);
+    controller.abort(name);
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  return controller.signal;
+}
+
+function makeReporter(verbosity: ConstructorParameters<typeof Reporter>[0]['verbosity']): Reporter {
+  const { isTTY = false, columns } = process.stderr;
+  return new Reporter({ verbosity, write: (text) => writeWhole(STDERR, text), isTTY, columns });
+}
+
+function print(text: string): number {
+  writeWhole(STDOUT, text);
+  return EXIT.done;
+}
