@@ -13,7 +13,9 @@
 namespace lvmsync {
 namespace {
 
-constexpr unsigned kDepth = 64;
+// Batches in flight times this stays within the 128 requests that many devices queue: one above
+// that is handed to a thread of the kernel, which costs more than its transfer.
+constexpr unsigned kDepth = 32;
 constexpr std::chrono::milliseconds kPollInterval{1};
 
 // Submits what was prepared and waits for a completion; 0 or errno.
