@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstring>
+#include <memory>
+#include <utility>
 
 #include "../core/slab.h"
 
@@ -181,6 +184,21 @@ Napi::Float64Array FromExtents(Napi::Env env, const ExtentList& extents) {
     *at++ = static_cast<double>(extent.length);
   }
   return numbers;
+}
+
+Napi::Float64Array TakeExtents(Napi::Env env, ExtentList extents) {
+  static_assert(sizeof(Extent) == 2 * sizeof(double));
+  if (extents.empty()) return FromExtents(env, extents);
+  for (Extent& extent : extents) {
+    const double pair[] = {static_cast<double>(extent.offset), static_cast<double>(extent.length)};
+    std::memcpy(&extent, pair, sizeof pair);
+  }
+  auto kept = std::make_unique<ExtentList>(std::move(extents));
+  const size_t size = kept->size() * sizeof(Extent);
+  auto memory = Napi::ArrayBuffer::New(
+      env, kept->data(), size, [](Napi::Env, void*, ExtentList* list) { delete list; }, kept.get());
+  const size_t count = 2 * kept.release()->size();
+  return Napi::Float64Array::New(env, count, memory, 0);
 }
 
 Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size) {

@@ -34,6 +34,9 @@ Napi::Float64Array FromOperations(Napi::Env env, const std::vector<Operation>& o
 // Pairs offset, length.
 std::vector<Extent> ExtentsOf(const Napi::Value& value);
 Napi::Float64Array FromExtents(Napi::Env env, const ExtentList& extents);
+// The same in the memory of the list itself, which a change list of millions should not be in
+// twice.
+Napi::Float64Array TakeExtents(Napi::Env env, ExtentList extents);
 uint64_t WholeNumber(const Napi::Value& value, const char* what);
 Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size);
 Napi::ObjectReference Keep(const Napi::Value& value);

@@ -63,7 +63,7 @@ Napi::Value Decode(const Napi::CallbackInfo& info) {
     out.Set("chunkSize", decoded->chunk_size);
     out.Set("exceptions", static_cast<double>(decoded->exceptions));
     out.Set("areas", static_cast<double>(decoded->areas));
-    out.Set("extents", FromExtents(inner, decoded->extents));
+    out.Set("extents", TakeExtents(inner, std::move(decoded->extents)));
     return out;
   };
   return DataOf(env).pool.Submit(std::move(job));
