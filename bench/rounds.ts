@@ -1,0 +1,107 @@
+/** Contestants for one job, run in turns: what disturbs the machine disturbs all of them. */
+
+import { type Cost, costOf, type Spread, spread } from './cost.js';
+
+export interface Contestant {
+  readonly name: string;
+  /** `ours` is held against `limit`; `other` is what a person might use instead. */
+  readonly role: 'limit' | 'ours' | 'other';
+  readonly words: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface Job {
+  readonly name: string;
+  /** What the job moves. */
+  readonly bytes: number;
+  readonly contestants: readonly Contestant[];
+  /** Before each run, outside what is measured. */
+  readonly prepare?: () => void;
+  /** After each run of ours; throws where the result is wrong. */
+  readonly verify?: () => void;
+}
+
+export interface Result {
+  readonly name: string;
+  readonly role: Contestant['role'];
+  readonly wall: Spread;
+  readonly cpu: Spread;
+  /** MiB, the greatest of all rounds. */
+  readonly peakMiB: number;
+  /** Of each round, to the limit's cost in the same round; undefined where there is no limit. */
+  readonly wallRatio?: Spread;
+  readonly cpuRatio?: Spread;
+}
+
+export interface JobResult {
+  readonly name: string;
+  readonly bytes: number;
+  readonly rounds: number;
+  readonly results: readonly Result[];
+}
+
+/** Jobs that are compared are run in the same rounds. */
+export function runJobs(jobs: readonly Job[], rounds: number): JobResult[] {
+  const costs = jobs.map(({ contestants }) => contestants.map((): Cost[] => []));
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, job] of jobs.entries()) runRound(job, costs[index] ?? []);
+  }
+  return jobs.map((job, index) => {
+    const own = costs[index] ?? [];
+    const limit = own[job.contestants.findIndex(({ role }) => role === 'limit')];
+    const results = job.contestants.map((contestant, i) =>
+      summarise(contestant, own[i] ?? [], limit),
+    );
+    return { name: job.name, bytes: job.bytes, rounds, results };
+  });
+}
+
+function runRound(job: Job, costs: readonly Cost[][]): void {
+  for (const [index, contestant] of job.contestants.entries()) {
+    job.prepare?.();
+    costs[index]?.push(costOf(contestant.words, contestant.env));
+    if (contestant.role === 'ours') job.verify?.();
+  }
+}
+
+function summarise(
+  { name, role }: Contestant,
+  costs: readonly Cost[],
+  limit: readonly Cost[] | undefined,
+): Result {
+  const ratio = (kind: 'wall' | 'cpu'): Spread =>
+    spread(costs.map((cost, round) => cost[kind] / (limit?.[round]?.[kind] ?? Number.NaN)));
+  return {
+    name,
+    role,
+    wall: spread(costs.map(({ wall }) => wall)),
+    cpu: spread(costs.map(({ cpu }) => cpu)),
+    peakMiB: Math.max(...costs.map(({ peakMiB }) => peakMiB)),
+    ...(limit === undefined ? {} : { wallRatio: ratio('wall'), cpuRatio: ratio('cpu') }),
+  };
+}
+
+/** The same job at two sizes. */
+export type Pair = readonly [small: JobResult, large: JobResult];
+
+/**
+ * What each further byte costs beside the limit's, by the medians: the start of a process is in
+ * neither.
+ */
+export function slopeRatio(pair: Pair, kind: 'wall' | 'cpu'): number {
+  return line(pair, 'ours', kind).slope / line(pair, 'limit', kind).slope;
+}
+
+/** What so many bytes would cost beside the limit's, by the line through the medians. */
+export function ratioAt(pair: Pair, kind: 'wall' | 'cpu', bytes: number): number {
+  const [own, limit] = (['ours', 'limit'] as const).map((role) => line(pair, role, kind).at(bytes));
+  return (own ?? Number.NaN) / (limit ?? Number.NaN);
+}
+
+function line([small, large]: Pair, role: Contestant['role'], kind: 'wall' | 'cpu') {
+  const [low, high] = [small, large].map(
+    ({ results }) => results.find((result) => result.role === role)?.[kind].median ?? Number.NaN,
+  );
+  const slope = ((high ?? Number.NaN) - (low ?? Number.NaN)) / (large.bytes - small.bytes);
+  return { slope, at: (bytes: number) => (high ?? Number.NaN) + slope * (bytes - large.bytes) };
+}
