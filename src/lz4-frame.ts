@@ -18,6 +18,7 @@ const CONTENT_CHECKSUM = 1 << 2;
 const RESERVED_FLAG = 1 << 1;
 const DICTIONARY_ID = 1;
 
+const BLOCK_HEADER_SIZE = 4;
 const STORED = 0x8000_0000;
 /** Block size codes 4 to 7 mean 64 KiB to 4 MiB. */
 const SMALLEST_BLOCK_CODE = 4;
@@ -78,9 +79,9 @@ async function* readFrame(cursor: Cursor): AsyncGenerator<Lz4Part, void> {
   const { flags, largest, contentSize } = await readDescriptor(cursor);
   const summed = (flags & CONTENT_CHECKSUM) !== 0;
   for (;;) {
-    const word = (await cursor.take(4)).readUInt32LE(0);
-    if (word === 0) break;
-    const length = word & ~STORED;
+    const header = (await cursor.take(BLOCK_HEADER_SIZE)).readUInt32LE(0);
+    if (header === 0) break;
+    const length = header & ~STORED;
     // Compressed data that grew would have been stored.
     if (length > largest) throw cursor.refuse('an LZ4 block is larger than its frame allows');
     const bytes = await cursor.take(length);
@@ -88,7 +89,7 @@ async function* readFrame(cursor: Cursor): AsyncGenerator<Lz4Part, void> {
       const sum = (await cursor.take(4)).readUInt32LE(0);
       if (sum !== xxh32(bytes)) throw cursor.refuse('the checksum of an LZ4 block does not match');
     }
-    yield { kind: 'block', bytes, stored: (word & STORED) !== 0, largest, summed };
+    yield { kind: 'block', bytes, stored: (header & STORED) !== 0, largest, summed };
   }
   const contentChecksum = summed ? (await cursor.take(4)).readUInt32LE(0) : undefined;
   yield { kind: 'end', contentSize, contentChecksum };
@@ -123,35 +124,48 @@ function xxh32(bytes: Uint8Array): number {
   return new native.Xxh32().update(bytes).sum();
 }
 
-/** A frame of one compressed block, for a decompressor that takes whole frames. */
-export function frameOfBlock({ bytes, largest }: Pick<Lz4Block, 'bytes' | 'largest'>): Buffer {
-  return Buffer.concat([frameHeader(largest), blockHeader(bytes.length), bytes, Buffer.alloc(4)]);
+/** Plain bytes of a compressed block that is written, at most; what is longer becomes several. */
+export const BLOCK_SIZE = 64 * 1024;
+
+export interface CompressedBlock {
+  readonly plain: Uint8Array;
+  /** Longer than `plain` where that does not shrink. */
+  readonly compressed: Uint8Array;
+}
+
+/** A frame of these blocks, with a checksum of the `content` that they are. */
+export function compressedFrame(blocks: readonly CompressedBlock[], content: Uint8Array): Buffer {
+  const pieces: Uint8Array[] = [frameHeader(BLOCK_SIZE, CONTENT_CHECKSUM)];
+  for (const { plain, compressed } of blocks) {
+    if (compressed.length < plain.length) pieces.push(word(compressed.length), compressed);
+    else pieces.push(word(plain.length + STORED), plain);
+  }
+  return Buffer.concat([...pieces, word(0), word(xxh32(content))]);
 }
 
 /**
  * The pieces of a frame that holds the bytes as they are, for what does not shrink. It has no checksum:
  * a change stream has its own.
  */
-export function storedFrame(bytes: Uint8Array): Uint8Array[] {
-  const pieces: Uint8Array[] = [frameHeader(LARGEST_BLOCK)];
+export function storedFrame(bytes: Uint8Array): readonly Uint8Array[] {
+  const pieces: Uint8Array[] = [frameHeader(LARGEST_BLOCK, 0)];
   for (let at = 0; at < bytes.length; at += LARGEST_BLOCK) {
     const block = bytes.subarray(at, at + LARGEST_BLOCK);
-    pieces.push(blockHeader(block.length + STORED), block);
+    pieces.push(word(block.length + STORED), block);
   }
-  pieces.push(Buffer.alloc(4));
-  return pieces;
+  return [...pieces, word(0)];
 }
 
-function frameHeader(largestBlock: number): Buffer {
+function frameHeader(largestBlock: number, flags: number): Buffer {
   const code = (Math.log2(largestBlock) - 8) / 2;
-  const descriptor = Uint8Array.of(VERSION | INDEPENDENT_BLOCKS, code << 4);
+  const descriptor = Uint8Array.of(VERSION | INDEPENDENT_BLOCKS | flags, code << 4);
   return Buffer.concat([LZ4_MAGIC, descriptor, Uint8Array.of(headerChecksum(descriptor))]);
 }
 
-function blockHeader(word: number): Buffer {
-  const header = Buffer.alloc(4);
-  header.writeUInt32LE(word);
-  return header;
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(BLOCK_HEADER_SIZE);
+  bytes.writeUInt32LE(value);
+  return bytes;
 }
 
 /** Bytes of an input in the pieces that its reader wants. A request is never larger than a block. */

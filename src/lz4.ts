@@ -2,7 +2,14 @@
 
 import { LvmsyncError } from './errors.js';
 import { inOrder } from './in-order.js';
-import { frameOfBlock, type Lz4Block, readLz4Frames, storedFrame } from './lz4-frame.js';
+import {
+  BLOCK_SIZE,
+  type CompressedBlock,
+  compressedFrame,
+  type Lz4Block,
+  readLz4Frames,
+  storedFrame,
+} from './lz4-frame.js';
 import { native } from './native.js';
 
 type Lz4Napi = typeof import('lz4-napi');
@@ -20,7 +27,9 @@ function lz4Napi(): Promise<Lz4Napi> {
 }
 
 /** Blocks being decompressed at once. */
-const DEPTH = 4;
+const DEPTH = 16;
+/** Blocks that may be larger are decompressed on this thread: see compressBlocks. Bytes. */
+const LARGEST_FOR_THREADS = BLOCK_SIZE;
 
 /** What is tried first: pieces from all over the group. */
 const SAMPLE_PIECES = 16;
@@ -35,19 +44,33 @@ const WORTHWHILE = 0.95;
 export async function compressGroup(bytes: Uint8Array): Promise<readonly Uint8Array[]> {
   const sample = sampleOf(bytes);
   if (sample !== undefined && !(await shrinks(sample))) return storedFrame(bytes);
-  const { compressFrame } = await lz4Napi();
-  const frame = await compressFrame(bytes, { contentChecksum: true });
-  return shrank(frame, bytes) ? [frame] : storedFrame(bytes);
+  const blocks = await compressBlocks(bytes);
+  return shrank(blocks, bytes) ? [compressedFrame(blocks, bytes)] : storedFrame(bytes);
+}
+
+/**
+ * In small blocks: the package's allocator keeps what its threads hand over to this one, for each of
+ * them as much as several of the largest blocks; its own frames also pass through buffers that grow.
+ */
+async function compressBlocks(bytes: Uint8Array): Promise<readonly CompressedBlock[]> {
+  const { compress } = await lz4Napi();
+  const blocks: Promise<CompressedBlock>[] = [];
+  for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
+    const plain = bytes.subarray(at, at + BLOCK_SIZE);
+    // The length of the plain bytes comes before the block.
+    blocks.push(compress(plain).then((prefixed) => ({ plain, compressed: prefixed.subarray(4) })));
+  }
+  return Promise.all(blocks);
 }
 
 /** Whether compressing data like these is worthwhile. */
 export async function shrinks(sample: Uint8Array): Promise<boolean> {
-  const { compressFrame } = await lz4Napi();
-  return shrank(await compressFrame(sample), sample);
+  return shrank(await compressBlocks(sample), sample);
 }
 
-function shrank(frame: Uint8Array, bytes: Uint8Array): boolean {
-  return frame.length <= bytes.length * WORTHWHILE;
+function shrank(blocks: readonly CompressedBlock[], bytes: Uint8Array): boolean {
+  const length = blocks.reduce((sum, { compressed }) => sum + compressed.length, 0);
+  return length <= bytes.length * WORTHWHILE;
 }
 
 /** Undefined where the group is not much larger than a sample of it. */
@@ -93,15 +116,23 @@ export async function* decompress(
 
 async function plainBlock(block: Lz4Block, name: string): Promise<Uint8Array> {
   if (block.stored) return block.bytes;
-  const { decompressFrame } = await lz4Napi();
-  let plain: Uint8Array;
+  const { uncompress, uncompressSync } = await lz4Napi();
   try {
-    plain = await decompressFrame(frameOfBlock(block));
+    const prefixed = withRoomFor(block);
+    return block.largest > LARGEST_FOR_THREADS
+      ? uncompressSync(prefixed)
+      : await uncompress(prefixed);
   } catch (cause) {
     throw corrupt(name, 'an LZ4 block cannot be decompressed', cause);
   }
-  if (plain.length > block.largest) throw corrupt(name, 'an LZ4 block holds more than it may');
-  return plain;
+}
+
+/** As the package takes a block: behind the most bytes that it may become, which it holds it to. */
+function withRoomFor({ bytes, largest }: Lz4Block): Uint8Array {
+  const prefixed = Buffer.allocUnsafe(4 + bytes.length);
+  prefixed.writeUInt32LE(largest);
+  prefixed.set(bytes, 4);
+  return prefixed;
 }
 
 function corrupt(name: string, what: string, cause?: unknown): LvmsyncError {

@@ -54,6 +54,7 @@ describe('compressGroup', () => {
     ['data that shrink', compressible(3 * MIB)],
     ['data that do not', incompressible(3 * MIB)],
     ['more than a block', incompressible(4 * MIB + 12_345)],
+    ['data of which a part shrinks', Buffer.concat([incompressible(MIB), Buffer.alloc(2 * MIB)])],
     ['a few bytes', Buffer.from('lvmsync PROTO[3]\n')],
     ['a group smaller than a sample', compressible(50_000)],
   ];
