@@ -32,7 +32,9 @@ struct EncodedGroup {
 class RecordWriter {
  public:
   RecordWriter(const Syscalls& syscalls, int fd, const StreamId& stream_id)
-      : syscalls_(syscalls), fd_(fd), hasher_(stream_id) {}
+      : syscalls_(syscalls), fd_(fd), hasher_(stream_id) {
+    WidenPipe(fd);
+  }
 
   // Bytes as they are: the handshake, and what was encoded before.
   Status WriteRaw(std::span<const std::byte> bytes);

@@ -1,5 +1,6 @@
 #include "stream_file.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ namespace {
 // A pause of this length costs a fast writer nothing while a pipe of a mebibyte fills.
 constexpr std::chrono::microseconds kPause{500};
 constexpr size_t kShortRead = 64 * 1024;
+constexpr int kPipeSize = 256 * 1024;
 
 // Waits until `fd` is ready for `events` or the work is cancelled.
 Status WaitReady(int fd, short events, const Cancellation& cancellation) {
@@ -54,6 +56,12 @@ void Cancellation::Cancel() const {
 bool Cancellation::cancelled() const {
   pollfd wait{event_.get(), POLLIN, 0};
   return ::poll(&wait, 1, 0) > 0;
+}
+
+void WidenPipe(int fd) {
+  const int size = ::fcntl(fd, F_GETPIPE_SZ);
+  // Whether it could be widened changes the speed only.
+  if (size >= 0 && size < kPipeSize) static_cast<void>(::fcntl(fd, F_SETPIPE_SZ, kPipeSize));
 }
 
 Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellation,

@@ -25,6 +25,10 @@ class Cancellation {
   FileDescriptor event_;
 };
 
+// Gives a pipe room for 256 KiB, where it has less and the system allows it: with the usual 64 KiB
+// its two ends wake each other four times as often. Any other descriptor stays as it is.
+void WidenPipe(int fd);
+
 // Reads up to into.size() bytes; *count is 0 only at the end of input. EAGAIN waits.
 Status ReadSome(const Syscalls& syscalls, int fd, const Cancellation& cancellation,
                 std::span<std::byte> into, size_t* count);

@@ -14,7 +14,9 @@ constexpr size_t kDirectRead = 64 * 1024;
 }  // namespace
 
 StreamInput::StreamInput(const Syscalls& syscalls, int fd)
-    : syscalls_(syscalls), fd_(fd), buffer_(Slab::Allocate(kBufferSize)) {}
+    : syscalls_(syscalls), fd_(fd), buffer_(Slab::Allocate(kBufferSize)) {
+  WidenPipe(fd);
+}
 
 void StreamInput::Take(size_t count) {
   begin_ += count;

@@ -173,6 +173,21 @@ void CancelEndsABlockedWrite() {
   ExpectEqual(status.offset, writer.taken(), "the place");
 }
 
+int RoomOf(const Pipe& pipe) { return ::fcntl(pipe.writer.get(), F_GETPIPE_SZ); }
+
+void WidensPipesAtBothEnds() {
+  const Pipe written;
+  const RecordWriter writer(Syscalls::Real(), written.writer.get(), testing::TestStreamId());
+  ExpectEqual(RoomOf(written), 256 * 1024, "one that is written");
+  const Pipe read;
+  const RecordReader reader(Syscalls::Real(), read.reader.get());
+  ExpectEqual(RoomOf(read), 256 * 1024, "one that is read");
+  const Pipe wider;
+  Expect(::fcntl(wider.writer.get(), F_SETPIPE_SZ, 512 * 1024) > 0, "F_SETPIPE_SZ");
+  const RecordReader again(Syscalls::Real(), wider.reader.get());
+  ExpectEqual(RoomOf(wider), 512 * 1024, "one that is wider");
+}
+
 const testing::Suite kSuite{
     {"a group is written whole or up to the byte that is named", WritesOnThroughInterruptions},
     {"a full disk is named with its byte", NamesTheByteWhereADiskIsFull},
@@ -182,6 +197,7 @@ const testing::Suite kSuite{
     {"a failed sync is named", SaysWhyASyncFails},
     {"cancel ends a read that waits", CancelEndsABlockedRead},
     {"cancel ends a write that waits for its reader", CancelEndsABlockedWrite},
+    {"a pipe gets more room, never less", WidensPipesAtBothEnds},
 };
 
 }  // namespace
