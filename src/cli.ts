@@ -6,4 +6,4 @@ import { STDOUT, writeWhole } from './write-whole.js';
 
 const words = process.argv.slice(2);
 if (words.length === 1 && words[0] === '--version') writeWhole(STDOUT, VERSION_LINE);
-else process.exitCode = await (await import('./program.js')).main(words);
+else await (await import('./program.js')).runProgram(words);

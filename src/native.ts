@@ -167,6 +167,8 @@ export interface Native {
    * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.
    */
   makePipe(writer: 'ours' | 'theirs'): { readonly readFd: number; readonly writeFd: number };
+  /** Does not return, and does nothing of what Node does at its end: see program.ts. */
+  endProcess(status: number): never;
   /** What is in a pipe; nothing is taken out of it. */
   unreadBytes(fd: number): number;
   BlockFile: {

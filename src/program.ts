@@ -1,6 +1,5 @@
 /** The program: argv to a command, the command run, its outcome as an exit status. */
 
-import { setFlagsFromString } from 'node:v8';
 import { EXIT, LvmsyncError } from './errors.js';
 import { formatHelp } from './help.js';
 import { type Command, parseOptions, toCommand } from './options.js';
@@ -9,17 +8,30 @@ import type { RunContext } from './run-context.js';
 import { VERSION_LINE } from './version.js';
 import { STDERR, STDOUT, writeWhole } from './write-whole.js';
 
-// While Node ends it waits for its compiler threads, and does not answer one that asks for a garbage
-// collection: a run whose work was done then never ended. Compiled on this thread, nothing can ask.
-setFlagsFromString('--no-concurrent-recompilation');
+/** Does what the words ask for, and ends the process with the exit status. */
+export async function runProgram(argv: readonly string[]): Promise<void> {
+  const status = await main(argv);
+  process.exitCode = status;
+  if (!didRun) return;
+  // Where the addon cannot be loaded, nothing was started that could hold the process up.
+  const addon = await import('./native.js').catch(() => undefined);
+  // By itself Node would first wait for its compiler threads, and if one of these waits for a garbage
+  // collection, which only this thread can do, for ever. All that a run says is written, and all that it
+  // began has ended, when it resolves.
+  addon?.native.endProcess(status);
+}
+
+/** Whether more than --version or --help was asked for. */
+let didRun = false;
 
 /** Resolves with the exit status. */
-export async function main(argv: readonly string[]): Promise<number> {
+async function main(argv: readonly string[]): Promise<number> {
   let reporter = makeReporter('normal');
   try {
     const command = toCommand(parseOptions(argv));
     if (command.kind === 'version') return print(VERSION_LINE);
     if (command.kind === 'help') return print(formatHelp());
+    didRun = true;
     reporter = makeReporter(command.verbosity);
     for (const warning of command.warnings) reporter.warn(warning);
     return await run(command, {

@@ -77,6 +77,11 @@ Napi::Value UnreadBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), count);
 }
 
+// endProcess(status): at once, without anything that Node does at its end. Does not return.
+Napi::Value EndProcess(const Napi::CallbackInfo& info) {
+  ::_exit(static_cast<int>(WholeNumber(info[0], "status")));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData(env);
   // Node deletes the instance data itself; the pool must hear of the end before that.
@@ -85,6 +90,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("allocateSlab", Napi::Function::New(env, AllocateSlab, "allocateSlab"));
   exports.Set("selectEngine", Napi::Function::New(env, SelectEngine, "selectEngine"));
   exports.Set("makePipe", Napi::Function::New(env, MakePipe, "makePipe"));
+  exports.Set("endProcess", Napi::Function::New(env, EndProcess, "endProcess"));
   exports.Set("unreadBytes", Napi::Function::New(env, UnreadBytes, "unreadBytes"));
   InitBlockFile(env, exports);
   InitStreams(env, exports);
