@@ -34,6 +34,8 @@ export interface NativeBlockFile {
   info(): NativeFileInfo;
   size(): number;
   readBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
+  /** Reads into the slab; resolves with 16 bytes, the XXH3-128 in canonical form, for each operation. */
+  hashBatch(slab: ArrayBuffer, operations: Operations): Promise<Uint8Array>;
   writeBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
   /** Gives space back; resolves with what has to be written as zeros instead. */
   punch(
@@ -169,6 +171,8 @@ export interface Native {
   makePipe(writer: 'ours' | 'theirs'): { readonly readFd: number; readonly writeFd: number };
   /** Does not return, and does nothing of what Node does at its end: see program.ts. */
   endProcess(status: number): never;
+  /** Of one thread of this process and those it starts; throws the errno of ioprio_set. */
+  setIoPriority(thread: number, ioClass: number, level: number): void;
   /** What is in a pipe; nothing is taken out of it. */
   unreadBytes(fd: number): number;
   BlockFile: {

@@ -1,4 +1,4 @@
-// JavaScript class BlockFile: open, readBatch, writeBatch, sync, resize, close.
+// JavaScript class BlockFile: open, readBatch, hashBatch, writeBatch, sync, resize, close.
 #include <functional>
 
 #include "../core/punch.h"
@@ -19,6 +19,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
                         InstanceMethod("info", &BlockFileObject::Info),
                         InstanceMethod("size", &BlockFileObject::Size),
                         InstanceMethod("readBatch", &BlockFileObject::ReadBatch),
+                        InstanceMethod("hashBatch", &BlockFileObject::HashBatchOf),
                         InstanceMethod("writeBatch", &BlockFileObject::WriteBatch),
                         InstanceMethod("punch", &BlockFileObject::Punch),
                         InstanceMethod("sync", &BlockFileObject::Sync),
@@ -90,6 +91,23 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
     job->work = [file = Begin(), engine = EngineOf(info.Env()), slab, direction,
                  operations = std::move(operations)] {
       return RunBatch(TheSyscalls(), *engine, *file, direction, slab, operations);
+    };
+    return Submit(info, std::move(job));
+  }
+
+  // hashBatch(slab, operations) -> Promise<16 bytes for each operation>
+  Napi::Value HashBatchOf(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> slab = BytesOf(info[0]);
+    auto operations = OperationsOf(info[1]);
+    auto digests = std::make_shared<std::vector<Digest>>(operations.size());
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->work = [file = Begin(), engine = EngineOf(info.Env()), slab, digests,
+                 operations = std::move(operations)] {
+      return HashBatch(TheSyscalls(), *engine, *file, slab, operations, *digests);
+    };
+    job->result = [digests](Napi::Env env) -> Napi::Value {
+      return CopyBytes(env, digests->data(), digests->size() * sizeof(Digest));
     };
     return Submit(info, std::move(job));
   }

@@ -155,4 +155,17 @@ Status RunBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& fil
   return status;
 }
 
+Status HashBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& file,
+                 std::span<std::byte> slab, std::span<const Operation> operations,
+                 std::span<Digest> digests) {
+  Status status = RunBatch(syscalls, engine, file, Direction::kRead, slab, operations);
+  if (!status.ok()) return status;
+  for (size_t i = 0; i < operations.size(); i++) {
+    const Operation& operation = operations[i];
+    digests[i] = HashOf(slab.subspan(static_cast<size_t>(operation.slab_position),
+                                     static_cast<size_t>(operation.length)));
+  }
+  return status;
+}
+
 }  // namespace lvmsync

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "block_file.h"
+#include "hash.h"
 #include "io_engine.h"
 #include "result.h"
 
@@ -28,5 +29,11 @@ struct Operation {
 Status RunBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& file,
                 Direction direction, std::span<std::byte> slab,
                 std::span<const Operation> operations);
+
+// Reads all operations into the slab, as RunBatch does, and puts the hash of each into `digests`,
+// which has room for as many. Neither says anything where the Status is not Ok.
+Status HashBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& file,
+                 std::span<std::byte> slab, std::span<const Operation> operations,
+                 std::span<Digest> digests);
 
 }  // namespace lvmsync

@@ -6,19 +6,24 @@
 #include "big_endian.h"
 
 namespace lvmsync {
+namespace {
+
+Digest Canonical(XXH128_hash_t hash) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  Digest digest;
+  static_assert(sizeof canonical.digest == sizeof digest);
+  std::memcpy(digest.data(), canonical.digest, sizeof digest);
+  return digest;
+}
+
+}  // namespace
 
 struct GroupHasher::State {
   State() { Reset(); }
   void Reset() { XXH3_128bits_reset(&xxh3); }
   void Update(const void* bytes, size_t length) { XXH3_128bits_update(&xxh3, bytes, length); }
-  Digest Finish() const {
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&xxh3));
-    Digest digest;
-    static_assert(sizeof canonical.digest == sizeof digest);
-    std::memcpy(digest.data(), canonical.digest, sizeof digest);
-    return digest;
-  }
+  Digest Finish() const { return Canonical(XXH3_128bits_digest(&xxh3)); }
 
  private:
   XXH3_state_t xxh3;
@@ -52,5 +57,9 @@ Digest GroupHasher::EndGroup() {
 }
 
 Digest GroupHasher::Total() const { return total_->Finish(); }
+
+Digest HashOf(std::span<const std::byte> bytes) {
+  return Canonical(XXH3_128bits(bytes.data(), bytes.size()));
+}
 
 }  // namespace lvmsync

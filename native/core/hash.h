@@ -1,4 +1,5 @@
-// The group hash of a change stream: XXH3-128, computed where the bytes already pass.
+// XXH3-128: the group hash of a change stream, computed where the bytes already pass, and the hash
+// of a single block.
 #pragma once
 
 #include <array>
@@ -38,5 +39,8 @@ class GroupHasher {
   std::unique_ptr<State> group_;
   std::unique_ptr<State> total_;
 };
+
+// Of one stretch of bytes, by itself.
+Digest HashOf(std::span<const std::byte> bytes);
 
 }  // namespace lvmsync
