@@ -131,19 +131,17 @@ export class FileDevice implements BlockDevice {
     return this.#attempt('read', this.file.readBatch(slab, operations));
   }
 
+  /** Reads every operation into the slab; resolves with the hashes, 16 bytes each. */
+  hashBatch(slab: Slab, operations: Operations): Promise<Uint8Array> {
+    return this.#attempt('read', this.file.hashBatch(slab, operations));
+  }
+
   writeBatch(slab: Slab, operations: Operations): Promise<void> {
     return this.#attempt('write', this.file.writeBatch(slab, operations));
   }
 
-  async punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs> {
-    let left = extents;
-    await this.#attempt(
-      'discard',
-      this.file.punch(extents, rules).then((rest) => {
-        left = rest;
-      }),
-    );
-    return left;
+  punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs> {
+    return this.#attempt('discard', this.file.punch(extents, rules));
   }
 
   sync(): Promise<void> {
@@ -160,9 +158,9 @@ export class FileDevice implements BlockDevice {
     return this.#attempt('close', this.file.close());
   }
 
-  async #attempt(action: string, work: Promise<void>): Promise<void> {
+  async #attempt<T>(action: string, work: Promise<T>): Promise<T> {
     try {
-      await work;
+      return await work;
     } catch (error) {
       if (!isNativeError(error)) throw error;
       throw ioFailure({ path: this.path, code: CODES[this.#role].io, action, error });

@@ -8,6 +8,8 @@ export const EXIT = {
   usage: 1,
   /** Applied, but bytes beyond the destination's end were dropped (classic streams only). */
   partlyBeyondEnd: 3,
+  /** Of a verify only. */
+  different: 4,
   /**
    * The snapshot or its origin cannot serve: invalid, merging, transient, resized, not a snapshot; or
    * the source was written while it was read, and was to be quiet.
@@ -31,6 +33,7 @@ export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
   done: 'done, and what was written is flushed',
   usage: 'wrong usage, or a failure that has no status of its own',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
+  different: 'verify: the destination differs from the source',
   sourceUnfit: 'the source cannot serve: no snapshot, overflowed, merging, not quiet',
   sourceRead: 'reading the source failed',
   destinationUnfit: 'the destination must not be written: too small, mounted, in use',

@@ -11,6 +11,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
        lvmsync [OPTIONS] --apply FILE DESTINATION
        lvmsync [OPTIONS] inspect FILE...
+       lvmsync [OPTIONS] verify SNAPSHOT|DEVICE DESTINATION
 `;
 
 const INTRODUCTION = [
@@ -25,7 +26,9 @@ const GROUPS: readonly OptionGroup[] = [
   'Stream',
   'Other host',
   'Destination',
+  'Verify',
   'Undo',
+  'Load',
   'Messages',
 ];
 
@@ -45,6 +48,9 @@ Examples:
 
   lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
       brings a volume of the host backup up to date, over ssh
+
+  lvmsync verify vg0/mail-snap root@backup:/dev/vg1/mail
+      tells whether both now hold the same where the source had changed
 
   ssh source lvmsync --stdout vg0/mail-snap | lvmsync --apply - /dev/vg1/mail
       does it from the other end

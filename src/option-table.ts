@@ -4,7 +4,7 @@
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
-export type Action = 'apply' | 'dump' | 'sync' | 'inspect';
+export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'verify' | 'hash';
 
 export type OptionGroup =
   | 'What to do'
@@ -12,7 +12,9 @@ export type OptionGroup =
   | 'Stream'
   | 'Other host'
   | 'Destination'
+  | 'Verify'
   | 'Undo'
+  | 'Load'
   | 'Messages';
 
 export interface OptionSpec {
@@ -39,7 +41,9 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect'];
+const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'verify', 'hash'];
+const READING: readonly Action[] = ['dump', 'sync', 'verify'];
+const REMOTE: readonly Action[] = ['sync', 'verify'];
 
 export const OPTION_TABLE = [
   {
@@ -67,6 +71,13 @@ export const OPTION_TABLE = [
     help: 'Old spelling of "--apply -".',
   },
   {
+    name: 'hash-blocks',
+    from: 'ours',
+    actions: ['hash'],
+    group: 'What to do',
+    help: 'What "lvmsync verify" runs on the other host: standard input asks for hashes of the destination.',
+  },
+  {
     name: 'version',
     short: 'V',
     stops: true,
@@ -89,7 +100,7 @@ export const OPTION_TABLE = [
     short: 'r',
     argument: 'DEVICE',
     from: 'original',
-    actions: ['dump', 'sync'],
+    actions: READING,
     group: 'Source',
     help: "Read the changed data from DEVICE instead of the snapshot's origin, for example from a newer snapshot that no longer changes.",
   },
@@ -97,7 +108,7 @@ export const OPTION_TABLE = [
     name: 'since',
     argument: 'VOLUME',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: READING,
     group: 'Source',
     help: 'For thin volumes: send what changed between VOLUME, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool, and read the data from SNAPSHOT.',
   },
@@ -105,14 +116,14 @@ export const OPTION_TABLE = [
     name: 'cow-store',
     argument: 'FILE',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: READING,
     group: 'Source',
     help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Takes the place of SNAPSHOT and needs --data-source.',
   },
   {
     name: 'require-quiet',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: READING,
     group: 'Source',
     help: 'Fail if the device that the data are read from is written during the run. Without it this is a warning.',
   },
@@ -139,7 +150,7 @@ export const OPTION_TABLE = [
     name: 'bwlimit',
     argument: 'RATE',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: READING,
     group: 'Stream',
     help: 'Send no more than RATE bytes a second; K, M and G stand for 1024, its square and its cube.',
   },
@@ -148,7 +159,7 @@ export const OPTION_TABLE = [
     short: 'e',
     argument: 'COMMAND',
     from: 'original',
-    actions: ['sync'],
+    actions: REMOTE,
     harmlessElsewhere: true,
     group: 'Other host',
     help: 'The command that stands for ssh, such as "ssh -i \'my key\'". Split into words as a shell does, but nothing in it is expanded.',
@@ -157,14 +168,14 @@ export const OPTION_TABLE = [
     name: 'remote-path',
     argument: 'PROGRAM',
     from: 'ours',
-    actions: ['sync'],
+    actions: REMOTE,
     group: 'Other host',
     help: 'What lvmsync is called on the other host; default "lvmsync".',
   },
   {
     name: 'sudo',
     from: 'ours',
-    actions: ['sync'],
+    actions: REMOTE,
     group: 'Other host',
     help: 'Run the receiver through "sudo -n", where root cannot log in.',
   },
@@ -173,7 +184,7 @@ export const OPTION_TABLE = [
     argument: 'KIND',
     choices: ['command', 'ssh2'],
     from: 'ours',
-    actions: ['sync'],
+    actions: REMOTE,
     group: 'Other host',
     help: 'How the other host is reached: by running the --rsh "command", the default, or by the built-in client "ssh2".',
   },
@@ -189,7 +200,7 @@ export const OPTION_TABLE = [
     name: 'timeout',
     argument: 'SECONDS',
     from: 'ours',
-    actions: ['sync'],
+    actions: REMOTE,
     group: 'Other host',
     help: 'Give up when nothing has moved for so long. Without it a stall is only reported.',
   },
@@ -210,37 +221,67 @@ export const OPTION_TABLE = [
   {
     name: 'allow-smaller',
     from: 'ours',
-    actions: ['apply', 'sync'],
+    actions: ['apply', 'sync', 'verify'],
     group: 'Destination',
     help: 'Accept a destination smaller than the source: what lies beyond its end is left out.',
   },
   {
     name: 'force',
     from: 'ours',
-    actions: ['apply', 'sync'],
+    actions: ['apply', 'sync', 'verify'],
     group: 'Destination',
     help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
+  },
+  {
+    name: 'full',
+    from: 'ours',
+    actions: ['verify'],
+    group: 'Verify',
+    help: 'Compare all of the source, not only what a sync would send. In place of SNAPSHOT any block device or file will do.',
+  },
+  {
+    name: 'repair',
+    from: 'ours',
+    actions: ['verify'],
+    group: 'Verify',
+    help: 'Send what differs, and nothing else, then compare it once more.',
   },
   {
     name: 'snapback',
     short: 'b',
     argument: 'FILE',
     from: 'original',
-    actions: ['apply', 'sync'],
+    actions: ['apply', 'sync', 'verify'],
     group: 'Undo',
     help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run.',
   },
   {
     name: 'snapback-overwrite',
     from: 'ours',
-    actions: ['apply', 'sync'],
+    actions: ['apply', 'sync', 'verify'],
     group: 'Undo',
     help: 'Replace the snapback FILE if it exists already; without this it is refused.',
   },
   {
+    name: 'nice',
+    argument: 'N',
+    from: 'ours',
+    actions: ['apply', 'dump', 'sync', 'verify', 'hash'],
+    group: 'Load',
+    help: 'Run with nice value N, from -20 to 19, here and on the other host.',
+  },
+  {
+    name: 'ionice',
+    argument: 'CLASS[:LEVEL]',
+    from: 'ours',
+    actions: ['apply', 'dump', 'sync', 'verify', 'hash'],
+    group: 'Load',
+    help: 'Let the disks serve others first, here and on the other host: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (most) to 7.',
+  },
+  {
     name: 'json',
     from: 'ours',
-    actions: ['inspect'],
+    actions: ['inspect', 'verify'],
     group: 'Messages',
     help: 'Print one JSON object a line instead of text.',
   },

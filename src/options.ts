@@ -1,6 +1,7 @@
 /** Options into a Command: what one run is to do, with nothing left to decide about the words. */
 
 import { LvmsyncError } from './errors.js';
+import { type IoPriority, parseIoPriority } from './io-priority.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   type Action,
@@ -40,8 +41,15 @@ export interface SnapbackRequest {
 export type StreamFormat = 'auto' | 'classic';
 export type Compression = 'auto' | 'lz4' | 'none';
 
+/** How much of processor and disks a run may take while others want them. Absent: as it was started. */
+export interface PriorityRequest {
+  readonly nice?: number;
+  readonly io?: IoPriority;
+}
+
 interface RunRequest {
   readonly verbosity: Verbosity;
+  readonly priority?: PriorityRequest;
   /** Each one line, for the person who typed this. */
   readonly warnings: readonly string[];
 }
@@ -104,13 +112,33 @@ export interface InspectCommand extends RunRequest {
   readonly json: boolean;
 }
 
+export interface VerifyCommand
+  extends WriteRequest,
+    Pick<ReadRequest, 'source' | 'requireQuiet' | 'bytesPerSecond'> {
+  readonly kind: 'verify';
+  /** The whole of what is read, not only what a sync would send. */
+  readonly full: boolean;
+  readonly repair: boolean;
+  readonly json: boolean;
+  readonly destination: Destination;
+  readonly remote: RemoteOptions;
+}
+
+/** The other side of a verify. */
+export interface HashCommand extends RunRequest {
+  readonly kind: 'hash';
+  readonly destination: string;
+}
+
 export type Command =
   | { readonly kind: 'version' }
   | { readonly kind: 'help' }
   | InspectCommand
   | ApplyCommand
   | DumpCommand
-  | SyncCommand;
+  | SyncCommand
+  | VerifyCommand
+  | HashCommand;
 
 /** Throws (usage) for options that contradict each other, and for operands missing or left over. */
 export function toCommand(parsed: ParsedOptions): Command {
@@ -121,7 +149,9 @@ export function toCommand(parsed: ParsedOptions): Command {
   const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
   const { action, asked } = chooseAction(given, parsed.operands);
   for (const entry of given) checkValue(parsed, entry);
-  const run = { verbosity, warnings: checkActions(given, action, asked) };
+  const warnings = checkActions(given, action, asked);
+  const priority = priorityRequest(parsed.values);
+  const run = { verbosity, warnings, ...(priority && { priority }) };
   switch (action) {
     case 'inspect':
       return inspectCommand(parsed, run);
@@ -131,6 +161,10 @@ export function toCommand(parsed: ParsedOptions): Command {
       return dumpCommand(parsed, run);
     case 'sync':
       return syncCommand(parsed, run);
+    case 'verify':
+      return verifyCommand(parsed, run);
+    case 'hash':
+      return hashCommand(parsed, run);
   }
 }
 
@@ -159,7 +193,11 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   apply: 'apply',
   server: 'apply',
   stdout: 'dump',
+  'hash-blocks': 'hash',
 };
+
+/** Words that ask for an action where they stand first. */
+const COMMAND_WORDS = ['inspect', 'verify'] as const;
 
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
@@ -171,7 +209,8 @@ function chooseAction(
 ): { action: Action; asked: string } {
   const asking = given.filter(({ name }) => ASKS_FOR[name] !== undefined);
   const [first, second] = asking;
-  if (first === undefined && command === 'inspect') return { action: command, asked: command };
+  const word = COMMAND_WORDS.find((known) => known === command);
+  if (first === undefined && word !== undefined) return { action: word, asked: word };
   if (first === undefined) return { action: 'sync', asked: 'a SNAPSHOT and a DESTINATION' };
   if (second !== undefined) throw clash(first.name, `--${second.name}`);
   return { action: ASKS_FOR[first.name] ?? 'sync', asked: `--${first.name}` };
@@ -239,6 +278,47 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   const discard = parsed.flags['no-discard'] !== true;
   const rest = { destination, remote: remoteOptions(parsed), discard };
   return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...rest };
+}
+
+function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCommand {
+  const { flags, values } = parsed;
+  const operands = parsed.operands.slice(1);
+  const full = flags.full === true;
+  const source = takeSource(parsed, operands);
+  if (full && values.since !== undefined) throw clash('since', '--full');
+  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+  refuseRest(operands);
+  const repair = flags.repair === true;
+  const needless = (['snapback', 'force'] as const).find((name) => name in { ...values, ...flags });
+  if (!repair && needless !== undefined) throw needs(needless, 'repair');
+  return {
+    ...{ kind: 'verify', ...run, ...writeRequest(parsed), source, full, repair, destination },
+    requireQuiet: flags['require-quiet'] === true,
+    bytesPerSecond: parseRate('bwlimit', values.bwlimit),
+    json: flags.json === true,
+    remote: remoteOptions(parsed),
+  };
+}
+
+function hashCommand(parsed: ParsedOptions, run: RunRequest): HashCommand {
+  const operands = [...parsed.operands];
+  const destination = takeOperand(operands, 'DESTINATION');
+  refuseRest(operands);
+  return { kind: 'hash', ...run, destination };
+}
+
+function priorityRequest({ nice, ionice }: ParsedOptions['values']): PriorityRequest | undefined {
+  if (nice === undefined && ionice === undefined) return undefined;
+  return {
+    ...(nice !== undefined && { nice: parseNice(nice) }),
+    ...(ionice !== undefined && { io: parseIoPriority(ionice) }),
+  };
+}
+
+function parseNice(text: string): number {
+  const nice = /^[-+]?\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
+  if (nice >= -20 && nice <= 19) return nice;
+  throw usage(`--nice: expected a number from -20 to 19, saw "${escapeText(text, 80)}"`);
 }
 
 function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
@@ -344,7 +424,7 @@ function clash(name: string, other: string): LvmsyncError {
   return new LvmsyncError('usage', `--${name} cannot be used with ${other}`);
 }
 
-function needs(name: string, needed: ValueName): LvmsyncError {
+function needs(name: string, needed: OptionEntry['name']): LvmsyncError {
   return new LvmsyncError('usage', `--${name} needs --${needed}`);
 }
 

@@ -57,14 +57,42 @@ function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
   return { verified: false };
 }
 
+export interface HasherOutcome extends Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> {
+  readonly failed: Failed | undefined;
+  /** It said that it hashes. */
+  readonly ready: boolean;
+}
+
+/** The failure of a hash side that ended, or could not be started, before it had answered everything. */
+export function judgeHasher(outcome: HasherOutcome): LvmsyncError {
+  const { host, exit, failed, ready } = outcome;
+  if (failed !== undefined) return receiverFailure(host, failed);
+  if (exit.kind === 'failed') return exit.error;
+  if (exit.kind === 'signal') return broken(outcome, `was ended by ${exit.signal}`);
+  if (exit.status === NOT_FOUND || exit.status === SSH_FAILED) {
+    return statusFailure(outcome, exit.status);
+  }
+  const known = HINTS.some(([pattern]) => pattern.test(outcome.lastLines.join(' | ')));
+  if (ready || known)
+    return broken(outcome, `ended with status ${exit.status} before all was said`);
+  return broken(
+    outcome,
+    `cannot verify: it ended with status ${exit.status}`,
+    'It is the Ruby lvmsync, or one of ours that is too old. A sync needs no more than they can.',
+  );
+}
+
 function receiverFailure(host: string, { exitStatus, message }: Failed): LvmsyncError {
   return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`);
 }
 
+/** Of a run that came to its end. */
+const OUTCOMES: ReadonlySet<ExitName> = new Set(['done', 'different']);
+
 /** A receiver cannot make us end with 0, nor with a status that means nothing. */
 function nameOf(exitStatus: number): ExitName {
   for (const name of Object.keys(EXIT) as ExitName[]) {
-    if (EXIT[name] === exitStatus && name !== 'done') return name;
+    if (EXIT[name] === exitStatus && !OUTCOMES.has(name)) return name;
   }
   return 'transport';
 }
@@ -73,7 +101,7 @@ function nameOf(exitStatus: number): ExitName {
 const NOT_FOUND = 127;
 const SSH_FAILED = 255;
 
-function statusFailure(outcome: PeerOutcome, status: number): LvmsyncError {
+function statusFailure(outcome: Words, status: number): LvmsyncError {
   if (status === NOT_FOUND) {
     return broken(
       outcome,
@@ -129,7 +157,9 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/Permission denied|Operation not permitted/, 'It needs root: log in as root, or use --sudo.'],
 ];
 
-function broken(outcome: PeerOutcome, what: string, hint?: string): LvmsyncError {
+type Words = Pick<PeerOutcome, 'host' | 'lastLines'>;
+
+function broken(outcome: Words, what: string, hint?: string): LvmsyncError {
   const words = outcome.lastLines.join(' | ');
   const said = words === '' ? '' : ` (it said: ${words})`;
   const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];

@@ -34,6 +34,9 @@ async function main(argv: readonly string[]): Promise<number> {
     didRun = true;
     reporter = makeReporter(command.verbosity);
     for (const warning of command.warnings) reporter.warn(warning);
+    if (command.priority !== undefined) {
+      (await import('./priority.js')).setPriority(command.priority);
+    }
     return await run(command, {
       reporter,
       signal: stopOnSignals(reporter),
@@ -61,6 +64,10 @@ async function run(
       return (await import('./run-dump.js')).runDump(command, context);
     case 'inspect':
       return (await import('./run-inspect.js')).runInspect(command, context);
+    case 'verify':
+      return (await import('./run-verify.js')).runVerify(command, context);
+    case 'hash':
+      return (await import('./run-hash-blocks.js')).runHashBlocks(command, context);
     case 'apply':
       return (await import('./run-apply.js')).runApply(command, context);
   }

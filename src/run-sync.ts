@@ -30,13 +30,22 @@ export async function runSync(command: SyncCommand, context: RunContext): Promis
   const { requireQuiet } = command;
   try {
     checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
-    if (command.destination.host === undefined) await syncFrom(source, command, context);
-    else await (await import('./run-remote.js')).sendTo(source, command, context);
+    await transfer(source, command, context);
     await reportLateFault(source, context.reporter);
     return EXIT.done;
   } finally {
     await source.close();
   }
+}
+
+/** Moves what the source names; resolves when all of it is written durably. */
+export async function transfer(
+  source: Source,
+  command: SyncCommand,
+  context: RunContext,
+): Promise<void> {
+  if (command.destination.host === undefined) await syncFrom(source, command, context);
+  else await (await import('./run-remote.js')).sendTo(source, command, context);
 }
 
 async function syncFrom(source: Source, command: SyncCommand, context: RunContext): Promise<void> {

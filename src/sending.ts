@@ -2,19 +2,20 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChangeWriter, newStreamId } from './change-writer.js';
+import { connect } from './connect.js';
 import { LvmsyncError } from './errors.js';
 import { isNativeError, type StreamTotals } from './native.js';
 import type { SyncCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
 import type { Pace } from './rate-limit.js';
-import { receiverWords, transportArgv } from './remote-command.js';
+import { receiverWords } from './remote-command.js';
 import { cancelSoonAfter, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { watchForStall } from './stall-watch.js';
 import type { Part } from './stream-parts.js';
 import type { StreamSet } from './stream-set.js';
-import { closeInput, connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
+import { closeInput, type OnLine, type Peer, type PeerExit } from './transport.js';
 import { writeWireStream } from './wire-stream.js';
 
 /** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
@@ -90,18 +91,11 @@ export class Sending {
     await Promise.race([this.#output.features, peer.exited, late]);
   }
 
-  async #connect(): Promise<Peer> {
+  #connect(): Promise<Peer> {
     const { command, context } = this.#shipment;
     const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
-    if (command.remote.transport === 'ssh2') {
-      const { connectSsh2 } = await import('./ssh2-transport.js');
-      const { agentSocket } = context;
-      const words = receiverWords(command);
-      return connectSsh2({ host: this.#host, words, onLine, agentSocket });
-    }
-    const argv = transportArgv(command, this.#host);
-    context.reporter.verbose(`running: ${argv.join(' ')}`);
-    return connectCommand(argv, onLine);
+    const words = receiverWords(command);
+    return connect({ host: this.#host, remote: command.remote, words, onLine }, context);
   }
 
   /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */

@@ -29,15 +29,25 @@ export async function findSnapshot(
   run: RunCommand = runCommand,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<ThickSnapshot | ThinVolume> {
+  const { volume, volumes } = await findVolume(subject, run, inspect);
+  if (volume.segmentType === 'thin') return describeThin(volume, volumes, run);
+  if (volume.roles.includes('thicksnapshot')) return describeThick(volume, volumes, run);
+  throw notSnapshot(volume, volumes);
+}
+
+/** The volume that `subject` names, snapshot or not, and all of its group. Throws (usage) if it names none. */
+export async function findVolume(
+  subject: string,
+  run: RunCommand = runCommand,
+  inspect: (path: string) => Promise<PathKind> = inspectPath,
+): Promise<{ readonly volume: Volume; readonly volumes: readonly Volume[] }> {
   const wanted = await identifyVolume(subject, inspect);
   const volumes = await listGroupOf(wanted, run);
   const volume = volumes.find(({ lvName, uuid }) =>
     wanted.uuid === undefined ? lvName === wanted.lvName : bareUuid(uuid) === wanted.uuid,
   );
   if (volume === undefined) throw noSuchVolume(subject);
-  if (volume.segmentType === 'thin') return describeThin(volume, volumes, run);
-  if (volume.roles.includes('thicksnapshot')) return describeThick(volume, volumes, run);
-  throw notSnapshot(volume, volumes);
+  return { volume, volumes };
 }
 
 /** Every volume of the group that the wanted one is in. */

@@ -1,0 +1,168 @@
+/** `lvmsync verify SOURCE DESTINATION`: whether both hold the same, and where they do not. */
+
+import { FileDevice } from './block-device.js';
+import { DeviceHashes, type HashedDestination, watchedHashes } from './block-hashes.js';
+import { compare, Differences } from './compare.js';
+import { identityKey } from './device-topology.js';
+import { EXIT, LvmsyncError } from './errors.js';
+import { type ExtentList, NO_EXTENTS } from './extent.js';
+import { within } from './extent-sets.js';
+import type { SyncCommand, VerifyCommand } from './options.js';
+import { RateLimit } from './rate-limit.js';
+import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import { openSource, type Source } from './source.js';
+import { checkWatch, reportLateFault } from './source-report.js';
+import type { Writes } from './source-watch.js';
+import { describeAsJson, describeAsText, type Findings } from './verify-report.js';
+
+interface Verification {
+  readonly source: Source;
+  readonly command: VerifyCommand;
+  readonly context: RunContext;
+}
+
+/** The status tells whether they are equal, after a repair whether they are so now. */
+export async function runVerify(command: VerifyCommand, context: RunContext): Promise<number> {
+  selectEngine(context);
+  const source = await open(command, context);
+  try {
+    const { reporter } = context;
+    checkWatch(source.watch, { requireQuiet: command.requireQuiet, reporter });
+    const job = { source, command, context };
+    const found = await compareOnce(job, source.extents);
+    tell(job, found);
+    const left = command.repair && found.bytes > 0 ? await repair(job, found) : found;
+    await reportLateFault(source, reporter);
+    return left.bytes === 0 ? EXIT.done : EXIT.different;
+  } finally {
+    await source.close();
+  }
+}
+
+async function open(command: VerifyCommand, context: RunContext): Promise<Source> {
+  if (!command.full) return openSource(command.source, context);
+  return (await import('./whole-source.js')).openWhole(command.source, context);
+}
+
+async function compareOnce(job: Verification, extents: ExtentList): Promise<Differences> {
+  const { source, command, context } = job;
+  const { signal, reporter } = context;
+  const destination = await openHashes(job);
+  const found = new Differences();
+  try {
+    const shared = extents.clippedTo(destination.size);
+    const pace = RateLimit.pace(command.bytesPerSecond, signal);
+    await compare(
+      {
+        source: new DeviceHashes(source.device),
+        destination,
+        extents: shared,
+        ...{ bytesPerSecond: command.bytesPerSecond, pace, signal },
+        onProgress: (doneBytes) =>
+          reporter.progress({ activity: 'Comparing', doneBytes, totalBytes: extents.totalBytes }),
+      },
+      found,
+    );
+    if (signal.aborted) throw interrupted(signal);
+    addMissing(job, { extents, size: destination.size, found });
+    reportWrites(job, await destination.finish());
+    return found;
+  } finally {
+    await destination.close();
+  }
+}
+
+async function openHashes({ source, command, context }: Verification): Promise<HashedDestination> {
+  const { host, path } = command.destination;
+  if (host !== undefined) {
+    return (await import('./remote-hashes.js')).openRemoteHashes(command, context);
+  }
+  const device = await FileDevice.open(path, { role: 'destination' });
+  try {
+    if (identityKey(device.identity) === identityKey(source.device.identity)) {
+      throw new LvmsyncError('destinationUnfit', `${path}: this is the source itself`);
+    }
+    return await watchedHashes(device);
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+/** What lies past the end of the destination is not there, and so differs. */
+function addMissing(
+  { source, command, context }: Verification,
+  shape: { readonly extents: ExtentList; readonly size: number; readonly found: Differences },
+): void {
+  const { extents, size, found } = shape;
+  if (size >= source.device.size) return;
+  const sizes = `it holds ${size} bytes, the source ${source.device.size}`;
+  const name = nameOf(command);
+  if (command.allowSmaller) {
+    context.reporter.warn(`${name}: ${sizes}; what lies beyond its end is not compared`);
+    return;
+  }
+  context.reporter.warn(`${name}: ${sizes}`);
+  const { pairs } = within(extents, size, Infinity);
+  for (let i = 0; i < pairs.length; i += 2) found.add(pairs[i] ?? 0, pairs[i + 1] ?? 0);
+}
+
+/** Either end that others wrote to makes a difference that is none, or hides one. */
+function reportWrites({ source, command, context }: Verification, atDestination: Writes): void {
+  const { watch } = source;
+  const writes = watch.writes();
+  if (atDestination === 'some') {
+    context.reporter.warn(
+      `${nameOf(command)}: it was written while it was compared: differences may come of that`,
+    );
+  }
+  if (writes === 'none' || (writes === 'unknown' && !command.requireQuiet)) return;
+  const what = `${watch.path}: it was written while it was compared: differences may come of that`;
+  const hint = `Stop what writes to it${watch.remedy}.`;
+  if (command.requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });
+  context.reporter.warn(`${what}. ${hint}`);
+}
+
+function nameOf({ destination: { host, path } }: VerifyCommand): string {
+  return host === undefined ? path : `${host}:${path}`;
+}
+
+function tell({ source, command, context }: Verification, found: Differences, repaired = 0): void {
+  const findings: Findings = {
+    source: source.device.path,
+    destination: nameOf(command),
+    comparedBytes: source.extents.totalBytes,
+    found,
+    repairedBytes: repaired,
+  };
+  context.print(command.json ? describeAsJson(findings) : describeAsText(findings));
+}
+
+/** Sends what differs as any sync does, then compares that once more. */
+async function repair(job: Verification, found: Differences): Promise<Differences> {
+  const { source, command, context } = job;
+  const extents = found.list();
+  if (extents === undefined) {
+    throw new LvmsyncError('destinationUnfit', `${nameOf(command)}: too much of it differs`, {
+      state: 'Nothing was written.',
+      hint: 'A full copy is the shorter way.',
+    });
+  }
+  const part = { ...source, extents, zeros: NO_EXTENTS };
+  const { transfer } = await import('./run-sync.js');
+  await transfer(part, asSync(command), context);
+  const again = { ...job, source: part };
+  const left = await compareOnce(again, extents);
+  tell(again, left, extents.totalBytes);
+  return left;
+}
+
+function asSync(command: VerifyCommand): SyncCommand {
+  return {
+    ...command,
+    kind: 'sync',
+    format: 'auto',
+    compression: 'none',
+    discard: false,
+  };
+}

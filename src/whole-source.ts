@@ -1,0 +1,55 @@
+/** All of a device as a source: for a verify that compares everything. */
+
+import { type ExtentList, NO_EXTENTS } from './extent.js';
+import { withDevices } from './open-devices.js';
+import type { SourceRequest } from './options.js';
+import type { Reporter } from './reporter.js';
+import type { RunContext } from './run-context.js';
+import { openSource, type Source } from './source.js';
+import { SourceWatch } from './source-watch.js';
+import { findVolume } from './volume-group.js';
+import { inspectPath } from './volume-name.js';
+
+/**
+ * Of a snapshot: all of what a sync reads, its origin or the data source. Anything else is read as it
+ * is. Whoever opened it closes it.
+ */
+export async function openWhole(request: SourceRequest, context: RunContext): Promise<Source> {
+  const plain = await findPlain(request);
+  if (plain !== undefined) return openPlain(plain, context.reporter);
+  const source = await openSource(request, context);
+  return { ...source, extents: allOf(source.device.size), zeros: NO_EXTENTS };
+}
+
+/** The path of what is no snapshot; undefined where a sync has a list of changes. */
+async function findPlain(request: SourceRequest): Promise<string | undefined> {
+  if (request.kind === 'cowStore') return undefined;
+  const { snapshot: subject, dataSource } = request;
+  if (dataSource !== undefined) return undefined;
+  const found = await inspectPath(subject);
+  if (found.kind === 'other' && found.what === 'a regular file') return subject;
+  if (found.kind === 'block' && !found.mapped?.uuid.startsWith('LVM-')) return subject;
+  const { volume } = await findVolume(subject);
+  return volume.origin === undefined ? volume.path : undefined;
+}
+
+function openPlain(path: string, reporter: Reporter): Promise<Source> {
+  return withDevices(reporter, async (opened) => {
+    const device = await opened.open(path, 'source');
+    return {
+      device,
+      extents: allOf(device.size),
+      zeros: NO_EXTENTS,
+      chunkSize: 4096,
+      members: [{ identity: device.identity, role: 'the source' }],
+      attributes: { devicePath: device.path },
+      watch: await SourceWatch.begin(device),
+      findLateFault: async () => undefined,
+      close: () => opened.close(),
+    };
+  });
+}
+
+function allOf(size: number): ExtentList {
+  return NO_EXTENTS.withTail(0, size);
+}
