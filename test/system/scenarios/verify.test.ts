@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { assertRefused, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import {
+  assertDifferentContent,
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
+import { discard, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+
+const DIFFERENT = 4;
+const PAGE = 4 * KiB;
+const size = 24 * MiB;
+const random = new Random();
+const folder = scratchFolder();
+const snapback = `${folder}/undo`;
+
+interface Report {
+  readonly equal: boolean;
+  readonly comparedBytes: number;
+  readonly firstRanges: readonly { readonly offset: number; readonly length: number }[];
+}
+
+/** What `verify --json` found, one object for each comparison. */
+function reportsOf(words: readonly string[], status: number): Report[] {
+  const result = lvmsync(['verify', '--json', ...words]);
+  assert.equal(result.status, status, `verify ${words.join(' ')}:\n${result.stderr}`);
+  return result.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Report);
+}
+
+/** Flips one bit of the device, and returns the page it is in. */
+function flipBit(path: string, at: number): { readonly offset: number; readonly length: number } {
+  const script = `
+    byte=$(dd if=${path} bs=1 skip=${at} count=1 status=none | od -An -tu1)
+    printf "\\\\$(printf %o $((byte ^ 1)))" |
+      dd of=${path} bs=1 seek=${at} conv=notrunc,fsync status=none`;
+  const { status, stderr } = tryTool(['bash', '-euc', script]);
+  assert.equal(status, 0, stderr);
+  return { offset: at - (at % PAGE), length: PAGE };
+}
+
+const hasServer = SshServer.missing() === undefined;
+let server: SshServer | undefined;
+before(() => {
+  useOwnStateFolder();
+  if (hasServer) server = SshServer.start();
+});
+after(() => server?.stop());
+beforeEach(() => rmSync(snapback, { force: true }));
+
+/** The words that name a destination, by the way to it. */
+const WAYS: readonly [way: string, to: (path: string) => string[]][] = [
+  ['here', (path) => [path]],
+  ...(['command', 'ssh2'] as const).map((transport): [string, (path: string) => string[]] => [
+    `over sshd, --transport ${transport}`,
+    (path) => ['--transport', transport, `root@${HOST.right}:${path}`],
+  ]),
+];
+const skipOf = (way: string) => (way === 'here' ? false : (SshServer.missing() ?? false));
+
+describe('a verify of a thick snapshot', () => {
+  let group: TestVolumeGroup;
+  let mail: LogicalVolume;
+  let copy: LogicalVolume;
+  let snapshot: LogicalVolume;
+
+  before(() => {
+    group = new TestVolumeGroup({ size: 200 * MiB });
+    mail = group.createVolume('mail', size);
+    copy = group.createVolume('copy', size);
+    fillRandom(mail.path, random, size);
+    saveContent(mail.path, copy.path);
+    snapshot = group.createSnapshot(mail, { name: 'snap', chunkSize: PAGE });
+    // The first quarter stays as it was.
+    const changes = scattered(random, (size * 3) / 4, { count: 200, length: PAGE });
+    const moved = changes.map(({ offset, length }) => ({ offset: offset + size / 4, length }));
+    writeRandom(mail.path, random, moved);
+  });
+  after(() => group.destroy());
+
+  // The flipped bit is enough of a test for the second transport.
+  for (const [way, to] of WAYS.slice(0, 2)) {
+    test(`${way}: 4 before a sync, 0 after it, of the changes and of everything`, {
+      skip: skipOf(way),
+    }, () => {
+      saveContent(snapshot.path, copy.path);
+      const [before] = reportsOf([snapshot.path, ...to(copy.path)], DIFFERENT);
+      assert.ok(before !== undefined && before.comparedBytes <= 200 * PAGE);
+      syncs([snapshot.path, ...to(copy.path)]);
+      const [changes] = reportsOf([snapshot.path, ...to(copy.path)], 0);
+      assert.equal(changes?.comparedBytes, before.comparedBytes);
+      const sources = way === 'here' ? [snapshot.path, 'vg0/mail', mail.path] : [mail.path];
+      for (const source of sources) {
+        const [full] = reportsOf(['--full', source, ...to(copy.path)], 0);
+        assert.equal(full?.comparedBytes, size);
+      }
+      assertSameContent(mail.path, copy.path);
+    });
+  }
+
+  for (const [way, to] of WAYS) {
+    test(`${way}: one flipped bit is found, and mended with a snapback and nothing else`, {
+      skip: skipOf(way),
+    }, () => {
+      saveContent(mail.path, copy.path);
+      const page = flipBit(copy.path, random.below(size / 4));
+      saveContent(copy.path, `${folder}/flipped`);
+      // A sync would not send it.
+      reportsOf([snapshot.path, ...to(copy.path)], 0);
+      const words = ['--full', '--repair', '-b', snapback, mail.path, ...to(copy.path)];
+      const [found, mended] = reportsOf(words, 0);
+      assert.deepEqual(found?.firstRanges, [page]);
+      assert.deepEqual([mended?.equal, mended?.comparedBytes], [true, PAGE]);
+      assertSameContent(mail.path, copy.path);
+      const saved = JSON.parse(lvmsync(['inspect', '--json', snapback]).stdout);
+      assert.deepEqual([saved.firstByte, saved.bytes], [page.offset, PAGE]);
+      assert.equal(lvmsync(['--apply', snapback, copy.path]).status, 0);
+      assertSameContent(copy.path, `${folder}/flipped`);
+    });
+  }
+
+  test('of a copy of the snapshot: what a sync reads is compared, or the snapshot itself', () => {
+    saveContent(snapshot.path, copy.path);
+    reportsOf(['--full', snapshot.path, copy.path], DIFFERENT);
+    reportsOf(['--full', snapshot.path, '--data-source', snapshot.path, copy.path], 0);
+  });
+
+  test('an active volume and a mounted destination are read, and only a repair is refused', () => {
+    saveContent(mail.path, copy.path);
+    const filesystem = group.createVolume('fs', 16 * MiB);
+    const mounted = `${folder}/mounted`;
+    tool('mkfs.ext4', '-q', filesystem.path);
+    tool('mkdir', mounted);
+    tool('mount', filesystem.path, mounted);
+    try {
+      const words = ['--full', filesystem.path, copy.path];
+      reportsOf(words, DIFFERENT);
+      const turned = ['verify', '--full', '--repair', copy.path, filesystem.path];
+      assertRefused(
+        lvmsync([...turned, '--allow-smaller']),
+        EXIT.destinationUnfit,
+        /mounted|in use/,
+      );
+    } finally {
+      tool('umount', mounted);
+      group.remove(filesystem);
+    }
+  });
+
+  test('a source that is written meanwhile is warned of', async () => {
+    saveContent(mail.path, copy.path);
+    const first = `${folder}/first`;
+    tool('dd', `if=${mail.path}`, `of=${first}`, 'bs=4k', 'count=1', 'status=none');
+    const script = `sleep 1.5; dd if=${first} of=${mail.path} bs=4k conv=notrunc,fsync status=none`;
+    const writer = spawn('sh', ['-c', script]);
+    const ended = new Promise((resolve) => writer.once('exit', resolve));
+    const result = lvmsync(['verify', '--full', '--bwlimit', '6M', mail.path, copy.path]);
+    await ended;
+    assert.equal(result.status, 0, result.stderr);
+    assert.match(result.stderr, /^WARNING: .*mail: it was written while it was compared/m);
+  });
+
+  test('with a host that has no lvmsync ends with 17', { skip: !hasServer }, () => {
+    const result: ToolResult = lvmsync(['verify', snapshot.path, `${HOST.bare}:${copy.path}`]);
+    const stderr = result.stderr.replace(/^remote:.*\n/gm, '');
+    assertRefused({ ...result, stderr }, TRANSPORT_FAILED, /no such program/);
+  });
+});
+
+describe('a verify of thin volumes', () => {
+  let group: TestVolumeGroup;
+  let mail: LogicalVolume;
+  let copy: LogicalVolume;
+  let older: LogicalVolume;
+  let newer: LogicalVolume;
+
+  before(() => {
+    group = new TestVolumeGroup({ size: 200 * MiB });
+    const pool = new TestThinPool(group, { size: 80 * MiB, blockSize: 64 * KiB });
+    mail = pool.createVolume('mail', size);
+    copy = group.createVolume('copy', size);
+    fillRandom(mail.path, random, size);
+    older = pool.snapshot(mail, 'older');
+    writeRandom(mail.path, random, scattered(random, size, { count: 40, length: PAGE }));
+    discard(mail.path, 2 * MiB, MiB);
+    newer = pool.snapshot(mail, 'newer');
+  });
+  after(() => group.destroy());
+
+  for (const [way, to] of WAYS.slice(0, 2)) {
+    test(`${way}: what changed, discards included, is compared and repaired`, {
+      skip: skipOf(way),
+    }, () => {
+      saveContent(older.path, copy.path);
+      const words = ['--since', older.path, newer.path, ...to(copy.path)];
+      const [before] = reportsOf(words, DIFFERENT);
+      assert.ok(before !== undefined && before.comparedBytes >= MiB);
+      assert.ok(before.comparedBytes < size / 2);
+      const [, mended] = reportsOf(['--repair', ...words], 0);
+      assert.equal(mended?.equal, true);
+      assertSameContent(newer.path, copy.path);
+      reportsOf(['--full', newer.path, ...to(copy.path)], 0);
+    });
+  }
+
+  test('one flipped bit where nothing is mapped is found', () => {
+    saveContent(newer.path, copy.path);
+    const page = flipBit(copy.path, 2 * MiB + random.below(MiB));
+    const [found] = reportsOf(['--since', older.path, newer.path, copy.path], DIFFERENT);
+    assert.deepEqual(found?.firstRanges, [page]);
+    assertDifferentContent(newer.path, copy.path);
+  });
+});
