@@ -29,6 +29,7 @@ export function openOffline(
         { identity: cowStore.identity, role: 'the COW store' },
       ],
       attributes: { devicePath: device.path },
+      stores: [],
       watch,
       findLateFault: async () => undefined,
       close: () => opened.close(),

@@ -128,6 +128,14 @@ export const OPTION_TABLE = [
     help: 'Fail if the device that the data are read from is written during the run. Without it this is a warning.',
   },
   {
+    name: 'max-cow-use',
+    argument: 'PERCENT',
+    from: 'ours',
+    actions: ['dump', 'sync'],
+    group: 'Source',
+    help: 'End the run cleanly when the COW store of a thick snapshot that it reads, or the data or metadata of the thin pool, is so full. Without it one that overflows is noticed at the end.',
+  },
+  {
     name: 'format',
     argument: 'FORMAT',
     choices: ['auto', 'classic'],

@@ -77,11 +77,16 @@ interface ReadRequest extends RunRequest {
   readonly bytesPerSecond: number | undefined;
 }
 
-export interface DumpCommand extends ReadRequest {
+/** Percent: a run ends when a COW store or thin pool that it depends on is so full. Absent: it does not. */
+interface FillRequest {
+  readonly maxCowUse?: number;
+}
+
+export interface DumpCommand extends ReadRequest, FillRequest {
   readonly kind: 'dump';
 }
 
-export interface SyncCommand extends WriteRequest, ReadRequest {
+export interface SyncCommand extends WriteRequest, ReadRequest, FillRequest {
   readonly kind: 'sync';
   /** What is known to read as zeros may be given back at the destination instead of being written. */
   readonly discard: boolean;
@@ -261,7 +266,7 @@ function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
   const read = readRequest(parsed, operands);
   refuseRest(operands);
-  return { kind: 'dump', ...run, ...read };
+  return { kind: 'dump', ...run, ...read, ...fillRequest(parsed) };
 }
 
 function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
@@ -277,7 +282,16 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   }
   const discard = parsed.flags['no-discard'] !== true;
   const rest = { destination, remote: remoteOptions(parsed), discard };
-  return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...rest };
+  const fill = fillRequest(parsed);
+  return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...fill, ...rest };
+}
+
+function fillRequest({ values }: ParsedOptions): FillRequest {
+  const text = values['max-cow-use'];
+  if (text === undefined) return {};
+  const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0;
+  if (percent >= 1 && percent <= 100) return { maxCowUse: percent };
+  throw usage(`--max-cow-use: expected a percentage, saw "${escapeText(text, 80)}"`);
 }
 
 function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCommand {

@@ -14,6 +14,7 @@ import { type Pace, RateLimit, streamLimits } from './rate-limit.js';
 import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
+import { guardStores } from './store-use.js';
 
 const STDOUT = 1;
 
@@ -32,7 +33,8 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
   try {
     const { requireQuiet } = command;
     checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
-    await dumpFrom(source, command, context);
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, (guarded) => dumpFrom(source, command, guarded));
     await reportLateFault(source, context.reporter);
     return EXIT.done;
   } finally {

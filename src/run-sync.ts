@@ -22,6 +22,7 @@ import { Snapback } from './snapback.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 import type { Writes } from './source-watch.js';
+import { guardStores } from './store-use.js';
 import { WriteStage } from './write-stage.js';
 
 export async function runSync(command: SyncCommand, context: RunContext): Promise<number> {
@@ -30,7 +31,8 @@ export async function runSync(command: SyncCommand, context: RunContext): Promis
   const { requireQuiet } = command;
   try {
     checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
-    await transfer(source, command, context);
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, (guarded) => transfer(source, command, guarded));
     await reportLateFault(source, context.reporter);
     return EXIT.done;
   } finally {

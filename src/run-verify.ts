@@ -13,6 +13,7 @@ import { interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault } from './source-report.js';
 import type { Writes } from './source-watch.js';
+import { guardStores } from './store-use.js';
 import { describeAsJson, describeAsText, type Findings } from './verify-report.js';
 
 interface Verification {
@@ -29,14 +30,19 @@ export async function runVerify(command: VerifyCommand, context: RunContext): Pr
     const { reporter } = context;
     checkWatch(source.watch, { requireQuiet: command.requireQuiet, reporter });
     const job = { source, command, context };
-    const found = await compareOnce(job, source.extents);
-    tell(job, found);
-    const left = command.repair && found.bytes > 0 ? await repair(job, found) : found;
+    const guard = { source, maxPercent: undefined, context };
+    const left = await guardStores(guard, () => verify(job));
     await reportLateFault(source, reporter);
     return left.bytes === 0 ? EXIT.done : EXIT.different;
   } finally {
     await source.close();
   }
+}
+
+async function verify(job: Verification): Promise<Differences> {
+  const found = await compareOnce(job, job.source.extents);
+  tell(job, found);
+  return job.command.repair && found.bytes > 0 ? repair(job, found) : found;
 }
 
 async function open(command: VerifyCommand, context: RunContext): Promise<Source> {

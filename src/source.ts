@@ -9,6 +9,7 @@ import type { SourceRequest } from './options.js';
 import { interrupted, type RunContext } from './run-context.js';
 import type { SourceMember } from './source-family.js';
 import type { SourceWatch } from './source-watch.js';
+import type { Store } from './store-use.js';
 import { openThick } from './thick-source.js';
 import { openThin } from './thin-source.js';
 import { findSnapshot } from './volume-group.js';
@@ -26,6 +27,8 @@ export interface Source {
   /** Everything this run depends on: none of it may be written. */
   readonly members: readonly SourceMember[];
   readonly attributes: HelloAttributes;
+  /** What fills while the run depends on it, but for what `device` itself is a view of. */
+  readonly stores: readonly Store[];
   /** Of `device`, since before the list of changes was read. */
   readonly watch: SourceWatch;
   /** One line if the snapshot broke meanwhile: what was sent is right, a next run will not be. */

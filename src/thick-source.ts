@@ -10,6 +10,7 @@ import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
 import type { ThickSnapshot } from './thick-snapshot.js';
+import { fullName } from './unfit-volume.js';
 
 const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNAPSHOT';
 
@@ -45,6 +46,7 @@ export function openThick(
         deviceIdentity: snapshot.origin.uuid,
         fromPoint: snapshot.uuid,
       },
+      stores: [{ name: fullName(snapshot), dmName: snapshot.dmName }],
       watch,
       findLateFault: () => findLateFault(snapshot),
       close: () => opened.close(),

@@ -64,6 +64,7 @@ export async function openThin(
         deviceIdentity: pair.to.uuid,
         fromPoint: pair.from.uuid,
       },
+      stores: [pool],
       watch,
       findLateFault: async () => undefined,
       close: () => opened.close(),

@@ -43,6 +43,7 @@ function openPlain(path: string, reporter: Reporter): Promise<Source> {
       chunkSize: 4096,
       members: [{ identity: device.identity, role: 'the source' }],
       attributes: { devicePath: device.path },
+      stores: [],
       watch: await SourceWatch.begin(device),
       findLateFault: async () => undefined,
       close: () => opened.close(),

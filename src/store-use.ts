@@ -1,0 +1,225 @@
+/**
+ * How full the stores are that fill while a run depends on them: the COW store of a thick snapshot, the
+ * data and metadata of a thin pool.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FileDevice } from './block-device.js';
+import { type RunCommand, runCommand } from './command.js';
+import { parseDeviceName } from './device-name.js';
+import { parseStatus, type StatusTarget } from './device-status.js';
+import { LvmsyncError, withContext } from './errors.js';
+import type { RunContext } from './run-context.js';
+import { FAULT_TEXTS } from './snapshot-status.js';
+import type { Source } from './source.js';
+import { failedPool } from './thin-pool.js';
+import { fullName } from './unfit-volume.js';
+import { readLine } from './virtual-files.js';
+
+export interface Store {
+  /** VG/LV of the snapshot, or VG/POOL. */
+  readonly name: string;
+  /** Whose status line tells how it fares. */
+  readonly dmName: string;
+}
+
+/** Milliseconds between two looks. */
+const INTERVAL_MS = 1000;
+
+export interface StoreGuard {
+  readonly source: Pick<Source, 'device' | 'stores'>;
+  /** Of any store: reached, it ends the run. Undefined: none does. */
+  readonly maxPercent: number | undefined;
+  readonly context: RunContext;
+}
+
+/**
+ * Does the work; once a store is as full as the limit says, its signal is aborted with that as the
+ * reason. Throws before the work where a store is so full already (sourceUnfit, pool), or where there is
+ * no store to look at (usage). A read that failed because its snapshot overflowed is called that.
+ */
+export async function guardStores<T>(
+  guard: StoreGuard,
+  work: (context: RunContext) => Promise<T>,
+  { run = runCommand, interval = INTERVAL_MS } = {},
+): Promise<T> {
+  const { source, maxPercent, context } = guard;
+  const own = storeOf(source.device);
+  const stores = own === undefined ? source.stores : [...source.stores, own];
+  try {
+    if (maxPercent === undefined) return await work(context);
+    const watch = new StoreWatch({ stores, own, maxPercent, run });
+    await watch.begin();
+    return await watch.during(context, work, interval);
+  } catch (error) {
+    throw await explain(error, own, run);
+  }
+}
+
+/** What the device is a view of, if that is a snapshot; its status tells whether it is one. */
+function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
+  if (!info.blockDevice) return undefined;
+  const folder = `/sys/dev/block/${info.major}:${info.minor}/dm`;
+  const dmName = readLine(`${folder}/name`);
+  const isVolume = readLine(`${folder}/uuid`)?.startsWith('LVM-');
+  if (dmName === undefined || !isVolume) return undefined;
+  const volume = parseDeviceName(dmName);
+  return volume && { name: fullName(volume), dmName };
+}
+
+interface StoreRules {
+  readonly stores: readonly Store[];
+  /** Whose snapshot the data are read from. */
+  readonly own: Store | undefined;
+  readonly maxPercent: number;
+  readonly run: RunCommand;
+}
+
+class StoreWatch {
+  readonly #rules: StoreRules;
+
+  constructor(rules: StoreRules) {
+    this.#rules = rules;
+  }
+
+  async begin(): Promise<void> {
+    const { stores, run } = this.#rules;
+    const found = await readStores(stores, run);
+    if (!found.some(({ target }) => usesOf(target).length > 0)) {
+      throw new LvmsyncError(
+        'usage',
+        '--max-cow-use: the source has neither a COW store nor a thin pool to look at',
+      );
+    }
+    const fault = this.#judge(found);
+    if (fault !== undefined) throw withContext(fault, { state: 'Nothing was written.' });
+  }
+
+  async during<T>(
+    context: RunContext,
+    work: (context: RunContext) => Promise<T>,
+    interval: number,
+  ): Promise<T> {
+    const stop = new AbortController();
+    const done = new AbortController();
+    const pass = (): void => stop.abort(context.signal.reason);
+    if (context.signal.aborted) pass();
+    context.signal.addEventListener('abort', pass);
+    const looking = this.#look(stop, done.signal, interval);
+    try {
+      return await work({ ...context, signal: stop.signal });
+    } finally {
+      done.abort();
+      context.signal.removeEventListener('abort', pass);
+      await looking;
+    }
+  }
+
+  /** Ends with the first fault, which also is when nothing can be told any more. Never rejects. */
+  async #look(stop: AbortController, done: AbortSignal, interval: number): Promise<void> {
+    const { stores, run } = this.#rules;
+    while (!done.aborted) {
+      await sleep(interval, undefined, { signal: done }).catch(() => undefined);
+      if (done.aborted) return;
+      try {
+        const fault = this.#judge(await readStores(stores, run));
+        if (fault === undefined) continue;
+        stop.abort(fault);
+      } catch (error) {
+        stop.abort(error);
+      }
+      return;
+    }
+  }
+
+  #judge(found: readonly StoreStatus[]): LvmsyncError | undefined {
+    const { own, maxPercent } = this.#rules;
+    for (const { store, target } of found) {
+      // A list that was read stays right: only what is being read from ends with its store.
+      if (isOverflow(target) && store.dmName === own?.dmName) return overflowed(store, target);
+      if (target.type === 'thin-pool' && 'fault' in target) return failedPool(store.name);
+      for (const use of usesOf(target)) {
+        const percent = (100 * use.used) / use.total;
+        if (percent >= maxPercent) return tooFull(store, use, { percent, maxPercent });
+      }
+    }
+    return undefined;
+  }
+}
+
+interface StoreStatus {
+  readonly store: Store;
+  readonly target: StatusTarget;
+}
+
+async function readStores(stores: readonly Store[], run: RunCommand): Promise<StoreStatus[]> {
+  if (stores.length === 0) return [];
+  const names = new Set(stores.map(({ dmName }) => dmName));
+  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', ...names], {
+    code: 'sourceUnfit',
+  });
+  return parseStatus(stdout).flatMap((target) => {
+    // Of a single device it prints no name.
+    const store = stores.find(({ dmName }) => dmName === target.name) ?? stores[0];
+    return store === undefined ? [] : [{ store, target }];
+  });
+}
+
+interface Use {
+  readonly what: 'COW store' | 'data' | 'metadata';
+  readonly used: number;
+  readonly total: number;
+}
+
+function usesOf(target: StatusTarget): Use[] {
+  if ('fault' in target) return [];
+  if (target.type === 'snapshot') {
+    const { allocatedSectors, totalSectors } = target.usage;
+    return [{ what: 'COW store', used: allocatedSectors, total: totalSectors }];
+  }
+  if (target.type !== 'thin-pool') return [];
+  const { usedDataBlocks, totalDataBlocks, usedMetadataBlocks, totalMetadataBlocks } = target;
+  return [
+    { what: 'data', used: usedDataBlocks, total: totalDataBlocks },
+    { what: 'metadata', used: usedMetadataBlocks, total: totalMetadataBlocks },
+  ];
+}
+
+function tooFull(
+  { name }: Store,
+  { what }: Use,
+  { percent, maxPercent }: { readonly percent: number; readonly maxPercent: number },
+): LvmsyncError {
+  const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
+  return new LvmsyncError(
+    what === 'COW store' ? 'sourceUnfit' : 'pool',
+    `${name}: its ${what} ${what === 'COW store' ? 'is' : 'are'} ${percent.toFixed(1)}% full, and --max-cow-use is ${maxPercent}`,
+    { hint: `Make room: lvextend ${option} +SIZE ${name}.` },
+  );
+}
+
+type Overflow = Extract<StatusTarget, { type: 'snapshot' | 'snapshot-merge'; fault: string }>;
+
+function isOverflow(target: StatusTarget): target is Overflow {
+  return target.type === 'snapshot' && 'fault' in target;
+}
+
+function overflowed({ name }: Store, { fault }: Overflow): LvmsyncError {
+  return new LvmsyncError('sourceUnfit', `${name}: ${FAULT_TEXTS[fault]}`);
+}
+
+/** From a snapshot that overflows while it is read nothing more can be read. */
+async function explain(error: unknown, own: Store | undefined, run: RunCommand): Promise<unknown> {
+  const isRead = error instanceof LvmsyncError && error.code === 'sourceRead';
+  if (!isRead || own === undefined) return error;
+  // What it was is the better answer than that nobody can tell why.
+  const found = await readStores([own], run).catch(() => []);
+  for (const { store, target } of found) {
+    if (!isOverflow(target)) continue;
+    const { state, hint } = error;
+    const left = { ...(state !== undefined && { state }), ...(hint !== undefined && { hint }) };
+    const named = overflowed(store, target);
+    return new LvmsyncError(named.code, named.message, { ...left, cause: error });
+  }
+  return error;
+}

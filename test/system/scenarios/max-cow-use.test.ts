@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { assertRefused, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import {
+  assertDifferentContent,
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  sequential,
+  writeRandom,
+} from '../harness/content.js';
+import {
+  KiB,
+  type LogicalVolume,
+  MiB,
+  scratchFolder,
+  snapshotStatus,
+  TestVolumeGroup,
+} from '../harness/lvm.js';
+import { shellForSsh, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { type ToolResult, tool } from '../harness/tool.js';
+
+const POOL_UNFIT = 18;
+const random = new Random();
+const folder = scratchFolder();
+const snapback = `${folder}/undo`;
+const former = `${folder}/former`;
+/** So slow that it lasts longer than the writer needs. */
+const SLOWLY = ['--bwlimit', '256K'];
+
+let writer: ChildProcess | undefined;
+
+/** Writes 64 KiB now and then, in ascending order, each to a place that was not written before. */
+function startWriter(path: string, from: number, to: number): void {
+  const script = `
+    for place in $(seq ${from / (64 * KiB)} ${to / (64 * KiB) - 1}); do
+      dd if=/dev/urandom of=${path} bs=64k count=1 seek=$place conv=notrunc,fsync status=none
+      sleep 0.02
+    done`;
+  writer = spawn('sh', ['-c', script], { detached: true });
+}
+
+async function stopWriter(): Promise<void> {
+  if (writer?.pid === undefined) return;
+  const ended = writer.exitCode === null ? once(writer, 'exit') : undefined;
+  try {
+    process.kill(-writer.pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+  await ended;
+  writer = undefined;
+}
+
+/** The receiver's own words come before ours. */
+function assertStops(result: ToolResult, status: number, message: RegExp): void {
+  const stderr = result.stderr.replace(/^remote:.*\n/gm, '');
+  assertRefused({ ...result, stderr }, status, message);
+}
+
+before(() => useOwnStateFolder());
+beforeEach(() => rmSync(snapback, { force: true }));
+afterEach(stopWriter);
+
+describe('a thick snapshot under a writer', () => {
+  const size = 48 * MiB;
+  const storeSize = 16 * MiB;
+  let group: TestVolumeGroup;
+  let mail: LogicalVolume;
+  let copy: LogicalVolume;
+  let snapshot: LogicalVolume;
+
+  before(() => {
+    group = new TestVolumeGroup({ size: 250 * MiB });
+    mail = group.createVolume('mail', size);
+    copy = group.createVolume('copy', size);
+    fillRandom(mail.path, random, size);
+  });
+  after(() => group.destroy());
+  beforeEach(() => {
+    snapshot = group.createSnapshot(mail, { name: 'snap', chunkSize: 4 * KiB, storeSize });
+    saveContent(snapshot.path, copy.path);
+    saveContent(copy.path, former);
+    // A quarter of the store.
+    writeRandom(mail.path, random, sequential(0, 64, 64 * KiB));
+  });
+  afterEach(async () => {
+    await stopWriter();
+    group.remove(snapshot);
+  });
+
+  const limited = ['--max-cow-use', '60', ...SLOWLY];
+  const FULL = /vg0\/snap: its COW store is (6\d|7\d)\.\d% full, and --max-cow-use is 60/;
+  const mayGoOn = (): void => assert.match(snapshotStatus(snapshot), /^\d+\/\d+ /);
+
+  for (const [where, remote] of [
+    ['here', () => [copy.path]],
+    ['on another host', () => [...shellForSsh(), `there:${copy.path}`]],
+  ] as const) {
+    test(`a sync ${where} stops before the store is full, can be undone, and be made again`, async () => {
+      startWriter(mail.path, 8 * MiB, size);
+      const words = [snapshot.path, ...remote()];
+      const result = lvmsync([...limited, '--snapback', snapback, ...words]);
+      await stopWriter();
+      assertStops(result, EXIT.sourceUnfit, FULL);
+      assert.match(result.stderr, /lvextend --size \+SIZE vg0\/snap/);
+      mayGoOn();
+      assertDifferentContent(copy.path, former);
+      assert.equal(lvmsync(['--apply', snapback, copy.path]).status, 0);
+      assertSameContent(copy.path, former);
+
+      assertStops(lvmsync([...limited, ...words]), EXIT.sourceUnfit, FULL);
+      assertSameContent(copy.path, former);
+      tool('lvextend', '-q', '--size', `+${storeSize}b`, 'vg0/snap');
+      syncs(['--max-cow-use', '60', ...words]);
+      assertSameContent(mail.path, copy.path);
+    });
+  }
+
+  test('a stream says why it ends', async () => {
+    startWriter(mail.path, 8 * MiB, size);
+    const stdoutFile = `${folder}/stream`;
+    const result = lvmsync([...limited, '--stdout', snapshot.path], { stdoutFile });
+    await stopWriter();
+    assertStops(result, EXIT.sourceUnfit, FULL);
+    assertStops(lvmsync(['--apply', stdoutFile, copy.path]), EXIT.sourceUnfit, FULL);
+  });
+
+  test('a newer snapshot that overflows while it is read is called that', async () => {
+    const options = { name: 'newer', chunkSize: 4 * KiB, storeSize: 4 * MiB };
+    const newer = group.createSnapshot(mail, options);
+    try {
+      startWriter(mail.path, 8 * MiB, size);
+      const words = [...SLOWLY, '--data-source', newer.path, snapshot.path, copy.path];
+      const result = lvmsync(words);
+      await stopWriter();
+      assertStops(result, EXIT.sourceUnfit, /vg0\/newer: snapshot overflowed/);
+    } finally {
+      await stopWriter();
+      group.remove(newer);
+    }
+  });
+
+  test('a newer snapshot that is read is looked at, too', async () => {
+    const options = { name: 'newer', chunkSize: 4 * KiB, storeSize: 8 * MiB };
+    const newer = group.createSnapshot(mail, options);
+    try {
+      startWriter(mail.path, 8 * MiB, size);
+      const words = [...limited, '--data-source', newer.path, snapshot.path, copy.path];
+      const result = lvmsync(words);
+      await stopWriter();
+      assertStops(result, EXIT.sourceUnfit, /vg0\/newer: its COW store is .* full/);
+    } finally {
+      await stopWriter();
+      group.remove(newer);
+    }
+  });
+});
+
+describe('a thin pool under a writer', () => {
+  test('a sync stops before the pool is full, and is made again after it has grown', async () => {
+    const group = new TestVolumeGroup({ size: 250 * MiB });
+    try {
+      const pool = new TestThinPool(group, { size: 64 * MiB, blockSize: 64 * KiB });
+      const size = 48 * MiB;
+      const mail = pool.createVolume('mail', size);
+      const copy = group.createVolume('copy', size);
+      fillRandom(mail.path, random, 16 * MiB);
+      const snapshot = pool.snapshot(mail, 'snap');
+      saveContent(snapshot.path, copy.path);
+      writeRandom(mail.path, random, sequential(0, 64, 64 * KiB));
+      startWriter(mail.path, 16 * MiB, size);
+      const words = ['--max-cow-use', '60%', snapshot.path, copy.path];
+      const result = lvmsync([...SLOWLY, ...words]);
+      await stopWriter();
+      assertStops(result, POOL_UNFIT, /vg0\/pool: its data are [67]\d\.\d% full/);
+      assert.match(result.stderr, /lvextend --size \+SIZE vg0\/pool/);
+      assert.equal(pool.heldRoot(), '-');
+      tool('lvextend', '-q', '--size', `+${64 * MiB}b`, 'vg0/pool');
+      syncs(words);
+      assertSameContent(mail.path, copy.path);
+    } finally {
+      await stopWriter();
+      group.destroy();
+    }
+  });
+});

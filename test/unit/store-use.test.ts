@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { FileDevice } from '../../src/block-device.js';
+import type { Argv, RunCommand } from '../../src/command.js';
+import { LvmsyncError } from '../../src/errors.js';
+import { Reporter } from '../../src/reporter.js';
+import { interrupted, type RunContext } from '../../src/run-context.js';
+import { guardStores, type StoreGuard } from '../../src/store-use.js';
+
+const SNAP = { name: 'vg/snap', dmName: 'vg-snap' };
+const POOL = { name: 'vg/pool', dmName: 'vg-pool-tpool' };
+/** A regular file: a view of nothing. */
+const PLAIN = { info: { blockDevice: false } } as FileDevice;
+
+const thick = (used: number): string => `0 81920 snapshot ${used}/1000 16\n`;
+const pool = (metadata: number, data: number, rest = 'rw discard_passdown'): string =>
+  `0 81920 thin-pool 1 ${metadata}/1000 ${data}/1000 - ${rest} queue_if_no_space - 1024\n`;
+
+/** Answers each look with the next status, the last one for ever. */
+function answering(...statuses: string[]): { readonly run: RunCommand; readonly calls: Argv[] } {
+  const calls: Argv[] = [];
+  const run: RunCommand = async (argv) => {
+    const stdout = statuses[Math.min(calls.length, statuses.length - 1)] ?? '';
+    calls.push(argv);
+    if (stdout === 'fails') throw new LvmsyncError('sourceUnfit', 'dmsetup: exit status 1');
+    return { stdout, stderr: '' };
+  };
+  return { run, calls };
+}
+
+function contextOf(signal = new AbortController().signal): RunContext {
+  const reporter = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });
+  const silent = { print: () => undefined, answer: () => undefined };
+  return { reporter, signal, command: '', agentSocket: undefined, engine: 'auto', ...silent };
+}
+
+function guardOf(stores: StoreGuard['source']['stores'], maxPercent?: number): StoreGuard {
+  return { source: { device: PLAIN, stores }, maxPercent, context: contextOf() };
+}
+
+/** Work that goes on until it is stopped, and then ends as a pipeline does. */
+async function endless({ signal }: RunContext): Promise<never> {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  throw interrupted(signal);
+}
+
+describe('a guard over stores', () => {
+  it('without a limit asks for nothing and hands the work its own signal', async () => {
+    const { run, calls } = answering(thick(999));
+    const guard = guardOf([SNAP]);
+    const seen = await guardStores(guard, async ({ signal }) => signal, { run });
+    assert.equal(seen, guard.context.signal);
+    assert.equal(calls.length, 0);
+  });
+
+  it('looks again and again while the work goes on, and no more after it', async () => {
+    const { run, calls } = answering(thick(100));
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 60));
+    assert.equal(
+      await guardStores(guardOf([SNAP], 80), () => pause().then(() => 7), { run, interval: 5 }),
+      7,
+    );
+    const { length } = calls;
+    assert.ok(length > 2);
+    await pause();
+    assert.equal(calls.length, length);
+    assert.deepEqual(calls[0], ['dmsetup', 'status', '--noflush', '--', 'vg-snap']);
+  });
+
+  const refusals: readonly [string, string, typeof SNAP, RegExp, number, RegExp][] = [
+    [
+      'COW store',
+      thick(800),
+      SNAP,
+      /^vg\/snap: its COW store is 80\.0% full/,
+      10,
+      /--size \+SIZE vg\/snap/,
+    ],
+    [
+      'data',
+      pool(10, 801),
+      POOL,
+      /^vg\/pool: its data are 80\.1% full/,
+      18,
+      /--size \+SIZE vg\/pool/,
+    ],
+    [
+      'metadata',
+      pool(900, 10),
+      POOL,
+      /^vg\/pool: its metadata are 90\.0% full/,
+      18,
+      /--poolmetadatasize \+SIZE vg\/pool/,
+    ],
+  ];
+  for (const [what, status, store, message, exitStatus, hint] of refusals) {
+    const fits = (error: unknown): boolean => {
+      assert.ok(error instanceof LvmsyncError);
+      assert.match(error.message, message);
+      assert.match(error.hint ?? '', hint);
+      assert.equal(error.exitStatus, exitStatus);
+      return true;
+    };
+
+    it(`refuses to begin where the ${what} is so full`, async () => {
+      let begun = false;
+      const work = async () => {
+        begun = true;
+      };
+      const { run } = answering(status);
+      await assert.rejects(guardStores(guardOf([store], 80), work, { run }), (error) => {
+        assert.match((error as LvmsyncError).state ?? '', /Nothing was written/);
+        return fits(error);
+      });
+      assert.equal(begun, false);
+    });
+
+    it(`stops the work when the ${what} has become so full`, async () => {
+      const before = store === SNAP ? thick(799) : pool(799, 799);
+      const { run } = answering(before, before, status);
+      const ended = guardStores(guardOf([store], 80), endless, { run, interval: 1 });
+      await assert.rejects(ended, fits);
+    });
+  }
+
+  it('tells two stores apart by their names', async () => {
+    const { run } = answering(`vg-pool-tpool: ${pool(1, 1)}vg-snap: ${thick(850)}`);
+    const ended = guardStores(guardOf([POOL, SNAP], 80), endless, { run });
+    await assert.rejects(ended, /^LvmsyncError: vg\/snap: its COW store is 85\.0% full/);
+  });
+
+  it('goes on when a list that was read whole is lost', async () => {
+    const { run } = answering(thick(1), '0 81920 snapshot Invalid\n');
+    const work = () => new Promise((resolve) => setTimeout(resolve, 30, 'done'));
+    assert.equal(await guardStores(guardOf([SNAP], 80), work, { run, interval: 1 }), 'done');
+  });
+
+  for (const [what, status, message] of [
+    ['the pool fails', '0 81920 thin-pool Fail\n', /the thin pool has failed/],
+    ['nothing can be told any more', 'fails', /dmsetup: exit status 1/],
+  ] as const) {
+    it(`stops the work when ${what}`, async () => {
+      const { run } = answering(pool(1, 1), status);
+      await assert.rejects(
+        guardStores(guardOf([POOL], 80), endless, { run, interval: 1 }),
+        message,
+      );
+    });
+  }
+
+  it('refuses a limit where nothing fills', async () => {
+    const { run } = answering('0 81920 linear\n');
+    for (const stores of [[], [SNAP]]) {
+      await assert.rejects(
+        guardStores(guardOf(stores, 80), endless, { run }),
+        /neither a COW store nor a thin pool/,
+      );
+    }
+  });
+
+  it('passes on a signal to the run', async () => {
+    const controller = new AbortController();
+    const guard = { ...guardOf([SNAP], 80), context: contextOf(controller.signal) };
+    const ended = guardStores(guard, endless, { run: answering(thick(1)).run });
+    setTimeout(() => controller.abort('SIGTERM'), 5);
+    await assert.rejects(ended, /interrupted by SIGTERM/);
+  });
+
+  it('leaves other failures of the work as they are', async () => {
+    const failure = new LvmsyncError('sourceRead', '/dev/vg/lv: read error at byte 0');
+    const work = async () => {
+      throw failure;
+    };
+    const { run } = answering(thick(1));
+    await assert.rejects(guardStores(guardOf([SNAP], 80), work, { run }), (error) => {
+      return error === failure;
+    });
+  });
+});
