@@ -10,7 +10,7 @@ import { limitsAt, type Pace } from './rate-limit.js';
 /** Requests asked ahead of the oldest answer: a long line is kept full, and memory stays bounded. */
 export const COMPARE_DEPTH = 64;
 
-const PAGE_LIMITS: BatchLimits = { ...HASH_LIMITS, operationBytes: PAGE };
+const PAGE_LIMITS: BatchLimits = { ...HASH_LIMITS, operationBytes: PAGE, chunkSize: PAGE };
 
 export interface Comparison {
   readonly source: BlockHashes;
@@ -96,7 +96,7 @@ interface Stretch {
 
 async function differentPages(job: Comparison, operations: Operations): Promise<Stretch[]> {
   const blocks = await differentBlocks(job, operations);
-  if (blocks.every(({ length }) => length <= PAGE)) return blocks;
+  if (!blocks.some(crossesPage)) return blocks;
   const list = new ExtentList(
     Float64Array.from(blocks.flatMap(({ offset, length }) => [offset, length])),
   );
@@ -105,6 +105,10 @@ async function differentPages(job: Comparison, operations: Operations): Promise<
     pages.push(...(await differentBlocks(job, batch.operations)));
   }
   return narrowed(blocks, pages);
+}
+
+function crossesPage({ offset, length }: Stretch): boolean {
+  return (offset % PAGE) + length > PAGE;
 }
 
 /** A block none of whose pages differs any more did differ when it was looked at: it counts whole. */

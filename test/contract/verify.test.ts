@@ -3,12 +3,15 @@
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { FileDevice } from '../../src/block-device.js';
-import { DeviceHashes } from '../../src/block-hashes.js';
-import { compare, Differences } from '../../src/compare.js';
-import { NO_EXTENTS } from '../../src/extent.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../helpers/cli.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  lvmsync,
+  startLvmsync,
+} from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 import { Random } from '../helpers/random.js';
 
@@ -165,21 +168,6 @@ function unchangedByte(): number {
 }
 
 describe('a verify', () => {
-  it('finds a flipped bit wherever it is', async () => {
-    const content = random.bytes(2 * MIB + 777);
-    const [source, destination] = [file(content), file(content)];
-    for (let round = 0; round < 200; round++) {
-      const at = random.below(content.length);
-      const flipped = Buffer.from(content);
-      flipped[at] = (flipped[at] ?? 0) ^ (1 << random.below(8));
-      writeFileSync(destination, flipped);
-      const found = await differencesOf(source, destination, content.length);
-      const offset = at - (at % 4096);
-      const length = Math.min(4096, content.length - offset);
-      assert.deepEqual(found.first(2), [{ offset, length }], `byte ${at}`);
-    }
-  });
-
   it('refuses to compare a device with itself', () => {
     const path = file(Buffer.alloc(4096));
     assertFails(lvmsync(['verify', '--full', path, path]), 12, /this is the source itself/);
@@ -213,17 +201,49 @@ describe('a verify', () => {
   });
 });
 
-async function differencesOf(from: string, to: string, size: number): Promise<Differences> {
-  const source = await FileDevice.open(from, { role: 'source' });
-  const destination = await FileDevice.open(to, { role: 'destination' });
-  const found = new Differences();
-  const { signal } = new AbortController();
-  const ends = { source: new DeviceHashes(source), destination: new DeviceHashes(destination) };
-  const extents = NO_EXTENTS.withTail(0, size);
-  await compare({ ...ends, extents, signal, onProgress: () => undefined }, found);
-  await source.close();
-  await destination.close();
-  return found;
+/** So slow that it lasts a second or more. */
+const SLOWLY = ['--bwlimit', '1M'];
+const LASTING = random.bytes(2 * MIB);
+
+for (const [way, to] of WAYS) {
+  describe(`a slow verify of a destination ${way}`, () => {
+    /** Writes to one of the files what it holds already, while they are compared. */
+    const disturbed = async (which: 'source' | 'destination', ...options: string[]) => {
+      const files = { source: file(LASTING), destination: file(LASTING) };
+      const words = [...SLOWLY, '-v', ...options, files.source, ...to(files.destination)];
+      const run = startLvmsync(['verify', '--full', ...words]);
+      await run.waitFor(way === 'here' ? /I\/O through/ : /remote:I\/O through/);
+      await sleep(500);
+      writeFileSync(files[which], LASTING, { flag: 'r+' });
+      return run.ended;
+    };
+    const WARNING = /^WARNING: .*file-\d+: it was written while it was compared/m;
+
+    it('warns of a source and of a destination that are written meanwhile', async () => {
+      for (const which of ['source', 'destination'] as const) {
+        const { status, stderr } = await disturbed(which);
+        assert.equal(status, 0, stderr);
+        assert.match(stderr, WARNING);
+      }
+    });
+
+    it('fails under --require-quiet when the source is written', async () => {
+      const result = await disturbed('source', '--require-quiet');
+      const stderr = result.stderr.replace(/^(remote|running):.*\n/gm, '');
+      assertFails({ ...result, stderr }, 10, /it was written while it was compared/);
+    });
+
+    it('ends with a signal', async () => {
+      const words = [...SLOWLY, '-v', file(LASTING), ...to(file(LASTING))];
+      const run = startLvmsync(['verify', '--full', ...words]);
+      await run.waitFor(way === 'here' ? /I\/O through/ : /remote:I\/O through/);
+      await sleep(300);
+      run.child.kill('SIGTERM');
+      const { status, stderr } = await run.ended;
+      assert.equal(status, 143, stderr);
+      assert.match(stderr, /FATAL ERROR: interrupted by SIGTERM/);
+    });
+  });
 }
 
 /** More than one request, on files that are equal. */

@@ -81,6 +81,11 @@ describe('a comparison', () => {
     assert.deepEqual([found.count, found.bytes], [3, 3996 + 4096 + 3492]);
   });
 
+  it('narrows a block that is small but lies in two pages', async () => {
+    const found = await differencesOf(list(4000, 200), [4100]);
+    assert.deepEqual(found.first(10), [{ offset: 4096, length: 104 }]);
+  });
+
   it('keeps a block whole that differed at the first look only', async () => {
     const unsteady = new MarkedHashes([70_000]);
     const steady = new MarkedHashes();
