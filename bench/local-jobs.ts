@@ -150,6 +150,24 @@ export function applyJob(
   };
 }
 
+/** Of devices that are equal, as they are after an apply: its limit reads both at once. */
+export function verifyJob(media: Media, list: ChangeList): Job {
+  const { source, destination } = media;
+  const read = (path: string): string[] => [builtTool('limit_copy'), 'read', path, list.extents];
+  return {
+    name: `verify, ${list.shape.name}`,
+    bytes: list.bytes,
+    contestants: [
+      {
+        name: 'the limit',
+        role: 'limit',
+        words: shell(read(source), '& first=$!;', read(destination), '&& wait $first'),
+      },
+      lvmsync(ours('verify', ...sourceWords(media, list), destination)),
+    ],
+  };
+}
+
 export function streamPath(media: Media, list: ChangeList): string {
   return media.file(`${list.bytes}-${list.shape.chunkSize}-${list.shape.every}.stream`);
 }

@@ -52,6 +52,7 @@ function runShape({ media, tools, others }: Setting, shape: Shape, options: RunO
   const after = [
     pair((list) => jobs.applyJob(media, list, 'file', tools.original)),
     pair((list) => jobs.applyJob(media, list, 'pipe')),
+    pair((list) => jobs.verifyJob(media, list)),
   ];
   for (const list of [half, whole]) jobs.removeStream(media, list);
   return [...before, ...after];

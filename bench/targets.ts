@@ -59,6 +59,8 @@ function judgeLocal(pair: Pair): Verdict[] {
   const wall = ratioAt(pair, 'wall', 2 * GIB);
   if (/^--(stdout|apply)/.test(name))
     return [atLeast(`${name}, throughput`, 1 / wall, 0.85, 'the limit')];
+  if (name.startsWith('verify'))
+    return [atLeast(`${name}, throughput`, 1 / wall, 0.9, 'reading both')];
   if (name.startsWith('with snapback')) return [atMost(name, wall, 1.25, 'the limit')];
   if (!name.includes(' 4 KiB')) return [atMost(name, slopeRatio(pair, 'wall'), 1.05, 'the limit')];
   const cpu = ratioAt(pair, 'cpu', 2 * GIB);
