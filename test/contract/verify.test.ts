@@ -309,6 +309,11 @@ describe('the other side of a verify', () => {
       /cannot verify/,
     ],
     ['no program', 'exit 127', /no such program/],
+    [
+      'one that may only apply',
+      `exec lvmsync --apply - PATH`,
+      /cannot verify: it ended with status 15/,
+    ],
     ['a broken connection', 'exit 255', /could not be reached/],
     ['true', 'exec true', /cannot verify: it ended with status 0/],
     ['cat, cut off', 'head -c 20', /cannot verify/],
