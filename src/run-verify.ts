@@ -40,9 +40,15 @@ export async function runVerify(command: VerifyCommand, context: RunContext): Pr
 }
 
 async function verify(job: Verification): Promise<Differences> {
-  const found = await compareOnce(job, job.source.extents);
-  tell(job, found);
+  const compared = await compareOnce(job, job.source.extents);
+  tell(job, compared);
+  const { found } = compared;
   return job.command.repair && found.bytes > 0 ? repair(job, found) : found;
+}
+
+interface Compared {
+  readonly found: Differences;
+  readonly comparedBytes: number;
 }
 
 async function open(command: VerifyCommand, context: RunContext): Promise<Source> {
@@ -50,7 +56,7 @@ async function open(command: VerifyCommand, context: RunContext): Promise<Source
   return (await import('./whole-source.js')).openWhole(command.source, context);
 }
 
-async function compareOnce(job: Verification, extents: ExtentList): Promise<Differences> {
+async function compareOnce(job: Verification, extents: ExtentList): Promise<Compared> {
   const { source, command, context } = job;
   const { signal, reporter } = context;
   const destination = await openHashes(job);
@@ -72,7 +78,8 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Diff
     if (signal.aborted) throw interrupted(signal);
     addMissing(job, { extents, size: destination.size, found });
     reportWrites(job, await destination.finish());
-    return found;
+    const { totalBytes: comparedBytes } = command.allowSmaller ? shared : extents;
+    return { found, comparedBytes };
   } finally {
     await destination.close();
   }
@@ -133,12 +140,11 @@ function nameOf({ destination: { host, path } }: VerifyCommand): string {
   return host === undefined ? path : `${host}:${path}`;
 }
 
-function tell({ source, command, context }: Verification, found: Differences, repaired = 0): void {
+function tell({ source, command, context }: Verification, compared: Compared, repaired = 0): void {
   const findings: Findings = {
     source: source.device.path,
     destination: nameOf(command),
-    comparedBytes: source.extents.totalBytes,
-    found,
+    ...compared,
     repairedBytes: repaired,
   };
   context.print(command.json ? describeAsJson(findings) : describeAsText(findings));
@@ -158,9 +164,9 @@ async function repair(job: Verification, found: Differences): Promise<Difference
   const { transfer } = await import('./run-sync.js');
   await transfer(part, asSync(command), context);
   const again = { ...job, source: part };
-  const left = await compareOnce(again, extents);
-  tell(again, left, extents.totalBytes);
-  return left;
+  const compared = await compareOnce(again, extents);
+  tell(again, compared, extents.totalBytes);
+  return compared.found;
 }
 
 function asSync(command: VerifyCommand): SyncCommand {

@@ -124,7 +124,10 @@ for (const [way, to] of WAYS) {
       truncateSync(destination, MIB - 5000);
       const words = ['verify', '--full', source, ...to(destination)];
       assertDiffers(lvmsync(words));
-      assertSucceeds(lvmsync([...words, '--allow-smaller']));
+      const smaller = lvmsync([...words, '--allow-smaller', '--json']);
+      assertSucceeds(smaller);
+      assert.match(smaller.stderr, /it holds 1043576 bytes, the source 1048576; what lies beyond/);
+      assert.equal(reportOf(smaller).comparedBytes, MIB - 5000);
       assertSucceeds(lvmsync([...words, '--repair']));
       assert.ok(readFileSync(destination).equals(content));
     });
