@@ -9,7 +9,7 @@ import type { Media } from './media.js';
 import { builtTool } from './native-tools.js';
 import type { Contestant, Job } from './rounds.js';
 
-const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../lvmsync.cjs', import.meta.url));
 
 export function ours(...words: readonly string[]): string[] {
   return [process.execPath, CLI, ...words];

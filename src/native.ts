@@ -1,6 +1,6 @@
 /** Loads the addon and types it: the only place where a value is believed to have a type. */
 
-import { createRequire } from 'node:module';
+import { loadAddon } from './installation.js';
 
 /** Triples offset, length, slabPosition: whole bytes below 2^53. Position and offset should agree modulo 4096. */
 export type Operations = Float64Array;
@@ -210,8 +210,7 @@ export interface Native {
   }>;
 }
 
-// The compiled file is two folders below the package, in dist/src.
-export const native = createRequire(import.meta.url)('../../build/Release/lvmsync.node') as Native;
+export const native = loadAddon() as Native;
 
 /** Whether `error` is a failure of a core call. */
 export function isNativeError(error: unknown): error is NativeError {

@@ -1,8 +1,9 @@
 /** Starts the process that outlives this one, should it be killed while a metadata snap is held. */
 
-import { fileURLToPath } from 'node:url';
 import { startCompanion } from './command.js';
 import { LvmsyncError } from './errors.js';
+import { POOL_WATCHER } from './hidden-words.js';
+import { OWN_PROGRAM } from './installation.js';
 import type { ThinPool } from './thin-pool.js';
 
 export interface PoolWatcher {
@@ -10,7 +11,6 @@ export interface PoolWatcher {
   dismiss(): Promise<void>;
 }
 
-const PROGRAM = fileURLToPath(new URL('./pool-watcher.js', import.meta.url));
 const READY = 'ready';
 
 export type StartPoolWatcher = (pool: ThinPool, recordPath: string) => Promise<PoolWatcher>;
@@ -21,7 +21,8 @@ export type StartPoolWatcher = (pool: ThinPool, recordPath: string) => Promise<P
  */
 export async function startPoolWatcher(pool: ThinPool, recordPath: string): Promise<PoolWatcher> {
   const { name, dmName, number } = pool;
-  const companion = startCompanion([process.execPath, PROGRAM, name, dmName, number, recordPath]);
+  const words = [POOL_WATCHER, name, dmName, number, recordPath];
+  const companion = startCompanion([...OWN_PROGRAM, ...words]);
   const word = await companion.firstLine;
   if (word !== READY) {
     throw new LvmsyncError(

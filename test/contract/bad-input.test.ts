@@ -497,7 +497,7 @@ describe('messages', () => {
   test('-d shows where an error arose, and what caused it', () => {
     const result = lvmsync(['-d', '--apply', '/nowhere/at/all', 'x']);
     assert.equal(result.status, 1);
-    assert.match(result.stderr, /^FATAL ERROR: .*\n(.*\n)*\s+at .*run-apply/);
+    assert.match(result.stderr, /^FATAL ERROR: .*\n(.*\n)*\s+at .*runApply/);
     assert.match(result.stderr, /caused by: .*ENOENT/);
   });
 

@@ -8,6 +8,7 @@ import { decodeHello } from '../../src/control-frame.js';
 import {
   assertFails,
   assertSucceeds,
+  CLI,
   type CliResult,
   lvmsync,
   startLvmsync,
@@ -384,7 +385,7 @@ function receiversOf(path: string): number[] {
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => {
       const argv = tryRead(`/proc/${pid}/cmdline`).split('\0');
-      return argv.includes('--apply') && argv.includes(path) && argv[1]?.endsWith('cli.js');
+      return argv.includes('--apply') && argv.includes(path) && argv[1] === CLI;
     })
     .map(Number);
 }

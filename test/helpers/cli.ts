@@ -5,7 +5,7 @@ import { type ChildProcess, type SpawnSyncOptions, spawn, spawnSync } from 'node
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-export const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../lvmsync.cjs', import.meta.url));
 
 export interface CliResult {
   readonly status: number | null;

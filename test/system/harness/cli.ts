@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type ToolResult, tryTool } from './tool.js';
 
 /** The built command line program, seen from dist/test/system/harness. */
-export const CLI = fileURLToPath(new URL('../../../src/cli.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../../lvmsync.cjs', import.meta.url));
 
 /** The two ways to do I/O; the variable LVMSYNC_IO_ENGINE forces one. */
 export const ENGINES = ['uring', 'threads'] as const;

@@ -1,0 +1,4 @@
+/** First words of a command line that make this program something that no person runs. */
+
+/** Be the process that outlives a run: see pool-watcher.ts. */
+export const POOL_WATCHER = '--pool-watcher';
