@@ -1,4 +1,4 @@
-/** The text of `--help`, made from the tables of options and exit statuses. */
+/** The text of `--help`, made from the tables of options and exit statuses; packaging/ makes the man page of the same. */
 
 import { EXIT, EXIT_MEANING, type ExitName } from './errors.js';
 import { OPTION_TABLE, type OptionGroup, type OptionSpec } from './option-table.js';
@@ -6,7 +6,7 @@ import { OPTION_TABLE, type OptionGroup, type OptionSpec } from './option-table.
 const WIDTH = 79;
 const INDENT = 6;
 
-const USAGE = `\
+export const USAGE = `\
 Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
        lvmsync [OPTIONS] --apply FILE DESTINATION
@@ -14,13 +14,13 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] verify SNAPSHOT|DEVICE DESTINATION
 `;
 
-const INTRODUCTION = [
+export const INTRODUCTION: readonly string[] = [
   'Brings a copy of a logical volume up to date by moving only the blocks that changed after a snapshot was taken.',
   'SNAPSHOT is an LVM snapshot: /dev/vg/lv, /dev/mapper/vg-lv or vg/lv. What is sent is what its origin holds now where the two differ, so the copy must hold what the snapshot holds.',
   'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH. A "/" before the first ":" makes it local; an IPv6 address stands in brackets.',
 ];
 
-const GROUPS: readonly OptionGroup[] = [
+export const GROUPS: readonly OptionGroup[] = [
   'What to do',
   'Source',
   'Stream',
@@ -32,10 +32,10 @@ const GROUPS: readonly OptionGroup[] = [
   'Messages',
 ];
 
-const GRAMMAR =
+export const GRAMMAR =
   'Long options may be shortened as far as they stay unique. Options and operands may be mixed; "--" ends the options.';
 
-const EXAMPLES = `\
+export const EXAMPLES = `\
 Examples:
   lvmsync --snapback /root/undo /dev/vg0/mail-snap /dev/vg1/mail
       brings /dev/vg1/mail up to date and keeps what it overwrites

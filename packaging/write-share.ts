@@ -1,0 +1,25 @@
+/** Writes the man page and the completions below the folder named, laid out as below /usr/share. */
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { argv, env } from 'node:process';
+import { VERSION } from '../src/version.js';
+import { formatBash, formatFish, formatZsh } from './completions.js';
+import { formatManPage } from './man-page.js';
+
+const [, , folder = ''] = argv;
+/** Seconds; what makes two builds of one commit equal. */
+const seconds = Number(env.SOURCE_DATE_EPOCH ?? Date.now() / 1000);
+
+const files: Readonly<Record<string, string>> = {
+  'man/man8/lvmsync.8': formatManPage({ version: VERSION, date: new Date(seconds * 1000) }),
+  'bash-completion/completions/lvmsync': formatBash(),
+  'zsh/vendor-completions/_lvmsync': formatZsh(),
+  'fish/vendor_completions.d/lvmsync.fish': formatFish(),
+};
+
+for (const [name, text] of Object.entries(files)) {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}

@@ -1,0 +1,181 @@
+/** What bash, zsh and fish offer after "lvmsync", asked of the shells themselves. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { commandWords, longOptions } from '../../packaging/completions.js';
+import { OPTION_TABLE, type OptionSpec } from '../../src/option-table.js';
+import { parseOptions } from '../../src/options.js';
+import { runTool } from '../helpers/cli.js';
+import { missingTool, writeShare } from '../helpers/packages.js';
+import { scratchFolder } from '../helpers/scratch.js';
+
+const folder = scratchFolder();
+const files = join(folder, 'files');
+const TABLE: readonly OptionSpec[] = OPTION_TABLE;
+const CHOOSING = TABLE.filter(({ choices }) => choices !== undefined);
+
+before(() => {
+  writeShare(folder);
+  mkdirSync(files);
+  writeFileSync(join(files, 'undo'), '');
+});
+
+/** The lines that it prints; nothing may be said on standard error. */
+function linesOf(argv: readonly string[]): string[] {
+  const { status, stdout, stderr } = runTool(argv);
+  assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+  return stdout
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '');
+}
+
+describe('the words of the completions', () => {
+  it('are options that the program understands', () => {
+    for (const word of longOptions()) {
+      const { name } = TABLE.find((entry) => word.endsWith(entry.name)) ?? {};
+      assert.doesNotThrow(() => parseOptions([word, 'value']), word);
+      assert.notEqual(name, undefined);
+    }
+    assert.deepEqual(
+      longOptions().filter((word) => /^--no-(verbose|debug|quiet)$/.test(word)).length,
+      3,
+    );
+  });
+
+  it('know the commands that the usage lines show', () => {
+    assert(commandWords().includes('inspect'));
+    assert(!commandWords().some((word) => /[A-Z-]/.test(word)));
+  });
+});
+
+describe('bash', { skip: missingTool('bash') }, () => {
+  /** What it offers for the last of the words. */
+  function offered(...words: string[]): string[] {
+    const script = `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+      _lvmsync; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const path = join(folder, 'bash-completion/completions/lvmsync');
+    return linesOf(['bash', '--norc', '-uc', script, 'bash', path, 'lvmsync', ...words]);
+  }
+
+  it('offers exactly the long options that exist', () => {
+    assert.deepEqual(offered('--'), longOptions());
+    assert.deepEqual(offered('a', '--snapback-'), ['--snapback-overwrite']);
+  });
+
+  it('offers the values of an option that has few', () => {
+    for (const { name, choices = [], withoutValue } of CHOOSING) {
+      assert.deepEqual(offered(`--${name}`, '=', ''), choices, name);
+      assert.deepEqual(offered(`--${name}`, '='), choices, name);
+      if (withoutValue === undefined) assert.deepEqual(offered(`--${name}`, ''), choices, name);
+    }
+  });
+
+  it('offers files where one is wanted, and nothing where a number is', () => {
+    for (const words of [
+      ['-b'],
+      ['--snapback'],
+      ['--snapback', '='],
+      ['vg/snap'],
+      ['--compress'],
+    ]) {
+      assert.deepEqual(offered(...words, `${files}/`), [`${files}/undo`], words.join(' '));
+    }
+    assert.deepEqual(offered('--streams', ''), []);
+  });
+
+  it('offers the commands for the first word only', () => {
+    assert.deepEqual(offered('inspec'), ['inspect']);
+    assert.deepEqual(offered('vg/snap', 'inspec'), []);
+  });
+
+  it('gets a script without a fault', { skip: missingTool('shellcheck') }, () => {
+    const path = join(folder, 'bash-completion/completions/lvmsync');
+    assert.deepEqual(linesOf(['shellcheck', '-s', 'bash', path]), []);
+  });
+});
+
+describe('zsh', { skip: missingTool('zsh') }, () => {
+  const script = () => join(folder, 'zsh/vendor-completions/_lvmsync');
+
+  it('offers exactly the spellings that exist, those of one option instead of each other', () => {
+    const shown = linesOf([
+      'zsh',
+      '-fc',
+      '_arguments() { print -rl -- "$@" }; source $1',
+      'zsh',
+      script(),
+    ]);
+    const specs = shown.filter((line) => /^(\(.*?\))?-[-\w]/.test(line) && line.includes('['));
+    const spelled = specs.map((spec) => /^(?:\(.*?\))?(-[-\w]*\w)/.exec(spec)?.[1]);
+    const expected = TABLE.flatMap(({ name, short, negatable }) => [
+      ...(short === undefined ? [] : [`-${short}`]),
+      `--${name}`,
+      ...(negatable ? [`--no-${name}`] : []),
+    ]);
+    assert.deepEqual(spelled, expected);
+    for (const { name, choices = [] } of CHOOSING) {
+      assert(
+        specs.some(
+          (spec) => spec.startsWith(`--${name}=`) && spec.endsWith(`(${choices.join(' ')})`),
+        ),
+      );
+    }
+  });
+
+  it('completes in a terminal', () => {
+    const path = join(folder, 'zsh/vendor-completions');
+    const session = `
+      zmodload zsh/zpty
+      zpty it "TERM=dumb PS1= zsh -fi"
+      zpty -w it 'unsetopt prompt_sp; fpath=($1 $fpath); autoload -Uz compinit; compinit -u -D; print rea\\dy'
+      zpty -r it seen '*ready*'
+      zpty -wn it $'lvmsync --snapback-o\\t'
+      zpty -r -m it seen '*--snapback-overwrite*' && print found
+      zpty -d it`;
+    const words = linesOf(['timeout', '20', 'zsh', '-fc', session.replace('$1', path)]);
+    assert(words.includes('found'), words.join('\n'));
+  });
+});
+
+describe('fish', { skip: missingTool('fish') }, () => {
+  /** What it offers for the line, without the descriptions. */
+  function offered(line: string): string[] {
+    const path = join(folder, 'fish/vendor_completions.d/lvmsync.fish');
+    const shown = linesOf([
+      'fish',
+      '--no-config',
+      '-c',
+      'source $argv[1]; complete -C $argv[2]',
+      path,
+      line,
+    ]);
+    return shown.map((entry) => entry.split('\t')[0] ?? '');
+  }
+
+  it('offers exactly the long options that exist', () => {
+    const options = offered('lvmsync --').map((word) => word.replace(/=$/, ''));
+    assert.deepEqual([...new Set(options)].sort(), [...longOptions()].sort());
+  });
+
+  it('offers the short ones as well', () => {
+    const letters = TABLE.flatMap(({ short }) => (short === undefined ? [] : [`-${short}`]));
+    const shown = offered('lvmsync -').filter((word) => /^-\w$/.test(word));
+    assert.deepEqual(shown.sort(), letters.sort());
+  });
+
+  it('offers the values of an option that has few', () => {
+    for (const { name, choices = [] } of CHOOSING) {
+      const values = offered(`lvmsync --${name}=`).map((word) => word.split('=')[1]);
+      assert.deepEqual(values.sort(), [...choices].sort(), name);
+    }
+  });
+
+  it('offers files where one is wanted, and the commands first', () => {
+    assert.deepEqual(offered(`lvmsync --snapback ${files}/`), [`${files}/undo`]);
+    assert(offered('lvmsync in').includes('inspect'));
+    assert(!offered('lvmsync vg/snap in').includes('inspect'));
+  });
+});
