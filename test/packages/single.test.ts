@@ -1,0 +1,117 @@
+/** The self-contained executable, where there is nothing else but the C and C++ libraries. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { POOL_WATCHER } from '../../src/hidden-words.js';
+import { VERSION_LINE } from '../../src/version.js';
+import { enterRoot, noOtherRoot, runInRoot } from '../helpers/clean-root.js';
+import { assertFails, assertSucceeds, lvmsync, runTool } from '../helpers/cli.js';
+import { GoldenSync } from '../helpers/golden-sync.js';
+import { makePackage, missingTool, ROOT } from '../helpers/packages.js';
+import { scratchFolder } from '../helpers/scratch.js';
+
+const skip = missingTool('strip', 'ldd') || noOtherRoot();
+
+describe('the self-contained executable, alone in its root', { skip }, () => {
+  const folder = scratchFolder();
+  const root = join(folder, 'root');
+  const program = '/opt/lvmsync';
+  const images = '/images';
+  let sync: GoldenSync;
+
+  before(() => {
+    const executable = makePackage('single');
+    for (const name of ['opt', 'images', 'tmp', 'run'])
+      mkdirSync(join(root, name), { recursive: true });
+    copyFileSync(executable, root + program);
+    const lz4 = `${ROOT}node_modules/@antoniomuso/lz4-napi-linux-${process.arch}-gnu`;
+    const addons = readdirSync(lz4).filter((name) => name.endsWith('.node'));
+    const parts = [executable, ...addons.map((name) => join(lz4, name))];
+    for (const library of parts.flatMap(librariesOf)) {
+      mkdirSync(dirname(root + library), { recursive: true });
+      copyFileSync(library, root + library);
+    }
+    sync = new GoldenSync(root + images);
+  });
+
+  function librariesOf(executable: string): string[] {
+    const listed = runTool(['ldd', executable]).stdout.toString();
+    return [...listed.matchAll(/(\/\S+\.so[.\d]*)/g)].map(([, path = '']) => path);
+  }
+
+  const run = (...words: string[]) => runInRoot(root, program, ...words);
+
+  it('needs no library but those of C and C++', () => {
+    for (const path of librariesOf(root + program)) {
+      assert.match(
+        path,
+        /\/(libdl|libstdc\+\+|libm|libgcc_s|libpthread|libc|ld-linux[-\w]*)\.so\.\d$/,
+      );
+    }
+  });
+
+  it('says its version, and takes no option for one of Node', () => {
+    assert.equal(run('--version').stdout.toString(), VERSION_LINE);
+    assertFails(run('--print', '1'), 1, /invalid option: --print/);
+  });
+
+  it('makes a copy equal to the origin of a genuine snapshot, and leaves nothing else behind', () => {
+    sync.assertNotDone();
+    assertSucceeds(run(...sync.source(images), sync.destination(images)));
+    assert.ok(sync.isDone());
+    assert.deepEqual(readdirSync(join(root, 'tmp')), []);
+    assert.deepEqual(readdirSync(join(root, 'run')), ['lvmsync']);
+  });
+
+  it('compresses, and understands what is compressed', () => {
+    const dump = run('--stdout', '--compress=lz4', ...sync.source(images));
+    assertSucceeds(dump);
+    sync = new GoldenSync(root + images);
+    const words = ['--apply', '-', sync.destination(images)];
+    assertSucceeds(runTool([...enterRoot(root), program, ...words], { input: dump.stdout }));
+    assert.ok(sync.isDone());
+  });
+
+  it('is the remote side of a sync, told by nothing but its path', () => {
+    sync = new GoldenSync(root + images);
+    const rsh = join(folder, 'rsh');
+    // In place of ssh: the words after the host, taken apart by a shell as on the other host.
+    const enter = enterRoot(root)
+      .map((word) => `'${word}'`)
+      .join(' ');
+    writeFileSync(
+      rsh,
+      `#!/bin/sh\nshift\neval "exec ${enter.replaceAll('"', '\\"').replaceAll('$', '\\$')} $*"\n`,
+      { mode: 0o755 },
+    );
+    const destination = `host:${sync.destination(images)}`;
+    const words = ['--rsh', rsh, '--remote-path', program, '--require-ack', '--compress'];
+    assertSucceeds(lvmsync([...sync.source(), ...words, destination]));
+    assert.ok(sync.isDone());
+  });
+
+  it('is the watcher of a pool when it is started as one', () => {
+    const result = runTool([...enterRoot(root), program, POOL_WATCHER], { input: 'dismissed\n' });
+    assertSucceeds(result);
+    assert.equal(result.stdout.toString(), 'ready\n');
+  });
+
+  it('loads its native part from elsewhere where the temporary folder allows no programs', () => {
+    const words = [program, ...sync.source(images), sync.destination(images)];
+    const mount = `mount -t tmpfs -o noexec none "$1/tmp"; shift; exec "$@"`;
+    const argv = [
+      'unshare',
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-euc',
+      mount,
+      'sh',
+      root,
+    ];
+    assertSucceeds(runTool([...argv, ...enterRoot(root), ...words]));
+  });
+});
