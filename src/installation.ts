@@ -23,6 +23,16 @@ const ADDONS = ['build/Release', `prebuilds/${process.platform}-${process.arch}`
 /** What starts this program once more, without the words. */
 export const OWN_PROGRAM: readonly [string, ...string[]] = [process.execPath, program];
 
+/** Whether the package that compresses was installed too; it is loaded by who needs it. */
+export function hasLz4(): boolean {
+  try {
+    createRequire(import.meta.url).resolve('lz4-napi');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The addon's exports. Throws (usage) where there is none for this machine, or it cannot be loaded. */
 export function loadAddon(): unknown {
   const path = ADDONS.find((candidate) => existsSync(candidate));

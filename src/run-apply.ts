@@ -11,6 +11,7 @@ import { openDestination, planSize } from './destination.js';
 import { snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
+import { hasLz4 } from './installation.js';
 import type { ApplyCommand } from './options.js';
 import { refuseOwnSource } from './own-source.js';
 import { findPunchRules } from './punch-rules.js';
@@ -201,9 +202,8 @@ async function writeStream(
     const onFirstGroup = placeOf(form) === undefined ? undefined : grow;
     if (onFirstGroup === undefined) await grow();
     if (streamId !== undefined) {
-      context.answer(
-        formatAnswer({ kind: 'ready', streamId, features: [DISCARD_FEATURE, LZ4_FEATURE] }),
-      );
+      const features = [DISCARD_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
+      context.answer(formatAnswer({ kind: 'ready', streamId, features }));
     }
     const punchRules = await findPunchRules(device);
     const writing = { stage, pool, punchRules, destinationSize: size, disjoint };

@@ -9,7 +9,11 @@ import { LvmsyncError } from './errors.js';
 /** What starts this program once more, without the words. */
 export const OWN_PROGRAM: readonly [string, ...string[]] = [process.execPath];
 
-/** See installation.ts. */
+/** See installation.ts, also for what follows. */
+export function hasLz4(): boolean {
+  return true;
+}
+
 export function loadAddon(): unknown {
   return loadEmbedded('lvmsync.node');
 }

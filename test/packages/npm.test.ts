@@ -1,11 +1,11 @@
 /** The npm package: what is in it, and that it works where there is no compiler and no script is run. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { VERSION_LINE } from '../../src/version.js';
-import { assertFails, assertSucceeds, type CliResult, runTool } from '../helpers/cli.js';
+import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
 import { GoldenSync } from '../helpers/golden-sync.js';
 import { makePackage, missingTool, ROOT } from '../helpers/packages.js';
 import { scratchFolder } from '../helpers/scratch.js';
@@ -81,6 +81,18 @@ describe('the npm package', () => {
     const result = run(...sync.source(), '--stdout', '--compress=lz4');
     assertFails(result, 1, /^FATAL ERROR: LZ4: the package lz4-napi cannot be loaded/);
     assert.match(result.stderr, /Install it with npm/);
+  });
+
+  it('does not tell a sender that it understands compression where that package was left out', () => {
+    const sync = new GoldenSync(folder);
+    const [rsh, answers] = [join(folder, 'rsh'), join(folder, 'answers')];
+    writeFileSync(rsh, `#!/bin/sh\nshift\neval "$*" | tee '${answers}'\n`, { mode: 0o755 });
+    const words = ['--rsh', rsh, '--remote-path', program, `host:${sync.destination()}`];
+    assertSucceeds(lvmsync([...sync.source(), ...words]));
+    assert.ok(sync.isDone());
+    const [ready = ''] = readFileSync(answers, 'utf8').split('\n');
+    assert.match(ready, /^lvmsync-ready 1 \w+ discard/);
+    assert.doesNotMatch(ready, /lz4/);
   });
 
   it('says so where it has no addon for the machine', () => {
