@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { POOL_WATCHER } from '../../src/hidden-words.js';
@@ -48,6 +48,14 @@ describe('an installation', () => {
     assert.match(text, /import\("ssh2"\)/);
     assert.match(text, /import\("lz4-napi"\)/);
     assert.doesNotMatch(text, new RegExp(fileURLToPath(new URL('../../../', import.meta.url))));
+  });
+
+  it('is asked of one module only: no other knows where it is, since in one file it is elsewhere', () => {
+    const folder = new URL('../../../src/', import.meta.url);
+    const asking = readdirSync(folder).filter((name) =>
+      /import\.meta|__filename|__dirname/.test(readFileSync(new URL(name, folder), 'utf8')),
+    );
+    assert.deepEqual(asking, ['installation.ts']);
   });
 
   it('understands no option that is called as the watcher is', () => {
