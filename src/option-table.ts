@@ -181,6 +181,14 @@ export const OPTION_TABLE = [
     help: 'What lvmsync is called on the other host; default "lvmsync".',
   },
   {
+    name: 'push-helper',
+    argument: 'FILE',
+    from: 'ours',
+    actions: ['sync'],
+    group: 'Other host',
+    help: 'Where the other host has no lvmsync, lend it FILE, the self-contained executable, for this run: it is checked by its hash, kept in a private temporary folder there, and removed at the end.',
+  },
+  {
     name: 'sudo',
     from: 'ours',
     actions: REMOTE,

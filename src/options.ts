@@ -103,6 +103,8 @@ export interface RemoteOptions {
   readonly rshGiven: boolean;
   /** What lvmsync is called there. */
   readonly program: string;
+  /** A self-contained executable here, which serves where there is no such program. */
+  readonly helper?: string;
   readonly sudo: boolean;
   /** Seconds without progress after which the run is given up. */
   readonly timeoutSeconds: number | undefined;
@@ -280,6 +282,9 @@ function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   if (destination.host === undefined && parsed.values.streams !== undefined) {
     throw usage('--streams needs another host: a local run has no connection');
   }
+  if (destination.host === undefined && parsed.values['push-helper'] !== undefined) {
+    throw usage('--push-helper needs another host');
+  }
   const discard = parsed.flags['no-discard'] !== true;
   const rest = { destination, remote: remoteOptions(parsed), discard };
   const fill = fillRequest(parsed);
@@ -339,11 +344,16 @@ function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
   const program = values['remote-path'] ?? 'lvmsync';
   // It follows the host, and there ssh still looks for options of its own.
   if (program.startsWith('-')) throw usage('--remote-path: a program must not begin with "-"');
+  const helper = values['push-helper'];
+  if (helper !== undefined && values.transport === 'ssh2') {
+    throw clash('push-helper', '--transport ssh2');
+  }
   return {
     transport: values.transport === 'ssh2' ? 'ssh2' : 'command',
     rsh: splitWords(values.rsh ?? 'ssh'),
     rshGiven: values.rsh !== undefined,
     program,
+    ...(helper === undefined ? {} : { helper }),
     sudo: flags.sudo === true,
     timeoutSeconds: parseSeconds('timeout', values.timeout),
     requireAck: flags['require-ack'] === true,

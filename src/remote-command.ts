@@ -72,14 +72,16 @@ export function transportArgv(command: SyncCommand, host: string): string[] {
 }
 
 /** Likewise for any words. */
-export function argvTo(
-  host: string,
-  { rsh, rshGiven, streams }: RemoteOptions,
-  words: readonly string[],
-): string[] {
+export function argvTo(host: string, remote: RemoteOptions, words: readonly string[]): string[] {
+  return [...loginArgv(remote, host), ...words];
+}
+
+/** What runs, on the host, the words that follow it. */
+export function loginArgv(remote: RemoteOptions, host: string): string[] {
+  const { rsh, rshGiven, streams } = remote;
   const unshared = streams > 1 ? UNSHARED : [];
   const options = rshGiven ? [] : [...DEFAULT_SSH_OPTIONS, ...unshared];
-  return [...rsh, ...options, host, ...words];
+  return [...rsh, ...options, host];
 }
 
 /** The request of one of several streams: it keeps a snapback of its own. A sink may be shared. */

@@ -47,7 +47,14 @@ export async function transfer(
   context: RunContext,
 ): Promise<void> {
   if (command.destination.host === undefined) await syncFrom(source, command, context);
-  else await (await import('./run-remote.js')).sendTo(source, command, context);
+  else await send(source, command, context);
+}
+
+async function send(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
+  const { sendTo } = await import('./run-remote.js');
+  if (command.remote.helper === undefined) return sendTo(source, command, context);
+  const { withHelper } = await import('./push-helper.js');
+  return withHelper(command, context, (served) => sendTo(source, served, context));
 }
 
 async function syncFrom(source: Source, command: SyncCommand, context: RunContext): Promise<void> {

@@ -92,6 +92,19 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
     assert.ok(sync.isDone());
   });
 
+  it('is lent to a host that has no lvmsync, and is gone from there after the run', () => {
+    const [lender, temporary] = [new GoldenSync(folder), join(folder, 'temporary')];
+    mkdirSync(temporary);
+    const rsh = join(folder, 'rsh-lend');
+    const body = `exec env PATH=/usr/bin:/bin TMPDIR='${temporary}' sh -c "$*"`;
+    writeFileSync(rsh, `#!/bin/sh\nshift\n${body}\n`, { mode: 0o755 });
+    const words = ['--rsh', rsh, '--remote-path', 'lvmsync-of-no-host', '--require-ack'];
+    words.push('--push-helper', root + program, `host:${lender.destination()}`);
+    assertSucceeds(lvmsync([...lender.source(), ...words]));
+    assert.ok(lender.isDone());
+    assert.deepEqual(readdirSync(temporary), []);
+  });
+
   it('is the watcher of a pool when it is started as one', () => {
     const result = runTool([...enterRoot(root), program, POOL_WATCHER], { input: 'dismissed\n' });
     assertSucceeds(result);

@@ -1,0 +1,122 @@
+/** `--push-helper FILE`: the other host has no lvmsync, and is lent one for the run. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { assertFails, assertSucceeds, CLI, type CliResult, startLvmsync } from '../helpers/cli.js';
+import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+
+const fixture = new RemoteFixture();
+/** Stands for the self-contained executable: larger than a pipe, and does what that does. */
+const HELPER = fixture.path('helper');
+const program = `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`;
+writeFileSync(HELPER, program + '# filling\n'.repeat(30_000));
+/** The temporary folder of the other host. */
+const TEMPORARY = fixture.path('temporary');
+mkdirSync(TEMPORARY);
+
+/** A host without lvmsync, whose login shell is the one named. */
+function host(shell = 'sh', before = ':'): string {
+  const environment = `PATH=/usr/bin:/bin TMPDIR=${TEMPORARY}`;
+  return fixture.rsh(`${before}; exec env ${environment} ${shell} -c "$line"`).command;
+}
+
+function send(rsh: string, path: string, ...options: string[]): CliResult {
+  return fixture.send({ command: rsh, argvFile: '' }, path, '--push-helper', HELPER, ...options);
+}
+
+function assertNothingLeft(): void {
+  assert.deepEqual(readdirSync(TEMPORARY), []);
+}
+
+describe('a host without lvmsync', () => {
+  for (const shell of ['sh', 'bash', 'zsh', 'fish']) {
+    it(`is lent one for the run, through ${shell}, and keeps nothing of it`, (t) => {
+      if (!['/bin', '/usr/bin'].some((folder) => readdirSync(folder).includes(shell))) {
+        t.skip(`there is no ${shell} here`);
+        return;
+      }
+      const path = fixture.copy();
+      const result = send(host(shell), path, '--require-ack', '--streams', '2');
+      assertSucceeds(result);
+      assert.match(result.stderr, /^backup has no lvmsync: sending .*helper for this run$/m);
+      assert.ok(fixture.isSynced(path));
+      assertNothingLeft();
+    });
+  }
+
+  it('is sent nothing but where that is asked for', () => {
+    const path = fixture.copy();
+    const result = fixture.send({ command: host(), argvFile: '' }, path);
+    assertFails(result, 17, /lvmsync/);
+    assert.ok(fixture.isUntouched(path));
+  });
+
+  it('keeps nothing of it when the run fails', () => {
+    assertFails(send(host(), fixture.path('not/there')), 12, /not\/there/);
+    assertNothingLeft();
+  });
+
+  it('keeps nothing of it when the sender is killed', async () => {
+    const path = fixture.copy();
+    const words = [...fixture.source, '-e', host(), '--push-helper', HELPER, '--bwlimit', '100K'];
+    const run = startLvmsync([...words, '-v', `backup:${path}`]);
+    await run.waitFor(/running: /);
+    assert.equal(readdirSync(TEMPORARY).length, 1);
+    run.child.kill('SIGKILL');
+    await run.ended;
+    for (let tries = 0; readdirSync(TEMPORARY).length > 0 && tries < 500; tries += 1) {
+      await new Promise((tick) => setTimeout(tick, 20));
+    }
+    assertNothingLeft();
+  });
+
+  it('refuses what arrives damaged', () => {
+    const path = fixture.copy();
+    const there = `env PATH=/usr/bin:/bin TMPDIR=${TEMPORARY} sh -c "$line"`;
+    const result = send(
+      fixture.rsh(`(dd bs=1 count=1 2>/dev/null | tr '#' '+'; cat) | ${there}`).command,
+      path,
+    );
+    assertFails(result, 17, /^FATAL ERROR: backup: --push-helper: it did not arrive whole/);
+    assert.match(result.stderr, /^Nothing was written there\.$/m);
+    assert.ok(fixture.isUntouched(path));
+    assertNothingLeft();
+  });
+
+  it('refuses what does not run there, with the reason', () => {
+    const wrong = fixture.path('wrong');
+    writeFileSync(wrong, '#!/bin/sh\necho "made for another machine" >&2\nexit 1\n');
+    const result = send(host(), fixture.copy(), '--push-helper', wrong);
+    assertFails(result, 17, /it does not run there \(made for another machine\)/);
+    assertNothingLeft();
+  });
+
+  it('that cannot be reached is a failure like any other', () => {
+    const result = send(host('sh', 'echo "no route" >&2; exit 255'), fixture.copy());
+    assertFails(
+      result,
+      17,
+      /^FATAL ERROR: backup: --push-helper: it could not be sent \(no route\)/,
+    );
+  });
+});
+
+describe('a host that has lvmsync', () => {
+  it('is sent nothing, and uses its own', () => {
+    const path = fixture.copy();
+    const { command, argvFile } = fixture.goodRsh();
+    const result = send(command, path);
+    assertSucceeds(result);
+    assert.doesNotMatch(result.stderr, /sending/);
+    assert.ok(fixture.isSynced(path));
+    assert.match(readFileSync(argvFile, 'utf8'), /^lvmsync$/m);
+  });
+});
+
+describe('a helper', () => {
+  it('that cannot be read is named before anything is connected', () => {
+    const result = send(host('sh', 'exit 99'), fixture.copy(), '--push-helper', '/nowhere/at/all');
+    assertFails(result, 1, /--push-helper: \/nowhere\/at\/all: cannot be read \(ENOENT\)/);
+  });
+});
