@@ -3,7 +3,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { assertFails, assertSucceeds, CLI, type CliResult, startLvmsync } from '../helpers/cli.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  type CliResult,
+  lvmsync,
+  startLvmsync,
+} from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
@@ -118,5 +125,15 @@ describe('a helper', () => {
   it('that cannot be read is named before anything is connected', () => {
     const result = send(host('sh', 'exit 99'), fixture.copy(), '--push-helper', '/nowhere/at/all');
     assertFails(result, 1, /--push-helper: \/nowhere\/at\/all: cannot be read \(ENOENT\)/);
+  });
+
+  it('is refused where it could have no effect', () => {
+    const refusals: [RegExp, ...string[]][] = [
+      [/--push-helper needs another host/, fixture.copy()],
+      [/--push-helper cannot be used with --transport ssh2/, '--transport', 'ssh2', 'backup:/x'],
+    ];
+    for (const [message, ...words] of refusals) {
+      assertFails(lvmsync([...fixture.source, '--push-helper', HELPER, ...words]), 1, message);
+    }
   });
 });

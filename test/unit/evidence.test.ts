@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 const ROOT = new URL('../../../', import.meta.url);
 
 /** Files of tests as the two documents name them: `contract/bad-input`, `scenarios/thin`, `native/batch_test`. */
-const NAMED = /`((?:unit|contract|golden|faults|scenarios|system|native)\/[\w/-]+)`/g;
+const NAMED = /`((?:unit|contract|golden|faults|packages|scenarios|system|native)\/[\w/-]+)`/g;
 
 function fileOf(name: string): string {
   const [folder = '', ...rest] = name.split('/');
