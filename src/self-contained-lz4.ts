@@ -2,6 +2,6 @@
 
 import { loadEmbedded } from './self-contained.js';
 
-type Lz4Napi = Pick<typeof import('lz4-napi'), 'compressFrame' | 'decompressFrame'>;
+type Lz4Napi = Pick<typeof import('lz4-napi'), 'compress' | 'uncompress' | 'uncompressSync'>;
 
-export const { compressFrame, decompressFrame } = loadEmbedded('lz4-napi.node') as Lz4Napi;
+export const { compress, uncompress, uncompressSync } = loadEmbedded('lz4-napi.node') as Lz4Napi;
