@@ -18,7 +18,10 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   // By itself Node would first wait for its compiler threads, and if one of these waits for a garbage
   // collection, which only this thread can do, for ever. All that a run says is written, and all that it
   // began has ended, when it resolves.
-  addon?.native.endProcess(status);
+  if (addon === undefined) return;
+  // As at every end: there is nothing of ours that listens, but what a user preloads may.
+  process.emit('exit', status);
+  addon.native.endProcess(status);
 }
 
 /** Whether more than --version or --help was asked for. */
