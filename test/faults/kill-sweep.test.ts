@@ -120,7 +120,7 @@ describe('a run that is killed', () => {
     skip: canTrace() ? false : 'strace is not permitted here',
   }, async (t: TestContext) => {
     const campaign = new Campaign(t, 'T5 SIGKILL before a system call (strace)', random.seed);
-    const wanted = campaignSize({ commit: 300, release: 5000 });
+    const wanted = campaignSize({ commit: 300, release: 1000 });
     // Few calls, and yet three batches.
     const laboratory = await makeLaboratory(256 * KiB, 28);
     const { kills, places } = await planSweep(laboratory);
