@@ -73,7 +73,8 @@ describe('a compressed stream', () => {
     const bytes = readFileSync(compressed);
     const damaged = Buffer.from(bytes);
     const middle = damaged.length >> 1;
-    damaged[middle] = (damaged[middle] ?? 0) ^ 1;
+    // More than a bit: LZ4 can say the same in two ways that differ by one.
+    for (let at = middle; at < middle + 64; at++) damaged[at] = 255 - (damaged[at] ?? 0);
     assertFails(lvmsync(['--apply', '-', copy], { input: damaged }), 15, /LZ4|hash|record/);
     const cut = bytes.subarray(0, bytes.length - 1);
     assertFails(lvmsync(['--apply', '-', copy], { input: cut }), 14, /cut off inside an LZ4 frame/);
