@@ -132,10 +132,13 @@ async function measureSsh(media: Media): Promise<Findings['ssh']> {
   try {
     const results = [];
     for (const shape of [SCATTERED_4K, SCATTERED_64K]) {
-      const list = makeList(media, shape, media.size);
-      writeStream(media, list);
-      results.push(await runOverSsh({ media, list, ssh }, rounds));
-      removeStream(media, list);
+      const lists = [
+        makeList(media, shape, media.size / 2),
+        makeList(media, shape, media.size),
+      ] as const;
+      for (const list of lists) writeStream(media, list);
+      results.push(await runOverSsh({ media, ssh }, lists, rounds));
+      for (const list of lists) removeStream(media, list);
     }
     return results;
   } finally {

@@ -91,15 +91,17 @@ function formatSsh({ ssh }: Findings): string[][] {
     'our CPU / ssh',
     'peak MiB',
   ];
-  const rows = ssh.map((run) => [
-    run.name,
-    mebibytes(run.bytes),
-    span(run.catWall),
-    span(run.oursWall),
-    span(run.throughput),
-    span(run.cpuShare),
-    run.peakMiB.toFixed(0),
-  ]);
+  const rows = ssh
+    .flat()
+    .map((run) => [
+      run.name,
+      mebibytes(run.bytes),
+      span(run.catWall),
+      span(run.oursWall),
+      span(run.throughput),
+      span(run.cpuShare),
+      run.peakMiB.toFixed(0),
+    ]);
   return [head, ...rows];
 }
 

@@ -84,6 +84,18 @@ function summarise(
 /** The same job at two sizes. */
 export type Pair = readonly [small: JobResult, large: JobResult];
 
+/** A cost at two sizes. */
+export interface Point {
+  readonly bytes: number;
+  readonly cost: number;
+}
+
+/** What each further byte costs, and what any number of bytes would. */
+export function lineThrough(low: Point, high: Point) {
+  const slope = (high.cost - low.cost) / (high.bytes - low.bytes);
+  return { slope, at: (bytes: number): number => high.cost + slope * (bytes - high.bytes) };
+}
+
 /**
  * What each further byte costs beside the limit's, by the medians: the start of a process is in
  * neither.
@@ -94,14 +106,13 @@ export function slopeRatio(pair: Pair, kind: 'wall' | 'cpu'): number {
 
 /** What so many bytes would cost beside the limit's, by the line through the medians. */
 export function ratioAt(pair: Pair, kind: 'wall' | 'cpu', bytes: number): number {
-  const [own, limit] = (['ours', 'limit'] as const).map((role) => line(pair, role, kind).at(bytes));
-  return (own ?? Number.NaN) / (limit ?? Number.NaN);
+  return line(pair, 'ours', kind).at(bytes) / line(pair, 'limit', kind).at(bytes);
 }
 
 function line([small, large]: Pair, role: Contestant['role'], kind: 'wall' | 'cpu') {
-  const [low, high] = [small, large].map(
-    ({ results }) => results.find((result) => result.role === role)?.[kind].median ?? Number.NaN,
-  );
-  const slope = ((high ?? Number.NaN) - (low ?? Number.NaN)) / (large.bytes - small.bytes);
-  return { slope, at: (bytes: number) => (high ?? Number.NaN) + slope * (bytes - large.bytes) };
+  const point = ({ bytes, results }: JobResult): Point => ({
+    bytes,
+    cost: results.find((result) => result.role === role)?.[kind].median ?? Number.NaN,
+  });
+  return lineThrough(point(small), point(large));
 }

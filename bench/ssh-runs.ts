@@ -6,6 +6,7 @@ import { type Cost, costOf, type Spread, spread } from './cost.js';
 import { checkSame, ours, shell, sourceWords, spoil, streamPath } from './local-jobs.js';
 import type { Media } from './media.js';
 import { builtTool } from './native-tools.js';
+import { lineThrough } from './rounds.js';
 import { HOST, type SshLoopback } from './ssh-loopback.js';
 
 export interface SshResult {
@@ -17,48 +18,91 @@ export interface SshResult {
   readonly cpuShare: Spread;
   readonly catWall: Spread;
   readonly oursWall: Spread;
+  readonly oursCpu: Spread;
+  /** Of ssh and sshd in the runs of ours. */
+  readonly sshCpu: Spread;
   /** MiB, of the sending side. */
   readonly peakMiB: number;
 }
 
-/** Both send the stream that writeStream left. */
+export type SshPair = readonly [small: SshResult, large: SshResult];
+
+interface SshSetting {
+  readonly media: Media;
+  readonly ssh: SshLoopback;
+}
+
+/** What one round costs: cat, then ours. */
+interface Round {
+  readonly cat: Cost;
+  readonly ours: Cost;
+  readonly oursCpu: number;
+  readonly sshCpu: number;
+}
+
+/** All send the streams that writeStream left. */
 export async function runOverSsh(
-  { media, list, ssh }: { media: Media; list: ChangeList; ssh: SshLoopback },
+  setting: SshSetting,
+  [small, large]: readonly [ChangeList, ChangeList],
   rounds: number,
-): Promise<SshResult> {
+): Promise<SshPair> {
+  const costs: readonly [Round[], Round[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    costs[0].push(await runRound(setting, small));
+    costs[1].push(await runRound(setting, large));
+  }
+  return [summarise(small, costs[0]), summarise(large, costs[1])];
+}
+
+async function runRound({ media, ssh }: SshSetting, list: ChangeList): Promise<Round> {
   const reports = { client: media.file('client-report'), remote: media.file('remote-report') };
   const measured = builtTool('measured');
   const program = shell([measured, reports.remote, ...ours()]).at(-1) ?? '';
   const remote = ssh.script('lvmsync', `exec ${program} "$@"`);
   const rsh = [measured, reports.client, ...ssh.client].join(' ');
-  const cat = shell(['cat', streamPath(media, list)], '|', [...ssh.client, HOST, 'cat >/dev/null']);
-  const destination = `${HOST}:${media.destination}`;
   const words = ours(
     ...['--rsh', rsh, '--remote-path', remote, '--compress=none'],
     ...sourceWords(media, list),
-    destination,
+    `${HOST}:${media.destination}`,
   );
-  const cats: Cost[] = [];
-  const runs: (Cost & { readonly share: number })[] = [];
-  for (let round = 0; round < rounds; round++) {
-    cats.push(costOf(cat));
-    spoil(media, list);
-    const before = await ssh.serverCpu();
-    const cost = costOf(words);
-    const [client, receiver] = [cpuIn(reports.client), cpuIn(reports.remote)];
-    const server = (await ssh.serverCpu()) - before - receiver;
-    runs.push({ ...cost, share: (cost.cpu - client + receiver) / (client + server) });
-    checkSame(media, list);
-  }
+  const stream = ['cat', streamPath(media, list)];
+  const cat = costOf(shell(stream, '|', [...ssh.client, HOST, 'cat >/dev/null']));
+  spoil(media, list);
+  const before = await ssh.serverCpu();
+  const cost = costOf(words);
+  const [client, receiver] = [cpuIn(reports.client), cpuIn(reports.remote)];
+  const server = (await ssh.serverCpu()) - before - receiver;
+  checkSame(media, list);
+  return { cat, ours: cost, oursCpu: cost.cpu - client + receiver, sshCpu: client + server };
+}
+
+function summarise({ shape, bytes }: ChangeList, rounds: readonly Round[]): SshResult {
   return {
-    name: `over ssh, ${list.shape.name}`,
-    bytes: list.bytes,
-    throughput: spread(runs.map(({ wall }, round) => (cats[round]?.wall ?? Number.NaN) / wall)),
-    cpuShare: spread(runs.map(({ share }) => share)),
-    catWall: spread(cats.map(({ wall }) => wall)),
-    oursWall: spread(runs.map(({ wall }) => wall)),
-    peakMiB: Math.max(...runs.map(({ peakMiB }) => peakMiB)),
+    name: `over ssh, ${shape.name}`,
+    bytes,
+    throughput: spread(rounds.map(({ cat, ours: own }) => cat.wall / own.wall)),
+    cpuShare: spread(rounds.map(({ oursCpu, sshCpu }) => oursCpu / sshCpu)),
+    catWall: spread(rounds.map(({ cat }) => cat.wall)),
+    oursWall: spread(rounds.map(({ ours: own }) => own.wall)),
+    oursCpu: spread(rounds.map(({ oursCpu }) => oursCpu)),
+    sshCpu: spread(rounds.map(({ sshCpu }) => sshCpu)),
+    peakMiB: Math.max(...rounds.map(({ ours: own }) => own.peakMiB)),
   };
+}
+
+type SshCost = 'catWall' | 'oursWall' | 'oursCpu' | 'sshCpu';
+
+/** The one cost to the other for so many bytes, by the lines through the medians. */
+export function sshRatioAt(
+  [small, large]: SshPair,
+  [one, other]: readonly [SshCost, SshCost],
+  bytes: number,
+): number {
+  const at = (cost: SshCost): number => {
+    const point = (result: SshResult) => ({ bytes: result.bytes, cost: result[cost].median });
+    return lineThrough(point(small), point(large)).at(bytes);
+  };
+  return at(one) / at(other);
 }
 
 /** Processor seconds in a report of `measured`. */
