@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Campaign, campaignSize } from '../helpers/campaign.js';
 import { assertSucceeds, CLI, canTrace } from '../helpers/cli.js';
 import { runInProcess } from '../helpers/in-process.js';
-import { inLanes } from '../helpers/lanes.js';
+import { inLanes, repeated } from '../helpers/lanes.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { type TracedResult, tracedLvmsync } from '../helpers/traced-cli.js';
@@ -108,11 +108,6 @@ async function planSweep(laboratory: UndoLaboratory): Promise<Sweep> {
   const longest = Math.max(...queues.map(({ length }) => length));
   const turns = Array.from({ length: longest }, (_, turn) => turn);
   return { kills: turns.flatMap((turn) => queues.flatMap((queue) => queue[turn] ?? [])), places };
-}
-
-/** Again and again: which thread comes first, and so where in the run it is, differs each time. */
-function* repeated<T>(items: readonly T[], times: number): Generator<T> {
-  for (let time = 0; time < times; time++) yield* items;
 }
 
 describe('a run that is killed', () => {

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { Campaign, campaignSize } from '../helpers/campaign.js';
 import { assertFails, assertSucceeds, CLI, type CliResult, canTrace } from '../helpers/cli.js';
 import { runInProcess } from '../helpers/in-process.js';
-import { inLanes } from '../helpers/lanes.js';
+import { inLanes, repeated } from '../helpers/lanes.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { runProcess, type TracedResult, tracedLvmsync } from '../helpers/traced-cli.js';
@@ -230,7 +230,7 @@ describe('a system call that fails', {
     const campaign = new Campaign(t, 'T4 failing system calls (strace)', random.seed);
     const wanted = campaignSize({ commit: 200, release: 2000 });
     const faults = await spreadFaults(laboratory.lane(0));
-    await inLanes(faults, async (fault, lane) => {
+    await inLanes(repeated(faults, wanted), async (fault, lane) => {
       if (campaign.cases >= wanted) return;
       const files = laboratory.lane(lane);
       const { scenario, role, call, effect, nth, persistent } = fault;

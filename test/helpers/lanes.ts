@@ -18,3 +18,8 @@ export async function inLanes<T>(
   };
   await Promise.all(Array.from({ length: LANES }, (_, lane) => run(lane)));
 }
+
+/** Again and again: which thread comes first, and so where in the run it is, differs each time. */
+export function* repeated<T>(items: readonly T[], times: number): Generator<T> {
+  for (let time = 0; time < times; time++) yield* items;
+}
