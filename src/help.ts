@@ -11,6 +11,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
        lvmsync [OPTIONS] --apply FILE DESTINATION
        lvmsync [OPTIONS] inspect FILE...
+       lvmsync [OPTIONS] chain DIR [DESTINATION]
 `;
 
 const INTRODUCTION = [

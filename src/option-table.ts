@@ -4,7 +4,7 @@
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
-export type Action = 'apply' | 'dump' | 'sync' | 'inspect';
+export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'chain';
 
 export type OptionGroup =
   | 'What to do'
@@ -23,6 +23,8 @@ export interface OptionSpec {
   readonly argument?: string;
   /** The value may be left out, and then is this; it can only be attached with "=". */
   readonly withoutValue?: string;
+  /** Given again, it adds to the value, after a comma. */
+  readonly repeatable?: true;
   /** The only values accepted, where they are few. */
   readonly choices?: readonly string[];
   /** Has a `--no-` form. */
@@ -39,7 +41,7 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect'];
+const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'chain'];
 
 export const OPTION_TABLE = [
   {
@@ -238,9 +240,33 @@ export const OPTION_TABLE = [
     help: 'Replace the snapback FILE if it exists already; without this it is refused.',
   },
   {
+    name: 'chain',
+    argument: 'DIR',
+    from: 'ours',
+    actions: ['apply'],
+    group: 'Undo',
+    help: 'Take the change stream as the next turn of the chain of snapbacks in DIR, and refuse one that does not follow what the destination holds. See "lvmsync chain".',
+  },
+  {
+    name: 'init',
+    from: 'ours',
+    actions: ['apply'],
+    group: 'Undo',
+    help: 'The change stream is a full copy, with which the chain begins. It keeps no snapback.',
+  },
+  {
+    name: 'keep',
+    argument: 'RULE',
+    repeatable: true,
+    from: 'ours',
+    actions: ['apply'],
+    group: 'Undo',
+    help: 'After a turn remove the oldest snapbacks of the chain, but for those that a RULE keeps: "24", the newest 24, or "12h", "30d", "8w", those of the last hours, days or weeks. May be given more than once; without it all are kept.',
+  },
+  {
     name: 'json',
     from: 'ours',
-    actions: ['inspect'],
+    actions: ['inspect', 'chain'],
     group: 'Messages',
     help: 'Print one JSON object a line instead of text.',
   },

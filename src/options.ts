@@ -1,5 +1,6 @@
 /** Options into a Command: what one run is to do, with nothing left to decide about the words. */
 
+import { type KeepRule, parseKeepRule } from './chain-keep.js';
 import { LvmsyncError } from './errors.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
@@ -57,6 +58,16 @@ export interface ApplyCommand extends WriteRequest {
   /** A file's path, or `-` for standard input. */
   readonly input: string;
   readonly destination: string;
+  /** The directory of a chain of which this is a turn. */
+  readonly chain?: ChainRequest;
+}
+
+export interface ChainRequest {
+  readonly directory: string;
+  /** The stream is a full copy, with which the chain begins. */
+  readonly init: boolean;
+  /** Of none, everything is kept. */
+  readonly keep: readonly KeepRule[];
 }
 
 interface ReadRequest extends RunRequest {
@@ -104,10 +115,19 @@ export interface InspectCommand extends RunRequest {
   readonly json: boolean;
 }
 
+export interface ChainCommand extends RunRequest {
+  readonly kind: 'chain';
+  readonly directory: string;
+  /** Is looked at, too: whether it is the one of the chain. */
+  readonly destination: string | undefined;
+  readonly json: boolean;
+}
+
 export type Command =
   | { readonly kind: 'version' }
   | { readonly kind: 'help' }
   | InspectCommand
+  | ChainCommand
   | ApplyCommand
   | DumpCommand
   | SyncCommand;
@@ -125,6 +145,8 @@ export function toCommand(parsed: ParsedOptions): Command {
   switch (action) {
     case 'inspect':
       return inspectCommand(parsed, run);
+    case 'chain':
+      return chainCommand(parsed, run);
     case 'apply':
       return applyCommand(parsed, run);
     case 'dump':
@@ -161,6 +183,8 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   stdout: 'dump',
 };
 
+const COMMANDS = ['inspect', 'chain'] as const satisfies readonly Action[];
+
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
  * without a slash. Nothing asks for a sync.
@@ -171,7 +195,8 @@ function chooseAction(
 ): { action: Action; asked: string } {
   const asking = given.filter(({ name }) => ASKS_FOR[name] !== undefined);
   const [first, second] = asking;
-  if (first === undefined && command === 'inspect') return { action: command, asked: command };
+  const named = COMMANDS.find((one) => one === command);
+  if (first === undefined && named !== undefined) return { action: named, asked: named };
   if (first === undefined) return { action: 'sync', asked: 'a SNAPSHOT and a DESTINATION' };
   if (second !== undefined) throw clash(first.name, `--${second.name}`);
   return { action: ASKS_FOR[first.name] ?? 'sync', asked: `--${first.name}` };
@@ -209,7 +234,46 @@ function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
   const destination = takeOperand(operands, 'DESTINATION');
   refuseRest(operands);
   const input = parsed.values.apply ?? '-';
-  return { kind: 'apply', ...run, ...writeRequest(parsed), input, destination };
+  const chain = chainRequest(parsed);
+  return {
+    kind: 'apply',
+    ...run,
+    ...writeRequest(parsed),
+    input,
+    destination,
+    ...(chain && { chain }),
+  };
+}
+
+function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefined {
+  const { chain: directory } = values;
+  if (directory === undefined) {
+    if (flags.init) throw needs('init', 'chain');
+    if (values.keep !== undefined) throw needs('keep', 'chain');
+    return undefined;
+  }
+  // It names the snapback itself, and a copy that is not whole is no point.
+  if (values.snapback !== undefined) throw clash('snapback', '--chain');
+  if (flags['allow-smaller']) throw clash('allow-smaller', '--chain');
+  return { directory, init: flags.init === true, keep: parseKeep(values.keep) };
+}
+
+function parseKeep(text: string | undefined): readonly KeepRule[] {
+  return (text?.split(',') ?? []).map((word) => {
+    const rule = parseKeepRule(word);
+    if (rule !== undefined) return rule;
+    throw usage(
+      `--keep: expected a number of snapbacks, or an age such as 12h, 30d or 8w, saw "${escapeText(word, 80)}"`,
+    );
+  });
+}
+
+function chainCommand(parsed: ParsedOptions, run: RunRequest): ChainCommand {
+  const [, ...operands] = parsed.operands;
+  const directory = takeOperand(operands, 'DIR');
+  const destination = operands.length === 0 ? undefined : takeOperand(operands, 'DESTINATION');
+  refuseRest(operands);
+  return { kind: 'chain', ...run, directory, destination, json: parsed.flags.json === true };
 }
 
 function inspectCommand({ operands, flags }: ParsedOptions, run: RunRequest): InspectCommand {

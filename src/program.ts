@@ -49,6 +49,8 @@ async function run(
       return (await import('./run-dump.js')).runDump(command, context);
     case 'inspect':
       return (await import('./run-inspect.js')).runInspect(command, context);
+    case 'chain':
+      return (await import('./run-chain.js')).runChain(command, context);
     case 'apply':
       return (await import('./run-apply.js')).runApply(command, context);
   }

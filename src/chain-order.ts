@@ -1,0 +1,114 @@
+/** Puts the links of a chain in their order, from what its record says back to the oldest. Pure. */
+
+import type { ChainRecord, Point } from './chain-record.js';
+
+/** What of a link its order is told by. */
+export interface Linked {
+  readonly name: string;
+  readonly streamId: string;
+  readonly previous: string | undefined;
+  readonly from: Point;
+  readonly to: Point;
+}
+
+/** One step from a point to the next: the link of the run that completed it, and of its attempts before. */
+export interface Turn<L extends Linked = Linked> {
+  readonly from: Point;
+  readonly to: Point;
+  /** Newest first; never empty. */
+  readonly links: readonly L[];
+}
+
+export interface ChainOrder<L extends Linked = Linked> {
+  /** Newest first. */
+  readonly turns: readonly Turn<L>[];
+  /** Of a turn that has not come to its end, newest first: undone before all others. */
+  readonly attempts: readonly L[];
+  /** What is not in the chain and undoes nothing of it. */
+  readonly unused: readonly L[];
+  /** Why it goes back no further than that, where that is not its beginning. */
+  readonly gap: string | undefined;
+}
+
+/** Looks at names of streams and points only; whether a link is whole is a question of its content. */
+export function orderChain<L extends Linked>(
+  { point, last, pruned, doing }: Pick<ChainRecord, 'point' | 'last' | 'pruned' | 'doing'>,
+  links: readonly L[],
+): ChainOrder<L> {
+  const { walked, missing } = walkBack({ from: last, before: pruned }, links);
+  const unused = links.filter((link) => !walked.includes(link));
+  if (point === null) return { turns: [], attempts: [], unused: links, gap: undefined };
+  const first = walked.findIndex(({ to }) => to.uuid === point.uuid);
+  const attempts = walked.slice(0, first < 0 ? walked.length : first);
+  const stray = attempts.find((link) => doing === null || link.from.uuid !== point.uuid);
+  if (stray !== undefined) {
+    const gap = `${stray.name} does not lead to what the destination holds`;
+    return { turns: [], attempts: [], unused, gap };
+  }
+  const { turns, mismatch } = groupTurns(point, walked.slice(attempts.length));
+  return { turns, attempts, unused, gap: mismatch ?? missing };
+}
+
+/** Every point that can be gone back to, newest first, the present one included. */
+export function pointsOf(point: Point, { turns }: ChainOrder): readonly Point[] {
+  return [point, ...turns.map(({ from }) => from)];
+}
+
+export interface Walk<L extends Linked> {
+  /** Newest first. */
+  readonly walked: readonly L[];
+  /** Why it ended where a link names one before it. */
+  readonly missing: string | undefined;
+}
+
+/**
+ * From the link of that stream id backwards, to one that names none before it or names `before`. A
+ * stream id that two files have is nobody's.
+ */
+export function walkBack<L extends Linked>(
+  { from, before }: { readonly from: string | null; readonly before: string | null },
+  links: readonly L[],
+): Walk<L> {
+  const walked: L[] = [];
+  let next = from ?? undefined;
+  let newer: L | undefined;
+  while (next !== undefined && next !== before) {
+    const wanted = next;
+    const found = links.filter(({ streamId }) => streamId === wanted);
+    const [link, copy] = found;
+    if (link === undefined) {
+      const which = newer === undefined ? 'the newest link' : `the link before ${newer.name}`;
+      return { walked, missing: `${which} (${wanted}) is not there` };
+    }
+    if (copy !== undefined) {
+      return { walked, missing: `${link.name} and ${copy.name} are the same snapback: keep one` };
+    }
+    if (walked.includes(link)) return { walked, missing: `${link.name} is before itself` };
+    walked.push(link);
+    newer = link;
+    next = link.previous;
+  }
+  return { walked, missing: undefined };
+}
+
+/** `links` begin with the one that led to the point. */
+function groupTurns<L extends Linked>(
+  point: Point,
+  links: readonly L[],
+): { readonly turns: Turn<L>[]; readonly mismatch: string | undefined } {
+  const turns: (Turn<L> & { readonly links: L[] })[] = [];
+  let at = point;
+  for (const link of links) {
+    const turn = turns.at(-1);
+    if (turn !== undefined && link.to.uuid === turn.to.uuid && link.from.uuid === at.uuid) {
+      turn.links.push(link);
+      continue;
+    }
+    if (link.to.uuid !== at.uuid) {
+      return { turns, mismatch: `${link.name} does not lead to where the next one begins` };
+    }
+    turns.push({ from: link.from, to: link.to, links: [link] });
+    at = link.from;
+  }
+  return { turns, mismatch: undefined };
+}
