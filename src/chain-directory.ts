@@ -3,7 +3,7 @@
 import { lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
-import { type Link, type LinkFiles, readLinks } from './chain-link.js';
+import { type LinkFiles, readLinks } from './chain-link.js';
 import type { ChainDestination, ChainRecord } from './chain-record.js';
 import { readRecord } from './chain-record.js';
 import { stableIdentity } from './device-identity.js';
@@ -121,10 +121,4 @@ export function destinationMismatch(
   // A run that was cut off may have made a file longer or shorter.
   if (recorded.size === actual.size || (isFile && doing !== null)) return undefined;
   return `it holds ${actual.size} bytes, and held ${recorded.size} when the chain was written`;
-}
-
-/** Whether a link was made of that destination; sizes are a question of its place in the chain. */
-export function belongsTo({ hello }: Link, { identity }: ChainDestination): boolean {
-  const { deviceIdentity } = hello.attributes;
-  return deviceIdentity === undefined || identity === null || deviceIdentity === identity;
 }

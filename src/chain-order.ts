@@ -20,10 +20,12 @@ export interface Turn<L extends Linked = Linked> {
 }
 
 export interface ChainOrder<L extends Linked = Linked> {
-  /** Newest first. */
+  /** Newest first, as far as each is known to be whole. */
   readonly turns: readonly Turn<L>[];
-  /** Of a turn that has not come to its end, newest first: undone before all others. */
+  /** Of what was begun and has not come to its end, newest first: undone before all others. */
   readonly attempts: readonly L[];
+  /** Whether undoing the attempts leads back to the recorded point; true where there are none. */
+  readonly present: boolean;
   /** What is not in the chain and undoes nothing of it. */
   readonly unused: readonly L[];
   /** Why it goes back no further than that, where that is not its beginning. */
@@ -37,21 +39,34 @@ export function orderChain<L extends Linked>(
 ): ChainOrder<L> {
   const { walked, missing } = walkBack({ from: last, before: pruned }, links);
   const unused = links.filter((link) => !walked.includes(link));
-  if (point === null) return { turns: [], attempts: [], unused: links, gap: undefined };
+  const resting = doing === null;
+  if (point === null) {
+    return { turns: [], attempts: [], present: resting, unused: links, gap: undefined };
+  }
   const first = walked.findIndex(({ to }) => to.uuid === point.uuid);
   const attempts = walked.slice(0, first < 0 ? walked.length : first);
-  const stray = attempts.find((link) => doing === null || link.from.uuid !== point.uuid);
+  const stray = attempts.find(({ from }) => resting || from.uuid !== point.uuid);
   if (stray !== undefined) {
     const gap = `${stray.name} does not lead to what the destination holds`;
-    return { turns: [], attempts: [], unused, gap };
+    return { turns: [], attempts: [], present: resting, unused, gap };
   }
   const { turns, mismatch } = groupTurns(point, walked.slice(attempts.length));
-  return { turns, attempts, unused, gap: mismatch ?? missing };
+  const gap = mismatch ?? missing;
+  if (gap === undefined) return { turns, attempts, present: true, unused, gap };
+  // What is missing may be an attempt of the oldest turn that was found, which then undoes a part only.
+  const present = resting || turns.length > 0;
+  return {
+    turns: turns.slice(0, -1),
+    attempts: present ? attempts : [],
+    present,
+    unused,
+    gap,
+  };
 }
 
-/** Every point that can be gone back to, newest first, the present one included. */
-export function pointsOf(point: Point, { turns }: ChainOrder): readonly Point[] {
-  return [point, ...turns.map(({ from }) => from)];
+/** Every point that can be gone back to, newest first, the recorded one included. */
+export function pointsOf(point: Point, { turns, present }: ChainOrder): readonly Point[] {
+  return present ? [point, ...turns.map(({ from }) => from)] : [];
 }
 
 export interface Walk<L extends Linked> {

@@ -59,14 +59,18 @@ export interface ChainRecord {
 export const RECORD_NAME = 'chain.json';
 const VERSION = 1;
 
-/** Undefined if there is none. Throws (streamCorrupt) for one that cannot be understood. */
+/** Undefined if there is none. Throws (streamCorrupt) if it cannot be understood, (snapback) if not read. */
 export function readRecord(directory: string): ChainRecord | undefined {
   const path = join(directory, RECORD_NAME);
+  const text = readIfThere(path);
+  return text === undefined ? undefined : parseRecord(text, path);
+}
+
+function readIfThere(path: string): string | undefined {
   try {
-    return parseRecord(readFileSync(path, 'utf8'), path);
+    return readFileSync(path, 'utf8');
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-    if (code === undefined) throw cause;
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
     if (code === 'ENOENT') return undefined;
     throw new LvmsyncError('snapback', `${path}: cannot be read (${code})`, { cause });
   }

@@ -12,6 +12,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --apply FILE DESTINATION
        lvmsync [OPTIONS] inspect FILE...
        lvmsync [OPTIONS] chain DIR [DESTINATION]
+       lvmsync [OPTIONS] rollback DESTINATION [DIR]
 `;
 
 const INTRODUCTION = [
@@ -43,6 +44,9 @@ Examples:
 
   lvmsync inspect /root/undo
       says what is in it, and whether it is whole
+
+  lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain
+      goes back to the last point of a chain of snapbacks until then
 
   lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
       brings a volume of the host backup up to date, over ssh

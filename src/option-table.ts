@@ -4,7 +4,7 @@
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
-export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'chain';
+export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'chain' | 'rollback';
 
 export type OptionGroup =
   | 'What to do'
@@ -41,7 +41,7 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'chain'];
+const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'chain', 'rollback'];
 
 export const OPTION_TABLE = [
   {
@@ -219,7 +219,7 @@ export const OPTION_TABLE = [
   {
     name: 'force',
     from: 'ours',
-    actions: ['apply', 'sync'],
+    actions: ['apply', 'sync', 'rollback'],
     group: 'Destination',
     help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
   },
@@ -262,6 +262,36 @@ export const OPTION_TABLE = [
     actions: ['apply'],
     group: 'Undo',
     help: 'After a turn remove the oldest snapbacks of the chain, but for those that a RULE keeps: "24", the newest 24, or "12h", "30d", "8w", those of the last hours, days or weeks. May be given more than once; without it all are kept.',
+  },
+  {
+    name: 'to',
+    argument: 'TIME',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Go back to the newest point until the end of TIME: ISO 8601 or the beginning of it, such as 2026-11-23 or 2026-11-23T10:15, in the local time zone unless it ends in Z.',
+  },
+  {
+    name: 'steps',
+    argument: 'N',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Go back N turns; with 0, only undo what a turn left that has not come to its end.',
+  },
+  {
+    name: 'redo',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Take back the last rollback, or one that was cut off. Possible until the next turn.',
+  },
+  {
+    name: 'dry-run',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Check everything, say what would be done, and write nothing.',
   },
   {
     name: 'json',

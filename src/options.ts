@@ -1,6 +1,7 @@
 /** Options into a Command: what one run is to do, with nothing left to decide about the words. */
 
 import { type KeepRule, parseKeepRule } from './chain-keep.js';
+import { endOfTime } from './chain-time.js';
 import { LvmsyncError } from './errors.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
@@ -11,6 +12,7 @@ import {
   type ValueName,
 } from './option-table.js';
 import { type Destination, parseDestination } from './remote-name.js';
+import type { RollbackTarget } from './rollback-plan.js';
 import { escapeText } from './text.js';
 import { splitWords } from './words.js';
 
@@ -123,11 +125,24 @@ export interface ChainCommand extends RunRequest {
   readonly json: boolean;
 }
 
+export interface RollbackCommand extends RunRequest {
+  readonly kind: 'rollback';
+  readonly destination: string;
+  /** Of the chain. */
+  readonly directory: string;
+  /** Or forward again, after a rollback. */
+  readonly target: RollbackTarget | 'redo';
+  /** Check and say what would be done, write nothing. */
+  readonly dryRun: boolean;
+  readonly force: boolean;
+}
+
 export type Command =
   | { readonly kind: 'version' }
   | { readonly kind: 'help' }
   | InspectCommand
   | ChainCommand
+  | RollbackCommand
   | ApplyCommand
   | DumpCommand
   | SyncCommand;
@@ -147,6 +162,8 @@ export function toCommand(parsed: ParsedOptions): Command {
       return inspectCommand(parsed, run);
     case 'chain':
       return chainCommand(parsed, run);
+    case 'rollback':
+      return rollbackCommand(parsed, run);
     case 'apply':
       return applyCommand(parsed, run);
     case 'dump':
@@ -183,7 +200,7 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   stdout: 'dump',
 };
 
-const COMMANDS = ['inspect', 'chain'] as const satisfies readonly Action[];
+const COMMANDS = ['inspect', 'chain', 'rollback'] as const satisfies readonly Action[];
 
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
@@ -280,6 +297,36 @@ function inspectCommand({ operands, flags }: ParsedOptions, run: RunRequest): In
   const [, ...files] = operands;
   if (files.length === 0) throw usage('missing operand: FILE');
   return { kind: 'inspect', ...run, files, json: flags.json === true };
+}
+
+function rollbackCommand(parsed: ParsedOptions, run: RunRequest): RollbackCommand {
+  const { flags } = parsed;
+  const [, ...operands] = parsed.operands;
+  const destination = takeOperand(operands, 'DESTINATION');
+  const directory = operands.length === 0 ? '.' : takeOperand(operands, 'DIR');
+  refuseRest(operands);
+  const target = rollbackTarget(parsed);
+  const dryRun = flags['dry-run'] === true;
+  const force = flags.force === true;
+  return { kind: 'rollback', ...run, destination, directory, target, dryRun, force };
+}
+
+function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'redo' {
+  const { to, steps } = values;
+  const given = [to !== undefined, steps !== undefined, flags.redo === true];
+  if (given.filter(Boolean).length !== 1) {
+    throw usage('rollback needs one of --to, --steps and --redo');
+  }
+  if (steps !== undefined) {
+    if (/^\d{1,6}$/.test(steps)) return { steps: Number(steps) };
+    throw usage(`--steps: expected a number, saw "${escapeText(steps, 80)}"`);
+  }
+  if (to === undefined) return 'redo';
+  const until = endOfTime(to);
+  if (until !== undefined) return { until, text: to };
+  throw usage(
+    `--to: expected a time such as 2026-11-23T10:15:00Z, or the beginning of one, saw "${escapeText(to, 80)}"`,
+  );
 }
 
 function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {

@@ -51,6 +51,8 @@ async function run(
       return (await import('./run-inspect.js')).runInspect(command, context);
     case 'chain':
       return (await import('./run-chain.js')).runChain(command, context);
+    case 'rollback':
+      return (await import('./run-rollback.js')).runRollback(command, context);
     case 'apply':
       return (await import('./run-apply.js')).runApply(command, context);
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Point } from '../../src/chain-record.js';
 import { assertSucceeds, type CliResult, lvmsync } from './cli.js';
 import type { Random } from './random.js';
-import { framedStream, type StreamRecord } from './stream-parts.js';
+import { type FramedStreamSpec, framedStream, type StreamRecord } from './stream-parts.js';
 
 export interface ChainSpec {
   /** Bytes. */
@@ -67,7 +67,7 @@ export class ChainLaboratory {
   }
 
   /** The stream that leads to that point, as a file: its path. */
-  async stream(number: number, changed: Partial<StreamFacts> = {}): Promise<string> {
+  async stream(number: number, changed: StreamChange = {}): Promise<string> {
     const path = join(this.#folder, `stream-${number}`);
     const facts = { ...this.facts(number), ...changed };
     await framedStream(path, { kind: 'file', deviceSize: this.#spec.size, ...facts });
@@ -99,7 +99,7 @@ export class ChainLaboratory {
   }
 
   /** The words that take the turn to that point. */
-  async words(number: number, changed: Partial<StreamFacts> = {}): Promise<string[]> {
+  async words(number: number, changed: StreamChange = {}): Promise<string[]> {
     const init = number === 0 ? ['--init'] : [];
     const stream = await this.stream(number, changed);
     return ['--apply', stream, '--chain', this.chain, ...init, this.destination];
@@ -133,6 +133,9 @@ export interface StreamFacts {
   readonly attributes: Readonly<Record<string, string>>;
   readonly groups: readonly (readonly StreamRecord[])[];
 }
+
+/** What is to be different from the turn that leads to a point. */
+export type StreamChange = Partial<StreamFacts & Pick<FramedStreamSpec, 'deviceSize' | 'ending'>>;
 
 export interface ChainSurvey {
   readonly exists: boolean;

@@ -65,6 +65,13 @@ describe('the record of a chain', () => {
     assert.equal(readRecord(join(folder, 'nowhere')), undefined);
   });
 
+  it('is refused where it is damaged on disk', () => {
+    const path = join(folder, 'chain.json');
+    writeFileSync(path, '{"version": 1');
+    assert.throws(() => readRecord(folder), corrupt);
+    rmSync(path);
+  });
+
   const wrong: readonly [string, unknown][] = [
     ['no JSON', undefined],
     ['of another version', { ...record, version: 2 }],
