@@ -52,16 +52,16 @@ function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkC
 }
 
 async function checkContent(link: Link, { isComplete, signal }: LinkCheck): Promise<number> {
-  const { fault, tornTail, bytes } = await inspectFile(link.path, signal).catch(
-    (error: unknown) => {
-      throw signal.aborted ? interrupted(signal, UNTOUCHED) : error;
-    },
-  );
+  const mayBeUnused = !isComplete(link);
+  const looking = inspectFile(link.path, signal, { mayBeUnused });
+  const { fault, tornTail, bytes } = await looking.catch((error: unknown) => {
+    throw signal.aborted ? interrupted(signal, UNTOUCHED) : error;
+  });
   if (signal.aborted) throw interrupted(signal, UNTOUCHED);
   if (fault !== undefined) {
     throw new LvmsyncError(fault.code, fault.message, { ...UNTOUCHED, cause: fault });
   }
-  if (tornTail === undefined || !isComplete(link)) return bytes;
+  if (tornTail === undefined || mayBeUnused) return bytes;
   throw new LvmsyncError(
     'streamTruncated',
     `${tornTail}, and its run had come to its end`,

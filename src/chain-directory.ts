@@ -39,11 +39,7 @@ async function readAllLinks(directory: string, record?: ChainRecord): Promise<Li
  * directory is not there or others may write to it.
  */
 export async function lockChain(directory: string, command: string): Promise<RunLock> {
-  const stats = lookAt(directory);
-  if (stats === undefined) {
-    throw new LvmsyncError('snapback', `${directory}: there is no such directory`);
-  }
-  refuseShared(directory, stats);
+  requireOwnDirectory(directory);
   return acquireRunLock(directoryIdentity(directory), { path: directory, command });
 }
 
@@ -72,20 +68,26 @@ function lookAt(directory: string): Stats | undefined {
   throw new LvmsyncError('snapback', `${directory}: this is no directory`);
 }
 
-/** Who can replace a snapback decides what a rollback writes. */
-function refuseShared(directory: string, { uid, mode }: Stats): void {
-  const owner = process.getuid?.();
-  const why =
-    uid !== owner
-      ? `belongs to user ${uid}`
-      : (mode & 0o022) !== 0
-        ? 'can be written by others'
-        : '';
-  if (why === '') return;
-  throw new LvmsyncError('snapback', `${directory}: this directory ${why}`, {
+/**
+ * Throws (snapback) if it is not there, or others may write to it: who can replace a snapback decides
+ * what a rollback writes.
+ */
+export function requireOwnDirectory(directory: string): void {
+  const stats = lookAt(directory);
+  if (stats === undefined) {
+    throw new LvmsyncError('snapback', `${directory}: there is no such directory`);
+  }
+  const fault = sharedWith(stats);
+  if (fault === undefined) return;
+  throw new LvmsyncError('snapback', `${directory}: this directory ${fault}`, {
     state: 'Nothing was written.',
     hint: 'The snapbacks of a chain belong into a directory that nobody else can change.',
   });
+}
+
+function sharedWith({ uid, mode }: Stats): string | undefined {
+  if (uid !== process.getuid?.()) return `belongs to user ${uid}`;
+  return (mode & 0o022) === 0 ? undefined : 'can be written by others';
 }
 
 /** For the lock a directory is a file like any other. */

@@ -8,6 +8,7 @@ import {
   destinationMismatch,
   lockChain,
   readChain,
+  requireOwnDirectory,
 } from './chain-directory.js';
 import type { Link } from './chain-link.js';
 import { orderChain } from './chain-order.js';
@@ -36,6 +37,7 @@ export async function runRollback(command: RollbackCommand, context: RunContext)
   selectEngine(context);
   const { destination: path, directory, force, dryRun } = command;
   if (dryRun) {
+    requireOwnDirectory(directory);
     const device = await FileDevice.open(path, { role: 'destination' });
     try {
       await new Rollback(command, context, device).run();
@@ -110,9 +112,18 @@ class Rollback {
     const { directory, destination } = this.#command;
     const begun = record.doing?.what === 'rollback' ? record.doing : undefined;
     const folder = begun?.folder ?? makeUndoneFolder(directory, record);
-    const undone = await this.#write(plan, { record, folder, bytes, previous: begun?.redo });
-    moveLinks(plan.links, join(directory, folder));
+    const snapback = await this.#createRedo(plan, { folder, bytes, begun });
+    const undone = { folder, redo: snapback.streamId };
     const { to: point, last } = plan;
+    try {
+      snapback.keep();
+      const doing = { what: 'rollback', to: point, ...undone } as const;
+      writeRecord(directory, { ...record, doing, undone: null });
+      await this.#apply(plan.links, bytes, snapback);
+    } finally {
+      snapback.close();
+    }
+    moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
     writeRecord(directory, { ...record, destination: after, point, last, doing: null, undone });
     const { reporter } = this.#context;
@@ -121,35 +132,30 @@ class Rollback {
     reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
   }
 
-  /** All but the last word of the record: it says that the rollback is under way. */
-  async #write(
+  /** One that cannot be made leaves no folder that nothing names. */
+  async #createRedo(
     plan: RollbackPlan<Link>,
     run: {
-      readonly record: ChainRecord;
       readonly folder: string;
       readonly bytes: number;
-      readonly previous: string | undefined;
+      /** A rollback that was cut off, which this one finishes. */
+      readonly begun: Undone | undefined;
     },
-  ): Promise<Undone> {
+  ): Promise<Snapback> {
     const { directory, force } = this.#command;
-    const { folder, record, previous, bytes } = run;
-    const snapback = await Snapback.create({
-      path: redoPath(join(directory, folder)),
-      overwrite: false,
-      facts: await this.#redoFacts(plan, previous),
-      sorted: false,
-      inUse: [{ identity: this.#device.identity, role: 'the destination' }],
-      roomFor: force ? undefined : bytes,
-    });
+    const path = join(directory, run.folder);
     try {
-      snapback.keep();
-      const undone = { folder, redo: snapback.streamId };
-      const doing = { what: 'rollback', to: plan.to, ...undone } as const;
-      writeRecord(directory, { ...record, doing, undone: null });
-      await this.#apply(plan.links, bytes, snapback);
-      return undone;
-    } finally {
-      snapback.close();
+      return await Snapback.create({
+        path: redoPath(path),
+        overwrite: false,
+        facts: await this.#redoFacts(plan, run.begun?.redo),
+        sorted: false,
+        inUse: [{ identity: this.#device.identity, role: 'the destination' }],
+        roomFor: force ? undefined : run.bytes,
+      });
+    } catch (error) {
+      if (run.begun === undefined) removeUndoneFolder(path);
+      throw error;
     }
   }
 

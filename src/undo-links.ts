@@ -57,7 +57,8 @@ async function undoLink({ path }: Link, { job, stage, pool }: Writing): Promise<
   const reader = new ChangeReader(fd, path);
   try {
     const form = await reader.readForm();
-    reader.begin(form, { deviceSize: device.size, strict: true });
+    // Whether that can be was seen when the links were checked.
+    reader.begin(form, { deviceSize: device.size, strict: true, mayBeUnused: true });
     const punchRules = await findPunchRules(device);
     const writing = { reader, stage, pool, punchRules, destinationSize: device.size };
     await apply({ ...writing, disjoint: true, signal, onProgress: job.onProgress });

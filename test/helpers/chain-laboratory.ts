@@ -35,13 +35,14 @@ export class ChainLaboratory {
   /** Of each turn: the offsets of its changes. */
   readonly #changes: readonly (readonly number[])[];
 
-  /** Makes `folder`. */
-  constructor(folder: string, spec: ChainSpec, random: Random) {
+  /** Makes `folder`, in which everything lies that `places` does not name. */
+  constructor(folder: string, spec: ChainSpec, random: Random, places: Partial<Places> = {}) {
     mkdirSync(folder);
     this.#folder = folder;
     this.#spec = spec;
-    this.destination = join(folder, 'destination');
-    this.chain = join(folder, 'chain');
+    const { destination = join(folder, 'destination'), chain = join(folder, 'chain') } = places;
+    this.destination = destination;
+    this.chain = chain;
     const { size, chunkSize, turns, changedChunks } = spec;
     const changes: number[][] = [];
     const states = [random.bytes(size)];
@@ -57,13 +58,21 @@ export class ChainLaboratory {
     }
     this.states = states;
     this.#changes = changes;
-    this.reset();
   }
 
   /** No chain, and a destination that holds something else. */
   reset(): void {
     rmSync(this.chain, { recursive: true, force: true });
-    writeFileSync(this.destination, Buffer.alloc(this.#spec.size, 'before the chain '));
+    writeFileSync(this.destination, this.before);
+  }
+
+  /** What a destination holds before its first full copy. */
+  get before(): Buffer {
+    return Buffer.alloc(this.#spec.size, 'before the chain ');
+  }
+
+  assertUntouched(): void {
+    assert.ok(readFileSync(this.destination).equals(this.before), 'as before the chain');
   }
 
   /** The stream that leads to that point, as a file: its path. */
@@ -109,8 +118,9 @@ export class ChainLaboratory {
     return lvmsync([...more, ...(await this.words(number))]);
   }
 
-  /** Takes all turns up to that point. */
+  /** Begins a chain and takes all turns up to that point. */
   async advanceTo(number: number): Promise<void> {
+    this.reset();
     for (let turn = 0; turn <= number; turn++) assertSucceeds(await this.turn(turn));
     this.assertHolds(number);
   }
@@ -129,13 +139,21 @@ export class ChainLaboratory {
   }
 }
 
+export interface Places {
+  /** A file, or a block device of the size of the source. */
+  readonly destination: string;
+  readonly chain: string;
+}
+
 export interface StreamFacts {
   readonly attributes: Readonly<Record<string, string>>;
   readonly groups: readonly (readonly StreamRecord[])[];
 }
 
 /** What is to be different from the turn that leads to a point. */
-export type StreamChange = Partial<StreamFacts & Pick<FramedStreamSpec, 'deviceSize' | 'ending'>>;
+export type StreamChange = Partial<
+  StreamFacts & Pick<FramedStreamSpec, 'kind' | 'deviceSize' | 'ending'>
+>;
 
 export interface ChainSurvey {
   readonly exists: boolean;
