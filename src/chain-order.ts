@@ -38,7 +38,8 @@ export function orderChain<L extends Linked>(
   links: readonly L[],
 ): ChainOrder<L> {
   const { walked, missing } = walkBack({ from: last, before: pruned }, links);
-  const unused = links.filter((link) => !walked.includes(link));
+  const inChain = new Set(walked);
+  const unused = links.filter((link) => !inChain.has(link));
   const resting = doing === null;
   if (point === null) {
     return { turns: [], attempts: [], present: resting, unused: links, gap: undefined };
@@ -84,26 +85,27 @@ export function walkBack<L extends Linked>(
   { from, before }: { readonly from: string | null; readonly before: string | null },
   links: readonly L[],
 ): Walk<L> {
-  const walked: L[] = [];
-  let next = from ?? undefined;
+  const byId = new Map<string, L[]>();
+  for (const link of links) byId.set(link.streamId, [...(byId.get(link.streamId) ?? []), link]);
+  const walked = new Set<L>();
+  const end = (missing: string | undefined): Walk<L> => ({ walked: [...walked], missing });
   let newer: L | undefined;
+  let next = from ?? undefined;
   while (next !== undefined && next !== before) {
-    const wanted = next;
-    const found = links.filter(({ streamId }) => streamId === wanted);
-    const [link, copy] = found;
+    const [link, copy] = byId.get(next) ?? [];
     if (link === undefined) {
       const which = newer === undefined ? 'the newest link' : `the link before ${newer.name}`;
-      return { walked, missing: `${which} (${wanted}) is not there` };
+      return end(`${which} (${next}) is not there`);
     }
     if (copy !== undefined) {
-      return { walked, missing: `${link.name} and ${copy.name} are the same snapback: keep one` };
+      return end(`${link.name} and ${copy.name} are the same snapback: keep one`);
     }
-    if (walked.includes(link)) return { walked, missing: `${link.name} is before itself` };
-    walked.push(link);
+    if (walked.has(link)) return end(`${link.name} is before itself`);
+    walked.add(link);
     newer = link;
     next = link.previous;
   }
-  return { walked, missing: undefined };
+  return end(undefined);
 }
 
 /** `links` begin with the one that led to the point. */

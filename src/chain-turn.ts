@@ -12,12 +12,16 @@ import {
   destinationMismatch,
   lockChain,
   makeChainDirectory,
-  readChain,
 } from './chain-directory.js';
 import { turnsToPrune } from './chain-keep.js';
 import { type Link, linkName, readLinks } from './chain-link.js';
 import { orderChain, walkBack } from './chain-order.js';
-import { type ChainDestination, type ChainRecord, writeRecord } from './chain-record.js';
+import {
+  type ChainDestination,
+  type ChainRecord,
+  readRecord,
+  writeRecord,
+} from './chain-record.js';
 import { type Step, type StepQuestion, whyNot } from './chain-step.js';
 import type { HelloAttributes } from './control-frame.js';
 import { syncDirectory } from './durable-file.js';
@@ -70,10 +74,10 @@ export class ChainTurn {
     const { directory, init } = request;
     if (init) makeChainDirectory(directory);
     // Said before there is a directory to lock.
-    else requireStep({ step, record: (await readChain(directory)).record, init, force });
+    else requireStep({ step, record: readRecord(directory), init, force });
     const lock = await lockChain(directory, command);
     try {
-      const { record } = await readChain(directory);
+      const record = readRecord(directory);
       requireStep({ step, record, init, force });
       const destination = await describeDestination(device);
       if (record !== undefined && !init && !force) refuseMismatch(record, destination);
@@ -132,8 +136,8 @@ export class ChainTurn {
    */
   async prune(): Promise<number> {
     const record = this.#record;
-    if (record === undefined || record.point === null) return 0;
     const { directory, keep } = this.#request;
+    if (record === undefined || record.point === null || keep.length === 0) return 0;
     const { links } = await readLinks(directory);
     const { turns } = orderChain(record, links);
     const newest = turnsToPrune(keep, record.point, turns)[0]?.links[0];

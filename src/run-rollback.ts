@@ -29,7 +29,7 @@ import type { RollbackCommand } from './options.js';
 import { planRollback, type RollbackPlan, type RollbackTarget } from './rollback-plan.js';
 import { type RunContext, selectEngine } from './run-context.js';
 import { Snapback } from './snapback.js';
-import { humanSize } from './text.js';
+import { escapeText, humanSize } from './text.js';
 import { sizeNeeded, undoLinks } from './undo-links.js';
 import { quoteWord } from './words.js';
 
@@ -233,7 +233,7 @@ class Rollback {
 
   /** What will be done: to be read by a person, or under --dry-run all that there is. */
   #say(line: string): void {
-    if (this.#command.dryRun) this.#context.print(`${line}\n`);
+    if (this.#command.dryRun) this.#context.print(`${escapeText(line)}\n`);
     else this.#context.reporter.info(line);
   }
 }

@@ -17,10 +17,18 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds, lvmsync, runTool, startLvmsync } from '../helpers/cli.js';
+import {
+  assertFails,
+  assertSucceeds,
+  canTrace,
+  lvmsync,
+  runTool,
+  startLvmsync,
+} from '../helpers/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { classicStream } from '../helpers/stream-parts.js';
+import { tracedLvmsync } from '../helpers/traced-cli.js';
 
 const folder = scratchFolder();
 const random = new Random();
@@ -159,6 +167,19 @@ describe('a chain', () => {
     } finally {
       runTool(['umount', chain.chain]);
     }
+  });
+
+  const skip = canTrace() ? false : 'strace is not permitted here';
+  test('holds the new point only when link and destination are flushed', { skip }, async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const order = await flushesOf(chain, await chain.words(2));
+    assert.deepEqual(order, ['link', 'record', 'link', 'destination', 'link', 'record']);
+    const back = ['rollback', '--steps', '2', chain.destination, chain.chain];
+    const undone = ['record', 'link', 'record', 'link', 'destination', 'link', 'record'];
+    assert.deepEqual(await flushesOf(chain, back), undone);
+    const redo = ['rollback', '--redo', chain.destination, chain.chain];
+    assert.deepEqual(await flushesOf(chain, redo), ['record', 'destination', 'record']);
   });
 
   test('whose full copy was cut off holds no point, and takes another one', async () => {
@@ -416,6 +437,24 @@ async function cutOff(chain: ChainLaboratory, point: number, groups: number): Pr
   const part = chain.facts(point).groups.slice(0, groups);
   const words = await chain.words(point, { groups: part, ending: 'none' });
   assertFails(lvmsync(words), 14, /cut off/);
+}
+
+/** What a run flushes, in order; several flushes of one kind in a row are one. */
+async function flushesOf(
+  { destination }: ChainLaboratory,
+  words: readonly string[],
+): Promise<string[]> {
+  const output = `${destination}.trace`;
+  const tracing = { paths: [], calls: ['fsync', 'fdatasync'], output };
+  const { status, stderr, trace } = await tracedLvmsync(words, tracing);
+  assert.equal(status, 0, stderr);
+  const kinds = trace.split('\n').flatMap((line) => {
+    const [, path = ''] = /^\d+ +f\w+\(\d+<([^>]*)>/.exec(line) ?? [];
+    if (path.endsWith('.snapback')) return 'link';
+    if (path.endsWith('chain.json.draft')) return 'record';
+    return path === destination ? 'destination' : [];
+  });
+  return kinds.filter((kind, index) => kind !== kinds[index - 1]);
 }
 
 /** The destination, and every file of the chain. */

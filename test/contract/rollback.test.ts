@@ -201,6 +201,23 @@ describe('a rollback', () => {
 
 const skip = canTrace() ? false : 'strace is not permitted here';
 
+describe('a signal', { skip }, () => {
+  test('ends a rollback between two groups, says what it left, and the same command finishes it', async () => {
+    const chain = await grown({ changedChunks: 100 });
+    const words = ['rollback', '--to', pointAt(0).time, chain.destination, chain.chain];
+    const inject = 'pwrite64:signal=TERM:when=3';
+    const output = `${chain.destination}.trace`;
+    const tracing = { paths: [], calls: ['pwrite64'], inject, output };
+    const result = await tracedLvmsync(words, tracing);
+    assertFails(result, 143, /interrupted by SIGTERM/);
+    assert.match(result.stderr, /is between two points: the rollback has not come to its end\./);
+    assert.match(result.stderr, /Run the same command again to finish it/);
+    assert.equal(chain.survey().incomplete, true);
+    assertSucceeds(rollback(chain, '--to', pointAt(0).time));
+    chain.assertHolds(0);
+  });
+});
+
 describe('a rollback that is killed', { skip }, () => {
   /** Whether it was. */
   async function kill(chain: ChainLaboratory, inject: string): Promise<boolean> {
