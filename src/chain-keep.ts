@@ -44,3 +44,8 @@ export function turnsToPrune<L extends Linked>(
   for (const [index, turn] of turns.entries()) if (keeps(turn, index)) kept = index + 1;
   return turns.slice(kept);
 }
+
+/** The inverse of parseKeepRule. */
+export function formatKeepRule(rule: KeepRule): string {
+  return 'turns' in rule ? String(rule.turns) : `${rule.seconds / 3600}h`;
+}

@@ -117,9 +117,9 @@ export function isStreamId(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
-function isObject(value: unknown): value is Fields {
+export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -143,7 +143,7 @@ function isDestination(value: unknown): value is ChainDestination {
   return named && typeof path === 'string' && Number.isSafeInteger(size);
 }
 
-function isDoing(value: unknown): value is Doing {
+export function isDoing(value: unknown): value is Doing {
   if (!isObject(value)) return false;
   switch (value.what) {
     case 'init':

@@ -11,6 +11,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
        lvmsync [OPTIONS] --apply FILE DESTINATION
        lvmsync [OPTIONS] inspect FILE...
+       lvmsync [OPTIONS] cycle VOLUME DESTINATION --snapback DIR
        lvmsync [OPTIONS] chain DIR [DESTINATION]
        lvmsync [OPTIONS] rollback DESTINATION [DIR]
 `;
@@ -47,6 +48,9 @@ Examples:
 
   lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain
       goes back to the last point of a chain of snapbacks until then
+
+  lvmsync cycle vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain
+      takes a turn of a copy of a thin volume, adding to that chain
 
   lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
       brings a volume of the host backup up to date, over ssh

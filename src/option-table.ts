@@ -4,7 +4,7 @@
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
-export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'chain' | 'rollback';
+export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'chain' | 'cycle' | 'rollback';
 
 export type OptionGroup =
   | 'What to do'
@@ -41,7 +41,7 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'chain', 'rollback'];
+const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'chain', 'cycle', 'rollback'];
 
 export const OPTION_TABLE = [
   {
@@ -114,9 +114,33 @@ export const OPTION_TABLE = [
   {
     name: 'require-quiet',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: ['dump', 'sync', 'cycle'],
     group: 'Source',
     help: 'Fail if the device that the data are read from is written during the run. Without it this is a warning.',
+  },
+  {
+    name: 'size',
+    argument: 'SIZE',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Source',
+    help: 'Room for what a new thick snapshot has to save, such as 5G, or a share of the volume such as 20%. It has to last until the next turn is done.',
+  },
+  {
+    name: 'freeze-cmd',
+    argument: 'COMMAND',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Source',
+    help: 'Run COMMAND before a snapshot is made, to have a database or a virtual machine come to rest; split into words as --rsh is. File systems need none.',
+  },
+  {
+    name: 'thaw-cmd',
+    argument: 'COMMAND',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Source',
+    help: 'Run COMMAND once the snapshot is made, or could not be, or if lvmsync is killed before; it may come twice.',
   },
   {
     name: 'format',
@@ -133,7 +157,7 @@ export const OPTION_TABLE = [
     withoutValue: 'auto',
     choices: ['auto', 'lz4', 'none'],
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: ['dump', 'sync', 'cycle'],
     group: 'Stream',
     help: 'Compress the change stream: "lz4" from its first byte, "auto" (also if MODE is left out) towards another host only if the link holds the run up and the receiver knows how. Compressed input is recognised by itself.',
   },
@@ -141,7 +165,7 @@ export const OPTION_TABLE = [
     name: 'bwlimit',
     argument: 'RATE',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: ['dump', 'sync', 'cycle'],
     group: 'Stream',
     help: 'Send no more than RATE bytes a second; K, M and G stand for 1024, its square and its cube.',
   },
@@ -150,7 +174,7 @@ export const OPTION_TABLE = [
     short: 'e',
     argument: 'COMMAND',
     from: 'original',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     harmlessElsewhere: true,
     group: 'Other host',
     help: 'The command that stands for ssh, such as "ssh -i \'my key\'". Split into words as a shell does, but nothing in it is expanded.',
@@ -159,14 +183,14 @@ export const OPTION_TABLE = [
     name: 'remote-path',
     argument: 'PROGRAM',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Other host',
     help: 'What lvmsync is called on the other host; default "lvmsync".',
   },
   {
     name: 'sudo',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Other host',
     help: 'Run the receiver through "sudo -n", where root cannot log in.',
   },
@@ -175,7 +199,7 @@ export const OPTION_TABLE = [
     argument: 'KIND',
     choices: ['command', 'ssh2'],
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Other host',
     help: 'How the other host is reached: by running the --rsh "command", the default, or by the built-in client "ssh2".',
   },
@@ -191,21 +215,21 @@ export const OPTION_TABLE = [
     name: 'timeout',
     argument: 'SECONDS',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Other host',
     help: 'Give up when nothing has moved for so long. Without it a stall is only reported.',
   },
   {
     name: 'require-ack',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Other host',
     help: 'Fail unless the receiver confirms what it wrote, which the Ruby lvmsync cannot.',
   },
   {
     name: 'no-discard',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Destination',
     help: 'Write zeros where a thin source was discarded. Without it such space is given back at the destination where that is safe.',
   },
@@ -219,7 +243,7 @@ export const OPTION_TABLE = [
   {
     name: 'force',
     from: 'ours',
-    actions: ['apply', 'sync', 'rollback'],
+    actions: ['apply', 'sync', 'cycle', 'rollback'],
     group: 'Destination',
     help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
   },
@@ -228,9 +252,9 @@ export const OPTION_TABLE = [
     short: 'b',
     argument: 'FILE',
     from: 'original',
-    actions: ['apply', 'sync'],
+    actions: ['apply', 'sync', 'cycle'],
     group: 'Undo',
-    help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run.',
+    help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run. For a cycle it is the directory of the chain.',
   },
   {
     name: 'snapback-overwrite',
@@ -250,16 +274,16 @@ export const OPTION_TABLE = [
   {
     name: 'init',
     from: 'ours',
-    actions: ['apply'],
+    actions: ['apply', 'cycle'],
     group: 'Undo',
-    help: 'The change stream is a full copy, with which the chain begins. It keeps no snapback.',
+    help: 'The chain begins: the change stream is a full copy. It keeps no snapback.',
   },
   {
     name: 'keep',
     argument: 'RULE',
     repeatable: true,
     from: 'ours',
-    actions: ['apply'],
+    actions: ['apply', 'cycle'],
     group: 'Undo',
     help: 'After a turn remove the oldest snapbacks of the chain, but for those that a RULE keeps: "24", the newest 24, or "12h", "30d", "8w", those of the last hours, days or weeks. May be given more than once; without it all are kept.',
   },

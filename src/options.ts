@@ -2,7 +2,9 @@
 
 import { type KeepRule, parseKeepRule } from './chain-keep.js';
 import { endOfTime } from './chain-time.js';
+import type { Argv } from './command.js';
 import { LvmsyncError } from './errors.js';
+import type { FreezeHooks } from './freeze-hooks.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   type Action,
@@ -65,6 +67,7 @@ export interface ApplyCommand extends WriteRequest {
 }
 
 export interface ChainRequest {
+  /** On the destination's machine. */
   readonly directory: string;
   /** The stream is a full copy, with which the chain begins. */
   readonly init: boolean;
@@ -73,7 +76,6 @@ export interface ChainRequest {
 }
 
 interface ReadRequest extends RunRequest {
-  readonly source: SourceRequest;
   /** A source that is written while it is read makes the run fail. */
   readonly requireQuiet: boolean;
   readonly format: StreamFormat;
@@ -84,14 +86,32 @@ interface ReadRequest extends RunRequest {
 
 export interface DumpCommand extends ReadRequest {
   readonly kind: 'dump';
+  readonly source: SourceRequest;
 }
 
-export interface SyncCommand extends WriteRequest, ReadRequest {
-  readonly kind: 'sync';
+/** What the sender of a change stream has to know, whatever the stream holds. */
+export interface SendRequest extends WriteRequest, ReadRequest {
   /** What is known to read as zeros may be given back at the destination instead of being written. */
   readonly discard: boolean;
   readonly destination: Destination;
   readonly remote: RemoteOptions;
+  readonly chain?: ChainRequest;
+}
+
+export interface SyncCommand extends SendRequest {
+  readonly kind: 'sync';
+  readonly source: SourceRequest;
+}
+
+/** One turn of a cycle. */
+export interface CycleCommand extends SendRequest {
+  readonly kind: 'cycle';
+  /** As typed: the volume whose snapshots are made. */
+  readonly origin: string;
+  /** What lvcreate is told of the size of a snapshot. */
+  readonly size: readonly string[] | undefined;
+  readonly hooks: FreezeHooks;
+  readonly chain: ChainRequest;
 }
 
 /** How another host is reached, and what is run there. */
@@ -145,7 +165,8 @@ export type Command =
   | RollbackCommand
   | ApplyCommand
   | DumpCommand
-  | SyncCommand;
+  | SyncCommand
+  | CycleCommand;
 
 /** Throws (usage) for options that contradict each other, and for operands missing or left over. */
 export function toCommand(parsed: ParsedOptions): Command {
@@ -164,6 +185,8 @@ export function toCommand(parsed: ParsedOptions): Command {
       return chainCommand(parsed, run);
     case 'rollback':
       return rollbackCommand(parsed, run);
+    case 'cycle':
+      return cycleCommand(parsed, run);
     case 'apply':
       return applyCommand(parsed, run);
     case 'dump':
@@ -200,7 +223,7 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   stdout: 'dump',
 };
 
-const COMMANDS = ['inspect', 'chain', 'rollback'] as const satisfies readonly Action[];
+const COMMANDS = ['inspect', 'chain', 'cycle', 'rollback'] as const satisfies readonly Action[];
 
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
@@ -331,25 +354,74 @@ function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'red
 
 function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
-  const read = readRequest(parsed, operands);
+  const source = takeSource(parsed, operands);
   refuseRest(operands);
-  return { kind: 'dump', ...run, ...read };
+  return { kind: 'dump', ...run, ...readRequest(parsed), source };
 }
 
 function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
   const operands = [...parsed.operands];
-  const read = readRequest(parsed, operands);
-  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
-  refuseRest(operands);
-  if (destination.host === undefined && parsed.values.compress !== undefined) {
-    throw usage('--compress needs another host, or --stdout: a local run has no change stream');
-  }
+  const source = takeSource(parsed, operands);
+  const destination = takeDestination(parsed, operands);
   if (destination.host === undefined && parsed.values.streams !== undefined) {
     throw usage('--streams needs another host: a local run has no connection');
   }
+  const write = writeRequest(parsed);
+  return { kind: 'sync', ...sendRequest(parsed, { ...run, ...write, destination }), source };
+}
+
+/** The last operand. */
+function takeDestination({ values }: ParsedOptions, operands: string[]): Destination {
+  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+  refuseRest(operands);
+  if (destination.host === undefined && values.compress !== undefined) {
+    throw usage('--compress needs another host, or --stdout: a local run has no change stream');
+  }
+  return destination;
+}
+
+function sendRequest(
+  parsed: ParsedOptions,
+  request: WriteRequest & Pick<SendRequest, 'destination'>,
+): SendRequest {
   const discard = parsed.flags['no-discard'] !== true;
-  const rest = { destination, remote: remoteOptions(parsed), discard };
-  return { kind: 'sync', ...run, ...writeRequest(parsed), ...read, ...rest };
+  return { ...request, ...readRequest(parsed), remote: remoteOptions(parsed), discard };
+}
+
+function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleCommand {
+  const [, ...operands] = parsed.operands;
+  const origin = takeOperand(operands, 'VOLUME');
+  const destination = takeDestination(parsed, operands);
+  const { flags, values } = parsed;
+  const { snapback: directory } = values;
+  if (directory === undefined) throw usage('cycle needs --snapback, the directory of its chain');
+  const chain = { directory, init: flags.init === true, keep: parseKeep(values.keep) };
+  const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
+  const send = sendRequest(parsed, { ...run, ...write, destination });
+  return {
+    kind: 'cycle',
+    ...send,
+    // Without its confirmation nobody knows which point it holds.
+    remote: { ...send.remote, requireAck: true },
+    origin,
+    chain,
+    size: parseSize(values.size),
+    hooks: { freeze: hookWords(values['freeze-cmd']), thaw: hookWords(values['thaw-cmd']) },
+  };
+}
+
+function hookWords(text: string | undefined): Argv | undefined {
+  const [program, ...words] = text === undefined ? [] : splitWords(text);
+  return program === undefined ? undefined : [program, ...words];
+}
+
+/** As lvcreate takes it: `5G`, in units of 1024, or a share of the volume. */
+function parseSize(text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  const [, digits = '0', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)([KMGT%])$/i.exec(text) ?? [];
+  if (unit === '%' && /^[1-9]\d{0,2}$/.test(digits)) return ['--extents', `${digits}%ORIGIN`];
+  if (unit !== '%' && Number(digits) > 0) return ['--size', digits + unit.toLowerCase()];
+  throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}"`);
 }
 
 function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
@@ -395,13 +467,8 @@ function writeRequest({ flags, values }: ParsedOptions): Omit<WriteRequest, keyo
   };
 }
 
-/** Takes the SNAPSHOT operand, where there is one. */
-function readRequest(
-  parsed: ParsedOptions,
-  operands: string[],
-): Omit<ReadRequest, keyof RunRequest> {
+function readRequest(parsed: ParsedOptions): Omit<ReadRequest, keyof RunRequest> {
   return {
-    source: takeSource(parsed, operands),
     requireQuiet: parsed.flags['require-quiet'] === true,
     format: parsed.values.format === 'classic' ? 'classic' : 'auto',
     compression: compressionOf(parsed),

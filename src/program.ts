@@ -53,6 +53,8 @@ async function run(
       return (await import('./run-chain.js')).runChain(command, context);
     case 'rollback':
       return (await import('./run-rollback.js')).runRollback(command, context);
+    case 'cycle':
+      return (await import('./run-cycle.js')).runCycle(command, context);
     case 'apply':
       return (await import('./run-apply.js')).runApply(command, context);
   }

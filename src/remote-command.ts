@@ -1,7 +1,8 @@
 /** What is run on the other host, as words that its shell will take for what they are. Pure. */
 
+import { formatKeepRule } from './chain-keep.js';
 import type { SetPlace } from './control-frame.js';
-import type { SnapbackRequest, SyncCommand } from './options.js';
+import type { SendRequest, SnapbackRequest } from './options.js';
 import { quotePath, quoteWord } from './words.js';
 
 /** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
@@ -10,17 +11,19 @@ const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
 const UNSHARED = ['-S', 'none'];
 
 /**
- * The words after the host: the receiver's command line as the Ruby lvmsync writes it, then what only
- * this program understands, and only if it was asked for. Throws (usage) for a word that no quoting
- * carries through every shell.
+ * The receiver's arguments as the Ruby lvmsync writes them, then what only this program understands, and
+ * only if it was asked for.
  */
-export function receiverWords(command: SyncCommand): string[] {
-  const { snapback, verbosity, force, allowSmaller, remote, destination } = command;
-  const words = [...(remote.sudo ? ['sudo', '-n'] : []), quotePath(remote.program)];
-  words.push('--apply', '-');
+export function receiverArguments(request: SendRequest): string[] {
+  const { snapback, chain, verbosity, force, allowSmaller, destination } = request;
+  const words = ['--apply', '-'];
   if (snapback !== undefined) {
-    words.push('--snapback', quotePath(snapback.path));
+    words.push('--snapback', snapback.path);
     if (snapback.overwrite) words.push('--snapback-overwrite');
+  }
+  if (chain !== undefined) {
+    words.push('--chain', chain.directory, ...(chain.init ? ['--init'] : []));
+    words.push(...chain.keep.flatMap((rule) => ['--keep', formatKeepRule(rule)]));
   }
   if (verbosity === 'quiet') words.push('--quiet');
   if (verbosity === 'verbose' || verbosity === 'debug') words.push('--verbose');
@@ -29,15 +32,31 @@ export function receiverWords(command: SyncCommand): string[] {
   if (allowSmaller) words.push('--allow-smaller');
   // A path may begin with a dash; the original's parser knows "--" as ours does.
   if (destination.path.startsWith('-')) words.push('--');
-  return [...words, quotePath(destination.path)];
+  return [...words, destination.path];
+}
+
+/**
+ * What follows the host: the program there and its arguments. Throws (usage) for a word that no quoting
+ * carries through every shell.
+ */
+export function receiverWords(
+  request: SendRequest,
+  words: readonly string[] = receiverArguments(request),
+): string[] {
+  const { sudo, program } = request.remote;
+  return [...(sudo ? ['sudo', '-n'] : []), program, ...words].map(quotePath);
 }
 
 /** The whole argument vector: the program that stands for ssh, the host, and the words above. */
-export function transportArgv(command: SyncCommand, host: string): string[] {
-  const { rsh, rshGiven, streams } = command.remote;
+export function transportArgv(
+  request: SendRequest,
+  host: string,
+  words: readonly string[] = receiverArguments(request),
+): string[] {
+  const { rsh, rshGiven, streams } = request.remote;
   const unshared = streams > 1 ? UNSHARED : [];
   const options = rshGiven ? [] : [...DEFAULT_SSH_OPTIONS, ...unshared];
-  return [...rsh, ...options, host, ...receiverWords(command)];
+  return [...rsh, ...options, host, ...receiverWords(request, words)];
 }
 
 /** The request of one of several streams: it keeps a snapback of its own. A sink may be shared. */

@@ -4,17 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChangeWriter, newStreamId } from './change-writer.js';
 import { LvmsyncError } from './errors.js';
 import { isNativeError, type StreamTotals } from './native.js';
-import type { SyncCommand } from './options.js';
+import type { SendRequest } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
 import type { Pace } from './rate-limit.js';
-import { receiverWords, transportArgv } from './remote-command.js';
+import { startReceiver } from './receiver-process.js';
+import { receiverArguments } from './remote-command.js';
+import { hostName } from './remote-name.js';
 import { cancelSoonAfter, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { watchForStall } from './stall-watch.js';
 import type { Part } from './stream-parts.js';
 import type { StreamSet } from './stream-set.js';
-import { closeInput, connectCommand, type OnLine, type Peer, type PeerExit } from './transport.js';
+import { closeInput, type OnLine, type Peer, type PeerExit } from './transport.js';
 import { writeWireStream } from './wire-stream.js';
 
 /** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
@@ -26,7 +28,7 @@ export interface Shipment {
   readonly source: Source;
   readonly part: Part;
   /** With the snapback of this stream. */
-  readonly command: SyncCommand;
+  readonly command: SendRequest;
   readonly context: RunContext;
   /** The streams of this run, and which of them this is, counted from 1. */
   readonly set: StreamSet;
@@ -48,7 +50,6 @@ export class Sending {
   readonly #shipment: Shipment;
   readonly #streamId: Uint8Array;
   readonly #output: PeerOutput;
-  readonly #host: string;
   #connecting: Promise<Peer> | undefined;
   #exit: PeerExit | undefined;
   #writer: ChangeWriter | undefined;
@@ -59,8 +60,8 @@ export class Sending {
   constructor(shipment: Shipment) {
     const { set, index, command, context } = shipment;
     this.#shipment = shipment;
-    this.#host = command.destination.host ?? '';
-    this.name = set.count === 1 ? this.#host : `${this.#host} (stream ${index} of ${set.count})`;
+    const host = hostName(command.destination);
+    this.name = set.count === 1 ? host : `${host} (stream ${index} of ${set.count})`;
     // The first stream lends the set its id.
     this.#streamId = index === 1 ? set.place(index).setId : newStreamId();
     this.#output = new PeerOutput(context.reporter, Buffer.from(this.#streamId).toString('hex'));
@@ -90,18 +91,10 @@ export class Sending {
     await Promise.race([this.#output.features, peer.exited, late]);
   }
 
-  async #connect(): Promise<Peer> {
+  #connect(): Promise<Peer> {
     const { command, context } = this.#shipment;
     const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
-    if (command.remote.transport === 'ssh2') {
-      const { connectSsh2 } = await import('./ssh2-transport.js');
-      const { agentSocket } = context;
-      const words = receiverWords(command);
-      return connectSsh2({ host: this.#host, words, onLine, agentSocket });
-    }
-    const argv = transportArgv(command, this.#host);
-    context.reporter.verbose(`running: ${argv.join(' ')}`);
-    return connectCommand(argv, onLine);
+    return startReceiver(command, receiverArguments(command), { onLine, context });
   }
 
   /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */
