@@ -81,6 +81,12 @@ function withAdvice(error: CommandError, origin: CycleOrigin): LvmsyncError {
   });
 }
 
+/** Whether another chain made a snapshot of the same volume in the same second. */
+export function isNameTaken(error: unknown): boolean {
+  const cause = error instanceof LvmsyncError ? error.cause : undefined;
+  return cause instanceof CommandError && cause.stderr.includes('already exists');
+}
+
 /** A thin snapshot has no device until it is asked for. */
 export async function activate(
   snapshot: CycleSnapshot,

@@ -9,6 +9,7 @@ import { describeRefusal } from './cycle-refusal.js';
 import {
   activate,
   deactivate,
+  isNameTaken,
   makeSnapshot,
   removeSnapshot,
   timeAfter,
@@ -118,20 +119,25 @@ function realEffects(circumstances: Circumstances): TurnEffects {
   };
 }
 
-async function make({
-  origin,
-  tag,
-  snapshots,
-  command,
-  context,
-}: Circumstances): Promise<CycleSnapshot> {
-  const { signal, reporter } = context;
+/** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
+const MOST_ATTEMPTS = 3;
+
+async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
+  const { origin, tag, snapshots, command, context } = circumstances;
   const { size, hooks } = command;
-  const time = await timeAfter(snapshots.at(-1)?.time, { now: Date.now, sleep });
-  if (signal.aborted) throw interrupted(signal, { state: 'Nothing was sent.' });
-  const made = await makeSnapshot({ origin, tag, size, hooks, time });
-  reporter.verbose(`made ${describeSnapshot(made)}`);
-  return made;
+  let former = snapshots.at(-1)?.time;
+  for (let attempt = 1; ; attempt++) {
+    const time = await timeAfter(former, { now: Date.now, sleep });
+    if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+    try {
+      const made = await makeSnapshot({ origin, tag, size, hooks, time });
+      context.reporter.verbose(`made ${describeSnapshot(made)}`);
+      return made;
+    } catch (error) {
+      if (!isNameTaken(error) || attempt === MOST_ATTEMPTS) throw error;
+      former = time;
+    }
+  }
 }
 
 interface Step {

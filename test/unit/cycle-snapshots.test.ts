@@ -4,6 +4,7 @@ import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
 import {
   activate,
   deactivate,
+  isNameTaken,
   makeSnapshot,
   removeSnapshot,
   timeAfter,
@@ -171,6 +172,24 @@ describe('making a snapshot', () => {
       assert.match(error.state ?? '', /nothing was sent/);
     });
   }
+});
+
+describe('a name that another chain took in the same second', () => {
+  const failing = (stderr: string): Promise<unknown> => {
+    const run: RunCommand = async (argv) => {
+      throw new CommandError({ argv, reason: 'exit status 5', stderr });
+    };
+    return refusal(
+      makeSnapshot({ origin: ORIGIN, tag: TAG, size: undefined, time: TIME, hooks: NO_HOOKS }, run),
+    );
+  };
+
+  it('is told by the words of lvcreate', async () => {
+    const taken = `Logical Volume "${NAME}" already exists in volume group "vg"`;
+    assert.equal(isNameTaken(await failing(taken)), true);
+    assert.equal(isNameTaken(await failing('insufficient free space')), false);
+    assert.equal(isNameTaken(new Error('already exists')), false);
+  });
 });
 
 describe('a snapshot', () => {
