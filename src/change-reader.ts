@@ -50,6 +50,18 @@ export interface ReaderEnd {
   readonly sourceChanged: boolean;
 }
 
+export interface ReadingRules {
+  /** Bytes. */
+  readonly deviceSize: number;
+  /** Check classic streams. */
+  readonly strict: boolean;
+  /**
+   * Something else tells that the run of this snapback was cut off: its first group, too, may be one
+   * that was never used.
+   */
+  readonly mayBeUnused?: boolean;
+}
+
 /** A slab that holds any group of the format: 4 MiB, and a page for each of 1024 records. */
 export const GROUP_SLAB_SIZE = 4 * 1024 * 1024 + 1025 * 4096;
 
@@ -65,6 +77,7 @@ export class ChangeReader {
   #counts = { groups: 0, records: 0, bytes: 0 };
   #end: ReaderEnd | undefined;
   #droppedBytes = 0;
+  #mayBeUnused = false;
   #lz4: Lz4Input | undefined;
 
   constructor(fd: number, name: string) {
@@ -122,8 +135,9 @@ export class ChangeReader {
     return this.#lz4 !== undefined;
   }
 
-  /** To be called once, after readForm and before the first next. `strict`: check classic streams. */
-  begin(form: StreamForm, rules: { readonly deviceSize: number; readonly strict: boolean }): void {
+  /** To be called once, after readForm and before the first next. */
+  begin(form: StreamForm, { mayBeUnused = false, ...rules }: ReadingRules): void {
+    this.#mayBeUnused = mayBeUnused;
     if (form.form === 'framed') {
       const { streamId, deviceSize, sorted, kind } = form.hello;
       // They are sent only to a receiver that answered, so never stored.
@@ -223,7 +237,7 @@ export class ChangeReader {
     const refuse = (why: string): never => {
       throw new LvmsyncError('streamCorrupt', `${fault.message}; ${why}`, { cause: fault });
     };
-    if (this.#counts.groups === 0) {
+    if (this.#counts.groups === 0 && !this.#mayBeUnused) {
       refuse(
         'no group of it is intact (if its run was cut off before the first one was durable, nothing was overwritten and nothing is to be undone)',
       );

@@ -35,6 +35,8 @@ export interface CommandOptions {
   readonly stdoutLimit?: number;
   /** Ctrl-C in the terminal ends this program in its own time, but must not end the command. */
   readonly shielded?: boolean;
+  /** A program that the user named: it is found in the user's PATH, and gets the user's environment. */
+  readonly userProgram?: boolean;
 }
 
 export interface CommandOutput {
@@ -141,7 +143,8 @@ async function* readAhead(fd: number): AsyncGenerator<Uint8Array, void> {
 }
 
 /**
- * Runs `argv` with nothing on standard input, a fixed PATH and LC_ALL=C, and waits for its end.
+ * Runs `argv` with nothing on standard input, a fixed PATH and LC_ALL=C (unless it is the user's), and
+ * waits for its end.
  * Rejects with CommandError, or with the signal's reason if that ended it.
  */
 export async function runCommand(argv: Argv, options: CommandOptions = {}): Promise<CommandOutput> {
@@ -149,7 +152,7 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
   signal?.throwIfAborted();
   const [program, ...args] = argv;
   const child = spawn(program, args, {
-    env: toolEnvironment(process.env),
+    env: options.userProgram ? userEnvironment(process.env) : toolEnvironment(process.env),
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: shielded,
   });
@@ -190,10 +193,13 @@ export interface Companion {
 }
 
 /** Starts `argv` in a session of its own; its input ends when this process does, however that ends. */
-export function startCompanion(argv: Argv): Companion {
+export function startCompanion(
+  argv: Argv,
+  { userProgram = false }: Pick<CommandOptions, 'userProgram'> = {},
+): Companion {
   const [program, ...args] = argv;
   const child = spawn(program, args, {
-    env: toolEnvironment(process.env),
+    env: userProgram ? userEnvironment(process.env) : toolEnvironment(process.env),
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
@@ -225,6 +231,10 @@ function toolEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
     ([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('LD_'),
   );
   return { ...Object.fromEntries(kept), PATH: TOOL_PATH, LC_ALL: 'C' };
+}
+
+function userEnvironment({ NODE_OPTIONS: _ours, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return env;
 }
 
 interface Limit extends Pick<CommandFailure, 'argv' | 'code'> {

@@ -1,29 +1,31 @@
-/** Starts a program on another host, over the transport that was asked for. */
+/** Starts this program where a destination is: on another host, or here as a process of its own. */
 
+import { OWN_PROGRAM } from './installation.js';
 import type { RemoteOptions } from './options.js';
-import { argvTo } from './remote-command.js';
+import { argvTo, wordsThere } from './remote-command.js';
 import type { RunContext } from './run-context.js';
 import { connectCommand, type OnLine, type Peer } from './transport.js';
 
-export interface RemoteProgram {
-  /** `[user@]host` as for ssh. */
-  readonly host: string;
+export interface PeerRequest {
+  /** `[user@]host` as for ssh; undefined: this machine. */
+  readonly host: string | undefined;
+  /** How another host is reached. */
   readonly remote: RemoteOptions;
-  /** Quoted for the shell there. */
+  /** The arguments, not quoted. */
   readonly words: readonly string[];
   readonly onLine: OnLine;
 }
 
 /** Throws (transport) if the built-in client cannot reach it; a command tells that by how it ends. */
 export async function connect(
-  { host, remote, words, onLine }: RemoteProgram,
+  { host, remote, words, onLine }: PeerRequest,
   { reporter, agentSocket }: Pick<RunContext, 'reporter' | 'agentSocket'>,
 ): Promise<Peer> {
-  if (remote.transport === 'ssh2') {
+  if (host !== undefined && remote.transport === 'ssh2') {
     const { connectSsh2 } = await import('./ssh2-transport.js');
-    return connectSsh2({ host, words, onLine, agentSocket });
+    return connectSsh2({ host, words: wordsThere(remote, words), onLine, agentSocket });
   }
-  const argv = argvTo(host, remote, words);
+  const argv = host === undefined ? [...OWN_PROGRAM, ...words] : argvTo(host, remote, words);
   reporter.verbose(`running: ${argv.join(' ')}`);
   return connectCommand(argv, onLine);
 }

@@ -55,6 +55,12 @@ export interface HelloAttributes {
   readonly program?: string;
   /** Of a snapback: the size of the file before it was made larger, in decimal. */
   readonly formerSize?: string;
+  /** When the toPoint was made: ISO 8601, UTC, whole seconds. */
+  readonly toTime?: string;
+  /** The same of the fromPoint. */
+  readonly fromTime?: string;
+  /** Of a snapback in a chain: stream id, in hexadecimal, of the one before it. */
+  readonly previousLink?: string;
 }
 
 /** The tag of each attribute; unknown tags are skipped. */
@@ -67,6 +73,9 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   createdAt: 6,
   program: 7,
   formerSize: 8,
+  toTime: 9,
+  fromTime: 10,
+  previousLink: 11,
 };
 
 /** The last record of a framed stream. */
@@ -137,6 +146,9 @@ function attributeTags(): [keyof HelloAttributes, number][] {
     'createdAt',
     'program',
     'formerSize',
+    'toTime',
+    'fromTime',
+    'previousLink',
   ];
   return names.map((name) => [name, ATTRIBUTE_TAGS[name]]);
 }

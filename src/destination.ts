@@ -69,6 +69,22 @@ export async function openDestination(
 }
 
 /**
+ * The same checks for a destination that another process is going to open. Nothing is claimed. Throws
+ * (destinationUnfit) if it must not be written.
+ */
+export async function checkDestination(
+  request: DestinationRequest,
+  reporter: Reporter,
+): Promise<void> {
+  const seen = await FileDevice.open(request.path, { role: 'destination' });
+  try {
+    report(await inspect(seen, request), request, reporter);
+  } finally {
+    await seen.close();
+  }
+}
+
+/**
  * The size in bytes that the destination has to have before the first byte is written: it must hold
  * all of the source. A smaller regular file is to grow; anything else that is smaller is refused
  * unless `allowSmaller`. Changes nothing.
@@ -130,7 +146,7 @@ function isClaimed(error: unknown): boolean {
 async function inspect(
   device: FileDevice,
   request: DestinationRequest,
-  lock: RunLock,
+  lock?: RunLock,
 ): Promise<Finding[]> {
   const target = {
     path: device.path,
@@ -138,7 +154,7 @@ async function inspect(
     readOnly: device.info.readOnly,
     readHead: () => readHead(device),
   };
-  const fellows = (): number[] => lock.fellows().map(({ pid }) => pid);
+  const fellows = (): number[] => lock?.fellows().map(({ pid }) => pid) ?? [];
   const effects = { dmTable: readMappedTable, fellows };
   return inspectDestination(target, { members: request.members }, effects);
 }

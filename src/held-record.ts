@@ -3,17 +3,9 @@
  * that died, even by a power cut, can be told from somebody else's.
  */
 
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { replaceDurably, syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
 
@@ -52,12 +44,7 @@ export class HeldRecordFile {
   /** Of this process. Durable when it returns. Throws (pool). */
   write(state: Omit<HeldRecord, 'owner'>): void {
     const record = JSON.stringify({ owner: ownIdentity(), ...state });
-    attempt(this.path, () => {
-      const draft = `${this.path}.draft`;
-      writeDurably(draft, record);
-      renameSync(draft, this.path);
-      syncDirectory(dirname(this.path));
-    });
+    attempt(this.path, () => replaceDurably(this.path, record));
   }
 
   /** Throws (pool). */
@@ -122,24 +109,5 @@ function attempt(path: string, action: () => void): void {
       `${path}: the record of who holds the metadata snap cannot be kept (${reason})`,
       { cause },
     );
-  }
-}
-
-function writeDurably(path: string, text: string): void {
-  const fd = openSync(path, 'w', 0o600);
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

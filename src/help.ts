@@ -12,6 +12,9 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] --apply FILE DESTINATION
        lvmsync [OPTIONS] inspect FILE...
        lvmsync [OPTIONS] verify SNAPSHOT|DEVICE DESTINATION
+       lvmsync [OPTIONS] cycle VOLUME DESTINATION --snapback DIR
+       lvmsync [OPTIONS] chain DIR [DESTINATION]
+       lvmsync [OPTIONS] rollback DESTINATION [DIR]
 `;
 
 export const INTRODUCTION: readonly string[] = [
@@ -45,6 +48,12 @@ Examples:
 
   lvmsync inspect /root/undo
       says what is in it, and whether it is whole
+
+  lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain
+      goes back to the last point of a chain of snapbacks until then
+
+  lvmsync cycle vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain
+      takes a turn of a copy of a thin volume, adding to that chain
 
   lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
       brings a volume of the host backup up to date, over ssh

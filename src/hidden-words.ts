@@ -2,3 +2,6 @@
 
 /** Be the process that outlives a run: see pool-watcher.ts. */
 export const POOL_WATCHER = '--pool-watcher';
+
+/** Likewise: see thaw-watcher.ts. */
+export const THAW_WATCHER = '--thaw-watcher';

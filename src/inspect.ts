@@ -1,7 +1,13 @@
 /** What a file of changes holds, read to its end and checked, without a destination. */
 
 import { closeSync, openSync, statSync } from 'node:fs';
-import { ChangeReader, GROUP_SLAB_SIZE, type Group, type StreamForm } from './change-reader.js';
+import {
+  ChangeReader,
+  GROUP_SLAB_SIZE,
+  type Group,
+  type ReadingRules,
+  type StreamForm,
+} from './change-reader.js';
 import type { Hello } from './control-frame.js';
 import { DeviceMap } from './device-map.js';
 import { LvmsyncError } from './errors.js';
@@ -35,7 +41,11 @@ export interface Inspection {
 }
 
 /** Throws (usage) where the file cannot be opened; what is wrong inside is in the result. */
-export async function inspectFile(path: string, signal: AbortSignal): Promise<Inspection> {
+export async function inspectFile(
+  path: string,
+  signal: AbortSignal,
+  rules: Pick<ReadingRules, 'mayBeUnused'> = {},
+): Promise<Inspection> {
   const fd = openFile(path);
   const reader = new ChangeReader(fd, path);
   const stop = (): void => reader.cancel();
@@ -45,7 +55,7 @@ export async function inspectFile(path: string, signal: AbortSignal): Promise<In
   let fault: LvmsyncError | undefined;
   try {
     form = await reader.readForm();
-    reader.begin(form, { deviceSize: Number.MAX_SAFE_INTEGER, strict: true });
+    reader.begin(form, { deviceSize: Number.MAX_SAFE_INTEGER, strict: true, ...rules });
     const slab = native.allocateSlab(GROUP_SLAB_SIZE);
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       found.add(group);

@@ -35,16 +35,41 @@ const LVS_FIELDS = [
 
 /** Every volume of the group, internal ones too. Throws LvmsyncError 'sourceUnfit'. */
 export async function listVolumes(vgName: string, run: RunCommand): Promise<readonly Volume[]> {
+  return distinct((await readReport(vgName, LVS_FIELDS, run)).map(parseRow));
+}
+
+export interface TaggedVolume extends Volume {
+  readonly tags: readonly string[];
+}
+
+/** The same with the tags of each. */
+export async function listTaggedVolumes(
+  vgName: string,
+  run: RunCommand,
+): Promise<readonly TaggedVolume[]> {
+  const rows = await readReport(vgName, `${LVS_FIELDS},lv_tags`, run);
+  return distinct(
+    rows.map((row) => {
+      const tags = textField(row, 'lv_tags').split(',');
+      return { ...parseRow(row), tags: tags.filter((tag) => tag !== '') };
+    }),
+  );
+}
+
+async function readReport(
+  vgName: string,
+  fields: string,
+  run: RunCommand,
+): Promise<readonly unknown[]> {
   const format = ['-a', '--reportformat', 'json', '--units', 'b', '--nosuffix', '--binary'];
-  const { stdout } = await run(['lvs', ...format, '-o', LVS_FIELDS, '--', vgName], {
+  const { stdout } = await run(['lvs', ...format, '-o', fields, '--', vgName], {
     code: 'sourceUnfit',
   });
-  return parseReport(stdout);
+  return reportRows(stdout);
 }
 
 /** `lvs` prints a row for each segment; what is wanted of a volume is the same in all of them. */
-function parseReport(json: string): readonly Volume[] {
-  const volumes = reportRows(json).map(parseRow);
+function distinct<T extends Volume>(volumes: readonly T[]): readonly T[] {
   return [...new Map(volumes.map((volume) => [volume.uuid, volume])).values()];
 }
 
@@ -66,12 +91,14 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }
 
+function textField(row: unknown, field: string): string {
+  const value = isRecord(row) ? row[field] : undefined;
+  if (typeof value === 'string') return value;
+  throw new LvmsyncError('sourceUnfit', `lvs: its report has no ${field}`);
+}
+
 function parseRow(row: unknown): Volume {
-  const text = (field: string): string => {
-    const value = isRecord(row) ? row[field] : undefined;
-    if (typeof value === 'string') return value;
-    throw new LvmsyncError('sourceUnfit', `lvs: its report has no ${field}`);
-  };
+  const text = (field: string): string => textField(row, field);
   const count = (field: string): number | undefined => {
     const value = text(field);
     if (value === '') return undefined;

@@ -6,7 +6,7 @@
 import { LvmsyncError } from './errors.js';
 import { type FlagName, OPTION_TABLE, type OptionEntry, type ValueName } from './option-table.js';
 
-/** An option that was not given is absent; of one given twice the last counts. */
+/** An option that was not given is absent; of one given twice the last counts, or both do. */
 export interface ParsedOptions {
   readonly flags: Readonly<Partial<Record<FlagName, boolean>>>;
   readonly values: Readonly<Partial<Record<ValueName, string>>>;
@@ -68,7 +68,7 @@ function takeLong(word: string, remaining: Remaining, parsed: MutableOptions): O
   const { entry, setTo } = findLong(key.toLowerCase(), word);
   if ('argument' in entry) {
     const otherwise = 'withoutValue' in entry ? entry.withoutValue : undefined;
-    parsed.values[entry.name] = attached ?? otherwise ?? nextWord(word, remaining);
+    setValue(parsed, entry, attached ?? otherwise ?? nextWord(word, remaining));
   } else {
     if (attached !== undefined) throw refusal('needless argument', word);
     parsed.flags[entry.name] = setTo;
@@ -82,7 +82,7 @@ function takeShort(word: string, remaining: Remaining, parsed: MutableOptions): 
   const attached = word.slice(1 + letter.length);
   const { entry, setTo } = findShort(letter) ?? findLong(letter, word);
   if ('argument' in entry) {
-    parsed.values[entry.name] = attached === '' ? nextWord(word, remaining) : attached;
+    setValue(parsed, entry, attached === '' ? nextWord(word, remaining) : attached);
     return entry;
   }
   if (attached.startsWith('=')) throw refusal('needless argument', word);
@@ -90,6 +90,13 @@ function takeShort(word: string, remaining: Remaining, parsed: MutableOptions): 
   if (more !== '') remaining.unshift(`-${more}`);
   parsed.flags[entry.name] = setTo;
   return entry;
+}
+
+type ValueEntry = Extract<OptionEntry, { readonly argument: string }>;
+
+function setValue({ values }: MutableOptions, entry: ValueEntry, value: string): void {
+  const before = 'repeatable' in entry ? values[entry.name] : undefined;
+  values[entry.name] = before === undefined ? value : `${before},${value}`;
 }
 
 function nextWord(option: string, remaining: Remaining): string {

@@ -4,7 +4,16 @@
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
-export type Action = 'apply' | 'dump' | 'sync' | 'inspect' | 'verify' | 'hash';
+export type Action =
+  | 'apply'
+  | 'dump'
+  | 'sync'
+  | 'inspect'
+  | 'verify'
+  | 'hash'
+  | 'chain'
+  | 'cycle'
+  | 'rollback';
 
 export type OptionGroup =
   | 'What to do'
@@ -25,6 +34,8 @@ export interface OptionSpec {
   readonly argument?: string;
   /** The value may be left out, and then is this; it can only be attached with "=". */
   readonly withoutValue?: string;
+  /** Given again, it adds to the value, after a comma. */
+  readonly repeatable?: true;
   /** The only values accepted, where they are few. */
   readonly choices?: readonly string[];
   /** Has a `--no-` form. */
@@ -41,9 +52,22 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-const ANY: readonly Action[] = ['apply', 'dump', 'sync', 'inspect', 'verify', 'hash'];
-const READING: readonly Action[] = ['dump', 'sync', 'verify'];
-const REMOTE: readonly Action[] = ['sync', 'verify'];
+const ANY: readonly Action[] = [
+  'apply',
+  'dump',
+  'sync',
+  'inspect',
+  'verify',
+  'hash',
+  'chain',
+  'cycle',
+  'rollback',
+];
+/** Those that name what to read. */
+const SOURCES: readonly Action[] = ['dump', 'sync', 'verify'];
+const READING: readonly Action[] = [...SOURCES, 'cycle'];
+const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle'];
+const WORKING: readonly Action[] = [...READING, 'apply', 'hash', 'rollback'];
 
 export const OPTION_TABLE = [
   {
@@ -100,7 +124,7 @@ export const OPTION_TABLE = [
     short: 'r',
     argument: 'DEVICE',
     from: 'original',
-    actions: READING,
+    actions: SOURCES,
     group: 'Source',
     help: "Read the changed data from DEVICE instead of the snapshot's origin, for example from a newer snapshot that no longer changes.",
   },
@@ -108,7 +132,7 @@ export const OPTION_TABLE = [
     name: 'since',
     argument: 'VOLUME',
     from: 'ours',
-    actions: READING,
+    actions: SOURCES,
     group: 'Source',
     help: 'For thin volumes: send what changed between VOLUME, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool, and read the data from SNAPSHOT.',
   },
@@ -116,7 +140,7 @@ export const OPTION_TABLE = [
     name: 'cow-store',
     argument: 'FILE',
     from: 'ours',
-    actions: READING,
+    actions: SOURCES,
     group: 'Source',
     help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Takes the place of SNAPSHOT and needs --data-source.',
   },
@@ -131,9 +155,33 @@ export const OPTION_TABLE = [
     name: 'max-cow-use',
     argument: 'PERCENT',
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: ['dump', 'sync', 'cycle'],
     group: 'Source',
     help: 'End the run cleanly when the COW store of a thick snapshot that it reads, or the data or metadata of the thin pool, is so full. Without it one that overflows is noticed at the end.',
+  },
+  {
+    name: 'size',
+    argument: 'SIZE',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Source',
+    help: 'Room for what a new thick snapshot has to save, such as 5G, or a share of the volume such as 20%. It has to last until the next turn is done.',
+  },
+  {
+    name: 'freeze-cmd',
+    argument: 'COMMAND',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Source',
+    help: 'Run COMMAND before a snapshot is made, to have a database or a virtual machine come to rest; split into words as --rsh is. File systems need none.',
+  },
+  {
+    name: 'thaw-cmd',
+    argument: 'COMMAND',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Source',
+    help: 'Run COMMAND once the snapshot is made, or could not be, or if lvmsync is killed before; it may come twice.',
   },
   {
     name: 'format',
@@ -150,7 +198,7 @@ export const OPTION_TABLE = [
     withoutValue: 'auto',
     choices: ['auto', 'lz4', 'none'],
     from: 'ours',
-    actions: ['dump', 'sync'],
+    actions: ['dump', 'sync', 'cycle'],
     group: 'Stream',
     help: 'Compress the change stream: "lz4" from its first byte, "auto" (also if MODE is left out) towards another host only if the link holds the run up and the receiver knows how. Compressed input is recognised by itself.',
   },
@@ -223,14 +271,14 @@ export const OPTION_TABLE = [
   {
     name: 'require-ack',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Other host',
     help: 'Fail unless the receiver confirms what it wrote, which the Ruby lvmsync cannot.',
   },
   {
     name: 'no-discard',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'cycle'],
     group: 'Destination',
     help: 'Write zeros where a thin source was discarded. Without it such space is given back at the destination where that is safe.',
   },
@@ -244,7 +292,7 @@ export const OPTION_TABLE = [
   {
     name: 'force',
     from: 'ours',
-    actions: ['apply', 'sync', 'verify'],
+    actions: ['apply', 'sync', 'verify', 'cycle', 'rollback'],
     group: 'Destination',
     help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
   },
@@ -267,9 +315,9 @@ export const OPTION_TABLE = [
     short: 'b',
     argument: 'FILE',
     from: 'original',
-    actions: ['apply', 'sync', 'verify'],
+    actions: ['apply', 'sync', 'verify', 'cycle'],
     group: 'Undo',
-    help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run.',
+    help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run. For a cycle it is the directory of the chain.',
   },
   {
     name: 'snapback-overwrite',
@@ -279,10 +327,64 @@ export const OPTION_TABLE = [
     help: 'Replace the snapback FILE if it exists already; without this it is refused.',
   },
   {
+    name: 'chain',
+    argument: 'DIR',
+    from: 'ours',
+    actions: ['apply'],
+    group: 'Undo',
+    help: 'Take the change stream as the next turn of the chain of snapbacks in DIR, and refuse one that does not follow what the destination holds. See "lvmsync chain".',
+  },
+  {
+    name: 'init',
+    from: 'ours',
+    actions: ['apply', 'cycle'],
+    group: 'Undo',
+    help: 'The chain begins: the change stream is a full copy. It keeps no snapback.',
+  },
+  {
+    name: 'keep',
+    argument: 'RULE',
+    repeatable: true,
+    from: 'ours',
+    actions: ['apply', 'cycle'],
+    group: 'Undo',
+    help: 'After a turn remove the oldest snapbacks of the chain, but for those that a RULE keeps: "24", the newest 24, or "12h", "30d", "8w", those of the last hours, days or weeks. May be given more than once; without it all are kept.',
+  },
+  {
+    name: 'to',
+    argument: 'TIME',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Go back to the newest point until the end of TIME: ISO 8601 or the beginning of it, such as 2026-11-23 or 2026-11-23T10:15, in the local time zone unless it ends in Z.',
+  },
+  {
+    name: 'steps',
+    argument: 'N',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Go back N turns; with 0, only undo what a turn left that has not come to its end.',
+  },
+  {
+    name: 'redo',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Take back the last rollback, or one that was cut off. Possible until the next turn.',
+  },
+  {
+    name: 'dry-run',
+    from: 'ours',
+    actions: ['rollback'],
+    group: 'Undo',
+    help: 'Check everything, say what would be done, and write nothing.',
+  },
+  {
     name: 'nice',
     argument: 'N',
     from: 'ours',
-    actions: ['apply', 'dump', 'sync', 'verify', 'hash'],
+    actions: WORKING,
     group: 'Load',
     help: 'Run with nice value N, from -20 to 19, here and on the other host.',
   },
@@ -290,14 +392,14 @@ export const OPTION_TABLE = [
     name: 'ionice',
     argument: 'CLASS[:LEVEL]',
     from: 'ours',
-    actions: ['apply', 'dump', 'sync', 'verify', 'hash'],
+    actions: WORKING,
     group: 'Load',
     help: 'Let the disks serve others first, here and on the other host: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (most) to 7.',
   },
   {
     name: 'json',
     from: 'ours',
-    actions: ['inspect', 'verify'],
+    actions: ['inspect', 'verify', 'chain'],
     group: 'Messages',
     help: 'Print one JSON object a line instead of text.',
   },

@@ -71,6 +71,12 @@ async function run(
       return (await import('./run-verify.js')).runVerify(command, context);
     case 'hash':
       return (await import('./run-hash-blocks.js')).runHashBlocks(command, context);
+    case 'chain':
+      return (await import('./run-chain.js')).runChain(command, context);
+    case 'rollback':
+      return (await import('./run-rollback.js')).runRollback(command, context);
+    case 'cycle':
+      return (await import('./run-cycle.js')).runCycle(command, context);
     case 'apply':
       return (await import('./run-apply.js')).runApply(command, context);
   }

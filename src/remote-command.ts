@@ -1,12 +1,13 @@
 /** What is run on the other host, as words that its shell will take for what they are. Pure. */
 
+import { formatKeepRule } from './chain-keep.js';
 import type { SetPlace } from './control-frame.js';
 import type {
   HashCommand,
   PriorityRequest,
   RemoteOptions,
+  SendRequest,
   SnapbackRequest,
-  SyncCommand,
   Verbosity,
 } from './options.js';
 import { quotePath, quoteWord } from './words.js';
@@ -17,34 +18,31 @@ const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
 const UNSHARED = ['-S', 'none'];
 
 /**
- * The words after the host: the receiver's command line as the Ruby lvmsync writes it, then what only
- * this program understands, and only if it was asked for. Throws (usage) for a word that no quoting
- * carries through every shell.
+ * The receiver's arguments as the Ruby lvmsync writes them, then what only this program understands, and
+ * only if it was asked for.
  */
-export function receiverWords(command: SyncCommand): string[] {
-  const { snapback, force, allowSmaller, destination } = command;
-  const words = [...programWords(command.remote), '--apply', '-'];
+export function receiverArguments(request: SendRequest): string[] {
+  const { snapback, chain, force, allowSmaller, destination } = request;
+  const words = ['--apply', '-'];
   if (snapback !== undefined) {
-    words.push('--snapback', quotePath(snapback.path));
+    words.push('--snapback', snapback.path);
     if (snapback.overwrite) words.push('--snapback-overwrite');
   }
-  words.push(...manners(command));
+  if (chain !== undefined) {
+    words.push('--chain', chain.directory, ...(chain.init ? ['--init'] : []));
+    words.push(...chain.keep.flatMap((rule) => ['--keep', formatKeepRule(rule)]));
+  }
+  words.push(...manners(request));
   if (force) words.push('--force');
   if (allowSmaller) words.push('--allow-smaller');
   return [...words, ...pathWords(destination.path)];
 }
 
-/** Likewise, for the process that hashes blocks there. */
-export function hasherWords(
+/** Likewise, of the process that hashes blocks there. */
+export function hasherArguments(
   command: Pick<HashCommand, 'verbosity' | 'priority' | 'destination'>,
-  remote: RemoteOptions,
 ): string[] {
-  const words = [...programWords(remote), '--hash-blocks', ...manners(command)];
-  return [...words, ...pathWords(command.destination)];
-}
-
-function programWords({ sudo, program }: RemoteOptions): string[] {
-  return [...(sudo ? ['sudo', '-n'] : []), quotePath(program)];
+  return ['--hash-blocks', ...manners(command), ...pathWords(command.destination)];
 }
 
 function manners(of: {
@@ -63,17 +61,23 @@ function manners(of: {
 
 /** A path may begin with a dash; the original's parser knows "--" as ours does. */
 function pathWords(path: string): string[] {
-  return [...(path.startsWith('-') ? ['--'] : []), quotePath(path)];
+  return [...(path.startsWith('-') ? ['--'] : []), path];
+}
+
+/**
+ * What follows the host: the program there and its arguments. Throws (usage) for a word that no quoting
+ * carries through every shell.
+ */
+export function wordsThere(
+  { sudo, program }: Pick<RemoteOptions, 'sudo' | 'program'>,
+  words: readonly string[],
+): string[] {
+  return [...(sudo ? ['sudo', '-n'] : []), program, ...words].map(quotePath);
 }
 
 /** The whole argument vector: the program that stands for ssh, the host, and the words above. */
-export function transportArgv(command: SyncCommand, host: string): string[] {
-  return argvTo(host, command.remote, receiverWords(command));
-}
-
-/** Likewise for any words. */
 export function argvTo(host: string, remote: RemoteOptions, words: readonly string[]): string[] {
-  return [...loginArgv(remote, host), ...words];
+  return [...loginArgv(remote, host), ...wordsThere(remote, words)];
 }
 
 /** What runs, on the host, the words that follow it. */

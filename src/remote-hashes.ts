@@ -9,7 +9,7 @@ import { type NativeRecordWriter, native, type Operations } from './native.js';
 import type { VerifyCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judgeHasher } from './peer-verdict.js';
-import { hasherWords } from './remote-command.js';
+import { hasherArguments } from './remote-command.js';
 import { interrupted, type RunContext } from './run-context.js';
 import type { Writes } from './source-watch.js';
 import { watchForStall } from './stall-watch.js';
@@ -77,7 +77,7 @@ class RemoteHashes implements HashedDestination {
   async open(): Promise<void> {
     const { remote, destination, verbosity, priority } = this.#command;
     const hashing = { verbosity, destination: destination.path, ...(priority && { priority }) };
-    const words = hasherWords(hashing, remote);
+    const words = hasherArguments(hashing);
     const onLine = (line: string, stream: PeerStream): void => this.#take(line, stream);
     this.#peer = await connect({ host: this.#host, remote, words, onLine }, this.#context);
     this.#writer = new native.RecordWriter(this.#peer.inputFd, this.#session);

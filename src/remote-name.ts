@@ -9,6 +9,16 @@ export interface Destination {
   readonly path: string;
 }
 
+/** The machine, as messages call it. */
+export function hostName({ host }: Destination): string {
+  return host ?? 'this machine';
+}
+
+/** As messages call it. */
+export function placeName({ host, path }: Destination): string {
+  return host === undefined ? path : `${host}:${path}`;
+}
+
 /** `user@` in front of it is part of the name; the address itself may hold colons. */
 const BRACKETED = /^([^@[\]:/]+@)?\[([^[\]]*)\]:(.*)$/s;
 

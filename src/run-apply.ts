@@ -5,6 +5,8 @@ import { isatty } from 'node:tty';
 import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
+import { stepOf } from './chain-step.js';
+import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
 import type { SetPlace } from './control-frame.js';
 import { openDestination, planSize } from './destination.js';
@@ -43,7 +45,8 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     const stop = (): void => reader.cancel();
     context.signal.addEventListener('abort', stop);
     const form = await reader.readForm();
-    if (form.form === 'classic' && form.empty) return applyNothing(input, context);
+    const isTurn = command.chain !== undefined;
+    if (form.form === 'classic' && form.empty && !isTurn) return applyNothing(input, context);
     const stream = { reader, form, identity: input.identity };
     return await answering(stream, context, () => applyStream(stream, command, context));
   } catch (error) {
@@ -139,10 +142,12 @@ async function applyStream(
   const { form } = stream;
   const { reporter } = context;
   const { destination: path, force, allowSmaller } = command;
+  const step = command.chain && stepOf(form, stream.reader.name);
   const place = placeOf(form);
   const set = place && Buffer.from(place.setId).toString('hex');
   const request = { path, members: [], force, command: context.command, set };
   const destination = await openDestination(request, reporter);
+  let turn: ChainTurn | undefined;
   try {
     const { device } = destination;
     let { size } = device;
@@ -151,11 +156,16 @@ async function applyStream(
       await refuseOwnSource(form.hello, device);
       size = planSize(device, form.hello.deviceSize, { allowSmaller, reporter });
     }
+    if (command.chain && step) {
+      const about = { step, device, force, command: context.command };
+      turn = await ChainTurn.open(command.chain, about);
+    }
     stream.reader.begin(form, { deviceSize: size, strict: !force });
-    const status = await writeStream(stream, { device, size }, { command, context });
+    const status = await writeStream(stream, { device, size, turn }, { command, context });
     tellOfOtherParts(stream, reporter);
     return status;
   } finally {
+    turn?.close();
     await destination.close();
   }
 }
@@ -173,16 +183,19 @@ interface Target {
   readonly device: FileDevice;
   /** Bytes: what it has, or has to grow to. */
   readonly size: number;
+  /** Of a chain; the caller closes it. */
+  readonly turn: ChainTurn | undefined;
 }
 
 async function writeStream(
   stream: Stream,
-  { device, size }: Target,
+  target: Target,
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
   const { reader, form } = stream;
+  const { device, size, turn } = target;
   const { reporter, signal } = context;
-  const snapback = await createSnapback(command, stream, { device, size });
+  const snapback = await createSnapback(command, stream, target);
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
   const stage = new WriteStage(device, snapback, pool);
@@ -196,11 +209,14 @@ async function writeStream(
   const started = performance.now();
   try {
     const grow = async (): Promise<void> => {
+      turn?.begin(snapback);
       if (size > device.size) await device.resize(size);
     };
-    // Of several streams no data come before all are ready: until then each sees the former size.
-    const onFirstGroup = placeOf(form) === undefined ? undefined : grow;
-    if (onFirstGroup === undefined) await grow();
+    // Of several streams no data come before all are ready: until then each sees the former size. A
+    // turn of a chain that ends before its data come has not begun.
+    const waits = turn !== undefined || placeOf(form) !== undefined;
+    const onFirstGroup = waits ? grow : undefined;
+    if (!waits) await grow();
     if (streamId !== undefined) {
       const features = [DISCARD_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
       context.answer(formatAnswer({ kind: 'ready', streamId, features }));
@@ -213,8 +229,13 @@ async function writeStream(
       await device.sync();
       throw interrupted(signal);
     }
+    if (turn !== undefined) {
+      await grow();
+      refuseMixture(reader);
+    }
     await stage.finish();
     await undoGrowth(form, device);
+    await turn?.commit(device);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
     // A sender that started us prints these lines itself.
@@ -222,6 +243,7 @@ async function writeStream(
       reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize });
     }
     const status = conclude({ reader, leftOut, device }, command, context);
+    if (turn !== undefined) await pruneChain(turn, reporter);
     if (streamId !== undefined) {
       context.answer(formatAnswer({ kind: 'done', streamId, ...reader.counts }));
     }
@@ -231,6 +253,23 @@ async function writeStream(
     throw describeFailure(error, whatWasLeft(left));
   } finally {
     snapback?.close();
+  }
+}
+
+/** What was read at different moments is no point. */
+function refuseMixture({ name, end }: ChangeReader): void {
+  if (!end.sourceChanged) return;
+  throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
+}
+
+/** The point is reached, whatever becomes of the oldest snapbacks. */
+async function pruneChain(turn: ChainTurn, reporter: Reporter): Promise<void> {
+  try {
+    const removed = await turn.prune();
+    if (removed > 0) reporter.verbose(`snapbacks that are no longer kept: ${removed} removed`);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    reporter.warn(`the oldest snapbacks could not be removed: ${why}`);
   }
 }
 
@@ -281,15 +320,19 @@ async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): 
 async function createSnapback(
   { snapback, force }: ApplyCommand,
   stream: Stream,
-  { device, size }: Target,
+  { device, size, turn }: Target,
 ): Promise<Snapback | undefined> {
-  if (snapback === undefined) return undefined;
+  const path = turn === undefined ? snapback?.path : turn.snapbackPath();
+  if (path === undefined) return undefined;
   const inUse = [
     { identity: device.identity, role: 'the destination' },
     { identity: stream.identity, role: 'the changes file' },
   ];
-  const facts = { ...(await snapbackFacts(device, size)), place: placeOf(stream.form) };
+  const { deviceSize, attributes } = await snapbackFacts(device, size);
+  const place = placeOf(stream.form);
+  const facts = { deviceSize, attributes: { ...attributes, ...turn?.linkAttributes }, place };
   const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
   const roomFor = force ? undefined : totalBytes;
-  return Snapback.create({ ...snapback, facts, sorted: false, inUse, roomFor });
+  const overwrite = snapback?.overwrite === true;
+  return Snapback.create({ path, overwrite, facts, sorted: false, inUse, roomFor });
 }

@@ -64,13 +64,14 @@ function stateOf({ fault, hello, tornTail, sourceChanged }: Inspection): string 
 
 function aboutTheDevice({ hello }: Inspection): [string, string][] {
   if (hello === undefined) return [];
-  const { devicePath, deviceIdentity, createdAt, program, fromPoint, toPoint } = hello.attributes;
+  const { devicePath, deviceIdentity, createdAt, program } = hello.attributes;
+  const { fromPoint, fromTime, toPoint, toTime } = hello.attributes;
   const id = deviceIdentity === undefined ? '' : ` (${deviceIdentity})`;
   const rows: [string, string | undefined][] = [
     ['made', [createdAt, program && `by ${program}`].filter(Boolean).join(' ')],
     ['device', `${devicePath ?? 'unnamed'}${id}, ${humanSize(hello.deviceSize)}`],
-    ['from', fromPoint],
-    ['to', toPoint],
+    ['from', [fromPoint, fromTime].filter(Boolean).join(', ')],
+    ['to', [toPoint, toTime].filter(Boolean).join(', ')],
   ];
   if (hello.streamCount > 1) {
     rows.push(['stream', `${hello.streamIndex} of ${hello.streamCount}`]);

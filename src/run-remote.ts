@@ -1,10 +1,11 @@
-/** `lvmsync SNAPSHOT HOST:DESTINATION`: the changes go to one or several receivers on another host. */
+/** The changes go to one or several receivers: on another host, or here as processes of their own. */
 
 import { newStreamId } from './change-writer.js';
 import type { ErrorContext } from './errors.js';
-import type { SyncCommand } from './options.js';
+import type { SendRequest } from './options.js';
 import { RateLimit } from './rate-limit.js';
 import { snapbackOfPart, undoCommand } from './remote-command.js';
+import { hostName, placeName } from './remote-name.js';
 import { describeFailure, interrupted, type RunContext } from './run-context.js';
 import { Sending, type Shipment } from './sending.js';
 import type { Source } from './source.js';
@@ -18,7 +19,7 @@ const LOGINS_AT_ONCE = 8;
 /** Resolves when each receiver has confirmed everything, or, an old one, ended with status 0. */
 export async function sendTo(
   source: Source,
-  command: SyncCommand,
+  command: SendRequest,
   context: RunContext,
 ): Promise<void> {
   const { reporter } = context;
@@ -27,7 +28,7 @@ export async function sendTo(
   const verified = await remote.run();
   if (!verified) {
     reporter.warn(
-      `${command.destination.host}: the receiver does not confirm what it wrote; only its exit status says that all is well`,
+      `${hostName(command.destination)}: the receiver does not confirm what it wrote; only its exit status says that all is well`,
     );
   }
   const seconds = (performance.now() - started) / 1000;
@@ -38,7 +39,7 @@ export async function sendTo(
 
 class RemoteRun {
   readonly #source: Source;
-  readonly #command: SyncCommand;
+  readonly #command: SendRequest;
   readonly #context: RunContext;
   readonly #set: StreamSet;
   readonly #sendings: readonly Sending[];
@@ -46,7 +47,7 @@ class RemoteRun {
   readonly #doneBytes: number[];
   #endFlags: { readonly sourceChanged: boolean } | undefined;
 
-  constructor(source: Source, command: SyncCommand, context: RunContext) {
+  constructor(source: Source, command: SendRequest, context: RunContext) {
     this.#source = source;
     this.#command = command;
     this.#context = context;
@@ -67,7 +68,7 @@ class RemoteRun {
 
   #makeSet(count: number): StreamSet {
     const { destination, format, snapback, remote } = this.#command;
-    const host = destination.host ?? '';
+    const host = hostName(destination);
     return new StreamSet({
       host,
       setId: newStreamId(),
@@ -83,7 +84,7 @@ class RemoteRun {
     });
   }
 
-  #snapback(streamIndex: number): SyncCommand['snapback'] {
+  #snapback(streamIndex: number): SendRequest['snapback'] {
     const { snapback } = this.#command;
     const place = { streamIndex, streamCount: this.#set.count };
     return snapback === undefined ? undefined : snapbackOfPart(snapback, place);
@@ -133,14 +134,16 @@ class RemoteRun {
   }
 
   #whatWasLeft(): ErrorContext {
-    const { destination, snapback, format } = this.#command;
+    const { destination, snapback, chain, format } = this.#command;
     const begun = this.#set.mayHaveSentData && this.#sendings.some((one) => one.mayHaveOpened);
     if (!begun) return { state: 'Nothing was written there.' };
     const alone = 'For receivers other than the Ruby lvmsync leave out --format=classic. ';
     const classic = this.#set.count > 1 && format === 'classic' ? alone : '';
     const again = `${classic}Run the same command again to complete it`;
+    const state = `${placeName(destination)} may be incomplete.`;
+    if (chain !== undefined) return { state, hint: `${again}: it goes on with this turn.` };
     return {
-      state: `${destination.host}:${destination.path} may be incomplete.`,
+      state,
       hint:
         snapback === undefined
           ? `${again}.`
@@ -162,6 +165,6 @@ class RemoteRun {
     const { snapback, destination } = this.#command;
     if (snapback === undefined || this.#set.count === 1) return;
     const commands = this.#undoCommands('all of them');
-    this.#context.reporter.info(`To undo this run on ${destination.host}: ${commands}`);
+    this.#context.reporter.info(`To undo this run on ${hostName(destination)}: ${commands}`);
   }
 }

@@ -1,15 +1,16 @@
-/** One change stream to one receiver on another host: connected, written, and its end judged. */
+/** One change stream to one receiver: connected, written, and its end judged. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChangeWriter, newStreamId } from './change-writer.js';
 import { connect } from './connect.js';
 import { LvmsyncError } from './errors.js';
 import { isNativeError, type StreamTotals } from './native.js';
-import type { SyncCommand } from './options.js';
+import type { SendRequest } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
 import type { Pace } from './rate-limit.js';
-import { receiverWords } from './remote-command.js';
+import { receiverArguments } from './remote-command.js';
+import { hostName } from './remote-name.js';
 import { cancelSoonAfter, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { watchForStall } from './stall-watch.js';
@@ -27,7 +28,7 @@ export interface Shipment {
   readonly source: Source;
   readonly part: Part;
   /** With the snapback of this stream. */
-  readonly command: SyncCommand;
+  readonly command: SendRequest;
   readonly context: RunContext;
   /** The streams of this run, and which of them this is, counted from 1. */
   readonly set: StreamSet;
@@ -49,7 +50,6 @@ export class Sending {
   readonly #shipment: Shipment;
   readonly #streamId: Uint8Array;
   readonly #output: PeerOutput;
-  readonly #host: string;
   #connecting: Promise<Peer> | undefined;
   #exit: PeerExit | undefined;
   #writer: ChangeWriter | undefined;
@@ -60,8 +60,8 @@ export class Sending {
   constructor(shipment: Shipment) {
     const { set, index, command, context } = shipment;
     this.#shipment = shipment;
-    this.#host = command.destination.host ?? '';
-    this.name = set.count === 1 ? this.#host : `${this.#host} (stream ${index} of ${set.count})`;
+    const host = hostName(command.destination);
+    this.name = set.count === 1 ? host : `${host} (stream ${index} of ${set.count})`;
     // The first stream lends the set its id.
     this.#streamId = index === 1 ? set.place(index).setId : newStreamId();
     this.#output = new PeerOutput(context.reporter, Buffer.from(this.#streamId).toString('hex'));
@@ -94,8 +94,9 @@ export class Sending {
   #connect(): Promise<Peer> {
     const { command, context } = this.#shipment;
     const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
-    const words = receiverWords(command);
-    return connect({ host: this.#host, remote: command.remote, words, onLine }, context);
+    const { destination, remote } = command;
+    const words = receiverArguments(command);
+    return connect({ host: destination.host, remote, words, onLine }, context);
   }
 
   /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */

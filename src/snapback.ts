@@ -8,7 +8,6 @@ import {
   constants,
   fchmodSync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   lstatSync,
   openSync,
@@ -20,6 +19,7 @@ import { dirname } from 'node:path';
 import { ioFailure, type Slab } from './block-device.js';
 import { ChangeWriter, type HelloFacts } from './change-writer.js';
 import { type DeviceIdentity, identityFromStat, identityKey } from './device-topology.js';
+import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { BATCH_LIMITS, regroup } from './extent.js';
 import { isNativeError, native, type Operations } from './native.js';
@@ -85,6 +85,16 @@ export class Snapback {
       if (file.fresh) rmSync(path, { force: true });
       throw failure(path, error);
     }
+  }
+
+  /** Of the stream that it is, in hexadecimal. */
+  get streamId(): string {
+    return Buffer.from(this.#writer.streamId).toString('hex');
+  }
+
+  /** It stays even if nothing of it is used: something durable is about to name it. */
+  keep(): void {
+    this.#unused = false;
   }
 
   /** Bytes of former content saved so far. */
@@ -276,15 +286,6 @@ function exists(path: string): LvmsyncError {
 /** 20261123T031500Z */
 function timestamp(): string {
   return new Date().toISOString().replace(/[-:]|\.\d+/g, '');
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function errorCode(error: unknown): string {

@@ -55,5 +55,6 @@ async function open(request: SourceRequest, context: RunContext): Promise<Source
       hint: 'For thick snapshots: lvmsync OLDER-SNAPSHOT --data-source NEWER-SNAPSHOT DESTINATION',
     });
   }
-  return openThick(volume, request.dataSource, context.reporter);
+  const { dataSource } = request;
+  return openThick(volume, { dataSource, sizeOf: 'origin' }, context.reporter);
 }

@@ -14,9 +14,16 @@ import { fullName } from './unfit-volume.js';
 
 const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNAPSHOT';
 
+export interface ThickRequest {
+  /** Read instead of the origin. */
+  readonly dataSource: string | undefined;
+  /** Whose size counts: of an origin that has grown since, a newer snapshot holds the size before. */
+  readonly sizeOf: 'origin' | 'dataSource';
+}
+
 export function openThick(
   snapshot: ThickSnapshot,
-  dataSource: string | undefined,
+  { dataSource, sizeOf }: ThickRequest,
   reporter: Reporter,
 ): Promise<Source> {
   return withDevices(reporter, async (opened) => {
@@ -24,15 +31,14 @@ export function openThick(
     const cowStore = await opened.open(snapshot.cowPath, 'cowStore');
     const device = dataSource === undefined ? origin : await opened.open(dataSource, 'source');
     const view = await opened.open(snapshot.snapshotPath, 'source');
-    refuseSmallerData(device, origin);
+    if (sizeOf === 'origin') refuseSmallerData(device, origin);
+    const { size } = sizeOf === 'origin' ? origin : device;
     const watch = await SourceWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
     const changes = await readThickChanges(snapshot, { origin, cowStore });
-    reportChanges(snapshot, changes, { origin, reporter });
+    reportChanges(snapshot, changes, { size, reporter });
     return {
       device,
-      extents: changes.extents
-        .clippedTo(origin.size)
-        .withTail(snapshot.originSizeAtSnapshot, origin.size),
+      extents: changes.extents.clippedTo(size).withTail(snapshot.originSizeAtSnapshot, size),
       zeros: NO_EXTENTS,
       chunkSize: changes.chunkSize,
       members: [
@@ -66,7 +72,7 @@ function refuseSmallerData(device: FileDevice, origin: FileDevice): void {
 function reportChanges(
   snapshot: ThickSnapshot,
   { exceptions, chunkSize, usage }: ThickChanges,
-  { origin, reporter }: { readonly origin: FileDevice; readonly reporter: Reporter },
+  { size, reporter }: { readonly size: number; readonly reporter: Reporter },
 ): void {
   const name = `${snapshot.vgName}/${snapshot.lvName}`;
   reporter.verbose(
@@ -75,7 +81,7 @@ function reportChanges(
   if (usage.allocatedSectors >= usage.totalSectors) {
     reporter.warn(`${name}: its COW store is full, the next change invalidates it`);
   }
-  const gained = origin.size - snapshot.originSizeAtSnapshot;
+  const gained = size - snapshot.originSizeAtSnapshot;
   if (gained > 0) {
     reporter.info(
       `The origin grew since the snapshot was made: its last ${humanSize(gained)} are sent whole.`,

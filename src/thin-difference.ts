@@ -27,8 +27,8 @@ export interface DumpedDevice {
 }
 
 export interface DumpedPair {
-  /** The older volume: the snapshot. */
-  readonly from: DumpedDevice;
+  /** The older volume: the snapshot. Undefined: one that maps nothing. */
+  readonly from: DumpedDevice | undefined;
   /** The newer volume, from which data will be read. */
   readonly to: DumpedDevice;
   /** Bytes of the newer volume: mappings beyond its end are left over from a larger size. */
@@ -46,12 +46,13 @@ export interface DumpedPair {
  */
 export async function readThinDifference(pair: DumpedPair): Promise<ThinDifference> {
   const { from, to, size, fromSize = Number.POSITIVE_INFINITY } = pair;
-  const older = new Cursor(readThinDump(from.dump, from.deviceId), fromSize);
+  const older = new Cursor(from && readThinDump(from.dump, from.deviceId), fromSize);
   const newer = new Cursor(readThinDump(to.dump, to.deviceId), size);
   try {
     const [left, right] = await Promise.all([older.start(), newer.start()]);
-    checkSamePool(left, right);
-    const { dataBlockSize } = left;
+    if (right === undefined) throw new TypeError('a volume without a dump');
+    if (left !== undefined) checkSamePool(left, right);
+    const { dataBlockSize } = right;
     const changed = new BlockExtents(dataBlockSize, size);
     const discarded = new BlockExtents(dataBlockSize, size);
     while (!older.atEnd || !newer.atEnd) {
@@ -61,7 +62,7 @@ export async function readThinDifference(pair: DumpedPair): Promise<ThinDifferen
     return { changed: changed.finish(), discarded: discarded.finish(), dataBlockSize };
   } catch (error) {
     // First both tools, so that neither cursor waits for one that would go on for long.
-    from.dump.stop();
+    from?.dump.stop();
     to.dump.stop();
     await Promise.allSettled([older.close(), newer.close()]);
     throw error;
@@ -109,7 +110,7 @@ class Cursor {
   begin = 0;
   data = 0;
   length = 0;
-  readonly #batches: AsyncGenerator<RunBatch, void>;
+  readonly #batches: AsyncGenerator<RunBatch, void> | undefined;
   #runs: Float64Array = new Float64Array(0);
   /** Behind the run in `#runs` that is in the fields above. */
   #next = 0;
@@ -117,8 +118,8 @@ class Cursor {
   /** Blocks; the last one may reach past the end of the volume. */
   #limit = Number.POSITIVE_INFINITY;
 
-  /** `size`: bytes of the volume. */
-  constructor(batches: AsyncGenerator<RunBatch, void>, size: number) {
+  /** `size`: bytes of the volume. Without batches it maps nothing. */
+  constructor(batches: AsyncGenerator<RunBatch, void> | undefined, size: number) {
     this.#batches = batches;
     this.#size = size;
   }
@@ -133,7 +134,12 @@ class Cursor {
     return this.begin === Number.POSITIVE_INFINITY;
   }
 
-  async start(): Promise<ThinSuperblock> {
+  /** Resolves with what the dump says of the pool, where there is a dump. */
+  async start(): Promise<ThinSuperblock | undefined> {
+    if (this.#batches === undefined) {
+      this.#finish();
+      return undefined;
+    }
     const { value, done } = await this.#batches.next();
     if (done) throw new TypeError('a dump without a batch');
     this.#limit = Math.ceil(this.#size / value.superblock.dataBlockSize);
@@ -145,8 +151,9 @@ class Cursor {
 
   async refill(): Promise<void> {
     while (!this.ready) {
-      const { value, done } = await this.#batches.next();
-      if (done) return this.#finish();
+      const next = await this.#batches?.next();
+      if (next === undefined || next.done) return this.#finish();
+      const { value } = next;
       this.#runs = value.runs;
       this.#next = 0;
       this.#load();
@@ -164,7 +171,7 @@ class Cursor {
   }
 
   async close(): Promise<void> {
-    await this.#batches.return();
+    await this.#batches?.return();
   }
 
   #load(): void {

@@ -11,7 +11,7 @@ import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
-import { readThinDifference, type ThinDifference } from './thin-difference.js';
+import { type DumpedDevice, readThinDifference, type ThinDifference } from './thin-difference.js';
 import { findThinPool, type ThinPool } from './thin-pool.js';
 import type { ThinVolume } from './thin-volume.js';
 import { fullName, unfit } from './unfit-volume.js';
@@ -31,28 +31,46 @@ export async function openThin(
   request: SourceRequest & { kind: 'snapshot' },
   context: RunContext,
 ): Promise<Source> {
-  const pair = await findPair(volume, request.since);
-  refuseStrangers(pair);
-  requireActive(pair.to);
-  const pool = await findThinPool(pair.to);
+  const { from, to } = await findPair(volume, request.since);
+  refuseStrangers({ from, to });
+  const { dataSource } = request;
+  const remedy = request.since === undefined ? NEWER_SNAPSHOT : '';
+  return openDifference({ from, to, dataSource, remedy }, context);
+}
+
+/** All of a volume: what it maps, and as zeros what it does not. */
+export function openWholeThin(volume: ThinVolume, context: RunContext): Promise<Source> {
+  const nothing = { from: undefined, dataSource: undefined, remedy: '' };
+  return openDifference({ ...nothing, to: volume }, context);
+}
+
+interface ThinRequest {
+  /** Undefined: a volume that maps nothing. */
+  readonly from: ThinVolume | undefined;
+  readonly to: ThinVolume;
+  readonly dataSource: string | undefined;
+  /** What else to read from if something writes to the newer volume. */
+  readonly remedy: string;
+}
+
+async function openDifference(request: ThinRequest, context: RunContext): Promise<Source> {
+  const { from, to, dataSource, remedy } = request;
+  requireActive(to);
+  const pool = await findThinPool(to);
   return withDevices(context.reporter, async (opened) => {
-    const newer = await opened.open(pair.to.path, 'source');
-    const device =
-      request.dataSource === undefined ? newer : await opened.open(request.dataSource, 'source');
-    if (device.size < newer.size) throw smallerData(device.path, pair);
+    const newer = await opened.open(to.path, 'source');
+    const device = dataSource === undefined ? newer : await opened.open(dataSource, 'source');
+    if (device.size < newer.size) throw smallerData(device.path, to);
     // A page that is only in the cache is in no mapping until it is written back.
     await newer.sync();
-    const watch = await SourceWatch.begin(
-      device,
-      request.since === undefined ? NEWER_SNAPSHOT : '',
-    );
-    const changes = await readChanges(pair, pool, { size: newer.size, context });
+    const watch = await SourceWatch.begin(device, remedy);
+    const changes = await readChanges({ from, to }, pool, { size: newer.size, context });
     return {
       device,
-      ...splitChanges(changes, pair.from.size, {
+      ...splitChanges(changes, from?.size ?? 0, {
         size: newer.size,
         // Another device may hold data, or an external origin shine through, where this one has no block.
-        readsAsZeros: device === newer && pair.to.externalOrigin === undefined,
+        readsAsZeros: device === newer && to.externalOrigin === undefined,
       }),
       chunkSize: changes.dataBlockSize,
       members: [
@@ -61,8 +79,8 @@ export async function openThin(
       ],
       attributes: {
         devicePath: device.path,
-        deviceIdentity: pair.to.uuid,
-        fromPoint: pair.from.uuid,
+        deviceIdentity: to.uuid,
+        ...(from === undefined ? {} : { fromPoint: from.uuid }),
       },
       stores: [pool],
       watch,
@@ -110,7 +128,7 @@ function requireActive(volume: ThinVolume): void {
 
 /** Two dumps at once, one for each volume, merged as they come: no list of mappings is kept. */
 async function readChanges(
-  { from, to }: ThinPair,
+  { from, to }: Pick<ThinRequest, 'from' | 'to'>,
   pool: ThinPool,
   { size, context }: { readonly size: number; readonly context: RunContext },
 ): Promise<ThinDifference> {
@@ -118,34 +136,36 @@ async function readChanges(
   await requireTool();
   const changes = await withMetadataSnap(pool, context, async () => {
     signal.throwIfAborted();
-    const [older, newer] = [from, to].map((volume) => ({
-      deviceId: volume.thinId,
-      dump: streamCommand(
-        ['thin_dump', '-m', '--dev-id', String(volume.thinId), pool.metadataPath],
-        { code: 'pool' },
-      ),
-    }));
-    if (older === undefined || newer === undefined) throw new Error('two volumes, two dumps');
+    const older = from && dumpOf(from, pool);
+    const newer = dumpOf(to, pool);
     const stop = (): void => {
-      older.dump.stop();
+      older?.dump.stop();
       newer.dump.stop();
     };
     signal.addEventListener('abort', stop);
     try {
-      const found = await readThinDifference({
-        ...{ from: older, to: newer },
-        ...{ size, fromSize: from.size },
-      });
-      reporter.verbose(`${pool.name}: read the mappings of ${fullName(from)} and ${fullName(to)}`);
+      const fromSize = from === undefined ? {} : { fromSize: from.size };
+      const found = await readThinDifference({ from: older, to: newer, size, ...fromSize });
+      const others = from === undefined ? '' : `${fullName(from)} and `;
+      reporter.verbose(`${pool.name}: read the mappings of ${others}${fullName(to)}`);
       return found;
     } finally {
       signal.removeEventListener('abort', stop);
     }
   });
-  reporter.verbose(
-    `${fullName(to)}: ${humanSize(changes.changed.totalBytes)} changed since ${fullName(from)}, ${humanSize(changes.discarded.totalBytes)} discarded, in blocks of ${humanSize(changes.dataBlockSize)}`,
-  );
+  const { changed, discarded, dataBlockSize } = changes;
+  const since =
+    from === undefined
+      ? `maps ${humanSize(changed.totalBytes)}`
+      : `${humanSize(changed.totalBytes)} changed since ${fullName(from)}, ${humanSize(discarded.totalBytes)} discarded`;
+  reporter.verbose(`${fullName(to)}: ${since}, in blocks of ${humanSize(dataBlockSize)}`);
   return changes;
+}
+
+function dumpOf(volume: ThinVolume, pool: ThinPool): DumpedDevice {
+  const id = String(volume.thinId);
+  const argv = ['thin_dump', '-m', '--dev-id', id, pool.metadataPath] as const;
+  return { deviceId: volume.thinId, dump: streamCommand(argv, { code: 'pool' }) };
 }
 
 /** Found missing before the pool is asked for anything. */
@@ -174,6 +194,6 @@ export function splitChanges(
   };
 }
 
-function smallerData(path: string, { to }: ThinPair): LvmsyncError {
+function smallerData(path: string, to: ThinVolume): LvmsyncError {
   return unfit(to, `${path} is smaller: it cannot be its data source`);
 }

@@ -9,7 +9,7 @@ import { DUMP_DEPTH, dump, type GroupSink } from './dump.js';
 import { type ExtentList, limitsAmong, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import type { StreamTotals } from './native.js';
-import type { SyncCommand } from './options.js';
+import type { SendRequest } from './options.js';
 import { type Pace, streamLimits } from './rate-limit.js';
 import { interrupted } from './run-context.js';
 import type { Source } from './source.js';
@@ -30,7 +30,7 @@ export interface WireStream {
   readonly part: Part;
   readonly place: SetPlace;
   readonly streamId: Uint8Array;
-  readonly command: SyncCommand;
+  readonly command: SendRequest;
   readonly signal: AbortSignal;
   readonly pace: Pace | undefined;
   readonly peer: WirePeer;
@@ -70,7 +70,7 @@ export async function writeWireStream(stream: WireStream): Promise<StreamTotals>
   return writer.totals();
 }
 
-function hasFrames({ format }: SyncCommand): boolean {
+function hasFrames({ format }: SendRequest): boolean {
   return format !== 'classic';
 }
 

@@ -5,10 +5,11 @@ import { parseOptions, toCommand } from '../../src/options.js';
 import { Reporter } from '../../src/reporter.js';
 import { runApply } from '../../src/run-apply.js';
 import type { RunContext } from '../../src/run-context.js';
+import { runRollback } from '../../src/run-rollback.js';
 import { runSync } from '../../src/run-sync.js';
 import type { CliResult } from './cli.js';
 
-/** What `lvmsync WORDS` does, for a local sync or an apply of a file. Never rejects. */
+/** What `lvmsync WORDS` does, for a local sync, an apply of a file, a rollback. Never rejects. */
 export async function runInProcess(
   words: readonly string[],
   engine: 'auto' | 'uring' | 'threads' = 'auto',
@@ -36,6 +37,7 @@ async function run(words: readonly string[], context: RunContext): Promise<numbe
     const command = toCommand(parseOptions(words));
     if (command.kind === 'sync') return await runSync(command, context);
     if (command.kind === 'apply') return await runApply(command, context);
+    if (command.kind === 'rollback') return await runRollback(command, context);
     throw new Error(`a run of kind ${command.kind} needs a process of its own`);
   } catch (error) {
     context.reporter.fatal(error);

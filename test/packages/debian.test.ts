@@ -38,6 +38,8 @@ describe('the Debian package', { skip }, () => {
       'usr/share/fish/vendor_completions.d/lvmsync.fish',
       'usr/share/doc/lvmsync/copyright',
       'usr/share/doc/lvmsync/docs/format.md',
+      'usr/lib/systemd/system/lvmsync-cycle@.service',
+      'usr/lib/systemd/system/lvmsync-cycle@.timer',
     ]) {
       assert.ok(held.includes(path), path);
     }

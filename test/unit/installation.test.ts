@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { POOL_WATCHER } from '../../src/hidden-words.js';
+import { POOL_WATCHER, THAW_WATCHER } from '../../src/hidden-words.js';
 import { loadAddon, OWN_PROGRAM } from '../../src/installation.js';
 import { parseOptions } from '../../src/option-grammar.js';
 import { VERSION_LINE } from '../../src/version.js';
 import { CLI } from '../helpers/cli.js';
+import { scratchFolder } from '../helpers/scratch.js';
 
 const FORMS = {
   'one file': [process.execPath, CLI],
@@ -29,9 +31,21 @@ for (const [form, [node, ...words]] of Object.entries(FORMS)) {
       assert.match(stderr, /^FATAL ERROR: \/nowhere: .*ENOENT/);
     });
 
-    it('is the watcher of a pool when it is started as one, and ends when it is dismissed', () => {
-      const { status, stdout, stderr } = start([POOL_WATCHER], 'dismissed\n');
-      assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ready\n', stderr: '' });
+    for (const [what, ...given] of [
+      ['of a pool', POOL_WATCHER],
+      ['of what is frozen', THAW_WATCHER, '/nowhere'],
+    ] as const) {
+      it(`is the watcher ${what} when it is started as one, and ends when it is dismissed`, () => {
+        const { status, stdout, stderr } = start(given, 'dismissed\n');
+        assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ready\n', stderr: '' });
+      });
+    }
+
+    it('thaws where it was not dismissed, and ends after that', () => {
+      const thawed = join(scratchFolder(), 'thawed');
+      const { status, stderr } = start([THAW_WATCHER, 'touch', thawed]);
+      assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
+      assert(existsSync(thawed));
     });
   });
 }
@@ -58,7 +72,9 @@ describe('an installation', () => {
     assert.deepEqual(asking, ['installation.ts']);
   });
 
-  it('understands no option that is called as the watcher is', () => {
-    assert.throws(() => parseOptions([POOL_WATCHER]), /invalid option/);
+  it('understands no option that is called as a watcher is', () => {
+    for (const word of [POOL_WATCHER, THAW_WATCHER]) {
+      assert.throws(() => parseOptions([word]), /invalid option/, word);
+    }
   });
 });

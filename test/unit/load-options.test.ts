@@ -19,10 +19,11 @@ describe('options for the load of a run', () => {
     ['1', 1],
     ['100', 100],
   ] as const) {
-    it(`understand --max-cow-use ${text}, for a sync and a dump`, () => {
+    it(`understand --max-cow-use ${text}, for a sync, a dump and a cycle`, () => {
       for (const words of [
         ['a', 'b'],
         ['-s', 'a'],
+        ['cycle', 'a/b', 'c', '--snapback', 'd'],
       ]) {
         const found = command('--max-cow-use', text, ...words);
         assert.ok('maxCowUse' in found);

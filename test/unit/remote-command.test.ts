@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import { LvmsyncError } from '../../src/errors.js';
 import { parseOptions, type SyncCommand, toCommand } from '../../src/options.js';
 import {
-  receiverWords,
+  argvTo,
+  receiverArguments,
   snapbackOfPart,
-  transportArgv,
   undoCommand,
+  wordsThere,
 } from '../../src/remote-command.js';
 
 /** The command of `OPTIONS vg/snap DESTINATION`. */
@@ -18,7 +19,12 @@ function sync(destination: string, ...options: string[]): SyncCommand {
 
 function argv(destination: string, ...options: string[]): string[] {
   const command = sync(destination, ...options);
-  return transportArgv(command, command.destination.host ?? '');
+  return argvTo(command.destination.host ?? '', command.remote, receiverArguments(command));
+}
+
+/** What follows the host. */
+function receiverWords(command: SyncCommand): string[] {
+  return wordsThere(command.remote, receiverArguments(command));
 }
 
 const DEVICE = '/dev/vg/copy';
@@ -70,6 +76,7 @@ const passedOn: readonly [options: string[], words: string][] = [
   [['--timeout', '3', '--require-ack'], '--apply -'],
   [['-b', '-v'], '--apply - --snapback -v'],
   [['-b', '~/undo 1'], "--apply - --snapback ~/'undo 1'"],
+  [['--nice', '5', '--ionice', 'idle'], '--apply - --nice=5 --ionice=idle'],
 ];
 for (const [options, words] of passedOn) {
   test(`${options.join(' ')} makes the receiver's options "${words}"`, () => {

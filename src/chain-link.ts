@@ -1,0 +1,90 @@
+/** The links of a chain: snapbacks that say from which point to which their run led. */
+
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isPointTime, isUuid, type Point } from './chain-record.js';
+import { ChangeReader } from './change-reader.js';
+import type { Hello } from './control-frame.js';
+import { LvmsyncError } from './errors.js';
+
+export interface Link {
+  readonly path: string;
+  /** Name of the file. */
+  readonly name: string;
+  /** Bytes. */
+  readonly fileSize: number;
+  /** In hexadecimal, as is the next. */
+  readonly streamId: string;
+  /** The link before it; undefined in the first one of a chain. */
+  readonly previous: string | undefined;
+  /** What the destination held before its run, and what it holds after a run that came to its end. */
+  readonly from: Point;
+  readonly to: Point;
+  readonly hello: Hello;
+}
+
+const SUFFIX = '.snapback';
+const NAME = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(?:\.\d+)?\.snapback$/;
+
+/** `2026-11-23T10-15-00Z.snapback`; a further attempt has `.2`, `.3` and so on before the suffix. */
+export function linkName({ time }: Point, attempt: number): string {
+  const stem = time.replaceAll(':', '-');
+  return attempt === 1 ? stem + SUFFIX : `${stem}.${attempt}${SUFFIX}`;
+}
+
+export function isLinkName(name: string): boolean {
+  return NAME.test(name);
+}
+
+export interface LinkFiles {
+  readonly links: readonly Link[];
+  /** Names of files that have the name of a link and are none: cut off in their first bytes, or foreign. */
+  readonly others: readonly string[];
+}
+
+/** Everything in the directory that is called as a link is; only the beginning of each is read. */
+export async function readLinks(directory: string): Promise<LinkFiles> {
+  const links: Link[] = [];
+  const others: string[] = [];
+  for (const name of readdirSync(directory).filter(isLinkName).sort()) {
+    const link = await readLink(directory, name);
+    if (link === undefined) others.push(name);
+    else links.push(link);
+  }
+  return { links, others };
+}
+
+/** Undefined for what is no link. */
+export async function readLink(directory: string, name: string): Promise<Link | undefined> {
+  const path = join(directory, name);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  // What is no file might never end.
+  if (stats?.isFile() !== true) return undefined;
+  const hello = await readHello(path);
+  if (hello?.kind !== 'snapback') return undefined;
+  const { fromPoint, toPoint, fromTime, toTime, previousLink: previous } = hello.attributes;
+  if (!isUuid(fromPoint) || !isUuid(toPoint) || !isPointTime(fromTime) || !isPointTime(toTime)) {
+    return undefined;
+  }
+  const streamId = Buffer.from(hello.streamId).toString('hex');
+  const points = {
+    from: { uuid: fromPoint, time: fromTime },
+    to: { uuid: toPoint, time: toTime },
+  };
+  return { path, name, fileSize: stats.size, streamId, previous, ...points, hello };
+}
+
+async function readHello(path: string): Promise<Hello | undefined> {
+  const fd = openSync(path, 'r');
+  const reader = new ChangeReader(fd, path);
+  try {
+    const form = await reader.readForm();
+    return form.form === 'framed' ? form.hello : undefined;
+  } catch (error) {
+    if (error instanceof LvmsyncError) return undefined;
+    throw error;
+  } finally {
+    await reader.close();
+    closeSync(fd);
+  }
+}

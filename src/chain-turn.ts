@@ -1,0 +1,188 @@
+/**
+ * The receiver's part in a turn of a chain: refuses what does not follow the point that the
+ * destination holds, records what it begins before the first byte is written, and the new point after
+ * the last one is durable.
+ */
+
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FileDevice } from './block-device.js';
+import {
+  describeDestination,
+  destinationMismatch,
+  lockChain,
+  makeChainDirectory,
+} from './chain-directory.js';
+import { turnsToPrune } from './chain-keep.js';
+import { type Link, linkName, readLinks } from './chain-link.js';
+import { orderChain, walkBack } from './chain-order.js';
+import {
+  type ChainDestination,
+  type ChainRecord,
+  readRecord,
+  writeRecord,
+} from './chain-record.js';
+import { type Step, type StepQuestion, whyNot } from './chain-step.js';
+import type { HelloAttributes } from './control-frame.js';
+import { syncDirectory } from './durable-file.js';
+import { type ErrorContext, LvmsyncError } from './errors.js';
+import type { ChainRequest } from './options.js';
+import type { RunLock } from './run-lock.js';
+import type { Snapback } from './snapback.js';
+
+interface Found {
+  readonly lock: RunLock;
+  readonly former: ChainRecord | undefined;
+  readonly destination: ChainDestination;
+}
+
+/** One turn of one chain, which it keeps locked until close. */
+export class ChainTurn {
+  readonly #request: ChainRequest;
+  readonly #step: Step;
+  readonly #lock: RunLock;
+  readonly #former: ChainRecord | undefined;
+  readonly #destination: ChainDestination;
+  #record: ChainRecord | undefined;
+
+  private constructor(request: ChainRequest, step: Step, found: Found) {
+    this.#request = request;
+    this.#step = step;
+    this.#lock = found.lock;
+    this.#former = found.former;
+    this.#destination = found.destination;
+  }
+
+  /**
+   * Writes nothing but the directory of a chain that begins. Throws (destinationUnfit) if the stream or
+   * the device does not belong to the chain, (locked) if another run changes it.
+   */
+  static async open(
+    request: ChainRequest,
+    {
+      step,
+      device,
+      force,
+      command,
+    }: {
+      readonly step: Step;
+      readonly device: FileDevice;
+      readonly force: boolean;
+      readonly command: string;
+    },
+  ): Promise<ChainTurn> {
+    const { directory, init } = request;
+    if (init) makeChainDirectory(directory);
+    // Said before there is a directory to lock.
+    else requireStep({ step, record: readRecord(directory), init, force });
+    const lock = await lockChain(directory, command);
+    try {
+      const record = readRecord(directory);
+      requireStep({ step, record, init, force });
+      const destination = await describeDestination(device);
+      if (record !== undefined && !init && !force) refuseMismatch(record, destination);
+      return new ChainTurn(request, step, { lock, former: record, destination });
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** The file that what is overwritten goes to; undefined for a full copy, which keeps nothing. */
+  snapbackPath(): string | undefined {
+    if (this.#step.from === undefined) return undefined;
+    const { directory } = this.#request;
+    for (let attempt = 1; ; attempt++) {
+      const path = join(directory, linkName(this.#step.to, attempt));
+      if (!existsSync(path)) return path;
+    }
+  }
+
+  /** What that file says of itself. */
+  get linkAttributes(): HelloAttributes {
+    const { from, to } = this.#step;
+    const previousLink = this.#former?.last ?? undefined;
+    return {
+      toPoint: to.uuid,
+      toTime: to.time,
+      ...(from && { fromPoint: from.uuid, fromTime: from.time }),
+      ...(previousLink !== undefined && { previousLink }),
+    };
+  }
+
+  /** To be called before the destination is changed; may be called again. Durable when it returns. */
+  begin(snapback: Snapback | undefined): void {
+    if (this.#record !== undefined) return;
+    snapback?.keep();
+    const { from, to } = this.#step;
+    const kept = from === undefined ? NOTHING : (this.#former ?? NOTHING);
+    const { point, pruned } = kept;
+    const doing = { what: from === undefined ? 'init' : 'turn', to } as const;
+    const last = snapback?.streamId ?? null;
+    const destination = this.#destination;
+    this.#write({ version: 1, destination, point, last, pruned, doing, undone: null });
+  }
+
+  /** To be called when everything is durable: from now on the destination holds the new point. */
+  async commit(device: FileDevice): Promise<void> {
+    if (this.#record === undefined) throw new Error('a turn ends that has not begun');
+    const destination = await describeDestination(device);
+    this.#write({ ...this.#record, destination, point: this.#step.to, doing: null });
+  }
+
+  /**
+   * Removes what no rule keeps any more, after commit. First the record says where the chain begins, so
+   * that no link is missing where one is gone. Resolves with the number of files removed.
+   */
+  async prune(): Promise<number> {
+    const record = this.#record;
+    const { directory, keep } = this.#request;
+    if (record === undefined || record.point === null || keep.length === 0) return 0;
+    const { links } = await readLinks(directory);
+    const { turns } = orderChain(record, links);
+    const newest = turnsToPrune(keep, record.point, turns)[0]?.links[0];
+    const pruned = newest?.streamId ?? record.pruned;
+    if (pruned !== record.pruned) this.#write({ ...record, pruned });
+    // A former run may have ended in the middle of this.
+    const { walked } = walkBack({ from: pruned, before: null }, links);
+    return removeLinks(directory, walked);
+  }
+
+  #write(record: ChainRecord): void {
+    writeRecord(this.#request.directory, record);
+    this.#record = record;
+  }
+
+  close(): void {
+    this.#lock.release();
+  }
+}
+
+function requireStep(question: StepQuestion): void {
+  const refusal = whyNot(question);
+  if (refusal === undefined) return;
+  const { what, hint } = refusal;
+  const context = { ...UNTOUCHED, ...(hint !== undefined && { hint }) };
+  throw new LvmsyncError('destinationUnfit', what, context);
+}
+
+const UNTOUCHED: ErrorContext = { state: 'Nothing was written.' };
+
+/** What a full copy leaves of the chain before it. */
+const NOTHING = { point: null, pruned: null };
+
+function refuseMismatch(record: ChainRecord, actual: ChainDestination): void {
+  const mismatch = destinationMismatch(record, actual);
+  if (mismatch === undefined) return;
+  throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, {
+    ...UNTOUCHED,
+    hint: '--force takes it all the same.',
+  });
+}
+
+/** Oldest first: what a crash leaves is still linked to what was to be removed with it. */
+function removeLinks(directory: string, links: readonly Link[]): number {
+  for (const { path } of [...links].reverse()) rmSync(path, { force: true });
+  if (links.length > 0) syncDirectory(directory);
+  return links.length;
+}

@@ -1,0 +1,97 @@
+/**
+ * What takes a rollback back: a folder in the chain with the record as it was, the snapbacks of the
+ * rollback itself, and the links that it undid.
+ */
+
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isLinkName, type Link, readLink } from './chain-link.js';
+import { walkBack } from './chain-order.js';
+import { type ChainRecord, readRecord, type Undone, writeRecord } from './chain-record.js';
+import { syncDirectory } from './durable-file.js';
+import { LvmsyncError } from './errors.js';
+
+const REDO_NAME = /^redo(?:\.\d+)?\.snapback$/;
+
+/** Makes one that holds the record as it is now; its name. Durable when it returns. Throws (snapback). */
+export function makeUndoneFolder(directory: string, record: ChainRecord, now = new Date()): string {
+  const stem = `undone-${now.toISOString().replace(/\.\d+/, '').replaceAll(':', '-')}`;
+  let name = stem;
+  for (let n = 2; existsSync(join(directory, name)); n++) name = `${stem}-${n}`;
+  attempt(join(directory, name), () => {
+    mkdirSync(join(directory, name), { mode: 0o700 });
+    syncDirectory(directory);
+  });
+  writeRecord(join(directory, name), record);
+  return name;
+}
+
+/** A name for the next snapback of the rollback: one that was cut off has left its own there. */
+export function redoPath(folder: string): string {
+  for (let attempt = 1; ; attempt++) {
+    const path = join(folder, attempt === 1 ? 'redo.snapback' : `redo.${attempt}.snapback`);
+    if (!existsSync(path)) return path;
+  }
+}
+
+export interface Taken {
+  /** As the chain was before the rollback. */
+  readonly former: ChainRecord;
+  /** The snapbacks of the rollback, newest first. */
+  readonly links: readonly Link[];
+}
+
+/** Throws (streamCorrupt) if one of them is missing. */
+export async function readUndone(folder: string, { redo }: Undone): Promise<Taken> {
+  const refuse = (what: string): never => {
+    throw new LvmsyncError('streamCorrupt', `${folder}: ${what}`, {
+      state: 'Nothing was written.',
+    });
+  };
+  const former = readRecord(folder);
+  if (former === undefined) return refuse('the record of the chain before the rollback is missing');
+  const found: Link[] = [];
+  for (const name of readdirSync(folder).filter((one) => REDO_NAME.test(one))) {
+    const link = await readLink(folder, name);
+    if (link !== undefined) found.push(link);
+  }
+  const { walked, missing } = walkBack({ from: redo, before: null }, found);
+  return missing === undefined ? { former, links: walked } : refuse(missing);
+}
+
+/** Those that are there already stay. Durable when it returns. Throws (snapback). */
+export function moveLinks(links: readonly Pick<Link, 'path' | 'name'>[], folder: string): void {
+  const sources = new Set<string>();
+  attempt(folder, () => {
+    for (const { path, name } of links) {
+      const target = join(folder, name);
+      if (path === target) continue;
+      renameSync(path, target);
+      sources.add(join(path, '..'));
+    }
+    for (const source of [folder, ...sources]) syncDirectory(source);
+  });
+}
+
+/** All that a rollback moved into the folder goes back to where it was. */
+export function moveBack(folder: string, directory: string): void {
+  const names = readdirSync(folder).filter(isLinkName);
+  moveLinks(
+    names.map((name) => ({ name, path: join(folder, name) })),
+    directory,
+  );
+}
+
+/** When nothing names it any more. */
+export function removeUndoneFolder(folder: string): void {
+  attempt(folder, () => rmSync(folder, { recursive: true, force: true }));
+}
+
+function attempt(path: string, action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('snapback', `${path}: ${why}`, { cause });
+  }
+}

@@ -1,0 +1,63 @@
+/** Why a turn cannot be taken, in words, with what to do about it. Pure. */
+
+import type { Refusal } from './cycle-plan.js';
+import type { CycleOrigin } from './cycle-volumes.js';
+import { LvmsyncError } from './errors.js';
+import type { CycleCommand } from './options.js';
+import { placeName } from './remote-name.js';
+import { fullName, unfit } from './unfit-volume.js';
+import { quoteWord } from './words.js';
+
+const ANEW =
+  'Begin the chain anew: the same command with --init --force copies everything; the snapbacks so far then lead back from what the destination holds now no more.';
+
+export function describeRefusal(
+  refusal: Refusal,
+  origin: CycleOrigin,
+  { destination, chain }: Pick<CycleCommand, 'destination' | 'chain'>,
+): LvmsyncError {
+  const place = placeName(destination);
+  const state = 'Nothing was sent, and no snapshot was made or removed.';
+  const there = (message: string, hint: string): LvmsyncError =>
+    new LvmsyncError('destinationUnfit', `${place}: ${message}`, { state, hint });
+  switch (refusal.why) {
+    case 'noPoint':
+      return there(
+        `no chain in ${chain.directory} says what it holds`,
+        'Begin one with a full copy: the same command with --init.',
+      );
+    case 'holdsPoint':
+      return there(
+        `its chain has begun, it holds what the origin was at ${refusal.point.time}`,
+        'Leave out --init; with --force, too, everything is copied once more.',
+      );
+    case 'rollback':
+      return there(
+        'a rollback was begun there and has not come to its end',
+        'Run the same rollback there again, it goes on where it was.',
+      );
+    case 'baseGone':
+      return unfit(
+        origin,
+        `its snapshot of ${refusal.point.time} is gone, which is what ${place} holds`,
+        ANEW,
+      );
+    case 'baseLost':
+      return unfit(
+        refusal.base,
+        'it overflowed, its list of changes is lost',
+        `${ANEW} A larger --size keeps it from overflowing.`,
+      );
+    case 'merging':
+      return unfit(
+        refusal.snapshot,
+        'it is being merged, or will be, into its origin',
+        `After the merge ${fullName(origin)} holds what it was then. ${ANEW}`,
+      );
+    case 'nextGone':
+      return there(
+        `it holds part of a snapshot that is gone; what it held before was of ${refusal.point.time}`,
+        `Go back to that there: lvmsync rollback ${quoteWord(destination.path)} --steps 0 ${quoteWord(chain.directory)}`,
+      );
+  }
+}

@@ -1,0 +1,140 @@
+/** Makes, wakes and removes the snapshots of a chain. Each call of a tool is one transaction of LVM. */
+
+import { type Argv, CommandError, type RunCommand, runCommand } from './command.js';
+import { CYCLE_TAG, pointTime, snapshotName, timeTag, UNCONFIRMED_TAG } from './cycle-names.js';
+import { type CycleOrigin, type CycleSnapshot, listSnapshots } from './cycle-volumes.js';
+import { LvmsyncError } from './errors.js';
+import { type FreezeHooks, whileFrozen } from './freeze-hooks.js';
+import { fullName } from './unfit-volume.js';
+
+export interface SnapshotRequest {
+  readonly origin: CycleOrigin;
+  /** The tag of the chain. */
+  readonly tag: string;
+  /** What lvcreate is told of the size of a thick snapshot's COW store; undefined for a thin one. */
+  readonly size: readonly string[] | undefined;
+  readonly hooks: FreezeHooks;
+  /** ISO 8601, UTC. */
+  readonly time: string;
+}
+
+/** Ctrl-C must not end what LVM has begun. */
+const SHIELDED = { code: 'sourceUnfit', shielded: true } as const;
+
+/** A snapshot that nobody can write, made between the freeze and the thaw. Throws (sourceUnfit). */
+export async function makeSnapshot(
+  request: SnapshotRequest,
+  run: RunCommand = runCommand,
+): Promise<CycleSnapshot> {
+  const { origin, tag, hooks, time } = request;
+  const name = `${origin.vgName}/${snapshotName(origin, time)}`;
+  await whileFrozen(hooks, () => create(request, run));
+  // Killed before this, a run cannot know whether the thaw came first.
+  if (isHooked(hooks))
+    await run(['lvchange', '-q', '--deltag', UNCONFIRMED_TAG, '--', name], SHIELDED);
+  const made = (await listSnapshots(origin, tag, run)).find((one) => fullName(one) === name);
+  if (made?.state === 'whole') return made;
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${name}: lvcreate made it, but lvs does not show it whole`,
+  );
+}
+
+function isHooked({ freeze, thaw }: FreezeHooks): boolean {
+  return freeze !== undefined || thaw !== undefined;
+}
+
+async function create(
+  { origin, tag, size, hooks, time }: SnapshotRequest,
+  run: RunCommand,
+): Promise<void> {
+  const tags = [CYCLE_TAG, tag, timeTag(time), ...(isHooked(hooks) ? [UNCONFIRMED_TAG] : [])];
+  const argv: Argv = [
+    ...(['lvcreate', '-q', '-y', '--snapshot', '--permission', 'r'] as const),
+    ...tags.flatMap((one) => ['--addtag', one]),
+    ...['--name', snapshotName(origin, time), ...(size ?? [])],
+    ...['--', fullName(origin)],
+  ];
+  try {
+    await run(argv, SHIELDED);
+  } catch (error) {
+    throw error instanceof CommandError ? withAdvice(error, origin) : error;
+  }
+}
+
+/** What lvcreate says, and what to do about it. */
+const ADVICE: readonly (readonly [RegExp, (origin: CycleOrigin) => string])[] = [
+  [/thin pool|threshold/i, () => 'The thin pool is too full: enlarge it with lvextend.'],
+  [
+    /insufficient/i,
+    ({ vgName }) =>
+      `The volume group has too little room: a smaller --size, or vgextend ${vgName} DEVICE.`,
+  ],
+];
+
+function withAdvice(error: CommandError, origin: CycleOrigin): LvmsyncError {
+  const advice = ADVICE.find(([pattern]) => pattern.test(error.stderr))?.[1];
+  return new LvmsyncError('sourceUnfit', error.message, {
+    state: 'No snapshot was made, nothing was sent.',
+    ...(advice === undefined ? {} : { hint: advice(origin) }),
+    cause: error,
+  });
+}
+
+/** Whether another chain made a snapshot of the same volume in the same second. */
+export function isNameTaken(error: unknown): boolean {
+  const cause = error instanceof LvmsyncError ? error.cause : undefined;
+  return cause instanceof CommandError && cause.stderr.includes('already exists');
+}
+
+/** A thin snapshot has no device until it is asked for. */
+export async function activate(
+  snapshot: CycleSnapshot,
+  run: RunCommand = runCommand,
+): Promise<void> {
+  await run(['lvchange', '-q', '-ay', '-K', '--', fullName(snapshot)], SHIELDED);
+}
+
+export async function deactivate(
+  snapshot: CycleSnapshot,
+  run: RunCommand = runCommand,
+): Promise<void> {
+  await run(['lvchange', '-q', '-an', '--', fullName(snapshot)], SHIELDED);
+}
+
+/**
+ * LVM picks it by its uuid and our tags while it holds the lock of the group: whatever has the name by
+ * now, nothing else can be removed. None that fits is no failure.
+ */
+export async function removeSnapshot(
+  { vgName, uuid }: CycleSnapshot,
+  tag: string,
+  run: RunCommand = runCommand,
+): Promise<void> {
+  const which = `lv_uuid="${uuid}" && lv_tags={"${CYCLE_TAG}" && "${tag}"}`;
+  await run(['lvremove', '-q', '-y', '--select', which, '--', vgName], SHIELDED);
+}
+
+/** How long two snapshots may have to be apart so that their times differ. Milliseconds. */
+const WAIT_LIMIT_MS = 3000;
+
+export interface Clock {
+  readonly now: () => number;
+  readonly sleep: (milliseconds: number) => Promise<unknown>;
+}
+
+/** The time of a snapshot to be made now: later than that one. Throws if the clock went back. */
+export async function timeAfter(former: string | undefined, clock: Clock): Promise<string> {
+  if (former === undefined) return pointTime(clock.now());
+  const wait = Date.parse(former) + 1000 - clock.now();
+  if (wait > WAIT_LIMIT_MS) {
+    throw new LvmsyncError(
+      'usage',
+      `the clock says ${pointTime(clock.now())}, but the newest snapshot was made at ${former}`,
+      { hint: 'Set the clock right, or wait until then.' },
+    );
+  }
+  // A timer may come a little early.
+  if (wait > 0) await clock.sleep(wait + 10);
+  return pointTime(clock.now());
+}

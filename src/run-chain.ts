@@ -1,0 +1,161 @@
+/** `lvmsync chain DIR [DESTINATION]`: what a chain can go back to. Nothing is changed. */
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { FileDevice } from './block-device.js';
+import { describeDestination, destinationMismatch, readChain } from './chain-directory.js';
+import type { Link } from './chain-link.js';
+import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
+import type { ChainRecord, Point } from './chain-record.js';
+import { EXIT, LvmsyncError } from './errors.js';
+import type { ChainCommand } from './options.js';
+import type { RunContext } from './run-context.js';
+import { escapeText, humanSize } from './text.js';
+
+/** Status 12 for another destination than the one of the chain, 15 for a chain with a gap. */
+export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
+  const survey = await surveyChain(command);
+  context.print(command.json ? `${JSON.stringify(asJson(survey))}\n` : describe(survey));
+  if (survey.mismatch !== undefined) return EXIT.destinationUnfit;
+  return survey.order.gap === undefined ? EXIT.done : EXIT.streamCorrupt;
+}
+
+export interface Survey {
+  readonly directory: string;
+  readonly record: ChainRecord | undefined;
+  readonly order: ChainOrder<Link>;
+  /** Names of files. */
+  readonly others: readonly string[];
+  /** Why the next turn, or a rollback, would not take the destination that was named. */
+  readonly mismatch: string | undefined;
+}
+
+async function surveyChain({ directory, destination }: ChainCommand): Promise<Survey> {
+  const { record, files } = await readChain(directory);
+  const { links, others } = files;
+  const order = orderChain(record ?? NO_CHAIN, links);
+  const mismatch =
+    record === undefined || destination === undefined
+      ? undefined
+      : await mismatchOf(record, destination);
+  return { directory, record, order, others, mismatch };
+}
+
+const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
+
+async function mismatchOf(record: ChainRecord, path: string): Promise<string | undefined> {
+  try {
+    const device = await FileDevice.open(path, { role: 'destination' });
+    try {
+      return destinationMismatch(record, await describeDestination(device));
+    } finally {
+      await device.close();
+    }
+  } catch (error) {
+    if (error instanceof LvmsyncError) return error.message;
+    throw error;
+  }
+}
+
+/** Points with what a rollback to them would write: what is under way, then turn by turn. */
+interface Reachable extends Point {
+  /** Turns back from the present point. */
+  readonly steps: number;
+  /** Bytes of the files that it would read. */
+  readonly undoBytes: number;
+}
+
+function reachable({ record, order }: Survey): readonly Reachable[] {
+  if (record === undefined || record.point === null) return [];
+  let undoBytes = sizeOf(order.attempts);
+  return pointsOf(record.point, order).map((point, steps) => {
+    undoBytes += sizeOf(order.turns[steps - 1]?.links ?? []);
+    return { ...point, steps, undoBytes };
+  });
+}
+
+function sizeOf(links: readonly Link[]): number {
+  return links.reduce((sum, { fileSize }) => sum + fileSize, 0);
+}
+
+/** docs/chain.md says what the names mean. */
+function asJson(survey: Survey): Record<string, unknown> {
+  const { directory, record, order, others, mismatch } = survey;
+  return {
+    path: resolve(directory),
+    exists: record !== undefined,
+    destination: record?.destination ?? null,
+    point: record?.point ?? null,
+    incomplete: (record?.doing ?? null) !== null,
+    doing: record?.doing ?? null,
+    undone: record?.undone ?? null,
+    points: reachable(survey),
+    links: [
+      ...order.attempts.map((link) => linkJson(link, true)),
+      ...order.turns.flatMap(({ links: [last, ...attempts] }) => [
+        ...(last === undefined ? [] : [linkJson(last, false)]),
+        ...attempts.map((link) => linkJson(link, true)),
+      ]),
+    ],
+    unused: [...order.unused.map(({ name }) => name), ...others],
+    gap: order.gap ?? null,
+    mismatch: mismatch ?? null,
+  };
+}
+
+function linkJson(
+  { name, streamId, previous, from, to, fileSize }: Link,
+  attempt: boolean,
+): Record<string, unknown> {
+  return { name, streamId, previous: previous ?? null, from, to, fileSize, attempt };
+}
+
+/** Text of others in it is made harmless. */
+export function describe(survey: Survey): string {
+  const { directory, record, order, others, mismatch } = survey;
+  const head = escapeText(directory);
+  if (record === undefined) {
+    const what = existsSync(directory) ? 'holds no chain' : 'is not there';
+    return `${head}: ${what}; one begins with a full copy under --init\n`;
+  }
+  const { path, identity, size } = record.destination;
+  const rows: [string, string][] = [
+    ['of', `${path}${identity === null ? '' : ` (${identity})`}, ${humanSize(size)}`],
+    ['holds', whatItHolds(record)],
+  ];
+  if (mismatch !== undefined) rows.push(['but', mismatch]);
+  if (record.point !== null) rows.push(['before', howFarBack(order)]);
+  const unused = [...order.unused.map(({ name }) => name), ...others];
+  if (unused.length > 0) rows.push(['unused', unused.join(', ')]);
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(8)}${escapeText(text)}\n`);
+  return `${head}\n${lines.join('')}${tableOf(survey)}`;
+}
+
+function whatItHolds({ point, doing, undone }: ChainRecord): string {
+  const holds = point === null ? 'no point' : `${point.time} (${point.uuid})`;
+  switch (doing?.what) {
+    case undefined:
+      return undone === null ? holds : `${holds}, after a rollback that --redo takes back`;
+    case 'init':
+      return `${holds}: the full copy of ${doing.to.time} has not come to its end`;
+    case 'turn':
+      return `${holds}, and a part of ${doing.to.time}: that turn has not come to its end`;
+    case 'rollback':
+      return `${holds} in part: a rollback to ${doing.to.time} has not come to its end`;
+    case 'redo':
+      return `${holds} in part: a rollback --redo has not come to its end`;
+  }
+}
+
+function howFarBack({ turns, gap }: ChainOrder): string {
+  const steps = turns.length === 1 ? '1 step' : `${turns.length} steps`;
+  return gap === undefined ? `${steps} back` : `${steps} back, and no further: ${gap}`;
+}
+
+function tableOf(survey: Survey): string {
+  const rows = reachable(survey).map(
+    ({ steps, time, undoBytes }) =>
+      `  ${String(steps).padStart(5)}  ${time}  ${humanSize(undoBytes).padStart(10)}\n`,
+  );
+  return rows.length === 0 ? '' : `  steps  point                 undo data\n${rows.join('')}`;
+}

@@ -1,0 +1,186 @@
+/** `lvmsync cycle VG/LV DESTINATION --snapback DIR`: one turn of a chain of consistent copies. */
+
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askChain } from './chain-question.js';
+import { chainTag } from './cycle-names.js';
+import { planTurn, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
+import { describeRefusal } from './cycle-refusal.js';
+import {
+  activate,
+  deactivate,
+  isNameTaken,
+  makeSnapshot,
+  removeSnapshot,
+  timeAfter,
+} from './cycle-snapshots.js';
+import {
+  type CycleOrigin,
+  type CycleSnapshot,
+  describeSnapshot,
+  findOrigin,
+  listSnapshots,
+} from './cycle-volumes.js';
+import { checkDestination } from './destination.js';
+import { EXIT, LvmsyncError } from './errors.js';
+import type { CycleCommand } from './options.js';
+import { placeName } from './remote-name.js';
+import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import { acquireRunLock, type RunLock } from './run-lock.js';
+import { sendTo } from './run-remote.js';
+import type { Source } from './source.js';
+import { checkWatch, reportLateFault } from './source-report.js';
+import { guardStores } from './store-use.js';
+import { openTurn } from './turn-source.js';
+import { fullName } from './unfit-volume.js';
+
+export async function runCycle(command: CycleCommand, context: RunContext): Promise<number> {
+  selectEngine(context);
+  const origin = await findOrigin(command.origin);
+  checkSize(origin, command);
+  const tag = tagOf(command);
+  const lock = await lockCycle(origin, tag, context);
+  try {
+    const chain = await askChain(command, context);
+    const snapshots = await listSnapshots(origin, tag);
+    const { init } = command.chain;
+    const plan = planTurn({ snapshots, chain, init, force: command.force });
+    if (plan.kind === 'refused') throw describeRefusal(plan.refusal, origin, command);
+    tellOfPlan(plan.turn, command, context);
+    const effects = realEffects({ origin, tag, snapshots, command, context });
+    const held = await takeTurn(plan.turn, effects);
+    context.reporter.info(
+      `${placeName(command.destination)} holds what the origin was at ${held.time}`,
+    );
+    return EXIT.done;
+  } finally {
+    lock.release();
+  }
+}
+
+/** A thin snapshot takes its room from the pool, a thick one has to be given it. */
+function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): void {
+  const name = fullName(volume);
+  if (kind === 'thin' && size !== undefined) {
+    throw new LvmsyncError('usage', `${name}: a thin volume, whose snapshots have no --size`);
+  }
+  if (kind === 'thick' && size === undefined) {
+    throw new LvmsyncError('usage', `${name}: its snapshots need a --size`, {
+      hint: 'As much as is written from one turn to the next but one, such as --size 20%.',
+    });
+  }
+}
+
+/** Paths of this machine mean the same from every directory. */
+function tagOf({ destination, chain }: CycleCommand): string {
+  const { host, path } = destination;
+  if (host !== undefined) return chainTag({ host, path }, chain.directory);
+  return chainTag({ path: resolve(path) }, resolve(chain.directory));
+}
+
+/** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
+function lockCycle(origin: CycleOrigin, tag: string, { command }: RunContext): Promise<RunLock> {
+  const identity = { kind: 'file', device: 'cycle', inode: `${origin.uuid}-${tag}` } as const;
+  return acquireRunLock(identity, { path: `the cycle of ${fullName(origin)}`, command });
+}
+
+function tellOfPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
+  const place = placeName(command.destination);
+  if (base === undefined) reporter.info(`The chain of ${place} begins: everything is sent.`);
+  else reporter.verbose(`${place} holds ${describeSnapshot(base)}`);
+  if (next !== undefined) {
+    reporter.info(`Going on with ${describeSnapshot(next)}, of a turn that was interrupted.`);
+  }
+}
+
+interface Circumstances {
+  readonly origin: CycleOrigin;
+  readonly tag: string;
+  readonly snapshots: readonly CycleSnapshot[];
+  readonly command: CycleCommand;
+  readonly context: RunContext;
+}
+
+function realEffects(circumstances: Circumstances): TurnEffects {
+  const { tag, context } = circumstances;
+  const { reporter } = context;
+  return {
+    make: () => make(circumstances),
+    send: (base, next) => send({ base, next }, circumstances),
+    remove: async (snapshot) => {
+      try {
+        await removeSnapshot(snapshot, tag);
+        reporter.verbose(`removed ${describeSnapshot(snapshot)}`);
+      } catch (error) {
+        if (!(error instanceof LvmsyncError)) throw error;
+        // It harms nobody but takes room; whether there is enough the next snapshot will tell.
+        reporter.warn(`${fullName(snapshot)} is not needed any more, but stays: ${error.message}`);
+      }
+    },
+  };
+}
+
+/** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
+const MOST_ATTEMPTS = 3;
+
+async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
+  const { origin, tag, snapshots, command, context } = circumstances;
+  const { size, hooks } = command;
+  let former = snapshots.at(-1)?.time;
+  for (let attempt = 1; ; attempt++) {
+    const time = await timeAfter(former, { now: Date.now, sleep });
+    if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+    try {
+      const made = await makeSnapshot({ origin, tag, size, hooks, time });
+      context.reporter.verbose(`made ${describeSnapshot(made)}`);
+      return made;
+    } catch (error) {
+      if (!isNameTaken(error) || attempt === MOST_ATTEMPTS) throw error;
+      former = time;
+    }
+  }
+}
+
+interface Step {
+  readonly base: CycleSnapshot | undefined;
+  readonly next: CycleSnapshot;
+}
+
+async function send({ base, next }: Step, circumstances: Circumstances): Promise<void> {
+  const { origin, context } = circumstances;
+  if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+  if (origin.kind === 'thick') return sendActive({ base, next }, circumstances);
+  await activate(next);
+  try {
+    await sendActive({ base, next }, circumstances);
+  } finally {
+    await deactivate(next).catch((error: unknown) => {
+      if (!(error instanceof LvmsyncError)) throw error;
+      context.reporter.warn(`${fullName(next)} stays active: ${error.message}`);
+    });
+  }
+}
+
+async function sendActive(step: Step, { origin, command, context }: Circumstances): Promise<void> {
+  const { reporter } = context;
+  const { requireQuiet } = command;
+  const source = await openTurn({ ...step, originUuid: origin.uuid }, context);
+  try {
+    await checkPlace(source, command, context);
+    checkWatch(source.watch, { requireQuiet, reporter });
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, (guarded) => sendTo(source, command, guarded));
+    await reportLateFault(source, reporter);
+  } finally {
+    await source.close();
+  }
+}
+
+/** What a receiver of this machine cannot know: how its destination is related to what is read. */
+async function checkPlace(
+  { members }: Source,
+  { destination: { host, path }, force }: CycleCommand,
+  { command, reporter }: RunContext,
+): Promise<void> {
+  if (host === undefined) await checkDestination({ path, members, force, command }, reporter);
+}

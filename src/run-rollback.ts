@@ -1,0 +1,239 @@
+/** `lvmsync rollback DESTINATION [DIR]`: back to an older point of a chain, and forward again. */
+
+import { join } from 'node:path';
+import { FileDevice } from './block-device.js';
+import { checkLinks } from './chain-check.js';
+import {
+  describeDestination,
+  destinationMismatch,
+  lockChain,
+  readChain,
+  requireOwnDirectory,
+} from './chain-directory.js';
+import type { Link } from './chain-link.js';
+import { orderChain } from './chain-order.js';
+import { type ChainRecord, type Undone, writeRecord } from './chain-record.js';
+import {
+  makeUndoneFolder,
+  moveBack,
+  moveLinks,
+  readUndone,
+  redoPath,
+  removeUndoneFolder,
+} from './chain-undone.js';
+import type { HelloAttributes } from './control-frame.js';
+import { openDestination } from './destination.js';
+import { deviceAttributes } from './device-identity.js';
+import { EXIT, LvmsyncError } from './errors.js';
+import type { RollbackCommand } from './options.js';
+import { planRollback, type RollbackPlan, type RollbackTarget } from './rollback-plan.js';
+import { type RunContext, selectEngine } from './run-context.js';
+import { Snapback } from './snapback.js';
+import { escapeText, humanSize } from './text.js';
+import { sizeNeeded, undoLinks } from './undo-links.js';
+import { quoteWord } from './words.js';
+
+export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
+  selectEngine(context);
+  const { destination: path, directory, force, dryRun } = command;
+  if (dryRun) {
+    requireOwnDirectory(directory);
+    const device = await FileDevice.open(path, { role: 'destination' });
+    try {
+      await new Rollback(command, context, device).run();
+      return EXIT.done;
+    } finally {
+      await device.close();
+    }
+  }
+  const request = { path, members: [], force, command: context.command };
+  const destination = await openDestination(request, context.reporter);
+  try {
+    const lock = await lockChain(directory, context.command);
+    try {
+      await new Rollback(command, context, destination.device).run();
+      return EXIT.done;
+    } finally {
+      lock.release();
+    }
+  } finally {
+    await destination.close();
+  }
+}
+
+const UNTOUCHED = { state: 'Nothing was written.' };
+
+/** The device is open, and locked with the chain where something is to be written. */
+class Rollback {
+  readonly #command: RollbackCommand;
+  readonly #context: RunContext;
+  readonly #device: FileDevice;
+
+  constructor(command: RollbackCommand, context: RunContext, device: FileDevice) {
+    this.#command = command;
+    this.#context = context;
+    this.#device = device;
+  }
+
+  async run(): Promise<void> {
+    const { directory, target } = this.#command;
+    const { record, files } = await readChain(directory);
+    if (record === undefined) {
+      throw new LvmsyncError('destinationUnfit', `${directory}: this is no chain`, UNTOUCHED);
+    }
+    await this.#refuseOther(record);
+    if (target === 'redo') return this.#redo(record);
+    await this.#undo(record, files.links, target);
+  }
+
+  async #refuseOther(record: ChainRecord): Promise<void> {
+    if (this.#command.force) return;
+    const actual = await describeDestination(this.#device);
+    const mismatch = destinationMismatch(record, actual);
+    if (mismatch === undefined) return;
+    throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, UNTOUCHED);
+  }
+
+  async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
+    const plan = planRollback(record, orderChain(record, links), target);
+    if (plan.links.length === 0 && record.doing === null) {
+      this.#say(`It holds ${plan.to.time} (${plan.to.uuid}): there is nothing to undo.`);
+      return;
+    }
+    const bytes = await this.#check(plan.links, record, (link) => plan.complete.has(link));
+    const size = humanSize(bytes);
+    this.#say(`${this.#device.path}: from ${plan.from.time} back to ${plan.to.time}`);
+    this.#say(`  ${plan.steps} steps, ${plan.links.length} snapbacks, ${size} to be written`);
+    for (const { name } of plan.links) this.#say(`  ${name}`);
+    if (!this.#command.dryRun) await this.#execute(record, plan, bytes);
+  }
+
+  async #execute(record: ChainRecord, plan: RollbackPlan<Link>, bytes: number): Promise<void> {
+    const { directory, destination } = this.#command;
+    const begun = record.doing?.what === 'rollback' ? record.doing : undefined;
+    const folder = begun?.folder ?? makeUndoneFolder(directory, record);
+    const snapback = await this.#createRedo(plan, { folder, bytes, begun });
+    const undone = { folder, redo: snapback.streamId };
+    const { to: point, last } = plan;
+    try {
+      snapback.keep();
+      const doing = { what: 'rollback', to: point, ...undone } as const;
+      writeRecord(directory, { ...record, doing, undone: null });
+      await this.#apply(plan.links, bytes, snapback);
+    } finally {
+      snapback.close();
+    }
+    moveLinks(plan.links, join(directory, folder));
+    const after = await describeDestination(this.#device);
+    writeRecord(directory, { ...record, destination: after, point, last, doing: null, undone });
+    const { reporter } = this.#context;
+    reporter.info(`${destination} holds ${point.time} (${point.uuid})`);
+    const words = [destination, directory].map(quoteWord).join(' ');
+    reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
+  }
+
+  /** One that cannot be made leaves no folder that nothing names. */
+  async #createRedo(
+    plan: RollbackPlan<Link>,
+    run: {
+      readonly folder: string;
+      readonly bytes: number;
+      /** A rollback that was cut off, which this one finishes. */
+      readonly begun: Undone | undefined;
+    },
+  ): Promise<Snapback> {
+    const { directory, force } = this.#command;
+    const path = join(directory, run.folder);
+    try {
+      return await Snapback.create({
+        path: redoPath(path),
+        overwrite: false,
+        facts: await this.#redoFacts(plan, run.begun?.redo),
+        sorted: false,
+        inUse: [{ identity: this.#device.identity, role: 'the destination' }],
+        roomFor: force ? undefined : run.bytes,
+      });
+    } catch (error) {
+      if (run.begun === undefined) removeUndoneFolder(path);
+      throw error;
+    }
+  }
+
+  async #redoFacts(
+    { from, to, links }: RollbackPlan<Link>,
+    previous: string | undefined,
+  ): Promise<{ readonly deviceSize: number; readonly attributes: HelloAttributes }> {
+    const device = this.#device;
+    const deviceSize = sizeNeeded(links, device);
+    const attributes = {
+      ...(await deviceAttributes(device)),
+      ...(deviceSize > device.size && { formerSize: String(device.size) }),
+      fromPoint: from.uuid,
+      fromTime: from.time,
+      toPoint: to.uuid,
+      toTime: to.time,
+      ...(previous !== undefined && { previousLink: previous }),
+    };
+    return { deviceSize, attributes };
+  }
+
+  async #redo(record: ChainRecord): Promise<void> {
+    const { directory, destination, dryRun } = this.#command;
+    const { doing } = record;
+    const undone = doing?.what === 'rollback' || doing?.what === 'redo' ? doing : record.undone;
+    if (undone === null) {
+      const why = 'no rollback was the last thing that was done';
+      throw new LvmsyncError(
+        'destinationUnfit',
+        `${directory}: nothing to redo: ${why}`,
+        UNTOUCHED,
+      );
+    }
+    const { folder, redo } = undone;
+    const path = join(directory, folder);
+    const { former, links } = await readUndone(path, undone);
+    // Of a rollback that came to its end the newest one has to be whole.
+    const bytes = await this.#check(links, record, ({ streamId }) => {
+      return doing === null && streamId === redo;
+    });
+    const point = former.point?.time ?? 'no point';
+    this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
+    if (dryRun) return;
+    writeRecord(directory, { ...record, doing: { what: 'redo', folder, redo }, undone: null });
+    await this.#apply(links, bytes, undefined);
+    moveBack(path, directory);
+    writeRecord(directory, former);
+    removeUndoneFolder(path);
+    this.#context.reporter.info(`${destination} holds ${point} again`);
+  }
+
+  #check(
+    links: readonly Link[],
+    { destination }: ChainRecord,
+    isComplete: (link: Link) => boolean,
+  ): Promise<number> {
+    const { reporter, signal } = this.#context;
+    const totalBytes = links.reduce((sum, { fileSize }) => sum + fileSize, 0);
+    const onProgress = (doneBytes: number): void =>
+      reporter.progress({ activity: 'Checking', doneBytes, totalBytes });
+    const rules = { destination, device: this.#device, force: this.#command.force };
+    return checkLinks(links, { ...rules, isComplete, onProgress, signal });
+  }
+
+  #apply(
+    links: readonly Link[],
+    totalBytes: number,
+    snapback: Snapback | undefined,
+  ): Promise<number> {
+    const { reporter, signal } = this.#context;
+    const onProgress = (doneBytes: number): void =>
+      reporter.progress({ activity: 'Rolling back', doneBytes, totalBytes });
+    return undoLinks({ links, device: this.#device, snapback, signal, onProgress });
+  }
+
+  /** What will be done: to be read by a person, or under --dry-run all that there is. */
+  #say(line: string): void {
+    if (this.#command.dryRun) this.#context.print(`${escapeText(line)}\n`);
+    else this.#context.reporter.info(line);
+  }
+}

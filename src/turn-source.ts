@@ -1,0 +1,103 @@
+/** What one turn of a cycle sends: everything that its new snapshot holds, or what is new in it. */
+
+import type { CycleSnapshot } from './cycle-volumes.js';
+import { NO_EXTENTS } from './extent.js';
+import { withDevices } from './open-devices.js';
+import type { Reporter } from './reporter.js';
+import { interrupted, type RunContext } from './run-context.js';
+import type { Source } from './source.js';
+import { SourceWatch } from './source-watch.js';
+import { findLateFault } from './thick-changes.js';
+import type { ThickSnapshot } from './thick-snapshot.js';
+import { openThick } from './thick-source.js';
+import { openThin, openWholeThin } from './thin-source.js';
+import type { ThinVolume } from './thin-volume.js';
+import { fullName, unfit } from './unfit-volume.js';
+import { findSnapshot } from './volume-group.js';
+
+/** The points that a turn leads from and to; both snapshots are there, the newer one is active. */
+export interface TurnPoints {
+  /** Undefined: all of `next` is sent. */
+  readonly base: CycleSnapshot | undefined;
+  readonly next: CycleSnapshot;
+  /** LVM's uuid. */
+  readonly originUuid: string;
+}
+
+/**
+ * The data are read from the new snapshot. The list of a thick base is read only now that it exists, so
+ * that it holds every chunk in which the two differ.
+ */
+export async function openTurn(points: TurnPoints, context: RunContext): Promise<Source> {
+  const { base, next, originUuid } = points;
+  try {
+    const source = await open(points, context);
+    const from = base === undefined ? {} : { fromPoint: base.uuid, fromTime: base.time };
+    const to = { toPoint: next.uuid, toTime: next.time };
+    const { devicePath = source.device.path } = source.attributes;
+    return { ...source, attributes: { devicePath, deviceIdentity: originUuid, ...from, ...to } };
+  } catch (error) {
+    // A tool that the signal ended has not failed.
+    throw context.signal.aborted ? interrupted(context.signal) : error;
+  }
+}
+
+async function open({ base, next }: TurnPoints, context: RunContext): Promise<Source> {
+  const newer = await find(next);
+  const older = base && (await find(base));
+  if (newer.kind === 'thin') {
+    if (base === undefined) return openWholeThin(newer, context);
+    const since = devicePath(base);
+    const request = {
+      kind: 'snapshot',
+      snapshot: newer.path,
+      dataSource: undefined,
+      since,
+    } as const;
+    return openThin(newer, request, context);
+  }
+  const source = await openThickTurn(newer, older, context.reporter);
+  // The next turn begins from the new one; what becomes of the base does not matter any more.
+  return { ...source, findLateFault: () => findLateFault(newer) };
+}
+
+function openThickTurn(
+  newer: ThickSnapshot,
+  older: ThickSnapshot | ThinVolume | undefined,
+  reporter: Reporter,
+): Promise<Source> {
+  if (older === undefined) return openWholeThick(newer, reporter);
+  if (older.kind === 'thin') throw unfit(older, `not a thick snapshot, as ${fullName(newer)} is`);
+  const request = { dataSource: newer.snapshotPath, sizeOf: 'dataSource' } as const;
+  return openThick(older, request, reporter);
+}
+
+/** Described anew, with every check: the snapshot that the plan was made with. */
+async function find(snapshot: CycleSnapshot): Promise<ThickSnapshot | ThinVolume> {
+  const found = await findSnapshot(devicePath(snapshot));
+  if (found.uuid === snapshot.uuid) return found;
+  throw unfit(snapshot, 'another snapshot has its name now');
+}
+
+function devicePath(snapshot: CycleSnapshot): string {
+  return `/dev/${fullName(snapshot)}`;
+}
+
+function openWholeThick(snapshot: ThickSnapshot, reporter: Reporter): Promise<Source> {
+  return withDevices(reporter, async (opened) => {
+    const device = await opened.open(snapshot.snapshotPath, 'source');
+    return {
+      device,
+      extents: NO_EXTENTS.withTail(0, device.size),
+      zeros: NO_EXTENTS,
+      chunkSize: snapshot.chunkSize,
+      members: [{ identity: device.identity, role: 'the snapshot' }],
+      // Its own COW store is found by who looks.
+      stores: [],
+      attributes: { devicePath: device.path },
+      watch: await SourceWatch.begin(device),
+      findLateFault: async () => undefined,
+      close: () => opened.close(),
+    };
+  });
+}

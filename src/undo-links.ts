@@ -1,0 +1,105 @@
+/** Writes several snapbacks to a device, one after the other, saving what they overwrite. */
+
+import { closeSync, openSync } from 'node:fs';
+import { APPLY_DEPTH, apply } from './apply.js';
+import { type FileDevice, SlabPool } from './block-device.js';
+import type { Link } from './chain-link.js';
+import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
+import { LvmsyncError } from './errors.js';
+import { findPunchRules } from './punch-rules.js';
+import { describeFailure, interrupted } from './run-context.js';
+import type { Snapback } from './snapback.js';
+import { WriteStage } from './write-stage.js';
+
+export interface UndoLinks {
+  /** In the order in which they are written. */
+  readonly links: readonly Link[];
+  readonly device: FileDevice;
+  /** Takes what is overwritten: all of the links together as one run. Stays the caller's. */
+  readonly snapback: Snapback | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/**
+ * Resolves with the bytes written when all is durable and the device has the size it had before the
+ * oldest of the runs. Repeating it, after it was cut off, leads to the same.
+ */
+export async function undoLinks(job: UndoLinks): Promise<number> {
+  const { links, device, snapback } = job;
+  const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
+  const stage = new WriteStage(device, snapback, pool);
+  try {
+    await growFor(links, device);
+    for (const link of links) await undoLink(link, { job, stage, pool });
+    await stage.finish();
+    await restoreSize(links, device);
+    return stage.writtenBytes;
+  } catch (error) {
+    throw describeFailure(error, {
+      state: stage.begun
+        ? `${device.path} is between two points: the rollback has not come to its end.`
+        : 'Nothing was written.',
+      hint: 'Run the same command again to finish it.',
+    });
+  }
+}
+
+interface Writing {
+  readonly job: UndoLinks;
+  readonly stage: WriteStage;
+  readonly pool: SlabPool;
+}
+
+async function undoLink({ path }: Link, { job, stage, pool }: Writing): Promise<void> {
+  const { device, signal } = job;
+  const fd = openLink(path);
+  const reader = new ChangeReader(fd, path);
+  try {
+    const form = await reader.readForm();
+    // Whether that can be was seen when the links were checked.
+    reader.begin(form, { deviceSize: device.size, strict: true, mayBeUnused: true });
+    const punchRules = await findPunchRules(device);
+    const writing = { reader, stage, pool, punchRules, destinationSize: device.size };
+    await apply({ ...writing, disjoint: true, signal, onProgress: job.onProgress });
+    if (!signal.aborted) return;
+    await device.sync();
+    throw interrupted(signal);
+  } finally {
+    await reader.close();
+    closeSync(fd);
+  }
+}
+
+function openLink(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    throw new LvmsyncError('snapback', `${path}: cannot be opened (${code})`, { cause });
+  }
+}
+
+/** Bytes that a device has to have for all of them. */
+export function sizeNeeded(links: readonly Link[], device: FileDevice): number {
+  if (device.info.blockDevice) return device.size;
+  return Math.max(device.size, ...links.map(({ hello }) => hello.deviceSize));
+}
+
+/** Only a rollback that was cut off, and has made the file shorter already, finds it too short. */
+async function growFor(links: readonly Link[], device: FileDevice): Promise<void> {
+  const size = sizeNeeded(links, device);
+  if (size > device.size) await device.resize(size);
+}
+
+/** A file that the runs made longer. */
+async function restoreSize(links: readonly Link[], device: FileDevice): Promise<void> {
+  const oldest = links.at(-1)?.hello;
+  if (oldest === undefined || device.info.blockDevice) return;
+  const { formerSize } = oldest.attributes;
+  const known = formerSize !== undefined && /^\d{1,16}$/.test(formerSize);
+  const size = known ? Number(formerSize) : oldest.deviceSize;
+  if (size >= device.size) return;
+  await device.resize(size);
+  await device.sync();
+}

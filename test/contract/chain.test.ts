@@ -1,0 +1,465 @@
+/** Turns of a chain as its receiver takes them, on files. */
+
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
+import {
+  assertFails,
+  assertSucceeds,
+  canTrace,
+  lvmsync,
+  runTool,
+  startLvmsync,
+} from '../helpers/cli.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+import { classicStream } from '../helpers/stream-parts.js';
+import { tracedLvmsync } from '../helpers/traced-cli.js';
+
+const folder = scratchFolder();
+const random = new Random();
+const SPEC: ChainSpec = { size: 1024 * 1024, chunkSize: 4096, turns: 4, changedChunks: 60 };
+let count = 0;
+
+function laboratory(spec: Partial<ChainSpec> = {}): ChainLaboratory {
+  const chain = new ChainLaboratory(join(folder, `${count++}`), { ...SPEC, ...spec }, random);
+  chain.reset();
+  return chain;
+}
+
+describe('a chain', () => {
+  test('that does not exist is an answer, not an error', () => {
+    const chain = laboratory();
+    const { exists, point, incomplete, links } = chain.survey();
+    assert.deepEqual(
+      { exists, point, incomplete, links },
+      {
+        exists: false,
+        point: null,
+        incomplete: false,
+        links: [],
+      },
+    );
+    assert.ok(!existsSync(chain.chain));
+    const { stdout } = lvmsync(['chain', chain.chain]);
+    assert.match(stdout.toString(), /is not there; one begins with a full copy under --init/);
+  });
+
+  test('begins with a full copy, which keeps no snapback', async () => {
+    const chain = laboratory();
+    assertSucceeds(await chain.turn(0));
+    chain.assertHolds(0);
+    assert.deepEqual(readdirSync(chain.chain), ['chain.json']);
+    assert.equal(statSync(chain.chain).mode & 0o777, 0o700);
+    assert.equal(statSync(join(chain.chain, 'chain.json')).mode & 0o777, 0o600);
+    const { exists, point, incomplete, mismatch } = chain.survey();
+    assert.deepEqual(
+      { exists, point, incomplete, mismatch },
+      {
+        exists: true,
+        point: pointAt(0),
+        incomplete: false,
+        mismatch: null,
+      },
+    );
+  });
+
+  test('grows by a snapback with each turn, which names the one before it', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(3);
+    const { point, points, links, gap } = chain.survey();
+    assert.deepEqual(point, pointAt(3));
+    assert.equal(gap, null);
+    assert.deepEqual(
+      points.map(({ uuid }) => uuid),
+      ['point-3', 'point-2', 'point-1', 'point-0'],
+    );
+    assert.deepEqual(
+      links.map(({ name }) => name),
+      [3, 2, 1].map((hour) => `2026-11-23T0${hour}-00-00Z.snapback`),
+    );
+    assert.deepEqual(
+      links.map(({ previous }) => previous),
+      [...links.slice(1).map(({ streamId }) => streamId), null],
+    );
+  });
+
+  test('says so where no stream has come yet, and where one was cut off before its data', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const before = snapshotOf(chain);
+    assertFails(lvmsync(await chain.words(2, { groups: [], ending: 'none' })), 14, /cut off/);
+    assert.deepEqual(snapshotOf(chain), before);
+    assertSucceeds(await chain.turn(2));
+    chain.assertHolds(2);
+  });
+
+  test('takes a turn in which nothing had changed', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    assertSucceeds(lvmsync(await chain.words(2, { groups: [] })));
+    assert.deepEqual(chain.survey().point, pointAt(2));
+    chain.assertHolds(1);
+    assertSucceeds(lvmsync(['rollback', '--steps', '2', chain.destination, chain.chain]));
+    chain.assertHolds(0);
+  });
+
+  test('keeps the snapback of a turn that was cut off, and the next one names it', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    await cutOff(chain, 2, 2);
+    const broken = chain.survey();
+    assert.deepEqual([broken.incomplete, broken.point], [true, pointAt(1)]);
+    assertSucceeds(await chain.turn(2));
+    chain.assertHolds(2);
+    const { incomplete, point, links } = chain.survey();
+    assert.deepEqual([incomplete, point], [false, pointAt(2)]);
+    assert.deepEqual(
+      links.map(({ name, attempt }) => [name, attempt]),
+      [
+        ['2026-11-23T02-00-00Z.2.snapback', false],
+        ['2026-11-23T02-00-00Z.snapback', true],
+        ['2026-11-23T01-00-00Z.snapback', false],
+      ],
+    );
+  });
+
+  test('keeps a snapback that the record names, though nothing of it was used', async (t) => {
+    const chain = laboratory();
+    mkdirSync(chain.chain);
+    const small = ['-t', 'tmpfs', '-o', 'size=4m,mode=700', 'none', chain.chain];
+    if (runTool(['mount', ...small]).status !== 0) return t.skip('no tmpfs can be mounted here');
+    try {
+      assertSucceeds(await chain.turn(0));
+      // There is room for the record and for the beginning of a snapback.
+      const filler = join(chain.chain, 'filler');
+      writeFileSync(filler, Buffer.alloc((4096 - 36) * 1024));
+      assertFails(await chain.turn(1, ['--force']), 16, /snapback .*ENOSPC/);
+      rmSync(filler);
+      chain.assertHolds(0);
+      const { gap, links, incomplete } = chain.survey();
+      assert.deepEqual([gap, links.length, incomplete], [null, 1, true]);
+      assertSucceeds(await chain.turn(1));
+      writeFileSync(filler, Buffer.alloc(3000 * 1024));
+      const back = ['rollback', '--steps', '1', chain.destination, chain.chain];
+      assertFails(lvmsync(back), 16, /redo.snapback: there is no room for it/);
+      assert.deepEqual(
+        readdirSync(chain.chain).filter((name) => name.startsWith('undone')),
+        [],
+      );
+      rmSync(filler);
+      assertSucceeds(lvmsync(back));
+      chain.assertHolds(0);
+    } finally {
+      runTool(['umount', chain.chain]);
+    }
+  });
+
+  const skip = canTrace() ? false : 'strace is not permitted here';
+  test('holds the new point only when link and destination are flushed', { skip }, async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const order = await flushesOf(chain, await chain.words(2));
+    assert.deepEqual(order, ['link', 'record', 'link', 'destination', 'link', 'record']);
+    const back = ['rollback', '--steps', '2', chain.destination, chain.chain];
+    const undone = ['record', 'link', 'record', 'link', 'destination', 'link', 'record'];
+    assert.deepEqual(await flushesOf(chain, back), undone);
+    const redo = ['rollback', '--redo', chain.destination, chain.chain];
+    assert.deepEqual(await flushesOf(chain, redo), ['record', 'destination', 'record']);
+  });
+
+  test('whose full copy was cut off holds no point, and takes another one', async () => {
+    const chain = laboratory();
+    const { groups } = chain.facts(0);
+    const words = await chain.words(0, { groups: groups.slice(0, 3), ending: 'none' });
+    assertFails(lvmsync(words), 14, /cut off/);
+    const { exists, point, incomplete } = chain.survey();
+    assert.deepEqual([exists, point, incomplete], [true, null, true]);
+    assertFails(await chain.turn(1), 12, /holds no point yet/);
+    assertFails(
+      lvmsync(['rollback', '--steps', '0', chain.destination, chain.chain]),
+      12,
+      /the full copy has not come to its end/,
+    );
+    assertSucceeds(await chain.turn(0));
+    chain.assertHolds(0);
+  });
+
+  test('is begun anew under --init --force, and says what is of no use any more', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(2);
+    assertFails(await chain.turn(0), 12, /holds a point already/);
+    chain.assertHolds(2);
+    assertSucceeds(await chain.turn(0, ['--force']));
+    chain.assertHolds(0);
+    const { point, points, unused, gap } = chain.survey();
+    assert.deepEqual([point, points.length, gap], [pointAt(0), 1, null]);
+    assert.equal(unused.length, 2);
+  });
+
+  test('loses the oldest snapbacks that no --keep rule keeps, after a good turn only', async () => {
+    const chain = laboratory({ turns: 6 });
+    await chain.advanceTo(4);
+    const keep = ['--keep', '2', '--keep', '1h'];
+    assertFails(await chain.turn(4, keep), 12, /leads from/);
+    assert.equal(chain.survey().links.length, 4);
+    assertSucceeds(await chain.turn(5, keep));
+    const { links, points, gap, unused } = chain.survey();
+    assert.deepEqual(
+      links.map(({ name }) => name),
+      [5, 4].map((hour) => `2026-11-23T0${hour}-00-00Z.snapback`),
+    );
+    assert.deepEqual([points.length, gap, unused], [3, null, []]);
+    assert.deepEqual(readdirSync(chain.chain).sort(), [
+      '2026-11-23T04-00-00Z.snapback',
+      '2026-11-23T05-00-00Z.snapback',
+      'chain.json',
+    ]);
+    assertSucceeds(await chain.turn(6, ['--keep', '1d']));
+    assert.equal(chain.survey().links.length, 3);
+    const back = ['rollback', '--steps', '3', chain.destination, chain.chain];
+    assertSucceeds(lvmsync(back));
+    chain.assertHolds(3);
+    assertFails(lvmsync(['rollback', '--steps', '1', ...back.slice(3)]), 12, /does not go back/);
+  });
+
+  test('removes what a run left that died while it removed the oldest', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(2);
+    const name = '2026-11-23T02-00-00Z.snapback';
+    const content = readFileSync(join(chain.chain, name));
+    assertSucceeds(await chain.turn(3, ['--keep', '1']));
+    // The older one was removed, this one not yet.
+    writeFileSync(join(chain.chain, name), content);
+    const { unused, gap, points } = chain.survey();
+    assert.deepEqual([unused, gap, points.length], [[name], null, 2]);
+    assertSucceeds(await chain.turn(4, ['--keep', '9']));
+    assert.ok(!existsSync(join(chain.chain, name)));
+    assert.equal(chain.survey().links.length, 2);
+  });
+
+  test('is answered for over a pipe only after the point is recorded', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const stream = readFileSync(await chain.stream(2, { kind: 'wire' }));
+    const words = ['--apply', '-', '--chain', chain.chain, chain.destination];
+    const result = lvmsync(words, { input: stream });
+    assertSucceeds(result);
+    assert.match(result.stdout.toString(), /^lvmsync-ready .*\nlvmsync-result 1 [0-9a-f]+ ok /);
+    assert.deepEqual(chain.survey().point, pointAt(2));
+    const again = lvmsync(words, { input: stream });
+    assertFails(again, 12, /leads from/);
+    assert.match(again.stdout.toString(), /^lvmsync-result 1 [0-9a-f]+ failed 12 /);
+  });
+
+  test('is changed by one run at a time', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const stream = readFileSync(await chain.stream(2, { kind: 'wire' }));
+    const first = startLvmsync(['-v', '--apply', '-', '--chain', chain.chain, chain.destination]);
+    first.child.stdin?.write(stream.subarray(0, stream.length / 2));
+    const link = join(chain.chain, '2026-11-23T02-00-00Z.snapback');
+    let isOver = false;
+    void first.ended.then(() => {
+      isOver = true;
+    });
+    while (!existsSync(link) && !isOver) await sleep(10);
+    assert.ok(!isOver, first.said());
+    const other = `${chain.destination}-2`;
+    copyFileSync(chain.destination, other);
+    const path = await chain.stream(2);
+    // Another destination: it is the lock of the chain that stands against it.
+    assertFails(
+      lvmsync(['--force', '--apply', path, '--chain', chain.chain, other]),
+      19,
+      /chain: another lvmsync is at work on it/,
+    );
+    const back = ['rollback', '--force', '--steps', '1', other, chain.chain];
+    assertFails(lvmsync(back), 19, /another lvmsync is at work on it/);
+    first.child.stdin?.end(stream.subarray(stream.length / 2));
+    assertSucceeds(await first.ended);
+    chain.assertHolds(2);
+  });
+});
+
+describe('before a turn writes anything', () => {
+  const refusals: readonly [
+    what: string,
+    words: (chain: ChainLaboratory) => Promise<string[]>,
+    status: number,
+    message: RegExp,
+  ][] = [
+    ['a turn that was taken already', (chain) => chain.words(2), 12, /leads from .*point-1/],
+    ['a turn from a point to come', (chain) => chain.words(4), 12, /leads from .*point-3/],
+    [
+      'a full copy without --init',
+      async (chain) => (await chain.words(0)).filter((word) => word !== '--init'),
+      12,
+      /the stream is a full copy/,
+    ],
+    ['a second --init', (chain) => chain.words(0), 12, /holds a point already/],
+    [
+      'changes under --init',
+      async (chain) => ['--init', ...(await chain.words(3))],
+      12,
+      /holds changes only/,
+    ],
+    [
+      'a stream that names no points',
+      (chain) => chain.words(3, { attributes: {} }),
+      12,
+      /does not say which point it leads to/,
+    ],
+    [
+      'a classic stream',
+      async (chain) => {
+        const words = await chain.words(3);
+        writeFileSync(words[1] ?? '', classicStream([{ offset: 0, data: Buffer.alloc(4096) }]));
+        return words;
+      },
+      12,
+      /classic form/,
+    ],
+    [
+      'a classic stream that is empty',
+      async (chain) => {
+        const words = await chain.words(3);
+        writeFileSync(words[1] ?? '', classicStream([]));
+        return words;
+      },
+      12,
+      /classic form/,
+    ],
+    [
+      'a snapback',
+      async (chain) => chain.words(3, { kind: 'snapback' }),
+      12,
+      /a snapback is no turn/,
+    ],
+    [
+      'another destination',
+      async (chain) => {
+        const other = `${chain.destination}-2`;
+        copyFileSync(chain.destination, other);
+        return [...(await chain.words(3)).slice(0, -1), other];
+      },
+      12,
+      /the chain belongs to .*destination, not to .*destination-2/,
+    ],
+    [
+      'a destination of another size',
+      async (chain) => {
+        appendFileSync(chain.destination, Buffer.alloc(4096));
+        return chain.words(3);
+      },
+      12,
+      /holds 1052672 bytes, and held 1048576/,
+    ],
+    [
+      'a directory that others may write to',
+      async (chain) => {
+        chmodSync(chain.chain, 0o770);
+        return chain.words(3);
+      },
+      16,
+      /can be written by others/,
+    ],
+    [
+      'another turn than the one that was begun',
+      async (chain) => {
+        await cutOff(chain, 3, 1);
+        const { attributes } = chain.facts(3);
+        const toPoint = 'another';
+        return chain.words(3, { attributes: { ...attributes, toPoint } });
+      },
+      12,
+      /a turn to .*point-3.* has not come to its end/,
+    ],
+    [
+      'a damaged record',
+      async (chain) => {
+        writeFileSync(join(chain.chain, 'chain.json'), '{}');
+        return chain.words(3);
+      },
+      15,
+      /no record of a chain/,
+    ],
+    [
+      'a file in the place of the directory',
+      async (chain) =>
+        (await chain.words(3)).map((word) => (word === chain.chain ? `${word}/chain.json` : word)),
+      16,
+      /no directory|ENOTDIR/,
+    ],
+  ];
+  for (const [what, words, status, message] of refusals) {
+    test(`${what} is refused with status ${status}`, async () => {
+      const chain = laboratory();
+      await chain.advanceTo(2);
+      const argv = await words(chain);
+      const before = snapshotOf(chain);
+      assertFails(lvmsync(argv), status, message);
+      assert.deepEqual(snapshotOf(chain), before);
+    });
+  }
+
+  const usage: readonly [string[], RegExp][] = [
+    [['--init'], /--init needs --chain/],
+    [['--keep', '3'], /--keep needs --chain/],
+    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of snapbacks/],
+    [['--chain', 'x', '--keep', '3', '--keep', ''], /--keep: expected/],
+    [['--chain', 'x', '--snapback', 'y'], /--snapback cannot be used with --chain/],
+    [['--chain', 'x', '--allow-smaller'], /--allow-smaller cannot be used with --chain/],
+  ];
+  for (const [words, message] of usage) {
+    test(`"${words.join(' ')}" is wrong usage`, () => {
+      assertFails(lvmsync(['--apply', 'stream', ...words, 'destination']), 1, message);
+    });
+  }
+});
+
+/** The turn to that point, of which so many groups arrive and no end. */
+async function cutOff(chain: ChainLaboratory, point: number, groups: number): Promise<void> {
+  const part = chain.facts(point).groups.slice(0, groups);
+  const words = await chain.words(point, { groups: part, ending: 'none' });
+  assertFails(lvmsync(words), 14, /cut off/);
+}
+
+/** What a run flushes, in order; several flushes of one kind in a row are one. */
+async function flushesOf(
+  { destination }: ChainLaboratory,
+  words: readonly string[],
+): Promise<string[]> {
+  const output = `${destination}.trace`;
+  const tracing = { paths: [], calls: ['fsync', 'fdatasync'], output };
+  const { status, stderr, trace } = await tracedLvmsync(words, tracing);
+  assert.equal(status, 0, stderr);
+  const kinds = trace.split('\n').flatMap((line) => {
+    const [, path = ''] = /^\d+ +f\w+\(\d+<([^>]*)>/.exec(line) ?? [];
+    if (path.endsWith('.snapback')) return 'link';
+    if (path.endsWith('chain.json.draft')) return 'record';
+    return path === destination ? 'destination' : [];
+  });
+  return kinds.filter((kind, index) => kind !== kinds[index - 1]);
+}
+
+/** The destination, and every file of the chain. */
+function snapshotOf({ chain, destination }: ChainLaboratory): readonly unknown[] {
+  const files = readdirSync(chain).sort();
+  const contents = files.map((name) => readFileSync(join(chain, name)).toString('latin1'));
+  return [readFileSync(destination).toString('latin1'), files, contents];
+}

@@ -1,0 +1,410 @@
+/** Back to every point of a chain, forward again, and all that keeps a rollback from beginning. */
+
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
+import { assertFails, assertSucceeds, type CliResult, canTrace, lvmsync } from '../helpers/cli.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+import { tracedLvmsync } from '../helpers/traced-cli.js';
+
+const folder = scratchFolder();
+const random = new Random();
+const SPEC: ChainSpec = { size: 512 * 1024, chunkSize: 4096, turns: 3, changedChunks: 40 };
+let count = 0;
+
+/** A chain that holds its last point. */
+async function grown(spec: Partial<ChainSpec> = {}): Promise<ChainLaboratory> {
+  const whole = { ...SPEC, ...spec };
+  const chain = new ChainLaboratory(join(folder, `${count++}`), whole, random);
+  await chain.advanceTo(whole.turns);
+  return chain;
+}
+
+function rollback({ destination, chain }: ChainLaboratory, ...words: string[]): CliResult {
+  return lvmsync(['rollback', ...words, destination, chain]);
+}
+
+/** Everything in a folder, by name. */
+function contentOf(path: string): Map<string, string> {
+  const entries = readdirSync(path, { withFileTypes: true, recursive: true });
+  return new Map(
+    entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.path, entry.name))
+      .sort()
+      .map((name) => [name, readFileSync(name).toString('latin1')]),
+  );
+}
+
+describe('a rollback', () => {
+  for (const target of [2, 1, 0]) {
+    test(`to point ${target} restores exactly what the destination held then`, async () => {
+      const chain = await grown();
+      const { stderr } = rollback(chain, '--to', pointAt(target).time);
+      chain.assertHolds(target);
+      assert.match(stderr, new RegExp(`from ${pointAt(3).time} back to ${pointAt(target).time}`));
+      const { point, incomplete, links, gap, unused } = chain.survey();
+      assert.deepEqual(
+        { point, incomplete, gap, unused },
+        {
+          point: pointAt(target),
+          incomplete: false,
+          gap: null,
+          unused: [],
+        },
+      );
+      assert.equal(links.length, target);
+    });
+  }
+
+  test('goes step by step to every point', async () => {
+    const chain = await grown();
+    for (const target of [2, 1, 0]) {
+      assertSucceeds(rollback(chain, '--steps', '1'));
+      chain.assertHolds(target);
+    }
+    assertFails(rollback(chain, '--steps', '1'), 12, /does not go back 1 steps/);
+  });
+
+  test('is taken back by --redo, as often as there were rollbacks', async () => {
+    const chain = await grown();
+    const before = contentOf(chain.chain);
+    assertSucceeds(rollback(chain, '--steps', '1'));
+    assertSucceeds(rollback(chain, '--steps', '2'));
+    chain.assertHolds(0);
+    assertSucceeds(rollback(chain, '--redo'));
+    chain.assertHolds(2);
+    assertSucceeds(rollback(chain, '--redo'));
+    chain.assertHolds(3);
+    assert.deepEqual(contentOf(chain.chain), before);
+    assertFails(rollback(chain, '--redo'), 12, /nothing to redo/);
+  });
+
+  test('leaves a chain that turns are taken from, and then cannot be taken back', async () => {
+    const chain = await grown();
+    assertSucceeds(rollback(chain, '--steps', '2'));
+    assertSucceeds(await chain.turn(2));
+    chain.assertHolds(2);
+    assertFails(rollback(chain, '--redo'), 12, /nothing to redo/);
+    assertSucceeds(rollback(chain, '--steps', '2'));
+    chain.assertHolds(0);
+  });
+
+  test('takes the current directory for the chain where none is named', async () => {
+    const chain = await grown();
+    const cwd = process.cwd();
+    process.chdir(chain.chain);
+    try {
+      assertSucceeds(lvmsync(['rollback', '--steps', '1', chain.destination]));
+    } finally {
+      process.chdir(cwd);
+    }
+    chain.assertHolds(2);
+  });
+
+  test('to the present point has nothing to do', async () => {
+    const chain = await grown();
+    const before = contentOf(chain.chain);
+    const result = rollback(chain, '--steps', '0');
+    assertSucceeds(result);
+    assert.match(result.stderr, /there is nothing to undo/);
+    assert.deepEqual(contentOf(chain.chain), before);
+  });
+
+  test('that is a dry run says what it would do and writes nothing', async () => {
+    const chain = await grown();
+    const before = contentOf(chain.chain);
+    const { stdout, status } = rollback(chain, '--to', pointAt(1).time, '--dry-run');
+    assert.equal(status, 0);
+    assert.match(stdout.toString(), /from 2026-11-23T03:00:00Z back to 2026-11-23T01:00:00Z/);
+    assert.match(stdout.toString(), /2 steps, 2 snapbacks, 320\.0 KiB to be written/);
+    assert.match(stdout.toString(), /03-00-00Z\.snapback\n.*02-00-00Z\.snapback\n/);
+    chain.assertHolds(3);
+    assert.deepEqual(contentOf(chain.chain), before);
+    assertSucceeds(rollback(chain, '--steps', '1'));
+    const undone = contentOf(chain.chain);
+    assert.match(rollback(chain, '--redo', '--dry-run').stdout.toString(), /forward again to/);
+    chain.assertHolds(2);
+    assert.deepEqual(contentOf(chain.chain), undone);
+  });
+
+  test('undoes a turn that was cut off, and its attempts, in any number', async () => {
+    const chain = await grown();
+    assertSucceeds(rollback(chain, '--steps', '1'));
+    for (const part of [1, 2, 1]) {
+      await cutOff(chain, 3, part);
+    }
+    const { incomplete, point, links } = chain.survey();
+    assert.deepEqual([incomplete, point], [true, pointAt(2)]);
+    assert.deepEqual(
+      links.filter(({ attempt }) => attempt).map(({ name }) => name),
+      ['.3', '.2', ''].map((number) => `2026-11-23T03-00-00Z${number}.snapback`),
+    );
+    assert.ok(!readFileSync(chain.destination).equals(chain.states[2] ?? Buffer.alloc(0)));
+    assertSucceeds(rollback(chain, '--steps', '0'));
+    chain.assertHolds(2);
+    assertSucceeds(rollback(chain, '--steps', '1'));
+    chain.assertHolds(1);
+  });
+
+  test('goes over a turn that needed several runs', async () => {
+    const chain = await grown({ turns: 2 });
+    assertSucceeds(rollback(chain, '--steps', '1'));
+    await cutOff(chain, 2, 2);
+    assertSucceeds(await chain.turn(2));
+    chain.assertHolds(2);
+    assert.equal(chain.survey().links.length, 3);
+    assertSucceeds(rollback(chain, '--to', pointAt(0).time));
+    chain.assertHolds(0);
+    assertSucceeds(rollback(chain, '--redo'));
+    chain.assertHolds(2);
+  });
+
+  test('gives a file that a turn made longer its former size, and the longer one back', async () => {
+    const chain = await grown({ turns: 1 });
+    const { states, destination } = chain;
+    const small = states[1] ?? Buffer.alloc(0);
+    const large = Buffer.concat([small, random.bytes(8192)]);
+    const data = large.subarray(small.length);
+    const attributes = {
+      fromPoint: pointAt(1).uuid,
+      fromTime: pointAt(1).time,
+      toPoint: pointAt(2).uuid,
+      toTime: pointAt(2).time,
+    };
+    const facts = { groups: [[{ offset: small.length, data }]], attributes };
+    const stream = await chain.stream(1, { ...facts, deviceSize: large.length });
+    assertSucceeds(lvmsync(['--apply', stream, '--chain', chain.chain, destination]));
+    assert.ok(readFileSync(destination).equals(large));
+    assertSucceeds(rollback(chain, '--steps', '1'));
+    assert.ok(readFileSync(destination).equals(small));
+    assertSucceeds(rollback(chain, '--redo'));
+    assert.ok(readFileSync(destination).equals(large));
+    assertSucceeds(rollback(chain, '--steps', '2'));
+    chain.assertHolds(0);
+  });
+});
+
+const skip = canTrace() ? false : 'strace is not permitted here';
+
+describe('a signal', { skip }, () => {
+  test('ends a rollback, says what it left, and the same command finishes it', async () => {
+    const chain = await grown({ changedChunks: 100 });
+    const words = ['rollback', '--to', pointAt(0).time, chain.destination, chain.chain];
+    // As the record says that it begins: after two claims of the lock, and the record in the folder.
+    const inject = 'rename:signal=TERM:when=4';
+    const output = `${chain.destination}.trace`;
+    const tracing = { paths: [], calls: ['rename'], inject, output };
+    const result = await tracedLvmsync(words, tracing);
+    assertFails(result, 143, /interrupted by SIGTERM/);
+    assert.match(result.stderr, /is between two points: the rollback has not|Nothing was written/);
+    assert.match(result.stderr, /Run the same command again to finish it/);
+    assert.equal(chain.survey().incomplete, true);
+    assertSucceeds(rollback(chain, '--to', pointAt(0).time));
+    chain.assertHolds(0);
+  });
+});
+
+describe('a rollback that is killed', { skip }, () => {
+  /** Whether it was. */
+  async function kill(chain: ChainLaboratory, inject: string): Promise<boolean> {
+    const words = ['rollback', '--to', pointAt(1).time, chain.destination, chain.chain];
+    const [call = ''] = inject.split(':');
+    const tracing = { paths: [], calls: [call], inject, output: `${chain.destination}.trace` };
+    return (await tracedLvmsync(words, tracing)).signal === 'SIGKILL';
+  }
+
+  test('before any of its renames is finished by the same command, and can be taken back', async () => {
+    let killed = 0;
+    for (let nth = 1; ; nth++) {
+      const chain = await grown();
+      if (!(await kill(chain, `rename:signal=KILL:when=${nth}`))) break;
+      killed++;
+      assertSucceeds(rollback(chain, '--to', pointAt(1).time));
+      chain.assertHolds(1, `killed before rename ${nth}`);
+      const { gap, unused, incomplete, links } = chain.survey();
+      assert.deepEqual([gap, unused, incomplete, links.length], [null, [], false, 1]);
+      assertSucceeds(rollback(chain, '--redo'));
+      chain.assertHolds(3, `killed before rename ${nth}`);
+      assert.equal(chain.survey().links.length, 3);
+    }
+    // Two claims of the lock, three records and two links.
+    assert.equal(killed, 7);
+  });
+
+  test('more than once is taken back as a whole', async () => {
+    const chain = await grown();
+    const { destination, states } = chain;
+    const isMixed = (): boolean => !readFileSync(destination).equals(states[3] ?? Buffer.alloc(0));
+    for (const nth of [2, 4]) assert.ok(await kill(chain, `pwrite64:signal=KILL:when=${nth}`));
+    assert.ok(isMixed());
+    assertFails(await chain.turn(3), 12, /a rollback has not come to its end/);
+    assertFails(rollback(chain, '--steps', '1'), 12, /only that one can follow/);
+    assertSucceeds(rollback(chain, '--redo'));
+    chain.assertHolds(3);
+    for (const nth of [2, 4]) assert.ok(await kill(chain, `pwrite64:signal=KILL:when=${nth}`));
+    assertSucceeds(rollback(chain, '--to', pointAt(0).time));
+    chain.assertHolds(0);
+    assertSucceeds(rollback(chain, '--redo'));
+    chain.assertHolds(3);
+  });
+});
+
+/** The turn to that point, of which so many groups arrive and no end. */
+async function cutOff(chain: ChainLaboratory, point: number, groups: number): Promise<void> {
+  const part = chain.facts(point).groups.slice(0, groups);
+  const words = await chain.words(point, { groups: part, ending: 'none' });
+  assertFails(lvmsync(words), 14, /cut off/);
+}
+
+describe('before a rollback writes anything', () => {
+  const link = (chain: ChainLaboratory, point: number): string =>
+    join(chain.chain, `${pointAt(point).time.replaceAll(':', '-')}.snapback`);
+
+  const faults: readonly [
+    what: string,
+    spoil: (chain: ChainLaboratory) => unknown,
+    status: number,
+    message: RegExp,
+  ][] = [
+    [
+      'a missing link',
+      (chain) => rmSync(link(chain, 2)),
+      15,
+      /the link before .*03-00-00Z.* is not there/,
+    ],
+    [
+      'a flipped bit',
+      (chain) => {
+        const bytes = readFileSync(link(chain, 1));
+        const place = 5000 + random.below(bytes.length - 10_000);
+        bytes.writeUInt8(bytes.readUInt8(place) ^ (1 << random.below(8)), place);
+        writeFileSync(link(chain, 1), bytes);
+      },
+      15,
+      /snapback: .*(this group was in use|no group of it is intact)/,
+    ],
+    [
+      'a link that lost its end',
+      (chain) => truncateSync(link(chain, 2), readFileSync(link(chain, 2)).length - 1),
+      14,
+      /its run had come to its end/,
+    ],
+    [
+      'a link that has something behind its end',
+      (chain) => appendFileSync(link(chain, 3), 'more'),
+      15,
+      /there are data after its end mark/,
+    ],
+    [
+      "a foreign file in a link's place",
+      (chain) => writeFileSync(link(chain, 2), 'lvmsync PROTO[3]\nsomething else'),
+      15,
+      /is not there/,
+    ],
+    [
+      'a link of another chain in its place',
+      async (chain) => copyFileSync(link(await grown(), 2), link(chain, 2)),
+      15,
+      /is not there/,
+    ],
+    [
+      'a copy of a link under another name',
+      (chain) => copyFileSync(link(chain, 2), link(chain, 9)),
+      15,
+      /are the same snapback/,
+    ],
+    [
+      'a destination of another size',
+      (chain) => appendFileSync(chain.destination, 'x'),
+      12,
+      /holds 524289 bytes, and held 524288/,
+    ],
+    [
+      'a destination of another name',
+      (chain) => {
+        renameSync(chain.destination, `${chain.destination}-2`);
+        copyFileSync(`${chain.destination}-2`, chain.destination);
+        const record = join(chain.chain, 'chain.json');
+        writeFileSync(record, readFileSync(record, 'utf8').replace('/destination"', '/other"'));
+      },
+      12,
+      /the chain belongs to .*\/other/,
+    ],
+    [
+      'a record that is damaged',
+      (chain) => truncateSync(join(chain.chain, 'chain.json'), 20),
+      15,
+      /no record of a chain/,
+    ],
+    ['no record', (chain) => rmSync(join(chain.chain, 'chain.json')), 12, /this is no chain/],
+    [
+      'a directory that others may write to',
+      (chain) => chmodSync(chain.chain, 0o777),
+      16,
+      /can be written by others/,
+    ],
+  ];
+  for (const [what, spoil, status, message] of faults) {
+    test(`${what} is refused with status ${status}`, async () => {
+      const chain = await grown();
+      await spoil(chain);
+      const destination = readFileSync(chain.destination);
+      const before = contentOf(chain.chain);
+      for (const more of [[], ['--dry-run']]) {
+        const result = rollback(chain, '--to', pointAt(0).time, ...more);
+        assertFails(result, status, message);
+      }
+      assert.ok(readFileSync(chain.destination).equals(destination));
+      assert.deepEqual(contentOf(chain.chain), before);
+    });
+  }
+
+  test('files that are not of the chain are left alone', async () => {
+    const chain = await grown();
+    const stray = join(chain.chain, '2026-01-01T00-00-00Z.snapback');
+    writeFileSync(stray, 'torn');
+    writeFileSync(join(chain.chain, 'notes.txt'), 'mine');
+    assert.deepEqual(chain.survey().unused, ['2026-01-01T00-00-00Z.snapback']);
+    assertSucceeds(rollback(chain, '--steps', '3'));
+    chain.assertHolds(0);
+    assert.ok(existsSync(stray));
+  });
+
+  test('a snapback of the rollback that is damaged keeps --redo from beginning', async () => {
+    const chain = await grown();
+    assertSucceeds(rollback(chain, '--steps', '2'));
+    const undone = chain.survey().undone?.folder ?? '';
+    const redo = join(chain.chain, undone, 'redo.snapback');
+    truncateSync(redo, readFileSync(redo).length - 1000);
+    assertFails(rollback(chain, '--redo'), 14, /its run had come to its end/);
+    chain.assertHolds(1);
+  });
+
+  const usage: readonly [string[], RegExp][] = [
+    [[], /one of --to, --steps and --redo/],
+    [['--to', '2026', '--steps', '1'], /one of --to, --steps and --redo/],
+    [['--steps', 'two'], /--steps: expected a number/],
+    [['--to', 'yesterday'], /--to: expected a time/],
+    [['--snapback', 'x', '--redo'], /--snapback cannot be used with rollback/],
+  ];
+  for (const [words, message] of usage) {
+    test(`"${words.join(' ')}" is wrong usage`, () => {
+      assertFails(lvmsync(['rollback', ...words, 'destination']), 1, message);
+    });
+  }
+});

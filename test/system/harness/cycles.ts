@@ -1,0 +1,170 @@
+// Inside the guest: an origin that something writes to all the time, its copy, and the cycle between them.
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CLI, lvmsync } from './cli.js';
+import { assertSameContent, fillRandom, type Random } from './content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from './lvm.js';
+import { TestThinPool } from './thin.js';
+import { type ToolResult, tool } from './tool.js';
+
+const SIZE = 16 * MiB;
+
+/** A snapshot that a cycle made, as lvs shows it. */
+export interface CycleSnapshot {
+  readonly lvName: string;
+  readonly uuid: string;
+}
+
+/** `vg0/mail`, thick or thin, and `vg1/mail`, to which it is copied. */
+export class CycleLaboratory {
+  readonly kind: 'thick' | 'thin';
+  readonly origin: LogicalVolume;
+  readonly copy: LogicalVolume;
+  readonly chain: string;
+  readonly #here: TestVolumeGroup;
+  readonly #there: TestVolumeGroup;
+  /** As typed. */
+  readonly #destination: string;
+  #writer: ChildProcess | undefined;
+
+  constructor(kind: 'thick' | 'thin', random: Random, host = '') {
+    this.kind = kind;
+    this.#here = new TestVolumeGroup({ name: 'vg0', size: 140 * MiB, extentSize: MiB });
+    this.#there = new TestVolumeGroup({ name: 'vg1', size: 40 * MiB, extentSize: MiB });
+    this.origin = this.#createOrigin();
+    this.copy = this.#there.createVolume('mail', SIZE);
+    this.chain = `${scratchFolder()}/mail.chain`;
+    this.#destination = `${host}${this.copy.path}`;
+    fillRandom(this.origin.path, random, SIZE / 2);
+    fillRandom(this.copy.path, random, SIZE);
+  }
+
+  #createOrigin(): LogicalVolume {
+    if (this.kind === 'thick') return this.#here.createVolume('mail', SIZE);
+    const pool = new TestThinPool(this.#here, { size: 80 * MiB, blockSize: 64 * KiB });
+    return pool.createVolume('mail', SIZE);
+  }
+
+  /** Writes a random chunk, and now and then discards some, every few milliseconds until stopWriter. */
+  startWriter(): void {
+    const script = `
+      const fs = require('node:fs');
+      const crypto = require('node:crypto');
+      const { spawnSync } = require('node:child_process');
+      const [, device, size, discards] = process.argv;
+      const descriptor = fs.openSync(device, fs.constants.O_WRONLY | fs.constants.O_DSYNC);
+      setInterval(() => {
+        const offset = crypto.randomInt(Number(size) / 4096) * 4096;
+        fs.writeSync(descriptor, crypto.randomBytes(4096), 0, 4096, offset);
+        if (discards === '1' && crypto.randomInt(100) === 0) {
+          const place = String(Math.floor(offset / 65536) * 65536);
+          spawnSync('blkdiscard', ['-o', place, '-l', '65536', device]);
+        }
+      }, 20);`;
+    const discards = this.kind === 'thin' ? '1' : '0';
+    const words = ['-e', script, this.origin.path, `${SIZE}`, discards];
+    this.#writer = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  async stopWriter(): Promise<void> {
+    const writer = this.#writer;
+    if (writer === undefined) return;
+    assert.equal(writer.exitCode, null, 'the writer wrote all the time');
+    const stopped = once(writer, 'exit');
+    writer.kill();
+    await stopped;
+    this.#writer = undefined;
+  }
+
+  /** The command line of a turn; snapshots of a thick volume get as much room as they can ever need. */
+  words(...options: string[]): string[] {
+    const size = this.kind === 'thick' ? ['--size', '120%'] : [];
+    const words = ['cycle', 'vg0/mail', this.#destination, '--snapback', this.chain];
+    return [...words, ...size, ...options];
+  }
+
+  turn(...options: string[]): ToolResult {
+    return lvmsync(this.words(...options));
+  }
+
+  /** A turn in a process group of its own, as a shell starts a job. */
+  startTurn(...options: string[]): ChildProcess {
+    const words = [CLI, ...this.words(...options)];
+    return spawn(process.execPath, words, { stdio: 'ignore', detached: true });
+  }
+
+  /** Resolves when the destination holds part of the turn, or that is over. */
+  async isUnderWay(turn: ChildProcess): Promise<void> {
+    while (!this.isBegun() && turn.exitCode === null) await delay(10);
+  }
+
+  /** With `volume` in the origin's place. */
+  turnOf(volume: string): ToolResult {
+    return lvmsync(this.words().map((word) => (word === 'vg0/mail' ? volume : word)));
+  }
+
+  /** A turn that must succeed and leave the copy equal to the only snapshot there is; its hash. */
+  turnSucceeds(...options: string[]): string {
+    const { status, stderr } = this.turn(...options);
+    assert.equal(status, 0, stderr);
+    const snapshots = this.snapshots();
+    assert.equal(snapshots.length, 1, `the snapshots after a turn: ${JSON.stringify(snapshots)}`);
+    assert.equal(snapshots[0]?.uuid, this.point(), 'the point that the record names');
+    this.assertCopyIs(snapshots[0]?.lvName ?? '');
+    return this.hash();
+  }
+
+  assertCopyIs(lvName: string): void {
+    const name = `vg0/${lvName}`;
+    if (this.kind === 'thin') tool('lvchange', '-q', '-ay', '-K', name);
+    try {
+      assertSameContent(this.#here.volume(lvName).path, this.copy.path);
+    } finally {
+      if (this.kind === 'thin') tool('lvchange', '-q', '-an', name);
+    }
+  }
+
+  /** Of the copy. */
+  hash(): string {
+    tool('blockdev', '--flushbufs', this.copy.path);
+    return tool('sha256sum', this.copy.path).split(' ')[0] ?? '';
+  }
+
+  /** Of the cycle. */
+  snapshots(): CycleSnapshot[] {
+    const select = ['--select', 'lv_tags=lvmsync_cycle'];
+    const rows = tool('lvs', '--noheadings', ...select, '-o', 'lv_name,lv_uuid', 'vg0');
+    return rows.split('\n').flatMap((row) => {
+      const [lvName, uuid] = row.trim().split(/\s+/);
+      return lvName === undefined || uuid === undefined ? [] : [{ lvName, uuid }];
+    });
+  }
+
+  /** The uuid that the record of the chain names; undefined while there is none. */
+  point(): string | undefined {
+    return this.#record()?.point?.uuid;
+  }
+
+  /** Whether something was begun that has not come to its end. */
+  isBegun(): boolean {
+    return (this.#record()?.doing ?? null) !== null;
+  }
+
+  #record(): { readonly point: CycleSnapshot | null; readonly doing: unknown } | undefined {
+    try {
+      return JSON.parse(readFileSync(`${this.chain}/chain.json`, 'utf8'));
+    } catch {
+      return undefined;
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await this.stopWriter();
+    this.#here.destroy();
+    this.#there.destroy();
+  }
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
+import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { saveContent } from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { tool } from '../harness/tool.js';
+
+const random = new Random();
+const SPEC = { size: 4 * MiB, chunkSize: 64 * KiB, turns: 3, changedChunks: 30 };
+
+interface Laboratory {
+  readonly group: TestVolumeGroup;
+  readonly copy: LogicalVolume;
+  readonly chain: ChainLaboratory;
+}
+
+/** A chain of a logical volume, which holds its last point. */
+async function laboratory(t: TestContext): Promise<Laboratory> {
+  const group = new TestVolumeGroup({ size: 100 * MiB });
+  t.after(() => group.destroy());
+  const copy = group.createVolume('copy', SPEC.size);
+  const folder = `${scratchFolder()}/laboratory`;
+  const chain = new ChainLaboratory(folder, SPEC, random, { destination: copy.path });
+  await chain.advanceTo(SPEC.turns);
+  return { group, copy, chain };
+}
+
+function rollback({ chain }: ChainLaboratory, path: string, ...words: string[]): CliResult {
+  return lvmsync(['rollback', ...words, path, chain]);
+}
+
+test('a chain of a logical volume goes back to each of its points, and forward again', async (t) => {
+  const { copy, chain } = await laboratory(t);
+  for (let point = SPEC.turns - 1; point >= 0; point--) {
+    assertSucceeds(rollback(chain, copy.path, '--steps', '1'));
+    chain.assertHolds(point);
+  }
+  for (let point = 1; point <= SPEC.turns; point++) {
+    assertSucceeds(rollback(chain, copy.path, '--redo'));
+    chain.assertHolds(point);
+  }
+});
+
+test('a chain knows its volume by another name of it, and after it was renamed', async (t) => {
+  const { group, copy, chain } = await laboratory(t);
+  assertSucceeds(rollback(chain, `/dev/${group.name}/${copy.lvName}`, '--steps', '1'));
+  tool('lvrename', '-q', group.name, copy.lvName, 'renamed');
+  const { path } = group.volume('renamed');
+  assertSucceeds(rollback(chain, path, '--steps', '1'));
+  assert.ok(readFileSync(path).equals(chain.states[1] ?? Buffer.alloc(0)));
+});
+
+test('a chain refuses another volume, of that name too, and one of another size', async (t) => {
+  const { group, copy, chain } = await laboratory(t);
+  const { attributes, groups } = chain.facts(SPEC.turns);
+  const from = { fromPoint: attributes.toPoint ?? '', fromTime: attributes.toTime ?? '' };
+  const next = { ...from, toPoint: 'next', toTime: '2026-11-24T00:00:00Z' };
+  const turn = await chain.words(SPEC.turns, { attributes: next, groups });
+  const refused = (message: RegExp): void => {
+    assertFails(rollback(chain, copy.path, '--steps', '1'), 12, message);
+    assertFails(lvmsync(turn), 12, message);
+  };
+  tool('lvextend', '-q', '-L', `${2 * SPEC.size}b`, `${group.name}/${copy.lvName}`);
+  refused(/holds 8388608 bytes, and held 4194304/);
+  tool('lvreduce', '-q', '-f', '-L', `${SPEC.size}b`, `${group.name}/${copy.lvName}`);
+  tool('lvrename', '-q', group.name, copy.lvName, 'kept');
+  const other = group.createVolume(copy.lvName, SPEC.size);
+  saveContent(group.volume('kept').path, other.path);
+  refused(/the chain belongs to .*LVM-.*, not to .*LVM-/);
+  assert.ok(readFileSync(other.path).equals(chain.states[SPEC.turns] ?? Buffer.alloc(0)));
+  const survey = lvmsync(['chain', '--json', chain.chain, other.path]);
+  assert.equal(survey.status, 12);
+  assert.match(survey.stdout.toString(), /"mismatch":"the chain belongs to/);
+});
+
+test('a link of another volume is refused, though the record was made to name it', async (t) => {
+  const { group, chain } = await laboratory(t);
+  const other = group.createVolume('other', SPEC.size);
+  const folder = `${scratchFolder()}/other`;
+  const stranger = new ChainLaboratory(folder, SPEC, random, { destination: other.path });
+  await stranger.advanceTo(SPEC.turns);
+  const record = readFileSync(join(chain.chain, 'chain.json'), 'utf8');
+  const names = chain.survey().links.map(({ name }) => name);
+  for (const name of names) copyFileSync(join(stranger.chain, name), join(chain.chain, name));
+  const forged = readFileSync(join(stranger.chain, 'chain.json'), 'utf8');
+  const identity = /LVM-\w+/;
+  const [own = ''] = identity.exec(record) ?? [];
+  writeFileSync(join(chain.chain, 'chain.json'), forged.replace(identity, own));
+  assertFails(
+    rollback(chain, chain.destination, '--steps', '1'),
+    12,
+    /this snapback belongs to .*other.*, the chain to/,
+  );
+  chain.assertHolds(SPEC.turns);
+});
+
+test('a rollback of a mounted volume is refused', async (t) => {
+  const { copy, chain } = await laboratory(t);
+  const before = readFileSync(join(chain.chain, 'chain.json'));
+  tool('mkfs.ext4', '-q', copy.path);
+  const mountPoint = scratchFolder();
+  tool('mount', copy.path, mountPoint);
+  try {
+    assertFails(rollback(chain, copy.path, '--steps', '1'), 12, /mounted/);
+  } finally {
+    tool('umount', mountPoint);
+  }
+  assert.deepEqual(readFileSync(join(chain.chain, 'chain.json')), before);
+});

@@ -1,0 +1,3 @@
+import { proveCycles } from '../harness/prove-cycles.js';
+
+proveCycles('thin');

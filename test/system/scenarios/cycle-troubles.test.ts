@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
+import { fillRandom, Random, scattered, writeRandom } from '../harness/content.js';
+import { CycleLaboratory } from '../harness/cycles.js';
+import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
+import { tool } from '../harness/tool.js';
+
+const random = new Random();
+let laboratory: CycleLaboratory;
+before(() => {
+  laboratory = new CycleLaboratory('thick', random);
+  laboratory.turnSucceeds('--init');
+});
+after(() => laboratory.destroy());
+
+const writeSomething = (): void => {
+  const { path, size } = laboratory.origin;
+  writeRandom(path, random, scattered(random, size, { count: 20, length: 4 * KiB }));
+};
+
+describe('commands around the making of a snapshot', () => {
+  const folder = scratchFolder();
+  const log = `${folder}/log`;
+  const [freeze, thaw] = [`${folder}/freeze`, `${folder}/thaw`];
+  const hooks = ['--freeze-cmd', `${freeze} 'two words'`, '--thaw-cmd', thaw];
+  const count = 'lvs --noheadings --select lv_tags=lvmsync_cycle -o lv_name vg0 | wc -l';
+  /** Each notes how many snapshots there are, the freeze what it is called with; then `more`. */
+  const setUp = (more: { readonly freeze?: string; readonly thaw?: string } = {}): void => {
+    writeFileSync(log, '');
+    const script = (what: string, then = ''): string =>
+      `#!/bin/sh\necho ${what} $(${count}) >> ${log}\n${then}\n`;
+    writeFileSync(freeze, script('freeze "$1"', more.freeze), { mode: 0o755 });
+    writeFileSync(thaw, script('thaw', more.thaw), { mode: 0o755 });
+  };
+  const logged = (): string[] => readFileSync(log, 'utf8').trim().split('\n');
+  beforeEach(writeSomething);
+
+  test('the snapshot is made between them', () => {
+    setUp();
+    laboratory.turnSucceeds(...hooks);
+    assert.deepEqual(logged(), ['freeze two words 1', 'thaw 2']);
+  });
+
+  test('the thaw follows a freeze that fails, and nothing is made', () => {
+    setUp({ freeze: 'echo "no such guest" >&2; exit 3' });
+    const { status, stderr } = laboratory.turn(...hooks);
+    assert.equal(status, EXIT.usage, stderr);
+    assert.match(stderr, /freeze: exit status 3 \(no such guest\)/);
+    assert.deepEqual(logged(), ['freeze two words 1', 'thaw 1']);
+    assert.equal(laboratory.snapshots().length, 1);
+  });
+
+  test('a thaw that fails makes the turn fail, and the next one makes a snapshot of its own', () => {
+    setUp({ thaw: 'exit 1' });
+    const { status, stderr } = laboratory.turn(...hooks);
+    assert.equal(status, EXIT.usage, stderr);
+    assert.match(stderr, /may be frozen still/);
+    setUp();
+    laboratory.turnSucceeds(...hooks);
+    assert.deepEqual(logged(), ['freeze two words 1', 'thaw 2']);
+  });
+
+  for (const [when, kill] of [
+    ['during the freeze', 'kill -KILL $PPID'],
+    ['a moment later', '(sleep 0.1; kill -KILL $PPID) > /dev/null 2>&1 &'],
+  ] as const) {
+    test(`the thaw comes although lvmsync is killed ${when}, and the next turn is right`, async () => {
+      setUp({ freeze: kill });
+      const { status } = laboratory.turn(...hooks);
+      assert.equal(status, null, 'it was killed');
+      const deadline = Date.now() + 10_000;
+      while (logged().length < 2 && Date.now() < deadline) await delay(50);
+      assert.match(logged()[1] ?? 'nothing', /^thaw/);
+      setUp();
+      laboratory.turnSucceeds(...hooks);
+      assert.deepEqual(logged(), ['freeze two words 1', 'thaw 2'], 'it made a snapshot of its own');
+    });
+  }
+});
+
+describe('a turn that cannot be taken', () => {
+  test('for want of room is refused before anything is sent, and says what to do', () => {
+    tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-l', '100%FREE', '-n', 'full', 'vg0');
+    const refused = laboratory.turn();
+    assertRefused(refused, EXIT.sourceUnfit, /lvcreate.*[Ii]nsufficient/);
+    assert.match(refused.stderr, /a smaller --size, or vgextend vg0/);
+    tool('lvremove', '-q', '-f', 'vg0/full');
+    laboratory.turnSucceeds();
+  });
+
+  test('because its base overflowed leads to a new beginning under --init --force', () => {
+    const small = ['--size', '1M'];
+    laboratory.turnSucceeds(...small);
+    fillRandom(laboratory.origin.path, random, 4 * MiB);
+    const refused = laboratory.turn();
+    assertRefused(refused, EXIT.sourceUnfit, /it overflowed, its list of changes is lost/);
+    assert.match(refused.stderr, /--init --force/);
+    laboratory.turnSucceeds('--init', '--force');
+  });
+
+  test('because the snapshot is gone of which part was sent can be, once that part is undone there', async () => {
+    fillRandom(laboratory.origin.path, random, 2 * MiB);
+    const turn = laboratory.startTurn('--bwlimit', '200K');
+    const ended = once(turn, 'exit');
+    await laboratory.isUnderWay(turn);
+    process.kill(-(turn.pid ?? 0), 'SIGTERM');
+    await ended;
+    const held = laboratory.point();
+    const [next] = laboratory.snapshots().filter(({ uuid }) => uuid !== held);
+    tool('lvremove', '-q', '-f', `vg0/${next?.lvName}`);
+    const refused = laboratory.turn();
+    assertRefused(refused, EXIT.destinationUnfit, /holds part of a snapshot that is gone/);
+    const [, command = ''] = /: lvmsync (rollback .*)$/m.exec(refused.stderr) ?? [];
+    const { status, stderr } = lvmsync(command.split(' '));
+    assert.equal(status, 0, stderr);
+    laboratory.turnSucceeds();
+  });
+
+  test('because its copy was enlarged with the origin is taken under --force, with what both gained', () => {
+    // LVM enlarges an origin with thick snapshots only while it is inactive.
+    tool('lvchange', '-q', '-an', '-y', 'vg0/mail');
+    for (const volume of ['vg0/mail', 'vg1/mail']) tool('lvextend', '-q', '-L', '+2M', volume);
+    tool('lvchange', '-q', '-ay', 'vg0/mail');
+    writeRandom(laboratory.origin.path, random, [{ offset: 17 * MiB, length: MiB }]);
+    const refused = laboratory.turn();
+    assertRefused(refused, EXIT.destinationUnfit, /it holds \d+ bytes, and held \d+/);
+    laboratory.turnSucceeds('--force');
+    writeSomething();
+    laboratory.turnSucceeds();
+  });
+
+  test('because its copy is another snapshot of the origin is refused', () => {
+    tool('lvcreate', '-q', '-y', '-s', '-n', 'other', '-L', '4M', 'vg0/mail');
+    const words = laboratory.words('--init').map((word) => {
+      if (word === laboratory.copy.path) return '/dev/mapper/vg0-other';
+      return word === laboratory.chain ? `${laboratory.chain}.other` : word;
+    });
+    assertRefused(lvmsync(words), EXIT.destinationUnfit, /vg0-other/);
+    const held = laboratory.point();
+    const [made] = laboratory.snapshots().filter(({ uuid }) => uuid !== held);
+    for (const name of ['other', made?.lvName]) tool('lvremove', '-q', '-f', `vg0/${name}`);
+  });
+
+  test('because no --size is given, or no volume is named, is refused', () => {
+    const sizeless = laboratory.words().filter((word) => !['--size', '120%'].includes(word));
+    assertRefused(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need a --size/);
+    const snapshot = laboratory.snapshots()[0]?.lvName ?? '';
+    for (const [volume, expected, message] of [
+      ['vg0/nothing', EXIT.usage, /no such logical volume/],
+      [`vg0/${snapshot}`, EXIT.sourceUnfit, /name the volume that it is of/],
+    ] as const) {
+      assertRefused(laboratory.turnOf(volume), expected, message);
+    }
+  });
+});

@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
+import {
+  activate,
+  deactivate,
+  isNameTaken,
+  makeSnapshot,
+  removeSnapshot,
+  timeAfter,
+} from '../../src/cycle-snapshots.js';
+import { type CycleOrigin, findOrigin, listSnapshots } from '../../src/cycle-volumes.js';
+import { EXIT } from '../../src/errors.js';
+import { missing, recorded, refusal } from '../helpers/lvm-host.js';
+
+const TAG = 'lvmsync_0123456789ab';
+const TIME = '2026-11-23T10:55:07Z';
+const NO_HOOKS = { freeze: undefined, thaw: undefined };
+
+type Row = Readonly<Record<string, string>>;
+
+/** The rows that lvs printed of a real group; each may be changed, and gets no tags. */
+function rowsOf(state: string): Row[] {
+  const report = JSON.parse(recorded(state).lvs);
+  return report.report[0].lv.map((row: Row) => ({ ...row, lv_tags: '' }));
+}
+
+function lvs(rows: readonly Row[]): string {
+  return JSON.stringify({ report: [{ lv: rows }] });
+}
+
+const THICK = rowsOf('thick');
+const ORIGIN_ROW = THICK.find(({ lv_role = '' }) => lv_role.includes('thickorigin')) ?? {};
+const SNAPSHOT_ROW = THICK.find(({ lv_role = '' }) => lv_role.includes('thicksnapshot')) ?? {};
+const ORIGIN: CycleOrigin = {
+  vgName: ORIGIN_ROW.vg_name ?? '',
+  lvName: ORIGIN_ROW.lv_name ?? '',
+  uuid: ORIGIN_ROW.lv_uuid ?? '',
+  kind: 'thick',
+};
+const NAME = `${ORIGIN.lvName}-lvmsync-20261123T105507Z`;
+
+function snapshotRow(changes: Row = {}): Row {
+  const lv_tags = `lvmsync_at_20261123T105507Z,lvmsync_cycle,${TAG}`;
+  return { ...SNAPSHOT_ROW, lv_name: NAME, lv_uuid: 'uuid-new', lv_tags, ...changes };
+}
+
+/** Answers lvs with those rows, everything else with nothing; notes what was run. */
+function host(rows: readonly Row[]): { readonly run: RunCommand; readonly calls: Argv[] } {
+  const calls: Argv[] = [];
+  const run: RunCommand = async (argv) => {
+    calls.push(argv);
+    return { stdout: argv[0] === 'lvs' ? lvs(rows) : '', stderr: '' };
+  };
+  return { run, calls };
+}
+
+describe('the snapshots of a chain', () => {
+  const CASES: readonly [title: string, row: Row, state: string | undefined][] = [
+    ['one with the tags is found', {}, 'whole'],
+    ['one that overflowed is lost', { lv_snapshot_invalid: '1' }, 'lost'],
+    ['one that is being merged is merging', { lv_merging: '1' }, 'merging'],
+    ['one whose merge failed is merging', { lv_merge_failed: '1' }, 'merging'],
+    [
+      'one that may have been made after the thaw is unfinished',
+      { lv_tags: `lvmsync_at_20261123T105507Z,lvmsync_cycle,lvmsync_unconfirmed,${TAG}` },
+      'unfinished',
+    ],
+    [
+      'one that lvcreate left half made is unfinished',
+      { origin: '', origin_uuid: '', segtype: 'linear', lv_role: 'public' },
+      'unfinished',
+    ],
+    [
+      'a volume of another name that is no snapshot is not ours',
+      { lv_name: 'precious', origin: '', origin_uuid: '', segtype: 'linear', lv_role: 'public' },
+      undefined,
+    ],
+    ['one of another origin is not ours', { origin: 'other', origin_uuid: 'other' }, undefined],
+    ['one of another chain is not ours', { lv_tags: 'lvmsync_cycle,lvmsync_other' }, undefined],
+    ['one without the tag of cycles is not ours', { lv_tags: TAG }, undefined],
+    ['one without a time is not ours', { lv_tags: `lvmsync_cycle,${TAG}` }, undefined],
+  ];
+  for (const [title, row, state] of CASES) {
+    it(title, async () => {
+      const { run } = host([...THICK, snapshotRow(row)]);
+      const found = await listSnapshots(ORIGIN, TAG, run);
+      assert.deepEqual(
+        found.map((one) => one.state),
+        state === undefined ? [] : [state],
+      );
+    });
+  }
+
+  it('come in the order of their times', async () => {
+    const later = { lv_uuid: 'later', lv_tags: `lvmsync_at_20261123T105508Z,lvmsync_cycle,${TAG}` };
+    const { run } = host([...THICK, snapshotRow(later), snapshotRow()]);
+    const found = await listSnapshots(ORIGIN, TAG, run);
+    assert.deepEqual(
+      found.map(({ uuid, time }) => [uuid, time]),
+      [
+        ['uuid-new', TIME],
+        ['later', '2026-11-23T10:55:08Z'],
+      ],
+    );
+  });
+});
+
+describe('the volume that a cycle follows', () => {
+  const named = (lvName: string): string => `${ORIGIN.vgName}/${lvName}`;
+
+  it('is found by its name', async () => {
+    assert.deepEqual(await findOrigin(named(ORIGIN.lvName), host(THICK).run, missing), ORIGIN);
+  });
+
+  it('is thin where LVM says so', async () => {
+    const rows = rowsOf('thin');
+    const volume = rows.find(({ lv_role = '' }) => lv_role.includes('thinorigin')) ?? {};
+    const found = await findOrigin(`${volume.vg_name}/${volume.lv_name}`, host(rows).run, missing);
+    assert.equal(found.kind, 'thin');
+  });
+
+  for (const [title, subject, rows, status] of [
+    ['is no snapshot', SNAPSHOT_ROW.lv_name, THICK, EXIT.sourceUnfit],
+    ['is no snapshot of a cycle', NAME, [...THICK, snapshotRow()], EXIT.sourceUnfit],
+    ['is no pool', 'pool', rowsOf('thin'), EXIT.sourceUnfit],
+    ['exists', 'nothing', THICK, EXIT.usage],
+  ] as const) {
+    it(title, async () => {
+      const [{ vg_name = '' } = {}] = rows;
+      const error = await refusal(findOrigin(`${vg_name}/${subject}`, host(rows).run, missing));
+      assert.equal(error.exitStatus, status);
+    });
+  }
+});
+
+describe('making a snapshot', () => {
+  const request = { origin: ORIGIN, tag: TAG, size: ['--size', '5g'], time: TIME };
+
+  it('is one call of lvcreate, with all tags, for a snapshot that cannot be written', async () => {
+    const { run, calls } = host([...THICK, snapshotRow()]);
+    const made = await makeSnapshot({ ...request, hooks: NO_HOOKS }, run);
+    assert.equal(made.uuid, 'uuid-new');
+    assert.deepEqual(calls.slice(0, -1), [
+      [
+        ...['lvcreate', '-q', '-y', '--snapshot', '--permission', 'r'],
+        ...['--addtag', 'lvmsync_cycle', '--addtag', TAG],
+        ...['--addtag', 'lvmsync_at_20261123T105507Z'],
+        ...['--name', NAME, '--size', '5g', '--', `${ORIGIN.vgName}/${ORIGIN.lvName}`],
+      ],
+    ]);
+  });
+
+  it('fails if lvs does not show it then', async () => {
+    const error = await refusal(makeSnapshot({ ...request, hooks: NO_HOOKS }, host(THICK).run));
+    assert.match(error.message, /lvs does not show it/);
+  });
+
+  for (const [stderr, hint] of [
+    ['Volume group "vg" has insufficient free space (0 extents): 1 required.', /vgextend/],
+    ['Insufficient suitable allocatable extents found for logical volume x.', /vgextend/],
+    ['Free space in thin pool vg/pool is below threshold', /lvextend/],
+    ['Something else', /^$/],
+  ] as const) {
+    it(`says what to do about: ${stderr}`, async () => {
+      const run: RunCommand = async (argv) => {
+        throw new CommandError({ argv, code: 'sourceUnfit', reason: 'exit status 5', stderr });
+      };
+      const error = await refusal(makeSnapshot({ ...request, hooks: NO_HOOKS }, run));
+      assert.equal(error.exitStatus, EXIT.sourceUnfit);
+      assert.match(error.hint ?? '', hint);
+      assert.match(error.state ?? '', /nothing was sent/);
+    });
+  }
+});
+
+describe('a name that another chain took in the same second', () => {
+  const failing = (stderr: string): Promise<unknown> => {
+    const run: RunCommand = async (argv) => {
+      throw new CommandError({ argv, reason: 'exit status 5', stderr });
+    };
+    return refusal(
+      makeSnapshot({ origin: ORIGIN, tag: TAG, size: undefined, time: TIME, hooks: NO_HOOKS }, run),
+    );
+  };
+
+  it('is told by the words of lvcreate', async () => {
+    const taken = `Logical Volume "${NAME}" already exists in volume group "vg"`;
+    assert.equal(isNameTaken(await failing(taken)), true);
+    assert.equal(isNameTaken(await failing('insufficient free space')), false);
+    assert.equal(isNameTaken(new Error('already exists')), false);
+  });
+});
+
+describe('a snapshot', () => {
+  const snapshot = {
+    vgName: 'vg',
+    lvName: 'snap',
+    uuid: 'a-b-c',
+    time: TIME,
+    state: 'whole',
+  } as const;
+
+  it('is removed by its uuid and tags, whatever has its name by now', async () => {
+    const { run, calls } = host([]);
+    await removeSnapshot(snapshot, TAG, run);
+    const which = `lv_uuid="a-b-c" && lv_tags={"lvmsync_cycle" && "${TAG}"}`;
+    assert.deepEqual(calls, [['lvremove', '-q', '-y', '--select', which, '--', 'vg']]);
+  });
+
+  it('is activated although it is to be skipped, and deactivated', async () => {
+    const { run, calls } = host([]);
+    await activate(snapshot, run);
+    await deactivate(snapshot, run);
+    assert.deepEqual(calls, [
+      ['lvchange', '-q', '-ay', '-K', '--', 'vg/snap'],
+      ['lvchange', '-q', '-an', '--', 'vg/snap'],
+    ]);
+  });
+});
+
+describe('the time of a new snapshot', () => {
+  const clockAt = (time: string): Parameters<typeof timeAfter>[1] => {
+    let now = Date.parse(time);
+    const sleep = async (milliseconds: number): Promise<void> => {
+      now += milliseconds;
+    };
+    return { now: () => now, sleep };
+  };
+
+  for (const [title, former, now, expected] of [
+    ['is now', undefined, TIME, TIME],
+    ['is now after a former one', '2026-11-23T10:55:06Z', TIME, TIME],
+    [
+      'is the next second in the same second',
+      TIME,
+      '2026-11-23T10:55:07.400Z',
+      '2026-11-23T10:55:08Z',
+    ],
+    ['is past one that is a little ahead', '2026-11-23T10:55:09Z', TIME, '2026-11-23T10:55:10Z'],
+  ] as const) {
+    it(title, async () => assert.equal(await timeAfter(former, clockAt(now)), expected));
+  }
+
+  it('is refused where the clock went back', async () => {
+    const error = await refusal(timeAfter('2026-11-23T11:55:07Z', clockAt(TIME)));
+    assert.match(error.message, /the clock says 2026-11-23T10:55:07Z, .* 2026-11-23T11:55:07Z/);
+  });
+});
