@@ -184,9 +184,11 @@ function makePeer(client: Client, { channel, ended }: OpenChannel, onLine: OnLin
     relayLines(channel, (line) => onLine(line, 'stdout')),
     relayLines(channel.stderr, (line) => onLine(line, 'stderr')),
   ]);
-  void pump(input, channel);
+  const held = { bytes: 0 };
+  void pump(input, channel, held);
   return {
     inputFd: writeFd,
+    heldBytes: () => held.bytes,
     exited: ended.then(async (exit) => {
       await printed;
       input.destroy();
@@ -197,12 +199,19 @@ function makePeer(client: Client, { channel, ended }: OpenChannel, onLine: OnLin
   };
 }
 
-/** Copies the pipe into the channel, at the channel's pace, until either ends. */
-async function pump(input: Socket, channel: ClientChannel): Promise<void> {
+/**
+ * Copies the pipe into the channel, at the channel's pace, until either ends. `held` counts what was taken
+ * from the pipe and has not left: what the channel's window did not let through yet.
+ */
+async function pump(input: Socket, channel: ClientChannel, held: { bytes: number }): Promise<void> {
   try {
     for await (const bytes of input) {
+      held.bytes += bytes.length;
       if (!channel.writable) break;
-      if (!channel.write(bytes)) await drained(channel);
+      const left = (error?: Error | null): void => {
+        if (!error) held.bytes -= bytes.length;
+      };
+      if (!channel.write(bytes, left)) await drained(channel);
     }
     channel.end();
   } catch {

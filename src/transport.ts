@@ -19,6 +19,8 @@ export type PeerStream = 'stdout' | 'stderr';
 export interface Peer {
   /** The write end of a pipe; what is written is the peer's input. Whoever connected ends it: closeInput. */
   readonly inputFd: number;
+  /** Bytes that were taken from that pipe and never left for the peer, as far as can be known here. */
+  heldBytes(): number;
   /** Resolves when the peer has ended and what it printed was handed over; never rejects. */
   readonly exited: Promise<PeerExit>;
   /** Ends it now. */
@@ -38,13 +40,14 @@ const LAST_WORDS_MS = 500;
  * Closes the peer's input and resolves when the peer has ended: with how many bytes it never read. A
  * whole small stream fits into the pipe, so that one that ends with status 0 may have read nothing.
  */
-export async function closeInput({ inputFd, exited }: Peer): Promise<number> {
+export async function closeInput(peer: Peer): Promise<number> {
+  const { inputFd, exited } = peer;
   // A read end of our own keeps what is in the pipe; the peer sees its end all the same.
   const pipe = openSync(`/proc/self/fd/${inputFd}`, constants.O_RDONLY | constants.O_NONBLOCK);
   closeSync(inputFd);
   try {
     await exited;
-    return native.unreadBytes(pipe);
+    return native.unreadBytes(pipe) + peer.heldBytes();
   } finally {
     closeSync(pipe);
   }
@@ -73,6 +76,7 @@ export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
   });
   return {
     inputFd: writeFd,
+    heldBytes: () => 0,
     exited: afterLastWords(exited, printed, [stdout, stderr]),
     kill: () => child.kill('SIGKILL'),
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, Socket } from 'node:net';
@@ -9,7 +9,7 @@ import type { ServerChannel } from 'ssh2';
 import { LvmsyncError } from '../../src/errors.js';
 import type { HostKey } from '../../src/ssh-config.js';
 import { connectSsh2 } from '../../src/ssh2-transport.js';
-import type { Peer } from '../../src/transport.js';
+import { closeInput, type Peer } from '../../src/transport.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import {
   known,
@@ -312,6 +312,27 @@ test('a command that ends while data are on their way is reported with its statu
     const [exit, taken] = await Promise.all([peer.exited, write(peer, Buffer.alloc(64 * MIB))]);
     assert.deepEqual(exit, { kind: 'status', status: 3 });
     assert.equal(taken, false);
+  });
+});
+
+test('what never left for a command that ended with 0 is counted as unread', async () => {
+  const commands: ServerChannel[] = [];
+  const onCommand = (channel: ServerChannel): void => {
+    // It takes what the channel's window and its buffer let in: no more than four of the five MiB.
+    channel.pause();
+    commands.push(channel);
+  };
+  await withServer({ onCommand }, async (port) => {
+    const { peer } = await connect(port);
+    const writer = spawn('head', ['-c', `${5 * MIB}`, '/dev/zero'], {
+      stdio: ['ignore', peer.inputFd, 'inherit'],
+    });
+    assert.deepEqual(await once(writer, 'exit'), [0, null]);
+    commands[0]?.exit(0);
+    commands[0]?.close();
+    const unread = await closeInput(peer);
+    assert.ok(unread >= MIB, `${unread} bytes`);
+    assert.deepEqual(await peer.exited, { kind: 'status', status: 0 });
   });
 });
 
