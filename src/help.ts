@@ -86,7 +86,7 @@ function formatOption(option: OptionSpec): string {
   return `  ${optionSignature(option)}\n${wrap(option.help, INDENT)}`;
 }
 
-/** `-b, --snapback FILE`, `-v, --[no-]verbose`: also what the README lists. */
+/** `-b, --snapback FILE`, `-v, --[no-]verbose`: also what docs/usage.md lists. */
 export function optionSignature(option: OptionSpec): string {
   const { name, short, argument, negatable, withoutValue } = option;
   const dashed = negatable ? `--[no-]${name}` : `--${name}`;

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { assertSameContent } from '../harness/content.js';
+import { repository } from '../harness/guest.js';
+import { KiB, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, SshServer } from '../harness/sshd.js';
+import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { tool, tryTool } from '../harness/tool.js';
+
+/** A document whose commands are typed one after the other, and what has to hold after some of them. */
+interface Guide {
+  readonly path: string;
+  /** What it takes for granted, beyond vg0/mail with a file system in use, and an empty vg1. */
+  readonly prepare?: (here: TestVolumeGroup, there: TestVolumeGroup) => void;
+  /** Blocks that are not run; nothing but what runs this test. */
+  readonly leftOut?: RegExp;
+  /** Holds after each block that matches: both devices are equal. */
+  readonly equalAfter: readonly [block: RegExp, one: string, other: string][];
+}
+
+const GUIDES: readonly Guide[] = [
+  {
+    path: 'README.md',
+    leftOut: /^git clone/,
+    equalAfter: [
+      [/^umount/m, 'vg0/mail', 'vg1/mail'],
+      [/verify/, 'vg0/mail', 'vg1/mail'],
+      [/--apply \/root\/mail.undo/, 'vg0/mail-snap', 'vg1/mail'],
+      [/--stdout/, 'vg0/mail', 'vg1/mail'],
+    ],
+  },
+  {
+    path: 'docs/migration.md',
+    prepare: addThinVolume,
+    equalAfter: [
+      [/--snapback \/root\/mail.undo/, 'vg0/mail', 'vg1/mail'],
+      [/mail-snap2/, 'vg0/mail', 'vg1/mail'],
+      [/sparse,/, 'vg0/web', 'vg1/web'],
+      [/web-snap2/, 'vg0/web-snap2', 'vg1/web'],
+    ],
+  },
+  { path: 'docs/tuning.md', prepare: addCopy, equalAfter: [] },
+  { path: 'docs/usage.md', prepare: addCopy, equalAfter: [] },
+];
+
+function shellBlocks(path: string): string[] {
+  const text = readFileSync(`${repository}${path}`, 'utf8');
+  return [...text.matchAll(/^```sh\n([\s\S]*?)^```/gm)].map(([, block = '']) => block);
+}
+
+for (const guide of GUIDES) {
+  describe(guide.path, { skip: SshServer.missing() ?? false }, () => typed(guide));
+}
+
+function typed({ path, prepare, leftOut, equalAfter }: Guide): void {
+  const folder = scratchFolder();
+  let server: SshServer;
+  let here: TestVolumeGroup;
+  let there: TestVolumeGroup;
+
+  before(() => {
+    useOwnStateFolder();
+    server = SshServer.start();
+    here = new TestVolumeGroup({ name: 'vg0', size: 200 * MiB });
+    there = new TestVolumeGroup({ name: 'vg1', size: 120 * MiB });
+    startService(here, folder);
+    prepare?.(here, there);
+  });
+  after(() => {
+    tryTool(['umount', `${folder}/srv/mail`]);
+    here.destroy();
+    there.destroy();
+    server.stop();
+  });
+
+  for (const block of shellBlocks(path)) {
+    const [title = ''] = block.split('\n').filter((line) => !/^(#|$)/.test(line));
+    if (leftOut?.test(block)) continue;
+    test(`${title} ...`, () => {
+      workGoesOn(folder);
+      type(block, folder, server);
+      for (const [pattern, ...devices] of equalAfter) {
+        if (!pattern.test(block)) continue;
+        const [one = '', other = ''] = devices.map((name) => `/dev/${name}`);
+        tool('blockdev', '--flushbufs', one);
+        tool('blockdev', '--flushbufs', other);
+        assertSameContent(one, other);
+      }
+    });
+  }
+}
+
+/** vg0/mail, with a file system that is in use. */
+function startService(here: TestVolumeGroup, folder: string): void {
+  tool('mkdir', '-p', `${folder}/srv/mail`, `${folder}/root`, `${folder}/backups`);
+  const mail = here.createVolume('mail', 24 * MiB);
+  tool('mkfs.ext4', '-q', mail.path);
+  tool('mount', mail.path, `${folder}/srv/mail`);
+}
+
+/** vg1/mail, a copy of vg0/mail-snap. */
+function addCopy(here: TestVolumeGroup, there: TestVolumeGroup): void {
+  const snapshot = here.createSnapshot(here.volume('mail'), {
+    name: 'mail-snap',
+    chunkSize: 4 * KiB,
+  });
+  const copy = there.createVolume('mail', 24 * MiB);
+  tool('dd', `if=${snapshot.path}`, `of=${copy.path}`, 'bs=4M', 'status=none', 'conv=fsync');
+}
+
+/** vg0/web in vg0/pool, half full, and an empty vg1/pool. */
+function addThinVolume(here: TestVolumeGroup, there: TestVolumeGroup): void {
+  const web = new TestThinPool(here, { size: 40 * MiB, blockSize: 64 * KiB }).createVolume(
+    'web',
+    16 * MiB,
+  );
+  tool('dd', 'if=/dev/urandom', `of=${web.path}`, 'bs=1M', 'count=8', 'status=none', 'conv=fsync');
+  new TestThinPool(there, { size: 40 * MiB, blockSize: 64 * KiB });
+}
+
+/** A new file, as long as the file system is mounted. */
+function workGoesOn(folder: string): void {
+  if (tryTool(['mountpoint', '-q', `${folder}/srv/mail`]).status !== 0) return;
+  const name = `${folder}/srv/mail/message`;
+  tool('dd', 'if=/dev/urandom', `of=${name}`, 'bs=64K', 'count=16', 'status=none', 'conv=fsync');
+}
+
+function type(block: string, folder: string, server: SshServer): void {
+  const script = block
+    .replaceAll(/root@(backup|source)/g, `root@${HOST.right}`)
+    .replaceAll(/(?<= )\/(srv|root)\//g, `${folder}/$1/`)
+    .replaceAll('/var/backups', `${folder}/backups`)
+    .replaceAll('--size 5G', '--size 20M');
+  const { status, stdout, stderr } = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
+    cwd: folder,
+    env: { ...process.env, PATH: `${server.programs}:${process.env.PATH}` },
+  });
+  assert.equal(status, 0, `${script}\n${stdout}${stderr}`);
+}
