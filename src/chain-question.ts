@@ -45,7 +45,7 @@ async function ask(command: CycleCommand, context: RunContext): Promise<Outcome>
     }
     lastLines.push(line);
     if (lastLines.length > KEPT_LINES) lastLines.shift();
-    context.reporter.verbose(`remote:${line}`);
+    context.reporter.remote(line, 'verbose');
   };
   const words = ['chain', '--json', '--', chain.directory, destination.path];
   const peer = await connect({ host: destination.host, remote, words, onLine }, context);

@@ -15,6 +15,7 @@ import {
 import type { ExtentList } from './extent.js';
 import { Lz4Output } from './lz4-output.js';
 import { type NativeRecordWriter, native, type Operations, type StreamTotals } from './native.js';
+import type { Packed } from './progress.js';
 import type { Pace } from './rate-limit.js';
 
 export const HANDSHAKE = 'lvmsync PROTO[3]';
@@ -94,6 +95,11 @@ export class ChangeWriter {
 
   get compresses(): boolean {
     return this.#lz4 !== undefined;
+  }
+
+  /** What was compressed so far; undefined without a compression. */
+  get packed(): Packed | undefined {
+    return this.#lz4?.packed;
   }
 
   /** What follows is compressed; only for a receiver that said it knows this. */

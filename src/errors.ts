@@ -107,3 +107,14 @@ export class InterruptedError extends LvmsyncError {
     return 128 + this.signal;
   }
 }
+
+/** The status that a run ends with for it; of a bug in this program, that of all that has no own. */
+export function exitStatusOf(error: unknown): number {
+  return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
+}
+
+/** What it is called for a program. */
+export function errorName(error: unknown): ExitName | 'interrupted' | 'unexpected' {
+  if (error instanceof InterruptedError) return 'interrupted';
+  return error instanceof LvmsyncError ? error.code : 'unexpected';
+}

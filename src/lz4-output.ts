@@ -2,6 +2,7 @@
 
 import { compressGroup } from './lz4.js';
 import type { NativeRecordWriter } from './native.js';
+import type { Packed } from './progress.js';
 import type { Pace } from './rate-limit.js';
 
 /** Pieces being compressed, or compressed and not yet written. */
@@ -13,6 +14,8 @@ export class Lz4Output {
   readonly #pace: Pace | undefined;
   readonly #pending: Promise<void>[] = [];
   #last: Promise<void> = Promise.resolve();
+  #plainBytes = 0;
+  #packedBytes = 0;
 
   /** Nothing else may write to the sink before drain has resolved. */
   constructor(sink: NativeRecordWriter, pace?: Pace) {
@@ -20,9 +23,14 @@ export class Lz4Output {
     this.#pace = pace;
   }
 
+  /** Of the pieces that are compressed, whether they are written yet or not. */
+  get packed(): Packed {
+    return { plainBytes: this.#plainBytes, packedBytes: this.#packedBytes };
+  }
+
   /** Becomes a frame of its own. Resolves when there is room for the next piece. */
   async push(bytes: Uint8Array): Promise<void> {
-    const compressing = compressGroup(bytes);
+    const compressing = this.#compress(bytes);
     // Failures are awaited in their turn; until then they must not count as unhandled.
     compressing.catch(() => undefined);
     this.#last = this.#writeAfter(this.#last, compressing);
@@ -34,6 +42,13 @@ export class Lz4Output {
   /** Resolves when everything was written. */
   async drain(): Promise<void> {
     for (const written of this.#pending.splice(0)) await written;
+  }
+
+  async #compress(bytes: Uint8Array): Promise<readonly Uint8Array[]> {
+    const pieces = await compressGroup(bytes);
+    this.#plainBytes += bytes.length;
+    for (const { length } of pieces) this.#packedBytes += length;
+    return pieces;
   }
 
   // After a failure none of the later pieces is written.

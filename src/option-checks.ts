@@ -1,6 +1,6 @@
 /** What the words ask for, and whether the options go together with it. */
 
-import type { ParsedOptions } from './option-grammar.js';
+import { type ParsedOptions, parseOptions } from './option-grammar.js';
 import type { Action, OptionEntry, OptionSpec } from './option-table.js';
 import { clash, usage } from './option-values.js';
 import type { Verbosity } from './options.js';
@@ -79,4 +79,31 @@ export function checkValue(parsed: ParsedOptions, entry: OptionEntry): void {
   if (choices.includes(value)) return;
   const expected = choices.map((choice) => `"${choice}"`).join(' or ');
   throw usage(`--${entry.name}: expected ${expected}, saw "${escapeText(value, 80)}"`);
+}
+
+/** Whose --json is of standard output alone: what a cycle asks at the other end, and its like. */
+const TEXT_ON_STDERR: readonly string[] = ['inspect', 'chain'];
+
+/** Whether messages are to be JSON; also of words that cannot be understood, so that this can be said. */
+export function saysJson(argv: readonly string[]): boolean {
+  const { json, first } = understood(argv) ?? atFirstSight(argv);
+  return json && !TEXT_ON_STDERR.includes(first);
+}
+
+function understood(argv: readonly string[]): { json: boolean; first: string } | undefined {
+  try {
+    const { flags, operands } = parseOptions(argv);
+    return { json: flags.json === true, first: operands[0] ?? '' };
+  } catch {
+    return undefined;
+  }
+}
+
+function atFirstSight(argv: readonly string[]): { json: boolean; first: string } {
+  const end = argv.indexOf('--');
+  const words = end < 0 ? argv : argv.slice(0, end);
+  return {
+    json: words.includes('--json'),
+    first: words.find((word) => !word.startsWith('-')) ?? '',
+  };
 }

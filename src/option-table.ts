@@ -399,9 +399,9 @@ export const OPTION_TABLE = [
   {
     name: 'json',
     from: 'ours',
-    actions: ['inspect', 'verify', 'chain'],
+    actions: ANY,
     group: 'Messages',
-    help: 'Print one JSON object a line instead of text.',
+    help: 'Say everything on standard error as one JSON object a line; inspect, verify and chain print their answer so, to standard output.',
   },
   {
     name: 'verbose',

@@ -41,7 +41,7 @@ export class PeerOutput {
 
   /** To be called when nothing more will come. */
   end(): void {
-    if (this.#hidden > 0) this.#reporter.info(`remote:(${this.#hidden} lines left out)`);
+    if (this.#hidden > 0) this.#reporter.remote(`(${this.#hidden} lines left out)`);
     this.#hidden = 0;
   }
 
@@ -88,7 +88,7 @@ export class PeerOutput {
       this.#secondStart = now;
       this.#shown = 0;
     }
-    if (this.#shown++ < LINES_PER_SECOND) this.#reporter.info(`remote:${line}`);
+    if (this.#shown++ < LINES_PER_SECOND) this.#reporter.remote(line);
     else this.#hidden++;
   }
 }

@@ -1,9 +1,10 @@
 /** The program: argv to a command, the command run, its outcome as an exit status. */
 
-import { EXIT, LvmsyncError } from './errors.js';
+import { EXIT, exitStatusOf } from './errors.js';
 import { formatHelp } from './help.js';
-import { type Command, parseOptions, toCommand } from './options.js';
-import { Reporter } from './reporter.js';
+import { saysJson } from './option-checks.js';
+import { type Command, parseOptions, toCommand, type Verbosity } from './options.js';
+import { type MessageForm, Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
 import { VERSION_LINE } from './version.js';
 import { STDERR, STDOUT, writeWhole } from './write-whole.js';
@@ -27,39 +28,59 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
 /** Whether more than --version or --help was asked for. */
 let didRun = false;
 
+/** A command that is a run. */
+type Run = Exclude<Command, { kind: 'version' | 'help' }>;
+
 /** Resolves with the exit status. */
 async function main(argv: readonly string[]): Promise<number> {
-  let reporter = makeReporter('normal');
+  const form = saysJson(argv) ? 'json' : 'text';
+  let reporter = makeReporter('normal', form);
   try {
     const command = toCommand(parseOptions(argv));
     if (command.kind === 'version') return print(VERSION_LINE);
     if (command.kind === 'help') return print(formatHelp());
     didRun = true;
-    reporter = makeReporter(command.verbosity);
+    reporter = makeReporter(command.verbosity, form);
     for (const warning of command.warnings) reporter.warn(warning);
-    if (command.priority !== undefined) {
-      (await import('./priority.js')).setPriority(command.priority);
-    }
-    return await run(command, {
-      reporter,
-      signal: stopOnSignals(reporter),
-      command: ['lvmsync', ...argv].join(' '),
-      answer: (line) => writeWhole(STDOUT, line),
-      print,
-      agentSocket: process.env.SSH_AUTH_SOCK,
-      engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
-    });
+    return await runMeasured(command, reporter, argv);
   } catch (error) {
     reporter.fatal(error);
-    return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
+    return exitStatusOf(error);
+  } finally {
+    reporter.clearProgress();
   }
 }
 
-/** Each kind of run is loaded when it is needed: --version and --help do not wait for the addon. */
-async function run(
-  command: Exclude<Command, { kind: 'version' | 'help' }>,
-  context: RunContext,
+/** Runs it and says how it ended. Throws what made it fail. */
+async function runMeasured(
+  command: Run,
+  reporter: Reporter,
+  argv: readonly string[],
 ): Promise<number> {
+  const started = performance.now();
+  const exitStatus = await start(command, reporter, argv);
+  const seconds = (performance.now() - started) / 1000;
+  reporter.result({ command: command.kind, exitStatus, seconds });
+  return exitStatus;
+}
+
+async function start(command: Run, reporter: Reporter, argv: readonly string[]): Promise<number> {
+  if (command.priority !== undefined) {
+    (await import('./priority.js')).setPriority(command.priority);
+  }
+  return run(command, {
+    reporter,
+    signal: stopOnSignals(reporter),
+    command: ['lvmsync', ...argv].join(' '),
+    answer: (line) => writeWhole(STDOUT, line),
+    print,
+    agentSocket: process.env.SSH_AUTH_SOCK,
+    engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
+  });
+}
+
+/** Each kind of run is loaded when it is needed: --version and --help do not wait for the addon. */
+async function run(command: Run, context: RunContext): Promise<number> {
   switch (command.kind) {
     case 'sync':
       return (await import('./run-sync.js')).runSync(command, context);
@@ -95,9 +116,17 @@ function stopOnSignals(reporter: Reporter): AbortSignal {
   return controller.signal;
 }
 
-function makeReporter(verbosity: ConstructorParameters<typeof Reporter>[0]['verbosity']): Reporter {
-  const { isTTY = false, columns } = process.stderr;
-  return new Reporter({ verbosity, write: (text) => writeWhole(STDERR, text), isTTY, columns });
+function makeReporter(verbosity: Verbosity, form: MessageForm): Reporter {
+  const { isTTY = false } = process.stderr;
+  return new Reporter({
+    verbosity,
+    form,
+    write: (text) => writeWhole(STDERR, text),
+    isTTY,
+    get columns() {
+      return process.stderr.columns;
+    },
+  });
 }
 
 function print(text: string): number {

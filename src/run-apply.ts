@@ -16,6 +16,7 @@ import { EXIT, LvmsyncError } from './errors.js';
 import { hasLz4 } from './installation.js';
 import type { ApplyCommand } from './options.js';
 import { refuseOwnSource } from './own-source.js';
+import type { Progress } from './progress.js';
 import { findPunchRules } from './punch-rules.js';
 import type { Reporter } from './reporter.js';
 import {
@@ -127,6 +128,12 @@ function answeredStream(form: StreamForm): string | undefined {
   return Buffer.from(form.hello.streamId).toString('hex');
 }
 
+/** Who tells of the progress and of the end: the sender that started us, or what writes into our pipe. */
+function tellerOf({ form, identity }: Stream): Progress['toldBy'] {
+  if (answeredStream(form) !== undefined) return 'sender';
+  return identity === undefined ? 'pipe' : undefined;
+}
+
 /** Where a stream stands among those that come with it; undefined if it comes alone. */
 function placeOf(form: StreamForm): SetPlace | undefined {
   if (form.form !== 'framed' || form.hello.kind !== 'wire') return undefined;
@@ -202,10 +209,9 @@ async function writeStream(
   const totalBytes = form.form === 'framed' ? form.hello.totalBytes : undefined;
   const disjoint = form.form === 'framed' || !(command.force || form.leftover);
   const streamId = answeredStream(form);
-  const onProgress = (doneBytes: number): void => {
-    // A sender that started us shows the progress itself.
-    if (streamId === undefined) reporter.progress({ activity: 'Applying', doneBytes, totalBytes });
-  };
+  const toldBy = tellerOf(stream);
+  const onProgress = (doneBytes: number): void =>
+    reporter.progress({ activity: 'Applying', doneBytes, totalBytes, toldBy });
   const started = performance.now();
   try {
     const grow = async (): Promise<void> => {
@@ -238,10 +244,9 @@ async function writeStream(
     await turn?.commit(device);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
-    // A sender that started us prints these lines itself.
-    if (stream.identity !== undefined) {
-      reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize });
-    }
+    // What writes into a pipe says these lines itself.
+    const pipe = stream.identity === undefined ? 'pipe' : undefined;
+    reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize }, pipe);
     const status = conclude({ reader, leftOut, device }, command, context);
     if (turn !== undefined) await pruneChain(turn, reporter);
     if (streamId !== undefined) {

@@ -48,10 +48,12 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
   const { device, extents } = source;
   const limits = streamLimits(source.chunkSize, command);
   const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
-  const onProgress = (doneBytes: number): void =>
-    reporter.progress({ activity: 'Sending', doneBytes, totalBytes: extents.totalBytes });
   const output = openOutput();
   let writer: ChangeWriter | undefined;
+  const onProgress = (doneBytes: number): void => {
+    const { totalBytes } = extents;
+    reporter.progress({ activity: 'Sending', doneBytes, totalBytes, packed: writer?.packed });
+  };
   try {
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
     writer = await beginStream(output, source, { command, pace });

@@ -3,6 +3,7 @@
 import { newStreamId } from './change-writer.js';
 import type { ErrorContext } from './errors.js';
 import type { SendRequest } from './options.js';
+import { sumOfPacked } from './progress.js';
 import { RateLimit } from './rate-limit.js';
 import { snapbackOfPart, undoCommand } from './remote-command.js';
 import { hostName, placeName } from './remote-name.js';
@@ -121,7 +122,8 @@ class RemoteRun {
     this.#doneBytes[stream] = bytes;
     const doneBytes = this.#doneBytes.reduce((sum, done) => sum + done, 0);
     const { totalBytes } = this.#source.extents;
-    this.#context.reporter.progress({ activity: 'Sending', doneBytes, totalBytes });
+    const packed = sumOfPacked(this.#sendings.flatMap((sending) => sending.packed ?? []));
+    this.#context.reporter.progress({ activity: 'Sending', doneBytes, totalBytes, packed });
   }
 
   /** Once, when all streams have read their last byte: all of them end with the same words. */

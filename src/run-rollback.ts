@@ -215,7 +215,7 @@ class Rollback {
     const { reporter, signal } = this.#context;
     const totalBytes = links.reduce((sum, { fileSize }) => sum + fileSize, 0);
     const onProgress = (doneBytes: number): void =>
-      reporter.progress({ activity: 'Checking', doneBytes, totalBytes });
+      reporter.progress({ activity: 'Checking', doneBytes, totalBytes, isPreparation: true });
     const rules = { destination, device: this.#device, force: this.#command.force };
     return checkLinks(links, { ...rules, isComplete, onProgress, signal });
   }

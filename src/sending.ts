@@ -8,6 +8,7 @@ import { isNativeError, type StreamTotals } from './native.js';
 import type { SendRequest } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
+import type { Packed } from './progress.js';
 import type { Pace } from './rate-limit.js';
 import { receiverArguments } from './remote-command.js';
 import { hostName } from './remote-name.js';
@@ -73,6 +74,11 @@ export class Sending {
     if (ready) return true;
     if (this.#exit === undefined) return false;
     return mayHaveRun(this.#exit, lastLines) && result?.kind !== 'failed';
+  }
+
+  /** What was compressed so far; undefined without a compression. */
+  get packed(): Packed | undefined {
+    return this.#writer?.packed;
   }
 
   /** Throws unless the receiver took everything and ended well. To be called once. */

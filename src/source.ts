@@ -9,7 +9,7 @@ import type { SourceRequest } from './options.js';
 import { interrupted, type RunContext } from './run-context.js';
 import type { SourceMember } from './source-family.js';
 import type { SourceWatch } from './source-watch.js';
-import type { Store } from './store-use.js';
+import type { Store } from './store-status.js';
 import { openThick } from './thick-source.js';
 import { openThin } from './thin-source.js';
 import { findSnapshot } from './volume-group.js';

@@ -7,24 +7,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileDevice } from './block-device.js';
 import { type RunCommand, runCommand } from './command.js';
 import { parseDeviceName } from './device-name.js';
-import { parseStatus, type StatusTarget } from './device-status.js';
+import type { StatusTarget } from './device-status.js';
 import { LvmsyncError, withContext } from './errors.js';
+import type { Fill } from './progress.js';
+import type { Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
 import { FAULT_TEXTS } from './snapshot-status.js';
 import type { Source } from './source.js';
+import { fillsOf, readStores, type Store, type StoreStatus } from './store-status.js';
 import { failedPool } from './thin-pool.js';
 import { fullName } from './unfit-volume.js';
 import { readLine } from './virtual-files.js';
 
-export interface Store {
-  /** VG/LV of the snapshot, or VG/POOL. */
-  readonly name: string;
-  /** Whose status line tells how it fares. */
-  readonly dmName: string;
-}
-
 /** Milliseconds between two looks. */
 const INTERVAL_MS = 1000;
+/** The same where they are only to be told of, and before the first of these. */
+const TELLING_MS = 10_000;
+const BEFORE_TELLING_MS = 1000;
 
 export interface StoreGuard {
   readonly source: Pick<Source, 'device' | 'stores'>;
@@ -41,18 +40,66 @@ export interface StoreGuard {
 export async function guardStores<T>(
   guard: StoreGuard,
   work: (context: RunContext) => Promise<T>,
-  { run = runCommand, interval = INTERVAL_MS } = {},
+  { run = runCommand, interval = INTERVAL_MS, ...pauses }: Partial<GuardRhythm> = {},
 ): Promise<T> {
   const { source, maxPercent, context } = guard;
   const own = storeOf(source.device);
   const stores = own === undefined ? source.stores : [...source.stores, own];
   try {
-    if (maxPercent === undefined) return await work(context);
-    const watch = new StoreWatch({ stores, own, maxPercent, run });
+    if (maxPercent === undefined) {
+      const { reporter } = context;
+      return await tellingFills({ stores, reporter, run, ...pauses }, () => work(context));
+    }
+    const watch = new StoreWatch({ stores, own, maxPercent, run, reporter: context.reporter });
     await watch.begin();
     return await watch.during(context, work, interval);
   } catch (error) {
     throw await explain(error, own, run);
+  }
+}
+
+/** For tests: how stores are looked at, and the milliseconds between two looks. */
+interface GuardRhythm extends TellingPauses {
+  readonly run: RunCommand;
+  readonly interval: number;
+}
+
+interface TellingPauses {
+  readonly first?: number;
+  readonly further?: number;
+}
+
+interface Telling extends TellingPauses {
+  readonly stores: readonly Store[];
+  readonly reporter: Reporter;
+  readonly run: RunCommand;
+}
+
+/** Does the work; where its progress is shown, that tells how full the stores are. */
+async function tellingFills<T>(telling: Telling, work: () => Promise<T>): Promise<T> {
+  if (telling.stores.length === 0 || !telling.reporter.showsProgress) return work();
+  const done = new AbortController();
+  const looking = lookForTelling(telling, done.signal);
+  try {
+    return await work();
+  } finally {
+    done.abort();
+    await looking;
+  }
+}
+
+/** Ends where nothing fills, or nothing can be told: the run does not need it. Never rejects. */
+async function lookForTelling(
+  { stores, reporter, run, first = BEFORE_TELLING_MS, further = TELLING_MS }: Telling,
+  done: AbortSignal,
+): Promise<void> {
+  for (let pause = first; !done.aborted; pause = further) {
+    await sleep(pause, undefined, { signal: done }).catch(() => undefined);
+    if (done.aborted) return;
+    const found = await readStores(stores, run).catch(() => []);
+    const fills = found.flatMap(fillsOf);
+    reporter.noteFills(fills);
+    if (fills.length === 0) return;
   }
 }
 
@@ -73,6 +120,7 @@ interface StoreRules {
   readonly own: Store | undefined;
   readonly maxPercent: number;
   readonly run: RunCommand;
+  readonly reporter: Reporter;
 }
 
 class StoreWatch {
@@ -85,7 +133,7 @@ class StoreWatch {
   async begin(): Promise<void> {
     const { stores, run } = this.#rules;
     const found = await readStores(stores, run);
-    if (!found.some(({ target }) => usesOf(target).length > 0)) {
+    if (found.flatMap(fillsOf).length === 0) {
       throw new LvmsyncError(
         'usage',
         '--max-cow-use: the source has neither a COW store nor a thin pool to look at',
@@ -133,63 +181,22 @@ class StoreWatch {
   }
 
   #judge(found: readonly StoreStatus[]): LvmsyncError | undefined {
-    const { own, maxPercent } = this.#rules;
-    for (const { store, target } of found) {
+    const { own, maxPercent, reporter } = this.#rules;
+    reporter.noteFills(found.flatMap(fillsOf));
+    for (const status of found) {
+      const { store, target } = status;
       // A list that was read stays right: only what is being read from ends with its store.
       if (isOverflow(target) && store.dmName === own?.dmName) return overflowed(store, target);
       if (target.type === 'thin-pool' && 'fault' in target) return failedPool(store.name);
-      for (const use of usesOf(target)) {
-        const percent = (100 * use.used) / use.total;
-        if (percent >= maxPercent) return tooFull(store, use, { percent, maxPercent });
+      for (const fill of fillsOf(status)) {
+        if (fill.percent >= maxPercent) return tooFull(fill, maxPercent);
       }
     }
     return undefined;
   }
 }
 
-interface StoreStatus {
-  readonly store: Store;
-  readonly target: StatusTarget;
-}
-
-async function readStores(stores: readonly Store[], run: RunCommand): Promise<StoreStatus[]> {
-  if (stores.length === 0) return [];
-  const names = new Set(stores.map(({ dmName }) => dmName));
-  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', ...names], {
-    code: 'sourceUnfit',
-  });
-  return parseStatus(stdout).flatMap((target) => {
-    // Of a single device it prints no name.
-    const store = stores.find(({ dmName }) => dmName === target.name) ?? stores[0];
-    return store === undefined ? [] : [{ store, target }];
-  });
-}
-
-interface Use {
-  readonly what: 'COW store' | 'data' | 'metadata';
-  readonly used: number;
-  readonly total: number;
-}
-
-function usesOf(target: StatusTarget): Use[] {
-  if ('fault' in target) return [];
-  if (target.type === 'snapshot') {
-    const { allocatedSectors, totalSectors } = target.usage;
-    return [{ what: 'COW store', used: allocatedSectors, total: totalSectors }];
-  }
-  if (target.type !== 'thin-pool') return [];
-  const { usedDataBlocks, totalDataBlocks, usedMetadataBlocks, totalMetadataBlocks } = target;
-  return [
-    { what: 'data', used: usedDataBlocks, total: totalDataBlocks },
-    { what: 'metadata', used: usedMetadataBlocks, total: totalMetadataBlocks },
-  ];
-}
-
-function tooFull(
-  { name }: Store,
-  { what }: Use,
-  { percent, maxPercent }: { readonly percent: number; readonly maxPercent: number },
-): LvmsyncError {
+function tooFull({ name, what, percent }: Fill, maxPercent: number): LvmsyncError {
   const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
   return new LvmsyncError(
     what === 'COW store' ? 'sourceUnfit' : 'pool',

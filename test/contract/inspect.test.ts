@@ -145,7 +145,7 @@ describe('inspect', () => {
     assertFails(inspect(folder), 1, /no regular file/);
     assertFails(inspect('--force', plain), 1, /--force cannot be used with inspect/);
     assertFails(inspect(), 1, /missing operand: FILE/);
-    assertFails(lvmsync(['--json', plain, copy]), 1, /--json cannot be used with a SNAPSHOT/);
+    assertFails(lvmsync(['--redo', plain, copy]), 1, /--redo cannot be used with a SNAPSHOT/);
   });
 
   test('makes text of others harmless', () => {

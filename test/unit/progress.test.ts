@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatProgress, type Progress, ProgressMeter } from '../../src/progress.js';
+import {
+  type Fill,
+  formatProgress,
+  type Progress,
+  ProgressMeter,
+  sumOfPacked,
+} from '../../src/progress.js';
 
 const MIB = 1024 ** 2;
 
@@ -25,6 +31,50 @@ describe('progress text', () => {
       assert.equal(formatProgress(progress, rate), text);
     });
   }
+});
+
+describe('a line of progress', () => {
+  const packed = { plainBytes: 4.2 * MIB, packedBytes: 2 * MIB };
+  const fills: readonly Fill[] = [
+    { name: 'vg/snap', what: 'COW store', percent: 12.9 },
+    { name: 'vg/pool', what: 'data', percent: 3 },
+    { name: 'vg/pool', what: 'metadata', percent: 99.99 },
+  ];
+  const whole =
+    'Sending 1.5 MiB of 3.0 MiB (50.0%), 512.0 KiB/s, 0:03 left, COW 12%, pool 99%, LZ4 2.1x';
+
+  it('tells how full the stores are, of a pool its fuller part, and how far the stream shrinks', () => {
+    assert.equal(formatProgress({ ...sending(1.5, 3), packed }, MIB / 2, { fills }), whole);
+  });
+
+  const widths: readonly [width: number, text: string][] = [
+    [87, whole],
+    [86, 'Sending 1.5 MiB of 3.0 MiB (50.0%), 512.0 KiB/s, 0:03 left, COW 12%, pool 99%'],
+    [76, 'Sending 1.5 MiB of 3.0 MiB (50.0%), 512.0 KiB/s, 0:03 left'],
+    [57, 'Sending 1.5 MiB of 3.0 MiB (50.0%), 512.0 KiB/s'],
+    [46, 'Sending 1.5 MiB of 3.0 MiB (50.0%)'],
+    [20, 'Sending 1.5 MiB of 3'],
+    [1, 'S'],
+  ];
+  for (const [width, text] of widths) {
+    it(`in ${width} columns is: ${text}`, () => {
+      const line = formatProgress({ ...sending(1.5, 3), packed }, MIB / 2, { fills, width });
+      assert.equal(line, text);
+      assert.ok(line.length <= width);
+    });
+  }
+
+  it('says nothing of a compression that has not begun', () => {
+    const nothing = { plainBytes: 0, packedBytes: 0 };
+    assert.equal(formatProgress({ ...sending(7), packed: nothing }, undefined), 'Sending 7.0 MiB');
+  });
+
+  it('adds up the streams of a run', () => {
+    assert.deepEqual(sumOfPacked([packed, packed, { plainBytes: 1, packedBytes: 2 }]), {
+      plainBytes: 8.4 * MIB + 1,
+      packedBytes: 4 * MIB + 2,
+    });
+  });
 });
 
 describe('progress meter', () => {

@@ -114,6 +114,45 @@ describe('progress on a terminal', () => {
     assert.deepEqual(writes, [`${ERASE}Sending 1 B`]);
   });
 
+  it('follows the terminal to another width', () => {
+    const writes: string[] = [];
+    const widths = [30, 21];
+    let milliseconds = 0;
+    const reporter = new Reporter({
+      verbosity: 'normal',
+      write: (text) => writes.push(text),
+      isTTY: true,
+      now: () => milliseconds,
+      get columns() {
+        return widths.shift();
+      },
+    });
+    for (const _ of [1, 2]) {
+      reporter.progress(sending(1));
+      milliseconds += 200;
+    }
+    const whole = 'Sending 1 B of 1000 B (0.1%)';
+    assert.deepEqual(writes, [`${ERASE}${whole}`, `${ERASE}${whole.slice(0, 20)}`]);
+  });
+
+  it('tells how full the stores are that the run depends on', () => {
+    const { reporter, writes } = capture({ isTTY: true });
+    reporter.noteFills([{ name: 'vg/snap', what: 'COW store', percent: 50 }]);
+    reporter.progress(sending(1));
+    assert.deepEqual(writes, [`${ERASE}Sending 1 B of 1000 B (0.1%), COW 50%`]);
+  });
+
+  it('is shown of a run whose input is a pipe, but not of one that a sender started', () => {
+    for (const [toldBy, shown] of [
+      ['pipe', 1],
+      ['sender', 0],
+    ] as const) {
+      const { reporter, writes } = capture({ isTTY: true });
+      reporter.progress({ ...sending(1), toldBy });
+      assert.equal(writes.length, shown);
+    }
+  });
+
   it('is not shown when quiet', () => {
     const { reporter, writes } = capture({ isTTY: true, verbosity: 'quiet' });
     reporter.progress(sending(1));
@@ -134,6 +173,19 @@ describe('progress in a log or a pipe', () => {
       'Sending 200 B of 1000 B (20.0%), 10 B/s, 1:20 left\n',
     ]);
   });
+
+  for (const toldBy of ['pipe', 'sender'] as const) {
+    it(`is left to the other end of a ${toldBy}, which counts all the same`, () => {
+      const { reporter, writes, clock } = capture();
+      for (const step of [0, 10, 20]) {
+        reporter.progress({ ...sending(step), toldBy });
+        clock.milliseconds += 11_000;
+      }
+      reporter.transferred({ bytes: 30, seconds: 1, sourceSize: 100 }, toldBy);
+      assert.deepEqual(writes, []);
+      assert.equal(reporter.tally.bytes, 30);
+    });
+  }
 
   it('never writes a partial line or an escape sequence, whatever is called', () => {
     const { reporter, writes, clock } = capture({ verbosity: 'debug' });

@@ -28,8 +28,9 @@ function answering(...statuses: string[]): { readonly run: RunCommand; readonly 
   return { run, calls };
 }
 
-function contextOf(signal = new AbortController().signal): RunContext {
-  const reporter = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });
+const QUIET = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });
+
+function contextOf(signal = new AbortController().signal, reporter = QUIET): RunContext {
   const silent = { print: () => undefined, answer: () => undefined };
   return { reporter, signal, command: '', agentSocket: undefined, engine: 'auto', ...silent };
 }
@@ -164,6 +165,65 @@ describe('a guard over stores', () => {
     const ended = guardStores(guard, endless, { run: answering(thick(1)).run });
     setTimeout(() => controller.abort('SIGTERM'), 5);
     await assert.rejects(ended, /interrupted by SIGTERM/);
+  });
+
+  describe('where the progress of the run is shown', () => {
+    const pause = (milliseconds = 60) =>
+      new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+    /** What a progress tells after some looks, of which there may be no more than `most`. */
+    async function told(
+      statuses: readonly string[],
+      most = Number.POSITIVE_INFINITY,
+    ): Promise<{ fills: unknown; looks: number }> {
+      const written: string[] = [];
+      const write = (text: string): number => written.push(text);
+      const reporter = new Reporter({ verbosity: 'normal', write, isTTY: false, form: 'json' });
+      const guard = { ...guardOf([SNAP]), context: contextOf(undefined, reporter) };
+      const { run, calls } = answering(...statuses);
+      const work = async () => {
+        while (calls.length < Math.min(most, statuses.length + 1)) await pause(1);
+        await pause();
+      };
+      await guardStores(guard, work, { run, first: 1, further: 5 });
+      reporter.progress({ activity: 'Sending', doneBytes: 0, totalBytes: 0 });
+      const looks = calls.length;
+      await pause();
+      assert.equal(calls.length, looks, 'no look after the work');
+      return { fills: JSON.parse(written.join('')).fills, looks };
+    }
+
+    it('looks now and then without a limit, and tells what it sees', async () => {
+      const { fills, looks } = await told([thick(100), thick(200)]);
+      assert.deepEqual(fills, [{ name: 'vg/snap', what: 'COW store', percent: 20 }]);
+      assert.ok(looks > 1);
+    });
+
+    it('tells of both parts of a pool', async () => {
+      const { fills } = await told([pool(15, 801)]);
+      assert.deepEqual(fills, [
+        { name: 'vg/snap', what: 'data', percent: 80.1 },
+        { name: 'vg/snap', what: 'metadata', percent: 1.5 },
+      ]);
+    });
+
+    for (const [what, status] of [
+      ['nothing fills', '0 81920 linear\n'],
+      ['nothing can be told', 'fails'],
+      ['the snapshot has overflowed', '0 81920 snapshot Invalid\n'],
+    ] as const) {
+      it(`does not look again where ${what}, and lets the run go on`, async () => {
+        assert.deepEqual(await told([status], 1), { fills: [], looks: 1 });
+      });
+    }
+
+    it('does not start a tool for a run that is over at once', async () => {
+      const reporter = new Reporter({ verbosity: 'normal', write: () => undefined, isTTY: false });
+      const guard = { ...guardOf([SNAP]), context: contextOf(undefined, reporter) };
+      const { run, calls } = answering(thick(1));
+      assert.equal(await guardStores(guard, async () => 7, { run }), 7);
+      assert.equal(calls.length, 0);
+    });
   });
 
   it('leaves other failures of the work as they are', async () => {

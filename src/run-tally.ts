@@ -1,0 +1,27 @@
+/** How many bytes a run has moved or compared, over all that it does one after another. */
+
+import type { Progress } from './progress.js';
+
+export class RunTally {
+  #before = 0;
+  #activity: string | undefined;
+  #done = 0;
+
+  /** To be called with every report. */
+  note({ activity, doneBytes, isPreparation }: Progress): void {
+    if (isPreparation) return;
+    // The next activity, or the same one begun anew, counts from nothing.
+    if (activity !== this.#activity || doneBytes < this.#done) this.#before += this.#done;
+    this.#activity = activity;
+    this.#done = doneBytes;
+  }
+
+  /** What the activity under way has moved in all. */
+  settle(bytes: number): void {
+    this.#done = bytes;
+  }
+
+  get bytes(): number {
+    return this.#before + this.#done;
+  }
+}

@@ -1,0 +1,48 @@
+/** What `dmsetup status` says of the stores that a run depends on. */
+
+import type { RunCommand } from './command.js';
+import { parseStatus, type StatusTarget } from './device-status.js';
+import type { Fill } from './progress.js';
+
+export interface Store {
+  /** VG/LV of the snapshot, or VG/POOL. */
+  readonly name: string;
+  /** Whose status line tells how it fares. */
+  readonly dmName: string;
+}
+
+export interface StoreStatus {
+  readonly store: Store;
+  readonly target: StatusTarget;
+}
+
+export async function readStores(
+  stores: readonly Store[],
+  run: RunCommand,
+): Promise<StoreStatus[]> {
+  if (stores.length === 0) return [];
+  const names = new Set(stores.map(({ dmName }) => dmName));
+  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', ...names], {
+    code: 'sourceUnfit',
+  });
+  return parseStatus(stdout).flatMap((target) => {
+    // Of a single device it prints no name.
+    const store = stores.find(({ dmName }) => dmName === target.name) ?? stores[0];
+    return store === undefined ? [] : [{ store, target }];
+  });
+}
+
+/** What fills in it, and how far it has. Nothing of what is no store, or has failed. */
+export function fillsOf({ store: { name }, target }: StoreStatus): Fill[] {
+  if ('fault' in target) return [];
+  if (target.type === 'snapshot') {
+    const { allocatedSectors, totalSectors } = target.usage;
+    return [{ name, what: 'COW store', percent: (100 * allocatedSectors) / totalSectors }];
+  }
+  if (target.type !== 'thin-pool') return [];
+  const { usedDataBlocks, totalDataBlocks, usedMetadataBlocks, totalMetadataBlocks } = target;
+  return [
+    { name, what: 'data', percent: (100 * usedDataBlocks) / totalDataBlocks },
+    { name, what: 'metadata', percent: (100 * usedMetadataBlocks) / totalMetadataBlocks },
+  ];
+}

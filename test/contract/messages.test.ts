@@ -1,0 +1,194 @@
+/** What the program says: to a person at a terminal, to a log or another program. */
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { assertSucceeds, lvmsync } from '../helpers/cli.js';
+import { loginShell } from '../helpers/fake-rsh.js';
+import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { type MessageObject, messagesOf } from '../helpers/message-document.js';
+import { lvmsyncOnTerminal, noTerminal } from '../helpers/terminal.js';
+
+const ERASE = '\r\x1b[2K';
+const fixture = new RemoteFixture();
+/** Of the changes in the fixture. */
+const CHANGED = 284 * 1024;
+
+/** The last one, which tells how the run ended; there is no other one of its kind. */
+function endOf(messages: readonly MessageObject[]): MessageObject {
+  const ends = messages.filter(({ type }) => type === 'result' || type === 'fatal');
+  assert.equal(ends.length, 1);
+  assert.equal(ends[0], messages.at(-1));
+  return ends[0]!;
+}
+
+/** What the line that rewrites itself was, one after another. */
+function linesDrawn(screen: string): string[] {
+  const pieces = screen.split(ERASE).slice(1);
+  return pieces.filter((piece) => piece.startsWith('Sending ') && !piece.includes('\n'));
+}
+
+describe('on a terminal', { skip: noTerminal }, () => {
+  const columns = 70;
+  const slow = ['--bwlimit', '200K', ...fixture.source];
+  const started = performance.now();
+  const { status, screen } = noTerminal
+    ? { status: 0, screen: '' }
+    : lvmsyncOnTerminal([...slow, fixture.copy()], columns);
+  const seconds = (performance.now() - started) / 1000;
+  const drawn = linesDrawn(screen);
+
+  it('a run redraws one line, at most five times a second', () => {
+    assert.equal(status, 0, screen);
+    assert.ok(drawn.length > 1, screen);
+    assert.ok(drawn.length <= 1 + 5 * seconds, `${drawn.length} times in ${seconds} seconds`);
+    for (const line of drawn) assert.match(line, /^Sending .* of 284\.0 KiB \(\d+\.\d%\)/);
+    assert.match(drawn.at(-1) ?? '', /KiB\/s, \d+:\d\d left$/);
+  });
+
+  it('no line reaches its last column', () => {
+    for (const line of drawn) assert.ok(line.length < columns, line);
+  });
+
+  it('the line is gone when the last two lines come', () => {
+    const [line, ...rest] = screen.slice(screen.lastIndexOf(ERASE) + ERASE.length).split('\r\n');
+    assert.match(line ?? '', /^Transferred 290816 bytes in \d+\.\d\d seconds$/);
+    assert.match(rest[0] ?? '', /^You transferred your changes \d+\.\d\dx faster than a full dd!$/);
+    assert.deepEqual(rest.slice(1), ['']);
+  });
+
+  it('a narrow one gets as much as fits', () => {
+    const narrow = lvmsyncOnTerminal([...fixture.source, fixture.copy()], 20);
+    assert.equal(narrow.status, 0);
+    const [line = ''] = linesDrawn(narrow.screen);
+    assert.match(line, /^Sending \d/);
+    assert.ok(line.length <= 19, line);
+  });
+
+  it('nothing is drawn under -q, nor with --json', () => {
+    const words = [...fixture.source, fixture.copy()];
+    assert.deepEqual(lvmsyncOnTerminal(['-q', ...words], 80), { status: 0, screen: '' });
+    const { screen: said } = lvmsyncOnTerminal(['--json', ...words], 80);
+    assert.equal(endOf(messagesOf(said.replaceAll('\r\n', '\n'))).exitStatus, 0);
+  });
+});
+
+describe('in a log', () => {
+  it('a short run says the two lines and nothing else', () => {
+    const result = lvmsync([...fixture.source, fixture.copy()]);
+    assertSucceeds(result);
+    assert.match(
+      result.stderr,
+      /^Transferred 290816 bytes in \d+\.\d\d seconds\nYou transferred .* full dd!\n$/,
+    );
+  });
+
+  it('a quiet run says nothing', () => {
+    const result = lvmsync(['-q', ...fixture.source, fixture.copy()]);
+    assertSucceeds(result);
+    assert.equal(result.stderr, '');
+  });
+});
+
+describe('--json', () => {
+  const dumped = lvmsync(['--json', '--stdout', ...fixture.source]);
+  const remote = ['--json', ...fixture.source, '-e', fixture.goodRsh().command];
+  const moved = { bytes: CHANGED, transferredBytes: CHANGED };
+
+  it('tells of a local sync', () => {
+    const result = lvmsync(['--json', ...fixture.source, fixture.copy()]);
+    assertSucceeds(result);
+    const messages = messagesOf(result.stderr);
+    assert.equal(messages[0]?.type, 'progress');
+    const end = endOf(messages);
+    assert.deepEqual({ ...end, ...moved, command: 'sync', exitStatus: 0 }, end);
+    assert.equal(end.sourceBytes, fixture.origin.length);
+  });
+
+  it('tells of a sync to another host, and what was said there', () => {
+    const path = fixture.copy();
+    const rsh = fixture.rsh(`echo 'a \x1b[2J greeting' >&2\n${loginShell()}`);
+    const words = [
+      '--json',
+      ...fixture.source,
+      '-e',
+      rsh.command,
+      '--bwlimit',
+      '20K',
+      `backup:${path}`,
+    ];
+    const result = lvmsync(['--compress=lz4', ...words]);
+    assertSucceeds(result);
+    const messages = messagesOf(result.stderr);
+    const end = endOf(messages);
+    assert.deepEqual({ ...end, ...moved, exitStatus: 0 }, end);
+    const said = messages.filter(({ type }) => type === 'remote').map(({ message }) => message);
+    assert.deepEqual(said, ['a \x1b[2J greeting']);
+    const ratios = messages.flatMap(({ compressionRatio }) => compressionRatio ?? []);
+    assert.ok(ratios.length > 0 && ratios.every((ratio) => Number(ratio) > 1), result.stderr);
+  });
+
+  it('leaves the change stream of a dump as it is', () => {
+    assertSucceeds(dumped);
+    assert.equal(endOf(messagesOf(dumped.stderr)).command, 'dump');
+    const path = fixture.copy();
+    const applied = lvmsync(['--json', '--apply', '-', path], { input: dumped.stdout });
+    assertSucceeds(applied);
+    assert.ok(fixture.isSynced(path));
+    const end = endOf(messagesOf(applied.stderr));
+    assert.deepEqual({ ...end, ...moved, command: 'apply' }, end);
+  });
+
+  it('tells of a verify on standard error, and its answer on standard output', () => {
+    const path = fixture.copy();
+    const result = lvmsync([...remote.slice(0, 1), 'verify', ...remote.slice(1), path]);
+    assert.equal(result.status, 4);
+    assert.equal(JSON.parse(result.stdout.toString()).equal, false);
+    const end = endOf(messagesOf(result.stderr));
+    assert.deepEqual({ ...end, exitStatus: 4, bytes: CHANGED, transferredBytes: null }, end);
+  });
+
+  const failures: readonly [title: string, words: string[], status: number, name: string][] = [
+    ['what cannot be understood', ['--json', '--bogus'], 1, 'usage'],
+    ['options that clash', ['--redo', '--json', 'a', 'b'], 1, 'usage'],
+    ['a destination that is missing', [...remote, 'backup:/nowhere/x'], 12, 'destinationUnfit'],
+    [
+      'a stream that is none',
+      ['--json', '--apply', thisFile(), fixture.copy()],
+      15,
+      'streamCorrupt',
+    ],
+  ];
+  for (const [title, words, status, name] of failures) {
+    it(`tells of ${title} as an object with its status, also under -q`, () => {
+      for (const quiet of [[], ['-q']]) {
+        const result = lvmsync([...words, ...quiet]);
+        const end = endOf(messagesOf(result.stderr));
+        assert.equal(end.type, 'fatal');
+        assert.equal(result.status, end.exitStatus);
+        assert.equal(end.name, name);
+        assert.equal(end.exitStatus, status);
+      }
+    });
+  }
+
+  it('of a quiet run that succeeds says nothing', () => {
+    const result = lvmsync(['--json', '-q', ...fixture.source, fixture.copy()]);
+    assertSucceeds(result);
+    assert.equal(result.stderr, '');
+  });
+
+  it('of inspect and chain is their answer only: they fail in text', () => {
+    for (const words of [
+      ['inspect', '/nowhere'],
+      ['chain', thisFile()],
+    ]) {
+      const result = lvmsync(['--json', ...words]);
+      assert.equal(result.stdout.length, 0);
+      assert.match(result.stderr, /^FATAL ERROR: /);
+    }
+  });
+});
+
+function thisFile(): string {
+  return new URL(import.meta.url).pathname;
+}
