@@ -1,5 +1,6 @@
 /** Block devices and regular files as pipelines see them, and the slabs that carry their bytes. */
 
+import { accessSync, constants } from 'node:fs';
 import type { DeviceIdentity } from './device-topology.js';
 import { type ExitName, LvmsyncError } from './errors.js';
 import {
@@ -191,7 +192,26 @@ const OPEN_REASONS: Readonly<Record<string, string>> = {
   EBUSY: 'it is in use: mounted, or claimed by another device or program',
 };
 
-function openFailure(path: string, role: DeviceRole, error: NativeError): LvmsyncError {
+/** Throws (destinationUnfit) as an open for writing would where this user has no right to it. Opens nothing. */
+export function requireWritable(path: string): void {
+  try {
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    throw openFailure(path, 'destination', {
+      ...error,
+      code: String(error.code),
+      message: error.message,
+      syscall: 'access',
+    });
+  }
+}
+
+function openFailure(
+  path: string,
+  role: DeviceRole,
+  error: Pick<NativeError, 'code' | 'message' | 'syscall'>,
+): LvmsyncError {
   if (error.syscall === 'flock' && error.code === 'EAGAIN') {
     return new LvmsyncError('locked', `${path}: another run of lvmsync is writing it`, {
       cause: error,

@@ -10,7 +10,7 @@ import { stableIdentity } from './device-identity.js';
 import type { DeviceIdentity } from './device-topology.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
-import { acquireRunLock, type RunLock } from './run-lock.js';
+import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
 
 export interface ChainState {
   /** Undefined where no chain was begun. */
@@ -41,6 +41,13 @@ async function readAllLinks(directory: string, record?: ChainRecord): Promise<Li
 export async function lockChain(directory: string, command: string): Promise<RunLock> {
   requireOwnDirectory(directory);
   return acquireRunLock(directoryIdentity(directory), { path: directory, command });
+}
+
+/** Throws what lockChain would now. Changes nothing: what is returned locks nothing. */
+export function lookAtChain(directory: string): Pick<RunLock, 'release'> {
+  requireOwnDirectory(directory);
+  requireUnlocked(directoryIdentity(directory), { path: directory });
+  return { release: () => undefined };
 }
 
 /** For its owner only, durably, unless it is there already. Throws (snapback). */

@@ -4,13 +4,14 @@
  * the last one is durable.
  */
 
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import {
   describeDestination,
   destinationMismatch,
   lockChain,
+  lookAtChain,
   makeChainDirectory,
 } from './chain-directory.js';
 import { turnsToPrune } from './chain-keep.js';
@@ -30,8 +31,14 @@ import type { ChainRequest } from './options.js';
 import type { RunLock } from './run-lock.js';
 import type { Snapback } from './snapback.js';
 
+export interface TurnFacts {
+  readonly step: Step;
+  readonly device: FileDevice;
+  readonly force: boolean;
+}
+
 interface Found {
-  readonly lock: RunLock;
+  readonly lock: Pick<RunLock, 'release'>;
   readonly former: ChainRecord | undefined;
   readonly destination: ChainDestination;
 }
@@ -40,7 +47,7 @@ interface Found {
 export class ChainTurn {
   readonly #request: ChainRequest;
   readonly #step: Step;
-  readonly #lock: RunLock;
+  readonly #lock: Pick<RunLock, 'release'>;
   readonly #former: ChainRecord | undefined;
   readonly #destination: ChainDestination;
   #record: ChainRecord | undefined;
@@ -59,33 +66,44 @@ export class ChainTurn {
    */
   static async open(
     request: ChainRequest,
-    {
-      step,
-      device,
-      force,
-      command,
-    }: {
-      readonly step: Step;
-      readonly device: FileDevice;
-      readonly force: boolean;
-      readonly command: string;
-    },
+    { command, ...about }: TurnFacts & { readonly command: string },
   ): Promise<ChainTurn> {
     const { directory, init } = request;
     if (init) makeChainDirectory(directory);
     // Said before there is a directory to lock.
-    else requireStep({ step, record: readRecord(directory), init, force });
+    else requireStep({ ...about, record: readRecord(directory), init });
     const lock = await lockChain(directory, command);
     try {
-      const record = readRecord(directory);
-      requireStep({ step, record, init, force });
-      const destination = await describeDestination(device);
-      if (record !== undefined && !init && !force) refuseMismatch(record, destination);
-      return new ChainTurn(request, step, { lock, former: record, destination });
+      return await ChainTurn.#described(request, about, lock);
     } catch (error) {
       lock.release();
       throw error;
     }
+  }
+
+  /** The same without the lock, to be asked what it would do: begin must not be called. */
+  static async look(request: ChainRequest, about: TurnFacts): Promise<ChainTurn> {
+    const { directory, init } = request;
+    const isNew = init && !existsSync(directory);
+    if (isNew) {
+      requireRoomToBegin(directory);
+      return ChainTurn.#described(request, about, { release: () => undefined });
+    }
+    if (!init) requireStep({ ...about, record: readRecord(directory), init });
+    return ChainTurn.#described(request, about, lookAtChain(directory));
+  }
+
+  static async #described(
+    request: ChainRequest,
+    { step, device, force }: TurnFacts,
+    lock: Pick<RunLock, 'release'>,
+  ): Promise<ChainTurn> {
+    const { directory, init } = request;
+    const record = readRecord(directory);
+    requireStep({ step, record, init, force });
+    const destination = await describeDestination(device);
+    if (record !== undefined && !init && !force) refuseMismatch(record, destination);
+    return new ChainTurn(request, step, { lock, former: record, destination });
   }
 
   /** The file that what is overwritten goes to; undefined for a full copy, which keeps nothing. */
@@ -155,6 +173,16 @@ export class ChainTurn {
 
   close(): void {
     this.#lock.release();
+  }
+}
+
+function requireRoomToBegin(directory: string): void {
+  try {
+    accessSync(dirname(resolve(directory)), constants.W_OK);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const message = `${directory}: cannot be used for a chain (${code})`;
+    throw new LvmsyncError('snapback', message, { ...UNTOUCHED, cause });
   }
 }
 

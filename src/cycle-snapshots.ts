@@ -44,15 +44,24 @@ function isHooked({ freeze, thaw }: FreezeHooks): boolean {
   return freeze !== undefined || thaw !== undefined;
 }
 
+/** Has lvcreate say whether it could make it now. Changes nothing. Throws as makeSnapshot does. */
+export function tryMakingSnapshot(
+  request: SnapshotRequest,
+  run: RunCommand = runCommand,
+): Promise<void> {
+  return create(request, run, ['--test']);
+}
+
 async function create(
   { origin, tag, size, hooks, time }: SnapshotRequest,
   run: RunCommand,
+  manner: readonly string[] = [],
 ): Promise<void> {
   const tags = [CYCLE_TAG, tag, timeTag(time), ...(isHooked(hooks) ? [UNCONFIRMED_TAG] : [])];
   const argv: Argv = [
     ...(['lvcreate', '-q', '-y', '--snapshot', '--permission', 'r'] as const),
     ...tags.flatMap((one) => ['--addtag', one]),
-    ...['--name', snapshotName(origin, time), ...(size ?? [])],
+    ...['--name', snapshotName(origin, time), ...(size ?? []), ...manner],
     ...['--', fullName(origin)],
   ];
   try {

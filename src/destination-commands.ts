@@ -9,6 +9,7 @@ import type {
   ChainRequest,
   HashCommand,
   InspectCommand,
+  RehearsalRequest,
   RollbackCommand,
   RunRequest,
   WriteRequest,
@@ -29,6 +30,7 @@ export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyComma
     input,
     destination,
     ...(chain && { chain }),
+    ...rehearsalRequest(parsed),
   };
 }
 
@@ -97,6 +99,10 @@ export function hashCommand(parsed: ParsedOptions, run: RunRequest): HashCommand
   const destination = takeOperand(operands, 'DESTINATION');
   refuseRest(operands);
   return { kind: 'hash', ...run, destination };
+}
+
+export function rehearsalRequest({ flags }: ParsedOptions): RehearsalRequest {
+  return flags['dry-run'] === true ? { dryRun: true } : {};
 }
 
 export function writeRequest({

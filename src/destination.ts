@@ -1,13 +1,13 @@
 /** Opens what is to be written: claimed, checked to be safe, large enough. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FileDevice, SlabPool } from './block-device.js';
+import { FileDevice, requireWritable, SlabPool } from './block-device.js';
 import { type Finding, inspectDestination, requireFit } from './device-safety.js';
 import { LvmsyncError } from './errors.js';
 import { readMappedTable } from './mapped-table.js';
 import { isNativeError } from './native.js';
 import type { Reporter } from './reporter.js';
-import { acquireRunLock, type RunLock } from './run-lock.js';
+import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
 import type { SourceMember } from './source-family.js';
 
 export interface DestinationRequest {
@@ -65,6 +65,29 @@ export async function openDestination(
     throw error;
   } finally {
     await seen.close();
+  }
+}
+
+/**
+ * The same checks, and throws the same, without a claim that lasts or a descriptor that could write: what
+ * is returned is open for reading.
+ */
+export async function lookAtDestination(
+  request: DestinationRequest,
+  reporter: Reporter,
+): Promise<Destination> {
+  const { path, force } = request;
+  const device = await FileDevice.open(path, { role: 'destination' });
+  try {
+    requireUnlocked(device.identity, { path });
+    report(await inspect(device, request), request, reporter);
+    requireWritable(path);
+    if (!force)
+      await (await FileDevice.open(path, { role: 'destination', exclusive: true })).close();
+    return { device, close: () => device.close() };
+  } catch (error) {
+    await device.close();
+    throw error;
   }
 }
 

@@ -20,6 +20,11 @@ export function openLockDirectory(candidates = lockDirectories()): string {
   throw new LvmsyncError('usage', `no directory for lock files (${faults.join('; ')})`);
 }
 
+/** The one in use, where there is one already; makes none. */
+export function findLockDirectory(candidates = lockDirectories()): string | undefined {
+  return candidates.find((path) => findFault(path) === undefined);
+}
+
 function lockDirectories(): string[] {
   return ['/run/lvmsync', join(tmpdir(), `lvmsync-${process.getuid?.()}`)];
 }
@@ -31,6 +36,10 @@ function prepare(path: string): string | undefined {
   } catch (error) {
     if (!isErrno(error, 'EEXIST')) return error instanceof Error ? error.message : String(error);
   }
+  return findFault(path);
+}
+
+function findFault(path: string): string | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return 'not a directory';
   if (stats.uid !== process.getuid?.()) return `belongs to user ${stats.uid}`;

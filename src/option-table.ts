@@ -102,6 +102,13 @@ export const OPTION_TABLE = [
     help: 'What "lvmsync verify" runs on the other host: standard input asks for hashes of the destination.',
   },
   {
+    name: 'dry-run',
+    from: 'ours',
+    actions: ['apply', 'dump', 'sync', 'cycle', 'rollback'],
+    group: 'What to do',
+    help: 'Check everything, here and on the other host, say what would be done, and write nothing; only the metadata snap of a thin pool is reserved for a moment. The status is that with which the run would be refused.',
+  },
+  {
     name: 'version',
     short: 'V',
     stops: true,
@@ -372,13 +379,6 @@ export const OPTION_TABLE = [
     actions: ['rollback'],
     group: 'Undo',
     help: 'Take back the last rollback, or one that was cut off. Possible until the next turn.',
-  },
-  {
-    name: 'dry-run',
-    from: 'ours',
-    actions: ['rollback'],
-    group: 'Undo',
-    help: 'Check everything, say what would be done, and write nothing.',
   },
   {
     name: 'nice',

@@ -71,13 +71,18 @@ export interface WriteRequest extends RunRequest {
   readonly force: boolean;
 }
 
-export interface ApplyCommand extends WriteRequest {
+export interface ApplyCommand extends WriteRequest, RehearsalRequest {
   readonly kind: 'apply';
   /** A file's path, or `-` for standard input. */
   readonly input: string;
   readonly destination: string;
   /** The directory of a chain of which this is a turn. */
   readonly chain?: ChainRequest;
+}
+
+/** Check and say what would be done, write nothing. */
+export interface RehearsalRequest {
+  readonly dryRun?: true;
 }
 
 export interface ChainRequest {
@@ -103,7 +108,7 @@ export interface FillRequest {
   readonly maxCowUse?: number;
 }
 
-export interface DumpCommand extends ReadRequest, FillRequest {
+export interface DumpCommand extends ReadRequest, FillRequest, RehearsalRequest {
   readonly kind: 'dump';
   readonly source: SourceRequest;
 }
@@ -117,13 +122,13 @@ export interface SendRequest extends WriteRequest, ReadRequest {
   readonly chain?: ChainRequest;
 }
 
-export interface SyncCommand extends SendRequest, FillRequest {
+export interface SyncCommand extends SendRequest, FillRequest, RehearsalRequest {
   readonly kind: 'sync';
   readonly source: SourceRequest;
 }
 
 /** One turn of a cycle. */
-export interface CycleCommand extends SendRequest, FillRequest {
+export interface CycleCommand extends SendRequest, FillRequest, RehearsalRequest {
   readonly kind: 'cycle';
   /** As typed: the volume whose snapshots are made. */
   readonly origin: string;

@@ -9,10 +9,11 @@ import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
 import type { SetPlace } from './control-frame.js';
-import { openDestination, planSize } from './destination.js';
+import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
+import { inspectFile } from './inspect.js';
 import { hasLz4 } from './installation.js';
 import type { ApplyCommand } from './options.js';
 import { refuseOwnSource } from './own-source.js';
@@ -26,7 +27,9 @@ import {
   selectEngine,
   whatWasLeft,
 } from './run-context.js';
-import { Snapback } from './snapback.js';
+import { checkSnapback, Snapback, type SnapbackOptions } from './snapback.js';
+import { humanSize } from './text.js';
+import { VERSION } from './version.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;
@@ -153,7 +156,8 @@ async function applyStream(
   const place = placeOf(form);
   const set = place && Buffer.from(place.setId).toString('hex');
   const request = { path, members: [], force, command: context.command, set };
-  const destination = await openDestination(request, reporter);
+  const open = command.dryRun ? lookAtDestination : openDestination;
+  const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;
   try {
     const { device } = destination;
@@ -164,8 +168,13 @@ async function applyStream(
       size = planSize(device, form.hello.deviceSize, { allowSmaller, reporter });
     }
     if (command.chain && step) {
-      const about = { step, device, force, command: context.command };
-      turn = await ChainTurn.open(command.chain, about);
+      const about = { step, device, force };
+      turn = command.dryRun
+        ? await ChainTurn.look(command.chain, about)
+        : await ChainTurn.open(command.chain, { ...about, command: context.command });
+    }
+    if (command.dryRun) {
+      return await rehearse(stream, { device, size, turn }, { command, context });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });
     const status = await writeStream(stream, { device, size, turn }, { command, context });
@@ -175,6 +184,35 @@ async function applyStream(
     turn?.close();
     await destination.close();
   }
+}
+
+/** What a run would do at this point, without doing it. A file is looked through as `inspect` does it. */
+async function rehearse(
+  stream: Stream,
+  target: Target,
+  { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
+): Promise<number> {
+  const { form } = stream;
+  const { device, size } = target;
+  const options = await snapbackOptions(command, stream, target);
+  if (options !== undefined) checkSnapback(options);
+  if (command.input !== '-') {
+    const { fault } = await inspectFile(command.input, context.signal);
+    if (fault !== undefined) throw fault;
+  }
+  const streamId = answeredStream(form);
+  if (streamId !== undefined) context.answer(formatReady(streamId));
+  const grows = size > device.size ? `, to become ${humanSize(size)}` : '';
+  const held = `${humanSize(device.size)}${grows}`;
+  context.reporter.info(
+    `lvmsync ${VERSION}: ${device.path} (${held}) may be written; a dry run writes nothing`,
+  );
+  return EXIT.done;
+}
+
+function formatReady(streamId: string): string {
+  const features = [DISCARD_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
+  return formatAnswer({ kind: 'ready', streamId, features });
 }
 
 function tellOfOtherParts({ form, reader }: Stream, reporter: Reporter): void {
@@ -202,7 +240,8 @@ async function writeStream(
   const { reader, form } = stream;
   const { device, size, turn } = target;
   const { reporter, signal } = context;
-  const snapback = await createSnapback(command, stream, target);
+  const options = await snapbackOptions(command, stream, target);
+  const snapback = options && (await Snapback.create(options));
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
   const stage = new WriteStage(device, snapback, pool);
@@ -224,8 +263,7 @@ async function writeStream(
     const onFirstGroup = waits ? grow : undefined;
     if (!waits) await grow();
     if (streamId !== undefined) {
-      const features = [DISCARD_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
-      context.answer(formatAnswer({ kind: 'ready', streamId, features }));
+      context.answer(formatReady(streamId));
     }
     const punchRules = await findPunchRules(device);
     const writing = { stage, pool, punchRules, destinationSize: size, disjoint };
@@ -322,11 +360,11 @@ async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): 
   );
 }
 
-async function createSnapback(
+async function snapbackOptions(
   { snapback, force }: ApplyCommand,
   stream: Stream,
   { device, size, turn }: Target,
-): Promise<Snapback | undefined> {
+): Promise<SnapbackOptions | undefined> {
   const path = turn === undefined ? snapback?.path : turn.snapbackPath();
   if (path === undefined) return undefined;
   const inUse = [
@@ -339,5 +377,5 @@ async function createSnapback(
   const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
   const roomFor = force ? undefined : totalBytes;
   const overwrite = snapback?.overwrite === true;
-  return Snapback.create({ path, overwrite, facts, sorted: false, inUse, roomFor });
+  return { path, overwrite, facts, sorted: false, inUse, roomFor };
 }

@@ -22,11 +22,12 @@ import {
   listSnapshots,
 } from './cycle-volumes.js';
 import { checkDestination } from './destination.js';
+import type { DeviceIdentity } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { CycleCommand } from './options.js';
 import { placeName } from './remote-name.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
-import { acquireRunLock, type RunLock } from './run-lock.js';
+import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
 import { sendTo } from './run-remote.js';
 import type { Source } from './source.js';
 import { checkWatch, reportLateFault } from './source-report.js';
@@ -39,13 +40,19 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
   const origin = await findOrigin(command.origin);
   checkSize(origin, command);
   const tag = tagOf(command);
-  const lock = await lockCycle(origin, tag, context);
+  const lock = command.dryRun ? lookAtLock(origin, tag) : await lockCycle(origin, tag, context);
   try {
     const chain = await askChain(command, context);
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
     const plan = planTurn({ snapshots, chain, init, force: command.force });
     if (plan.kind === 'refused') throw describeRefusal(plan.refusal, origin, command);
+    if (command.dryRun) {
+      const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
+      const rehearsal = { turn: plan.turn, origin, tag, command, context, checkPlace: checkTarget };
+      await (await import('./dry-cycle.js')).tellOfTurn(rehearsal);
+      return EXIT.done;
+    }
     tellOfPlan(plan.turn, command, context);
     const effects = realEffects({ origin, tag, snapshots, command, context });
     const held = await takeTurn(plan.turn, effects);
@@ -80,8 +87,21 @@ function tagOf({ destination, chain }: CycleCommand): string {
 
 /** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
 function lockCycle(origin: CycleOrigin, tag: string, { command }: RunContext): Promise<RunLock> {
-  const identity = { kind: 'file', device: 'cycle', inode: `${origin.uuid}-${tag}` } as const;
-  return acquireRunLock(identity, { path: `the cycle of ${fullName(origin)}`, command });
+  return acquireRunLock(identityOf(origin, tag), { path: nameOf(origin), command });
+}
+
+/** Throws (locked) as lockCycle would, and locks nothing. */
+function lookAtLock(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
+  requireUnlocked(identityOf(origin, tag), { path: nameOf(origin) });
+  return { release: () => undefined };
+}
+
+function identityOf({ uuid }: CycleOrigin, tag: string): DeviceIdentity {
+  return { kind: 'file', device: 'cycle', inode: `${uuid}-${tag}` };
+}
+
+function nameOf(origin: CycleOrigin): string {
+  return `the cycle of ${fullName(origin)}`;
 }
 
 function tellOfPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {

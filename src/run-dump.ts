@@ -19,7 +19,7 @@ import { guardStores } from './store-use.js';
 const STDOUT = 1;
 
 export async function runDump(command: DumpCommand, context: RunContext): Promise<number> {
-  if (isatty(STDOUT)) {
+  if (isatty(STDOUT) && !command.dryRun) {
     throw new LvmsyncError(
       'usage',
       'standard output is a terminal: a change stream is not for reading',
@@ -34,12 +34,19 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
     const { requireQuiet } = command;
     checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
     const guard = { source, maxPercent: command.maxCowUse, context };
-    await guardStores(guard, (guarded) => dumpFrom(source, command, guarded));
+    await guardStores(guard, (guarded) =>
+      command.dryRun ? rehearse(source, command, guarded) : dumpFrom(source, command, guarded),
+    );
     await reportLateFault(source, context.reporter);
     return EXIT.done;
   } finally {
     await source.close();
   }
+}
+
+async function rehearse(source: Source, command: DumpCommand, context: RunContext): Promise<void> {
+  const { tellOfDump } = await import('./dry-run.js');
+  await tellOfDump(source, command, context);
 }
 
 async function dumpFrom(source: Source, command: DumpCommand, context: RunContext): Promise<void> {

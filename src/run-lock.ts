@@ -24,7 +24,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DeviceIdentity, identityKey } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
-import { openLockDirectory } from './lock-directory.js';
+import { findLockDirectory, openLockDirectory } from './lock-directory.js';
 import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
 import { readText } from './virtual-files.js';
 
@@ -70,6 +70,16 @@ export async function acquireRunLock(
     if (rival.isHeld || performance.now() > deadline) throw locked(request.path, rival);
     await sleep(PAUSE * (1 + Math.random()));
   }
+}
+
+/** Throws (locked) if another run has the lock now, as acquireRunLock would. Changes nothing. */
+export function requireUnlocked(
+  device: DeviceIdentity,
+  { path, directory = findLockDirectory() }: Pick<LockRequest, 'path' | 'directory'>,
+): void {
+  if (directory === undefined) return;
+  const holder = listClaims(directory, claimPrefix(device), 'leave').find(({ isHeld }) => isHeld);
+  if (holder !== undefined) throw locked(path, holder);
 }
 
 /** Milliseconds that claims of which none is held yet may stand against each other. */
@@ -134,7 +144,7 @@ class Claim implements RunLock {
   constructor(directory: string, device: DeviceIdentity, { command, set }: LockRequest) {
     this.#directory = directory;
     this.#set = set;
-    this.#prefix = `${device.kind}-${identityKey(device).replace(/[:/]/g, '-')}.`;
+    this.#prefix = claimPrefix(device);
     this.name = `${this.#prefix}${randomUUID()}${SUFFIX}`;
     const owner: Owner = { ...ownIdentity(), command, set };
     this.#record = `${JSON.stringify(owner)}\n`;
@@ -186,10 +196,8 @@ class Claim implements RunLock {
 
   /** The other claims on the same device. Those of processes that have ended are removed. */
   #others(): Rival[] {
-    return readdirSync(this.#directory)
-      .filter((name) => name.startsWith(this.#prefix) && name.endsWith(SUFFIX))
-      .filter((name) => name !== this.name)
-      .flatMap((name) => readRival(name, join(this.#directory, name)));
+    const all = listClaims(this.#directory, this.#prefix, 'remove');
+    return all.filter(({ name }) => name !== this.name);
   }
 
   #append(line: string): void {
@@ -213,7 +221,21 @@ class Claim implements RunLock {
   }
 }
 
-function readRival(name: string, path: string): Rival[] {
+/** What the names of all claims on the device begin with. */
+function claimPrefix(device: DeviceIdentity): string {
+  return `${device.kind}-${identityKey(device).replace(/[:/]/g, '-')}.`;
+}
+
+/** What becomes of the claims of processes that have ended; none of them counts. */
+type Ended = 'remove' | 'leave';
+
+function listClaims(directory: string, prefix: string, ended: Ended): Rival[] {
+  return readdirSync(directory)
+    .filter((name) => name.startsWith(prefix) && name.endsWith(SUFFIX))
+    .flatMap((name) => readRival(name, join(directory, name), ended));
+}
+
+function readRival(name: string, path: string, ended: Ended): Rival[] {
   const text = readText(path);
   if (text === undefined && !existsSync(path)) return [];
   const [record = '', ...gained] = (text ?? '').split('\n');
@@ -221,7 +243,7 @@ function readRival(name: string, path: string): Rival[] {
   const owner = parseOwner(record);
   if (owner === undefined) return [{ name, path, owner, isHeld: true, hasKernelClaim }];
   if (hasEnded(owner)) {
-    rmSync(path, { force: true });
+    if (ended === 'remove') rmSync(path, { force: true });
     return [];
   }
   return [{ name, path, owner, isHeld: gained.includes(HELD_LINE), hasKernelClaim }];

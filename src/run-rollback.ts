@@ -1,14 +1,14 @@
 /** `lvmsync rollback DESTINATION [DIR]`: back to an older point of a chain, and forward again. */
 
 import { join } from 'node:path';
-import { FileDevice } from './block-device.js';
+import type { FileDevice } from './block-device.js';
 import { checkLinks } from './chain-check.js';
 import {
   describeDestination,
   destinationMismatch,
   lockChain,
+  lookAtChain,
   readChain,
-  requireOwnDirectory,
 } from './chain-directory.js';
 import type { Link } from './chain-link.js';
 import { orderChain } from './chain-order.js';
@@ -22,7 +22,7 @@ import {
   removeUndoneFolder,
 } from './chain-undone.js';
 import type { HelloAttributes } from './control-frame.js';
-import { openDestination } from './destination.js';
+import { lookAtDestination, openDestination } from './destination.js';
 import { deviceAttributes } from './device-identity.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { RollbackCommand } from './options.js';
@@ -36,20 +36,11 @@ import { quoteWord } from './words.js';
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const { destination: path, directory, force, dryRun } = command;
-  if (dryRun) {
-    requireOwnDirectory(directory);
-    const device = await FileDevice.open(path, { role: 'destination' });
-    try {
-      await new Rollback(command, context, device).run();
-      return EXIT.done;
-    } finally {
-      await device.close();
-    }
-  }
   const request = { path, members: [], force, command: context.command };
-  const destination = await openDestination(request, context.reporter);
+  const open = dryRun ? lookAtDestination : openDestination;
+  const destination = await open(request, context.reporter);
   try {
-    const lock = await lockChain(directory, context.command);
+    const lock = dryRun ? lookAtChain(directory) : await lockChain(directory, context.command);
     try {
       await new Rollback(command, context, destination.device).run();
       return EXIT.done;

@@ -1,16 +1,17 @@
 /** `lvmsync SNAPSHOT DESTINATION`: to a device of this machine, in this process, or to another host. */
 
 import { type FileDevice, SlabPool } from './block-device.js';
-import { openDestination, planSize } from './destination.js';
+import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { snapbackFacts } from './device-identity.js';
 import { type ErrorContext, EXIT } from './errors.js';
-import { BATCH_LIMITS, NO_EXTENTS, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, type ExtentList, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
 import { findPunchRules } from './punch-rules.js';
 import { limitsAt, RateLimit } from './rate-limit.js';
 import { undoCommand } from './remote-command.js';
+import type { Reporter } from './reporter.js';
 import {
   describeFailure,
   interrupted,
@@ -18,7 +19,7 @@ import {
   selectEngine,
   whatWasLeft,
 } from './run-context.js';
-import { Snapback } from './snapback.js';
+import { checkSnapback, Snapback, type SnapbackOptions } from './snapback.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 import type { Writes } from './source-watch.js';
@@ -46,8 +47,33 @@ export async function transfer(
   command: SyncCommand,
   context: RunContext,
 ): Promise<void> {
+  if (command.dryRun) return rehearse(source, command, context);
   if (command.destination.host === undefined) await syncFrom(source, command, context);
   else await send(source, command, context);
+}
+
+async function rehearse(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
+  const { tellOfSync } = await import('./dry-run.js');
+  await tellOfSync(source, command, context);
+}
+
+/** Throws what a run to a destination of this machine would throw before it writes. */
+export async function checkLocal(
+  source: Source,
+  command: SyncCommand,
+  { reporter, command: words }: RunContext,
+): Promise<CopyPlan> {
+  const { destination, force } = command;
+  const request = { path: destination.path, members: source.members, force, command: words };
+  const { device, close } = await lookAtDestination(request, reporter);
+  try {
+    const plan = planCopy(device, source, command, reporter);
+    const options = await snapbackOptions(command, { device, source, ...plan });
+    if (options !== undefined) checkSnapback(options);
+    return plan;
+  } finally {
+    await close();
+  }
 }
 
 async function send(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
@@ -95,13 +121,9 @@ async function copyTo(
   { command, context }: { readonly command: SyncCommand; readonly context: RunContext },
 ): Promise<Writes> {
   const { reporter, signal } = context;
-  const { allowSmaller } = command;
-  const size = planSize(device, source.device.size, { allowSmaller, reporter });
-  const all = source.extents.clippedTo(size);
-  const zeros = command.discard ? source.zeros.clippedTo(size) : NO_EXTENTS;
-  const extents = difference(all, zeros);
-  const { totalBytes } = all;
-  const snapback = await createSnapback(command, { device, size, source, totalBytes });
+  const { size, extents, zeros, totalBytes } = planCopy(device, source, command, reporter);
+  const options = await snapbackOptions(command, { device, size, source, totalBytes });
+  const snapback = options && (await Snapback.create(options));
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
   const stage = new WriteStage(device, snapback, pool);
   const onProgress = (doneBytes: number): void =>
@@ -132,7 +154,30 @@ async function copyTo(
   return writes;
 }
 
-async function createSnapback(
+export interface CopyPlan {
+  /** Bytes that the destination has to have. */
+  readonly size: number;
+  /** What is read and written. */
+  readonly extents: ExtentList;
+  /** What is made to read as zeros. */
+  readonly zeros: ExtentList;
+  /** Of both. */
+  readonly totalBytes: number;
+}
+
+function planCopy(
+  device: FileDevice,
+  source: Source,
+  { allowSmaller, discard }: SyncCommand,
+  reporter: Reporter,
+): CopyPlan {
+  const size = planSize(device, source.device.size, { allowSmaller, reporter });
+  const all = source.extents.clippedTo(size);
+  const zeros = discard ? source.zeros.clippedTo(size) : NO_EXTENTS;
+  return { size, extents: difference(all, zeros), zeros, totalBytes: all.totalBytes };
+}
+
+async function snapbackOptions(
   { snapback, force }: SyncCommand,
   run: {
     readonly device: FileDevice;
@@ -140,11 +185,11 @@ async function createSnapback(
     readonly source: Source;
     readonly totalBytes: number;
   },
-): Promise<Snapback | undefined> {
+): Promise<SnapbackOptions | undefined> {
   if (snapback === undefined) return undefined;
   const { device, size, source, totalBytes } = run;
   const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
   const facts = await snapbackFacts(device, size);
   const roomFor = force ? undefined : totalBytes;
-  return Snapback.create({ ...snapback, facts, sorted: false, inUse, roomFor });
+  return { ...snapback, facts, sorted: false, inUse, roomFor };
 }

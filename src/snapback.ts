@@ -4,6 +4,7 @@
  */
 
 import {
+  accessSync,
   closeSync,
   constants,
   fchmodSync,
@@ -219,10 +220,29 @@ function openFile({ path, overwrite, inUse = [], roomFor }: SnapbackOptions): Op
   } catch (error) {
     if (error instanceof LvmsyncError) throw error;
     if (errorCode(error) === 'EEXIST') throw exists(path);
-    throw new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(error)})`, {
-      state: UNTOUCHED,
-      cause: error,
-    });
+    throw cannotCreate(path, error);
+  }
+}
+
+function cannotCreate(path: string, cause: unknown): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(cause)})`, {
+    state: UNTOUCHED,
+    cause,
+  });
+}
+
+/** Throws (snapback) what Snapback.create would. Makes and changes nothing. */
+export function checkSnapback({ path, overwrite, inUse = [], roomFor }: SnapbackOptions): void {
+  try {
+    const present = lstatSync(path, { throwIfNoEntry: false });
+    if (present !== undefined && isSink(present)) return;
+    if (present !== undefined && !overwrite) throw exists(path);
+    requireRoom(path, roomFor, present);
+    accessSync(present === undefined ? dirname(path) : path, constants.W_OK);
+    if (present === undefined) return;
+    refuseInUse(identityFromStat(lstatSync(path, { bigint: true })), path, inUse);
+  } catch (error) {
+    throw error instanceof LvmsyncError ? error : cannotCreate(path, error);
   }
 }
 
@@ -254,7 +274,16 @@ function requireRoom(path: string, bytes: number | undefined, present: Stats | u
 
 /** What it held before is given up only after it was seen to be no file of this run. */
 function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {
-  const identity = identityFromStat(fstatSync(fd, { bigint: true }));
+  refuseInUse(identityFromStat(fstatSync(fd, { bigint: true })), path, inUse);
+  fchmodSync(fd, OWNER_ONLY);
+  ftruncateSync(fd);
+}
+
+function refuseInUse(
+  identity: DeviceIdentity | undefined,
+  path: string,
+  inUse: readonly FileInUse[],
+): void {
   if (identity?.kind !== 'file') {
     throw new LvmsyncError('snapback', `snapback ${path}: this is no regular file`, {
       state: UNTOUCHED,
@@ -268,8 +297,6 @@ function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): 
       state: UNTOUCHED,
     });
   }
-  fchmodSync(fd, OWNER_ONLY);
-  ftruncateSync(fd);
 }
 
 function isSink(stats: Stats): boolean {

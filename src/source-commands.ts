@@ -1,6 +1,6 @@
 /** Commands that read a source and bring it to a destination, made of options. All throw (usage). */
 
-import { writeRequest } from './destination-commands.js';
+import { rehearsalRequest, writeRequest } from './destination-commands.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   clash,
@@ -36,7 +36,8 @@ export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand
   const operands = [...parsed.operands];
   const source = takeSource(parsed, operands);
   refuseRest(operands);
-  return { kind: 'dump', ...run, ...readRequest(parsed), ...fillRequest(parsed), source };
+  const read = { ...readRequest(parsed), ...fillRequest(parsed) };
+  return { kind: 'dump', ...run, ...read, ...rehearsalRequest(parsed), source };
 }
 
 export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
@@ -51,7 +52,7 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
     throw usage('--push-helper needs another host');
   }
   const send = sendRequest(parsed, { ...run, ...writeRequest(parsed), destination });
-  return { kind: 'sync', ...send, ...fillRequest(parsed), source };
+  return { kind: 'sync', ...send, ...fillRequest(parsed), ...rehearsalRequest(parsed), source };
 }
 
 /** The last operand. */
@@ -86,6 +87,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     kind: 'cycle',
     ...send,
     ...fillRequest(parsed),
+    ...rehearsalRequest(parsed),
     // Without its confirmation nobody knows which point it holds.
     remote: { ...send.remote, requireAck: true },
     origin,

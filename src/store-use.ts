@@ -114,6 +114,27 @@ function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
   return volume && { name: fullName(volume), dmName };
 }
 
+/** How full a store is, and what of it. */
+export interface StoreFill {
+  /** VG/LV. */
+  readonly name: string;
+  readonly what: Use['what'];
+  /** Exact, not rounded. */
+  readonly percent: number;
+}
+
+/** Of everything that fills while the source is read. */
+export async function readFills(
+  source: StoreGuard['source'],
+  run: RunCommand = runCommand,
+): Promise<StoreFill[]> {
+  const own = storeOf(source.device);
+  const found = await readStores([...source.stores, ...(own === undefined ? [] : [own])], run);
+  return found.flatMap(({ store: { name }, target }) =>
+    usesOf(target).map(({ what, used, total }) => ({ name, what, percent: (100 * used) / total })),
+  );
+}
+
 interface StoreRules {
   readonly stores: readonly Store[];
   /** Whose snapshot the data are read from. */

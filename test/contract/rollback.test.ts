@@ -10,11 +10,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { identityFromStat } from '../../src/device-topology.js';
+import { acquireRunLock } from '../../src/run-lock.js';
 import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
 import { assertFails, assertSucceeds, type CliResult, canTrace, lvmsync } from '../helpers/cli.js';
 import { Random } from '../helpers/random.js';
@@ -123,6 +126,19 @@ describe('a rollback', () => {
     assertSucceeds(result);
     assert.match(result.stderr, /there is nothing to undo/);
     assert.deepEqual(contentOf(chain.chain), before);
+  });
+
+  test('that is a dry run is refused as the run is where another run writes the destination', async () => {
+    const chain = await grown();
+    const identity = identityFromStat(statSync(chain.destination, { bigint: true }));
+    assert.ok(identity !== undefined);
+    const request = { path: chain.destination, command: 'lvmsync something else' };
+    const lock = await acquireRunLock(identity, request);
+    try {
+      assertFails(rollback(chain, '--steps', '1', '--dry-run'), 19, /something else/);
+    } finally {
+      lock.release();
+    }
   });
 
   test('that is a dry run says what it would do and writes nothing', async () => {

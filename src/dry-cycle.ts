@@ -1,0 +1,97 @@
+/** `lvmsync cycle --dry-run`: which turn would be taken, and whether it would begin. Nothing is written. */
+
+import { pointTime } from './cycle-names.js';
+import type { Turn } from './cycle-plan.js';
+import { tryMakingSnapshot } from './cycle-snapshots.js';
+import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from './cycle-volumes.js';
+import { rowsOf } from './dry-run.js';
+import { formatRows, type Row } from './dry-run-report.js';
+import type { CycleCommand } from './options.js';
+import { askReceiver } from './receiver-question.js';
+import { placeName } from './remote-name.js';
+import type { RunContext } from './run-context.js';
+import { openSource, type Source } from './source.js';
+import { guardStores } from './store-use.js';
+import { openWholeThin } from './thin-source.js';
+import { fullName } from './unfit-volume.js';
+import { findSnapshot } from './volume-group.js';
+import { openWhole } from './whole-source.js';
+
+export interface Rehearsal {
+  readonly turn: Turn;
+  readonly origin: CycleOrigin;
+  /** Of the chain. */
+  readonly tag: string;
+  readonly command: CycleCommand;
+  readonly context: RunContext;
+  /** Throws where the destination of this machine must not be written. */
+  readonly checkPlace: (source: Source) => Promise<void>;
+}
+
+/** Throws what the turn would throw before its first byte. */
+export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
+  const { turn, command, context, checkPlace } = rehearsal;
+  await tryMaking(rehearsal);
+  const source = await openNow(rehearsal);
+  try {
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, async (guarded) => {
+      await checkPlace(source);
+      const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin) };
+      const { totalBytes } = source.extents;
+      await askReceiver({ source, totalBytes, attributes, command }, guarded);
+      const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
+      const place = placeName(command.destination);
+      const may: Row = ['destination', `${place} may be written`];
+      const heading = `A dry run: a turn from ${fullName(rehearsal.origin)} to ${place}`;
+      context.print(formatRows(heading, [...rows, may]));
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+/** Where something is removed first, the room that it gives back cannot be known. */
+async function tryMaking({ turn, origin, tag, command }: Rehearsal): Promise<void> {
+  if (turn.next !== undefined || turn.removeFirst.length > 0) return;
+  const time = pointTime(Date.now());
+  const hooks = { freeze: undefined, thaw: undefined };
+  await tryMakingSnapshot({ origin, tag, size: command.size, hooks, time });
+}
+
+/**
+ * What has changed by now: the new snapshot would be made of the origin as it is, and one that an interrupted
+ * turn left differs from it only by what was written since.
+ */
+async function openNow({ turn, origin, context }: Rehearsal): Promise<Source> {
+  const subject = turn.base === undefined ? fullName(origin) : `/dev/${fullName(turn.base)}`;
+  const request = { kind: 'snapshot', snapshot: subject, ...NO_OTHER } as const;
+  if (turn.base !== undefined) return openSource(request, context);
+  if (origin.kind === 'thick') return openWhole(request, context);
+  const volume = await findSnapshot(subject);
+  return volume.kind === 'thin' ? openWholeThin(volume, context) : openWhole(request, context);
+}
+
+const NO_OTHER = { dataSource: undefined, since: undefined };
+/** Stands for a snapshot that is not made yet. */
+const NOT_YET = '000000-0000-0000-0000-0000-0000-000000';
+
+function pointsOf({ base, next }: Turn, origin: CycleOrigin): Readonly<Record<string, string>> {
+  return {
+    deviceIdentity: origin.uuid,
+    ...(base && { fromPoint: base.uuid, fromTime: base.time }),
+    toPoint: next?.uuid ?? NOT_YET,
+    toTime: next?.time ?? pointTime(Date.now()),
+  };
+}
+
+function turnRows({ removeFirst, base, next, removeAfter }: Turn): Row[] {
+  const name = (snapshot: CycleSnapshot): string => describeSnapshot(snapshot);
+  const make = 'a new snapshot, as which the origin counts here';
+  return [
+    ...removeFirst.map((one): Row => ['remove', `${name(one)}, before anything else`]),
+    ['from', base === undefined ? 'nothing: everything is sent' : name(base)],
+    ['to', next === undefined ? make : `${name(next)}, of a turn that was interrupted`],
+    ...removeAfter.map((one): Row => ['remove', `${name(one)}, at the end`]),
+  ];
+}
