@@ -1,7 +1,7 @@
 /** What `--dry-run` says: one row a fact. Pure. */
 
+import type { Fill } from './progress.js';
 import type { Measurement } from './source-speed.js';
-import type { StoreFill } from './store-use.js';
 import { escapeText, humanDuration, humanSize } from './text.js';
 
 export type Row = readonly [label: string, text: string];
@@ -17,7 +17,7 @@ export interface SendingFacts {
   readonly zeroBytes: number;
   /** Zeros are given back at the destination where that can be done. */
   readonly discards: boolean;
-  readonly fills: readonly StoreFill[];
+  readonly fills: readonly Fill[];
   /** --bwlimit, bytes a second. */
   readonly bytesPerSecond: number | undefined;
   /** Of reading the source; undefined: there was nothing to read. */

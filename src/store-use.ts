@@ -114,25 +114,14 @@ function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
   return volume && { name: fullName(volume), dmName };
 }
 
-/** How full a store is, and what of it. */
-export interface StoreFill {
-  /** VG/LV. */
-  readonly name: string;
-  readonly what: Use['what'];
-  /** Exact, not rounded. */
-  readonly percent: number;
-}
-
 /** Of everything that fills while the source is read. */
 export async function readFills(
   source: StoreGuard['source'],
   run: RunCommand = runCommand,
-): Promise<StoreFill[]> {
+): Promise<Fill[]> {
   const own = storeOf(source.device);
   const found = await readStores([...source.stores, ...(own === undefined ? [] : [own])], run);
-  return found.flatMap(({ store: { name }, target }) =>
-    usesOf(target).map(({ what, used, total }) => ({ name, what, percent: (100 * used) / total })),
-  );
+  return found.flatMap(fillsOf);
 }
 
 interface StoreRules {
