@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { CLI, lvmsync } from '../harness/cli.js';
 import {
@@ -180,6 +180,15 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
       const check = tryTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'check', HOST.right]);
       assert.equal(check.status, 0, `after the run ${round}: ${check.stderr}`);
     }
+  });
+
+  test('--push-helper lends a host without lvmsync one for the run, which leaves nothing there', (t) => {
+    presynced(t);
+    const lent = server.addProgram('lent', `exec ${process.execPath} ${CLI} "$@"`);
+    const { stderr } = sends(HOST.bare, '--push-helper', lent, '--streams', '2');
+    assert.match(stderr, /^127\.0\.0\.4 has no lvmsync: sending .*lent for this run$/m);
+    const left = readdirSync('/tmp').filter((name) => existsSync(`/tmp/${name}/lvmsync`));
+    assert.deepEqual(left, []);
   });
 
   test('pull mode: the changes are fetched from the host of the snapshot', (t) => {
