@@ -1,27 +1,66 @@
 /** Small files that have to be whole after any crash, and the directories that name them. */
 
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 const OWNER_ONLY = 0o600;
 
+interface Replacing {
+  /** Default: only its owner can read it. */
+  readonly mode?: number;
+  /** Where it is written before it gets its name, in the same folder. Default: `PATH.draft`. */
+  readonly draft?: string;
+}
+
 /**
- * The file has the former content or this one, and after it returned this one, whatever happens. Only
- * its owner can read it. Two at once on one path would disturb each other: the caller holds a lock.
+ * The file has the former content or this one, and after it returned this one, whatever happens. Two at
+ * once with one draft would disturb each other: the caller holds a lock.
  */
-export function replaceDurably(path: string, text: string): void {
-  const draft = `${path}.draft`;
+export function replaceDurably(
+  path: string,
+  text: string,
+  { mode = OWNER_ONLY, draft = `${path}.draft` }: Replacing = {},
+): void {
   // One that a crash left may have other rights, or be a link.
   rmSync(draft, { force: true });
+  try {
+    writeDraft(draft, text, mode);
+    renameSync(draft, path);
+  } catch (error) {
+    discard(draft);
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+function writeDraft(draft: string, text: string, mode: number): void {
   const fd = openSync(draft, 'wx', OWNER_ONLY);
   try {
-    writeSync(fd, text);
+    // Whatever the umask of who started us is.
+    fchmodSync(fd, mode);
+    // Unlike writeSync it goes on after a part, until all is written or the disk is full.
+    writeFileSync(fd, text);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  renameSync(draft, path);
-  syncDirectory(dirname(path));
+}
+
+function discard(draft: string): void {
+  try {
+    rmSync(draft, { force: true });
+  } catch {
+    // What made the draft useless is the better answer.
+  }
 }
 
 /** What was made, renamed or removed in it is durable when it returns. */

@@ -404,6 +404,14 @@ export const OPTION_TABLE = [
     help: 'Say everything on standard error as one JSON object a line; inspect, verify and chain print their answer so, to standard output.',
   },
   {
+    name: 'metrics',
+    argument: 'FILE',
+    from: 'ours',
+    actions: ['sync', 'dump', 'apply', 'cycle', 'verify', 'rollback'],
+    group: 'Messages',
+    help: 'Replace FILE by the figures of this run and of those before it, as Prometheus reads them: bytes, seconds, exit status, time of the last success.',
+  },
+  {
     name: 'verbose',
     short: 'v',
     negatable: true,

@@ -6,7 +6,7 @@ import { LvmsyncError } from './errors.js';
 import { parseIoPriority } from './io-priority.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
-import type { FillRequest, PriorityRequest } from './options.js';
+import type { FillRequest, PriorityRequest, RunRequest } from './options.js';
 import { escapeText } from './text.js';
 import { splitWords } from './words.js';
 
@@ -40,6 +40,14 @@ export function fillRequest({ values }: ParsedOptions): FillRequest {
   const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0;
   if (percent >= 1 && percent <= 100) return { maxCowUse: percent };
   throw usage(`--max-cow-use: expected a percentage, saw "${escapeText(text, 80)}"`);
+}
+
+export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunRequest, 'metrics'> {
+  const { metrics } = values;
+  if (metrics === undefined) return {};
+  // The time of the last success would be that of a run that did nothing.
+  if (flags['dry-run']) throw clash('metrics', '--dry-run');
+  return { metrics };
 }
 
 export function priorityRequest({

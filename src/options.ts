@@ -20,7 +20,7 @@ import {
 } from './option-checks.js';
 import type { ParsedOptions } from './option-grammar.js';
 import { OPTION_TABLE } from './option-table.js';
-import { priorityRequest } from './option-values.js';
+import { metricsRequest, priorityRequest } from './option-values.js';
 import type { Destination } from './remote-name.js';
 import type { RollbackTarget } from './rollback-plan.js';
 import { cycleCommand, dumpCommand, syncCommand, verifyCommand } from './source-commands.js';
@@ -61,6 +61,8 @@ export interface PriorityRequest {
 export interface RunRequest {
   readonly verbosity: Verbosity;
   readonly priority?: PriorityRequest;
+  /** A file for the figures of the run. */
+  readonly metrics?: string;
   /** Each one line, for the person who typed this. */
   readonly warnings: readonly string[];
 }
@@ -226,7 +228,7 @@ export function toCommand(parsed: ParsedOptions): Command {
   for (const entry of given) checkValue(parsed, entry);
   const warnings = checkActions(given, action, asked);
   const priority = priorityRequest(parsed.values);
-  const run = { verbosity, warnings, ...(priority && { priority }) };
+  const run = { verbosity, warnings, ...(priority && { priority }), ...metricsRequest(parsed) };
   switch (action) {
     case 'inspect':
       return inspectCommand(parsed, run);

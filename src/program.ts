@@ -51,17 +51,33 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Runs it and says how it ended. Throws what made it fail. */
+/** Runs it and keeps the figures of that. Throws what made it fail, as the last thing to be said. */
 async function runMeasured(
   command: Run,
   reporter: Reporter,
   argv: readonly string[],
 ): Promise<number> {
+  const metrics = await openMetrics(command);
   const started = performance.now();
-  const exitStatus = await start(command, reporter, argv);
+  const { exitStatus, failure } = await start(command, reporter, argv).then(
+    (status) => ({ exitStatus: status, failure: undefined }),
+    (error: unknown) => ({ exitStatus: exitStatusOf(error), failure: { error } }),
+  );
   const seconds = (performance.now() - started) / 1000;
+  const { bytes } = reporter.tally;
+  metrics?.save({ exitStatus, seconds, bytes, endedAt: Date.now() / 1000 }, reporter);
+  if (failure !== undefined) throw failure.error;
   reporter.result({ command: command.kind, exitStatus, seconds });
   return exitStatus;
+}
+
+async function openMetrics(
+  command: Run,
+): Promise<import('./metrics-file.js').MetricsFile | undefined> {
+  if (command.metrics === undefined) return undefined;
+  const { MetricsFile } = await import('./metrics-file.js');
+  const { labelsOf } = await import('./run-metrics.js');
+  return new MetricsFile(command.metrics, labelsOf(command));
 }
 
 async function start(command: Run, reporter: Reporter, argv: readonly string[]): Promise<number> {

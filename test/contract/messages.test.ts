@@ -1,11 +1,20 @@
-/** What the program says: to a person at a terminal, to a log or another program. */
+/** What the program says: to a person at a terminal, to a log, to another program, to Prometheus. */
 
 import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { assertSucceeds, lvmsync } from '../helpers/cli.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  lvmsync,
+  runTool,
+  startLvmsync,
+} from '../helpers/cli.js';
 import { loginShell } from '../helpers/fake-rsh.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 import { type MessageObject, messagesOf } from '../helpers/message-document.js';
+import { onlyValue, parsePrometheus } from '../helpers/prometheus.js';
 import { lvmsyncOnTerminal, noTerminal } from '../helpers/terminal.js';
 
 const ERASE = '\r\x1b[2K';
@@ -186,6 +195,107 @@ describe('--json', () => {
       assert.equal(result.stdout.length, 0);
       assert.match(result.stderr, /^FATAL ERROR: /);
     }
+  });
+});
+
+describe('--metrics', () => {
+  const path = fixture.path('lvmsync.prom');
+  const text = (): string => readFileSync(path, 'utf8');
+  const value = (name: string): number | undefined => onlyValue(text(), `lvmsync_${name}`);
+
+  it('keep what good and bad runs of a job did', () => {
+    const copy = fixture.copy();
+    const job = ['--metrics', path, ...fixture.source, copy];
+    const before = Date.now() / 1000;
+    assertSucceeds(lvmsync(job));
+    const success = value('last_success_timestamp_seconds') ?? 0;
+    assert.ok(success >= before - 0.001 && success <= Date.now() / 1000 + 0.001);
+    assert.equal(success, value('last_end_timestamp_seconds'));
+    assert.deepEqual([value('last_run_bytes'), value('last_run_exit_status')], [CHANGED, 0]);
+    rmSync(copy);
+    mkdirSync(copy);
+    assertFails(lvmsync(job), 12, /neither a block device nor a regular file/);
+    assert.equal(value('last_run_exit_status'), 12);
+    assert.equal(value('last_success_timestamp_seconds'), success);
+    assert.ok((value('last_end_timestamp_seconds') ?? 0) > success);
+    assert.deepEqual([value('runs_total'), value('failures_total')], [2, 1]);
+    assert.equal(value('bytes_total'), CHANGED);
+  });
+
+  const dump = lvmsync(['--stdout', ...fixture.source]).stdout;
+  const changes = fixture.path('changes');
+  writeFileSync(changes, dump);
+  const kinds: readonly [command: string, words: string[], status: number, bytes: number][] = [
+    ['dump', ['--stdout', ...fixture.source], 0, CHANGED],
+    ['apply', ['--apply', changes, fixture.copy()], 0, CHANGED],
+    ['apply', ['--apply', '-', fixture.copy()], 0, CHANGED],
+    ['verify', ['verify', ...fixture.source, fixture.copy()], 4, CHANGED],
+    ['rollback', ['rollback', '--redo', fixture.copy(), fixture.folder], 12, 0],
+    ['cycle', ['cycle', 'nothing/here', '/nowhere/x', '-b', '/nowhere/y'], 1, 0],
+  ];
+  for (const [command, words, status, bytes] of kinds) {
+    it(`tell of ${words.slice(0, 2).join(' ')}`, () => {
+      writeFileSync(path, '');
+      const result = lvmsync(
+        ['--metrics', path, ...words],
+        words.includes('-') ? { input: dump } : {},
+      );
+      assert.equal(result.status, status, result.stderr);
+      assert.deepEqual([value('last_run_exit_status'), value('last_run_bytes')], [status, bytes]);
+      const [sample] = parsePrometheus(text()).get('lvmsync_runs_total')?.samples ?? [];
+      assert.equal(sample?.labels.command, command);
+    });
+  }
+
+  for (const [signal, status] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['SIGHUP', 129],
+  ] as const) {
+    it(`tell of a run that ${signal} ended, and keep the time of the last success`, async () => {
+      rmSync(path, { force: true });
+      const job = ['--metrics', path, '--stdout', ...fixture.source];
+      assertSucceeds(lvmsync(job));
+      const success = value('last_success_timestamp_seconds');
+      const run = startLvmsync(['--json', '--bwlimit', '40K', ...job]);
+      await run.waitFor(/"type":"progress"/);
+      run.child.kill(signal);
+      const result = await run.ended;
+      assert.equal(result.status, status, result.stderr);
+      const end = endOf(messagesOf(result.stderr));
+      assert.deepEqual({ ...end, type: 'fatal', name: 'interrupted', exitStatus: status }, end);
+      assert.equal(value('last_run_exit_status'), status);
+      assert.equal(value('last_success_timestamp_seconds'), success);
+      const moved = value('last_run_bytes') ?? 0;
+      assert.ok(moved > 0 && moved < CHANGED, `${moved} bytes`);
+      assert.deepEqual([value('runs_total'), value('failures_total')], [2, 1]);
+    });
+  }
+
+  it('are lost at the end with a line that says so, also under -q, and the run is still a success', () => {
+    assertSucceeds(lvmsync(['--metrics', path, '--stdout', ...fixture.source]));
+    const former = text();
+    const files = readdirSync(fixture.folder);
+    // No file may become longer than half a KiB or one KiB: of the figures only a part can be written.
+    const limited = ['sh', '-c', 'ulimit -f 1 && exec "$@"', 'sh', process.execPath, CLI];
+    for (const quiet of [[], ['-q']]) {
+      const words = [...quiet, '--metrics', path, '--stdout', ...fixture.source];
+      const result = runTool([...limited, ...words]);
+      assertSucceeds(result);
+      assert.equal(result.stdout.length, dump.length);
+      const complaints = result.stderr.match(/^ERROR: --metrics: .*\(EFBIG\).*$/gm) ?? [];
+      assert.equal(complaints.length, 1, result.stderr);
+      assert.equal(text(), former);
+      assert.deepEqual(readdirSync(fixture.folder), files);
+    }
+  });
+
+  it('are refused before anything is done where the file is another one', () => {
+    const copy = fixture.copy();
+    const result = lvmsync(['--metrics', copy, ...fixture.source, copy]);
+    assertFails(result, 1, /--metrics: .* it is not a file of metrics of lvmsync/);
+    assert.match(result.stderr, /Nothing was done\./);
+    assert.ok(fixture.isUntouched(copy));
   });
 });
 

@@ -1,0 +1,128 @@
+/** What a run did, in the text format of Prometheus; docs/metrics.md says what each name means. Pure. */
+
+import type { Command, SourceRequest } from './options.js';
+import { placeName } from './remote-name.js';
+
+/** In the order in which they are written. */
+export type Labels = readonly (readonly [name: string, value: string])[];
+
+export interface RunFigures {
+  readonly exitStatus: number;
+  readonly seconds: number;
+  readonly bytes: number;
+  /** Seconds since 1970. */
+  readonly endedAt: number;
+}
+
+interface Metric {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge';
+  readonly help: string;
+  /** Undefined: there is nothing to say yet. `former` is what the file said before. */
+  readonly value: (run: RunFigures, former: number | undefined) => number | undefined;
+}
+
+/** Every file of ours begins so. */
+export const FIRST_WORDS = '# HELP lvmsync_';
+
+const METRICS: readonly Metric[] = [
+  {
+    name: 'lvmsync_runs_total',
+    type: 'counter',
+    help: 'Runs that came to an end.',
+    value: (_run, former = 0) => former + 1,
+  },
+  {
+    name: 'lvmsync_failures_total',
+    type: 'counter',
+    help: 'Runs whose exit status was not 0.',
+    value: ({ exitStatus }, former = 0) => former + (exitStatus === 0 ? 0 : 1),
+  },
+  {
+    name: 'lvmsync_bytes_total',
+    type: 'counter',
+    help: 'Bytes that the runs sent, wrote or compared.',
+    value: ({ bytes }, former = 0) => former + bytes,
+  },
+  {
+    name: 'lvmsync_seconds_total',
+    type: 'counter',
+    help: 'Seconds that the runs took.',
+    value: ({ seconds }, former = 0) => inMilliseconds(former + seconds),
+  },
+  {
+    name: 'lvmsync_last_run_bytes',
+    type: 'gauge',
+    help: 'Bytes that the last run sent, wrote or compared.',
+    value: ({ bytes }) => bytes,
+  },
+  {
+    name: 'lvmsync_last_run_seconds',
+    type: 'gauge',
+    help: 'Seconds that the last run took.',
+    value: ({ seconds }) => inMilliseconds(seconds),
+  },
+  {
+    name: 'lvmsync_last_run_exit_status',
+    type: 'gauge',
+    help: 'Exit status of the last run.',
+    value: ({ exitStatus }) => exitStatus,
+  },
+  {
+    name: 'lvmsync_last_end_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the last run ended.',
+    value: ({ endedAt }) => inMilliseconds(endedAt),
+  },
+  {
+    name: 'lvmsync_last_success_timestamp_seconds',
+    type: 'gauge',
+    help: 'When a run last ended with exit status 0.',
+    value: ({ exitStatus, endedAt }, former) =>
+      exitStatus === 0 ? inMilliseconds(endedAt) : former,
+  },
+];
+
+function inMilliseconds(seconds: number): number {
+  return Number(seconds.toFixed(3));
+}
+
+/** The whole file after a run. What the former one says counts where its labels are the same. */
+export function formatMetrics(former: string, labels: Labels, run: RunFigures): string {
+  const lines = former.split('\n');
+  const set = labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(',');
+  return METRICS.map(({ name, type, help, value }) => {
+    const series = `${name}{${set}} `;
+    const now = value(run, formerValue(lines, series));
+    const sample = now === undefined ? '' : `${series}${now}\n`;
+    return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${sample}`;
+  }).join('');
+}
+
+function formerValue(lines: readonly string[], series: string): number | undefined {
+  const text = lines.find((line) => line.startsWith(series))?.slice(series.length);
+  if (text === undefined || !/^\d+(\.\d+)?(e\+\d+)?$/.test(text)) return undefined;
+  return Number(text);
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
+
+/** What tells the runs of one job from those of another, all as typed. */
+export function labelsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): Labels {
+  const { kind } = command;
+  const labels: (readonly [string, string])[] = [['command', kind]];
+  if ('source' in command) labels.push(['volume', volumeOf(command.source)]);
+  if ('origin' in command) labels.push(['volume', command.origin]);
+  if ('destination' in command && command.destination !== undefined) {
+    const { destination } = command;
+    const name = typeof destination === 'string' ? destination : placeName(destination);
+    labels.push(['destination', name]);
+  }
+  return labels;
+}
+
+function volumeOf(source: SourceRequest): string {
+  return source.kind === 'snapshot' ? source.snapshot : source.dataSource;
+}
