@@ -37,8 +37,10 @@ export type Refusal =
   | { readonly why: 'baseGone'; readonly point: Point }
   | { readonly why: 'baseLost'; readonly base: CycleSnapshot }
   | { readonly why: 'merging'; readonly snapshot: CycleSnapshot }
-  /** The snapshot is gone, or lost, of which the destination holds part. */
-  | { readonly why: 'nextGone'; readonly point: Point };
+  /** The snapshot of which the destination holds part is gone. */
+  | { readonly why: 'nextGone'; readonly point: Point }
+  /** It overflowed. */
+  | { readonly why: 'nextLost'; readonly next: CycleSnapshot; readonly point: Point };
 
 export interface Turn {
   /** Nothing needs them: gone before anything else, to make room. */
@@ -86,7 +88,11 @@ function planChanges({ snapshots, chain }: TurnFacts, base: CycleSnapshot, point
   const candidates = others.filter((one) => one.state === 'whole' && isAfter(one, base));
   const continued = candidates.find(({ uuid }) => uuid === begun);
   // Another snapshot may not differ from the base where this one did, and what was sent of it would stay.
-  if (begun !== undefined && continued === undefined) return refused({ why: 'nextGone', point });
+  if (begun !== undefined && continued === undefined) {
+    const lost = others.find(({ uuid, state }) => uuid === begun && state === 'lost');
+    if (lost === undefined) return refused({ why: 'nextGone', point });
+    return refused({ why: 'nextLost', next: lost, point });
+  }
   const next = continued ?? candidates.at(-1);
   const removeFirst = others.filter((one) => one.state !== 'whole' || !isAfter(one, base));
   return makeTurn(snapshots, { removeFirst, base, next });

@@ -1,7 +1,7 @@
 /** Why a turn cannot be taken, in words, with what to do about it. Pure. */
 
 import type { Refusal } from './cycle-plan.js';
-import type { CycleOrigin } from './cycle-volumes.js';
+import type { CycleOrigin, CycleSnapshot } from './cycle-volumes.js';
 import { LvmsyncError } from './errors.js';
 import type { CycleCommand } from './options.js';
 import { placeName } from './remote-name.js';
@@ -14,7 +14,7 @@ const ANEW =
 export function describeRefusal(
   refusal: Refusal,
   origin: CycleOrigin,
-  { destination, chain }: Pick<CycleCommand, 'destination' | 'chain'>,
+  { destination, chain }: Place,
 ): LvmsyncError {
   const place = placeName(destination);
   const state = 'Nothing was sent, and no snapshot was made or removed.';
@@ -43,11 +43,7 @@ export function describeRefusal(
         ANEW,
       );
     case 'baseLost':
-      return unfit(
-        refusal.base,
-        'it overflowed, its list of changes is lost',
-        `${ANEW} A larger --size keeps it from overflowing.`,
-      );
+      return unfit(refusal.base, 'it overflowed, its list of changes is lost', `${ANEW} ${ROOM}`);
     case 'merging':
       return unfit(
         refusal.snapshot,
@@ -57,7 +53,34 @@ export function describeRefusal(
     case 'nextGone':
       return there(
         `it holds part of a snapshot that is gone; what it held before was of ${refusal.point.time}`,
-        `Go back to that there: lvmsync rollback ${quoteWord(destination.path)} --steps 0 ${quoteWord(chain.directory)}`,
+        `Go back to that, ${undoCommand({ destination, chain })}`,
+      );
+    case 'nextLost':
+      return unfit(
+        refusal.next,
+        `it overflowed, and ${place} holds part of it; what that held before was of ${refusal.point.time}`,
+        `${ROOM} Go back to what was held before, ${undoCommand({ destination, chain })}`,
       );
   }
+}
+
+/** The new snapshot of a turn overflowed while it was sent: what is left of it nobody can send. */
+export function describeOverflow(
+  next: CycleSnapshot,
+  { destination, chain, isFirst }: Place & { readonly isFirst: boolean },
+): LvmsyncError {
+  const hint = isFirst
+    ? `${ROOM} The next turn, under --init, makes another.`
+    : `${ROOM} What was written of it has to be undone before the next turn, ${undoCommand({ destination, chain })}`;
+  return unfit(next, 'it overflowed while it was sent', hint);
+}
+
+const ROOM = 'A larger --size keeps a snapshot from overflowing.';
+
+type Place = Pick<CycleCommand, 'destination' | 'chain'>;
+
+/** Where to run which command, which ends the line: it can be copied as it is. */
+function undoCommand({ destination: { host, path }, chain: { directory } }: Place): string {
+  const words = [path, directory].map(quoteWord).join(' ');
+  return `${host === undefined ? 'here' : `on ${host}`}: lvmsync rollback --steps 0 ${words}`;
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { askChain } from './chain-question.js';
 import { chainTag } from './cycle-names.js';
 import { planTurn, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
-import { describeRefusal } from './cycle-refusal.js';
+import { describeOverflow, describeRefusal } from './cycle-refusal.js';
 import {
   activate,
   deactivate,
@@ -23,7 +23,7 @@ import {
 } from './cycle-volumes.js';
 import { checkDestination } from './destination.js';
 import type { DeviceIdentity } from './device-topology.js';
-import { EXIT, LvmsyncError } from './errors.js';
+import { EXIT, LvmsyncError, withContext } from './errors.js';
 import type { CycleCommand } from './options.js';
 import { placeName } from './remote-name.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
@@ -169,7 +169,7 @@ interface Step {
 async function send({ base, next }: Step, circumstances: Circumstances): Promise<void> {
   const { origin, context } = circumstances;
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
-  if (origin.kind === 'thick') return sendActive({ base, next }, circumstances);
+  if (origin.kind === 'thick') return sendThick({ base, next }, circumstances);
   await activate(next);
   try {
     await sendActive({ base, next }, circumstances);
@@ -179,6 +179,29 @@ async function send({ base, next }: Step, circumstances: Circumstances): Promise
       context.reporter.warn(`${fullName(next)} stays active: ${error.message}`);
     });
   }
+}
+
+async function sendThick(step: Step, circumstances: Circumstances): Promise<void> {
+  try {
+    await sendActive(step, circumstances);
+  } catch (error) {
+    throw await explainOverflow(error, step, circumstances);
+  }
+}
+
+/** What is said of any snapshot that overflows, that a full copy is needed, is not so of a new one. */
+async function explainOverflow(
+  error: unknown,
+  { base, next }: Step,
+  { origin, tag, command }: Circumstances,
+): Promise<unknown> {
+  if (!(error instanceof LvmsyncError)) return error;
+  if (error.code !== 'sourceRead' && error.code !== 'sourceUnfit') return error;
+  const snapshots = await listSnapshots(origin, tag).catch(() => []);
+  if (snapshots.find(({ uuid }) => uuid === next.uuid)?.state !== 'lost') return error;
+  const { destination, chain } = command;
+  const fault = describeOverflow(next, { destination, chain, isFirst: base === undefined });
+  return error.state === undefined ? fault : withContext(fault, { state: error.state });
 }
 
 async function sendActive(step: Step, { origin, command, context }: Circumstances): Promise<void> {

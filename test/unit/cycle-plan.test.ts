@@ -132,7 +132,7 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
   [
     'a turn that was begun is refused where its snapshot overflowed',
     { snapshots: [snapshot(1), snapshot(2, 'lost')], point: point(1), doing: doing('turn', 2) },
-    'nextGone',
+    'nextLost',
   ],
   [
     'a new snapshot that overflowed before anything was sent is replaced',

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Refusal } from '../../src/cycle-plan.js';
-import { describeRefusal } from '../../src/cycle-refusal.js';
+import { describeOverflow, describeRefusal } from '../../src/cycle-refusal.js';
 import { EXIT } from '../../src/errors.js';
 
 const point = { uuid: 'uuid', time: '2026-11-23T10:55:07Z' };
 const snapshot = { vgName: 'vg0', lvName: 'snap', ...point, state: 'lost' } as const;
 const origin = { vgName: 'vg0', lvName: 'mail', uuid: 'origin', kind: 'thick' } as const;
 const command = {
-  destination: { host: 'backup', path: '/dev/vg1/mail' },
+  destination: { host: 'backup', path: '/dev/vg1/the mail' },
   chain: { directory: '/var/chain', init: false, keep: [] },
 };
 
@@ -16,7 +16,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
   [
     { why: 'noPoint' },
     EXIT.destinationUnfit,
-    /^backup:\/dev\/vg1\/mail: .*\/var\/chain/,
+    /^backup:\/dev\/vg1\/the mail: .*\/var\/chain/,
     /--init\./,
   ],
   [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
@@ -28,7 +28,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'nextGone', point },
     EXIT.destinationUnfit,
     /part of a snapshot/,
-    /lvmsync rollback \/dev\/vg1\/mail --steps 0 \/var\/chain/,
+    /^Go back to that, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+  ],
+  [
+    { why: 'nextLost', next: snapshot, point },
+    EXIT.sourceUnfit,
+    /^vg0\/snap: it overflowed, and backup:.* holds part of it/,
+    /--size .*, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
 ];
 
@@ -42,4 +48,22 @@ describe('the refusal of a turn', () => {
       assert.match(error.hint ?? '', hint);
     });
   }
+});
+
+describe('a new snapshot that overflows while it is sent', () => {
+  const hint = (isFirst: boolean): string => {
+    const destination = { path: '/dev/vg1/mail' };
+    const error = describeOverflow(snapshot, { ...command, destination, isFirst });
+    assert.equal(error.exitStatus, EXIT.sourceUnfit);
+    assert.match(error.message, /^vg0\/snap: it overflowed/);
+    return error.hint ?? '';
+  };
+
+  it('has the command named that undoes what was written of it', () => {
+    assert.match(hint(false), /, here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/);
+  });
+
+  it('is only made again where nothing was held before', () => {
+    assert.match(hint(true), /The next turn, under --init, makes another\.$/);
+  });
 });

@@ -1,8 +1,8 @@
 // Inside the guest: what is written to devices, and whether two devices hold the same.
 
 import assert from 'node:assert/strict';
-import { createCipheriv } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, statSync, writeSync } from 'node:fs';
+import { createCipheriv, createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { tool, tryTool } from './tool.js';
 
 /** Repeatable random numbers and bytes; the seed stands in the test's output. */
@@ -109,6 +109,12 @@ export function assertSameContent(left: string, right: string, length?: number):
   const limit = length === undefined ? [] : ['-n', `${length}`];
   const { status, stdout, stderr } = tryTool(['cmp', ...limit, left, right]);
   assert.equal(status, 0, `${left} and ${right} differ: ${stdout}${stderr}`);
+}
+
+/** Of what a device or file holds, not its page cache; small enough to be in memory at once. */
+export function contentHash(path: string): string {
+  dropPages(path);
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
 /** The counterpart: a test that changed nothing would otherwise pass. */

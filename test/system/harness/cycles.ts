@@ -1,22 +1,33 @@
 // Inside the guest: an origin that something writes to all the time, its copy, and the cycle between them.
 
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CLI, lvmsync } from './cli.js';
-import { assertSameContent, fillRandom, type Random } from './content.js';
+import { contentHash, fillRandom, type Random } from './content.js';
 import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from './lvm.js';
 import { TestThinPool } from './thin.js';
 import { type ToolResult, tool } from './tool.js';
 
-const SIZE = 16 * MiB;
+const SIZE = 8 * MiB;
+const POOL = { blockSize: 64 * KiB, metadataSize: 2 * MiB };
 
 /** A snapshot that a cycle made, as lvs shows it. */
 export interface CycleSnapshot {
   readonly lvName: string;
   readonly uuid: string;
+  /** The number of a thin one in its pool. */
+  readonly thinId: string | undefined;
+}
+
+export interface CycleKinds {
+  /** Put before the path of the copy, as in `root@localhost:`. */
+  readonly host?: string;
+  /** The copy is thin: what was discarded is given back there. */
+  readonly thinCopy?: boolean;
 }
 
 /** `vg0/mail`, thick or thin, and `vg1/mail`, to which it is copied. */
@@ -29,24 +40,26 @@ export class CycleLaboratory {
   readonly #there: TestVolumeGroup;
   /** As typed. */
   readonly #destination: string;
+  /** Of a thin origin. */
+  readonly #pool: TestThinPool | undefined;
   #writer: ChildProcess | undefined;
 
-  constructor(kind: 'thick' | 'thin', random: Random, host = '') {
+  constructor(
+    kind: 'thick' | 'thin',
+    random: Random,
+    { host = '', thinCopy = false }: CycleKinds = {},
+  ) {
     this.kind = kind;
-    this.#here = new TestVolumeGroup({ name: 'vg0', size: 140 * MiB, extentSize: MiB });
-    this.#there = new TestVolumeGroup({ name: 'vg1', size: 40 * MiB, extentSize: MiB });
-    this.origin = this.#createOrigin();
-    this.copy = this.#there.createVolume('mail', SIZE);
+    this.#here = new TestVolumeGroup({ name: 'vg0', size: 90 * MiB, extentSize: MiB });
+    this.#there = new TestVolumeGroup({ name: 'vg1', size: 48 * MiB, extentSize: MiB });
+    if (kind === 'thin') this.#pool = createPool(this.#here, 64 * MiB);
+    this.origin = (this.#pool ?? this.#here).createVolume('mail', SIZE);
+    const there = thinCopy ? createPool(this.#there, 32 * MiB) : this.#there;
+    this.copy = there.createVolume('mail', SIZE);
     this.chain = `${scratchFolder()}/mail.chain`;
     this.#destination = `${host}${this.copy.path}`;
     fillRandom(this.origin.path, random, SIZE / 2);
     fillRandom(this.copy.path, random, SIZE);
-  }
-
-  #createOrigin(): LogicalVolume {
-    if (this.kind === 'thick') return this.#here.createVolume('mail', SIZE);
-    const pool = new TestThinPool(this.#here, { size: 80 * MiB, blockSize: 64 * KiB });
-    return pool.createVolume('mail', SIZE);
   }
 
   /** Writes a random chunk, and now and then discards some, every few milliseconds until stopWriter. */
@@ -92,9 +105,10 @@ export class CycleLaboratory {
   }
 
   /** A turn in a process group of its own, as a shell starts a job. */
-  startTurn(...options: string[]): ChildProcess {
+  startTurn(...options: string[]): ChildProcessByStdio<null, null, Readable> {
     const words = [CLI, ...this.words(...options)];
-    return spawn(process.execPath, words, { stdio: 'ignore', detached: true });
+    const stdio: ['ignore', 'ignore', 'pipe'] = ['ignore', 'ignore', 'pipe'];
+    return spawn(process.execPath, words, { stdio, detached: true });
   }
 
   /** Resolves when the destination holds part of the turn, or that is over. */
@@ -113,35 +127,27 @@ export class CycleLaboratory {
     assert.equal(status, 0, stderr);
     const snapshots = this.snapshots();
     assert.equal(snapshots.length, 1, `the snapshots after a turn: ${JSON.stringify(snapshots)}`);
-    assert.equal(snapshots[0]?.uuid, this.point(), 'the point that the record names');
-    this.assertCopyIs(snapshots[0]?.lvName ?? '');
-    return this.hash();
+    const [snapshot = assert.fail()] = snapshots;
+    assert.equal(snapshot.uuid, this.point(), 'the point that the record names');
+    const hash = this.hash();
+    assert.equal(hash, this.#hashOf(snapshot), `the copy and ${snapshot.lvName}`);
+    return hash;
   }
 
-  assertCopyIs(lvName: string): void {
-    const name = `vg0/${lvName}`;
-    if (this.kind === 'thin') tool('lvchange', '-q', '-ay', '-K', name);
-    try {
-      assertSameContent(this.#here.volume(lvName).path, this.copy.path);
-    } finally {
-      if (this.kind === 'thin') tool('lvchange', '-q', '-an', name);
-    }
+  #hashOf({ lvName, thinId }: CycleSnapshot): string {
+    if (thinId === undefined) return contentHash(this.#here.volume(lvName).path);
+    const pool = this.#pool ?? assert.fail('a thin snapshot, and no pool');
+    return pool.lookAt(thinId, SIZE, contentHash);
   }
 
   /** Of the copy. */
   hash(): string {
-    tool('blockdev', '--flushbufs', this.copy.path);
-    return tool('sha256sum', this.copy.path).split(' ')[0] ?? '';
+    return contentHash(this.copy.path);
   }
 
   /** Of the cycle. */
   snapshots(): CycleSnapshot[] {
-    const select = ['--select', 'lv_tags=lvmsync_cycle'];
-    const rows = tool('lvs', '--noheadings', ...select, '-o', 'lv_name,lv_uuid', 'vg0');
-    return rows.split('\n').flatMap((row) => {
-      const [lvName, uuid] = row.trim().split(/\s+/);
-      return lvName === undefined || uuid === undefined ? [] : [{ lvName, uuid }];
-    });
+    return snapshotsOf('vg0');
   }
 
   /** The uuid that the record of the chain names; undefined while there is none. */
@@ -167,4 +173,18 @@ export class CycleLaboratory {
     this.#here.destroy();
     this.#there.destroy();
   }
+}
+
+/** Those that cycles made in a volume group. */
+export function snapshotsOf(vgName: string): CycleSnapshot[] {
+  const select = ['--select', 'lv_tags=lvmsync_cycle'];
+  const rows = tool('lvs', '--noheadings', ...select, '-o', 'lv_name,lv_uuid,thin_id', vgName);
+  return rows.split('\n').flatMap((row) => {
+    const [lvName, uuid, thinId] = row.trim().split(/\s+/);
+    return lvName === undefined || uuid === undefined ? [] : [{ lvName, uuid, thinId }];
+  });
+}
+
+function createPool(group: TestVolumeGroup, size: number): TestThinPool {
+  return new TestThinPool(group, { ...POOL, size });
 }

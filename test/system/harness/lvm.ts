@@ -102,7 +102,8 @@ export class TestVolumeGroup {
   }
 }
 
-function mangle(name: string): string {
+/** A part of a device-mapper name. */
+export function mangle(name: string): string {
   return name.replaceAll('-', '--');
 }
 

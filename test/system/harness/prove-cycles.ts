@@ -2,22 +2,36 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { campaignSize } from '../../helpers/campaign.js';
-import { assertRefused, EXIT, lvmsync } from './cli.js';
+import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { runInProcess } from '../../helpers/in-process.js';
+import { assertRefused, EXIT } from './cli.js';
 import { Random } from './content.js';
-import { CycleLaboratory } from './cycles.js';
+import { type CycleKinds, CycleLaboratory } from './cycles.js';
 import { useOwnStateFolder } from './thin.js';
 
-/** `host` is put before the destination's path. */
-export function proveCycles(kind: 'thick' | 'thin', host = ''): void {
+export interface CycleProof extends CycleKinds {
+  /** Further tests of the same laboratory; nothing writes to its origin any more. */
+  readonly further?: (laboratory: () => CycleLaboratory, random: Random) => void;
+}
+
+/** Goes to another point of the chain, by the words of a rollback. */
+export async function rollBack(laboratory: CycleLaboratory, ...words: string[]): Promise<string> {
+  const { copy, chain } = laboratory;
+  const { status, stderr } = await runInProcess(['rollback', ...words, copy.path, chain]);
+  assert.equal(status, 0, stderr);
+  return laboratory.hash();
+}
+
+export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): void {
   useOwnStateFolder();
   const turns = campaignSize({ commit: 10, release: 30 });
 
   describe(`cycles of a ${kind} volume that is written all the time`, () => {
+    const random = new Random();
     let laboratory: CycleLaboratory;
     const hashes: string[] = [];
     before(() => {
-      laboratory = new CycleLaboratory(kind, new Random(), host);
+      laboratory = new CycleLaboratory(kind, random, proof);
       laboratory.startWriter();
     });
     after(() => laboratory.destroy());
@@ -27,11 +41,14 @@ export function proveCycles(kind: 'thick' | 'thin', host = ''): void {
       assert.deepEqual(laboratory.snapshots(), []);
     });
 
-    test(`after each of ${turns} turns the copy equals the new snapshot, the only one`, async () => {
+    test('after each turn the copy equals the new snapshot, the only one', async (t) => {
+      const campaign = new Campaign(t, `T18 successive turns of a cycle, ${kind}`, random.seed);
       for (let turn = 0; turn < turns; turn++) {
-        hashes.push(laboratory.turnSucceeds(...(turn === 0 ? ['--init'] : [])));
+        const words = turn === 0 ? ['--init'] : [];
+        await campaign.run(`turn ${turn}`, () => hashes.push(laboratory.turnSucceeds(...words)));
       }
       await laboratory.stopWriter();
+      campaign.finish(turns);
       assert.equal(new Set(hashes).size, turns, 'each turn led to another state');
     });
 
@@ -41,13 +58,14 @@ export function proveCycles(kind: 'thick' | 'thin', host = ''): void {
       assert.equal(laboratory.hash(), hashes.at(-1));
     });
 
-    test('a rollback, step by step, leads back to each of their states', () => {
-      for (const hash of hashes.slice(0, -1).reverse()) {
-        const words = ['rollback', '--steps', '1', laboratory.copy.path, laboratory.chain];
-        const { status, stderr } = lvmsync(words);
-        assert.equal(status, 0, stderr);
-        assert.equal(laboratory.hash(), hash);
+    test('a rollback, step by step, leads back to each of their states', async (t) => {
+      const campaign = new Campaign(t, `T18 states gone back to, ${kind}`, random.seed);
+      for (const [index, hash] of hashes.slice(0, -1).reverse().entries()) {
+        await campaign.run(`step ${index + 1}`, async () => {
+          assert.equal(await rollBack(laboratory, '--steps', '1'), hash);
+        });
       }
+      campaign.finish(turns - 1);
     });
 
     test('a turn from a state of which there is no snapshot any more is refused, and says what to do', () => {
@@ -57,5 +75,7 @@ export function proveCycles(kind: 'thick' | 'thin', host = ''): void {
       assert.equal(laboratory.snapshots().length, 1);
       laboratory.turnSucceeds('--init', '--force');
     });
+
+    proof.further?.(() => laboratory, random);
   });
 }

@@ -60,6 +60,17 @@ export class TestThinPool {
     return this.group.volume(lvName);
   }
 
+  /** Has one of its volumes, by number, under a name of its own, whether LVM has it active or not. */
+  lookAt<T>(thinId: string, size: number, look: (path: string) => T): T {
+    const table = `0 ${size / 512} thin /dev/mapper/${this.dmName} ${thinId}`;
+    tool('dmsetup', 'create', 'looked-at', '--readonly', '--table', table);
+    try {
+      return look('/dev/mapper/looked-at');
+    } finally {
+      tool('dmsetup', 'remove', 'looked-at');
+    }
+  }
+
   /** The fields of its status line after the target's name. */
   status(): string[] {
     return tool('dmsetup', 'status', '--noflush', this.dmName).split(' ').slice(3);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
@@ -92,6 +93,14 @@ describe('a turn that cannot be taken', () => {
     laboratory.turnSucceeds();
   });
 
+  test('because a snapshot is fuller than --max-cow-use permits goes on under another limit', () => {
+    fillRandom(laboratory.origin.path, random, 2 * MiB);
+    const refused = laboratory.turn('--max-cow-use', '10');
+    const full = /its COW store is [2-9]\d\.\d% full, and --max-cow-use is 10/;
+    assertRefused(refused, EXIT.sourceUnfit, full);
+    laboratory.turnSucceeds('--max-cow-use', '90', '--nice', '5', '--ionice', 'idle');
+  });
+
   test('because its base overflowed leads to a new beginning under --init --force', () => {
     const small = ['--size', '1M'];
     laboratory.turnSucceeds(...small);
@@ -101,6 +110,13 @@ describe('a turn that cannot be taken', () => {
     assert.match(refused.stderr, /--init --force/);
     laboratory.turnSucceeds('--init', '--force');
   });
+
+  /** Runs what a refusal says at the end of its last line. */
+  const runAdvice = (said: string): void => {
+    const [, command = ''] = /, here: lvmsync (rollback .*)\n$/.exec(said) ?? [];
+    const { status, stderr } = lvmsync(command.split(' '));
+    assert.equal(status, 0, `${said}\n${stderr}`);
+  };
 
   test('because the snapshot is gone of which part was sent can be, once that part is undone there', async () => {
     fillRandom(laboratory.origin.path, random, 2 * MiB);
@@ -114,18 +130,44 @@ describe('a turn that cannot be taken', () => {
     tool('lvremove', '-q', '-f', `vg0/${next?.lvName}`);
     const refused = laboratory.turn();
     assertRefused(refused, EXIT.destinationUnfit, /holds part of a snapshot that is gone/);
-    const [, command = ''] = /: lvmsync (rollback .*)$/m.exec(refused.stderr) ?? [];
-    const { status, stderr } = lvmsync(command.split(' '));
-    assert.equal(status, 0, stderr);
+    runAdvice(refused.stderr);
+    laboratory.turnSucceeds();
+  });
+
+  test('because the new snapshot overflowed while it was sent can be, once the part is undone there', async () => {
+    const former = laboratory.hash();
+    // More than is read ahead.
+    fillRandom(laboratory.origin.path, random, 7 * MiB);
+    const turn = laboratory.startTurn('--bwlimit', '200K', '--size', '1M');
+    const said = text(turn.stderr);
+    const ended = once(turn, 'exit');
+    await laboratory.isUnderWay(turn);
+    fillRandom(laboratory.origin.path, random, 2 * MiB);
+    assert.deepEqual(await ended, [EXIT.sourceUnfit, null], await said);
+    const stderr = (await said).replace(/^remote:.*\n/gm, '');
+    const result = { status: EXIT.sourceUnfit, stdout: '', stderr };
+    assertRefused(result, EXIT.sourceUnfit, /it overflowed while it was sent/);
+    assert.notEqual(laboratory.hash(), former, 'part of it was written');
+    const refused = laboratory.turn();
+    assertRefused(refused, EXIT.sourceUnfit, /it overflowed, and .* holds part of it/);
+    const lastLine = /.*\n$/;
+    assert.equal(
+      lastLine.exec(refused.stderr)?.[0].replace(/.*: /, ''),
+      lastLine.exec(stderr)?.[0].replace(/.*: /, ''),
+      'both name the same command',
+    );
+    runAdvice(stderr);
+    assert.equal(laboratory.hash(), former, 'what it held before');
     laboratory.turnSucceeds();
   });
 
   test('because its copy was enlarged with the origin is taken under --force, with what both gained', () => {
+    const { path, size } = laboratory.origin;
     // LVM enlarges an origin with thick snapshots only while it is inactive.
     tool('lvchange', '-q', '-an', '-y', 'vg0/mail');
     for (const volume of ['vg0/mail', 'vg1/mail']) tool('lvextend', '-q', '-L', '+2M', volume);
     tool('lvchange', '-q', '-ay', 'vg0/mail');
-    writeRandom(laboratory.origin.path, random, [{ offset: 17 * MiB, length: MiB }]);
+    writeRandom(path, random, [{ offset: size + MiB, length: MiB }]);
     const refused = laboratory.turn();
     assertRefused(refused, EXIT.destinationUnfit, /it holds \d+ bytes, and held \d+/);
     laboratory.turnSucceeds('--force');
