@@ -77,12 +77,16 @@ export interface StoreFill {
 }
 
 /** Of everything that fills while the source is read. */
-export async function readFills(
-  source: StoreGuard['source'],
+export function readFills(source: StoreGuard['source']): Promise<StoreFill[]> {
+  const own = storeOf(source.device);
+  return readFillsOf([...source.stores, ...(own === undefined ? [] : [own])]);
+}
+
+export async function readFillsOf(
+  stores: readonly Store[],
   run: RunCommand = runCommand,
 ): Promise<StoreFill[]> {
-  const own = storeOf(source.device);
-  const found = await readStores([...source.stores, ...(own === undefined ? [] : [own])], run);
+  const found = await readStores(stores, run);
   return found.flatMap(({ store: { name }, target }) =>
     usesOf(target).map(({ what, used, total }) => ({ name, what, percent: (100 * used) / total })),
   );
