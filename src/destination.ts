@@ -21,6 +21,9 @@ export interface DestinationRequest {
   readonly set?: string | undefined;
 }
 
+/** Is told what speaks against the destination, but does not forbid it. */
+export type Listener = Pick<Reporter, 'warn' | 'verbose'>;
+
 /** Open and claimed; whoever opened it closes it. */
 export interface Destination {
   readonly device: FileDevice;
@@ -74,7 +77,7 @@ export async function openDestination(
  */
 export async function lookAtDestination(
   request: DestinationRequest,
-  reporter: Reporter,
+  reporter: Listener,
 ): Promise<Destination> {
   const { path, force } = request;
   const device = await FileDevice.open(path, { role: 'destination' });
@@ -118,16 +121,28 @@ export function planSize(
   options: { readonly allowSmaller: boolean; readonly reporter: Reporter },
 ): number {
   if (device.size >= sourceSize) return device.size;
-  const sizes = `it holds ${device.size} bytes, the source ${sourceSize}`;
   if (options.allowSmaller) {
+    const sizes = compareSizes(device.size, sourceSize);
     options.reporter.warn(`${device.path}: ${sizes}; changes beyond its end are left out`);
     return device.size;
   }
   if (!device.info.blockDevice) return sourceSize;
-  throw new LvmsyncError('destinationUnfit', `${device.path}: too small: ${sizes}`, {
+  throw tooSmall(device, sourceSize);
+}
+
+export function tooSmall(
+  { path, size }: { readonly path: string; readonly size: number },
+  sourceSize: number,
+): LvmsyncError {
+  const message = `${path}: too small: ${compareSizes(size, sourceSize)}`;
+  return new LvmsyncError('destinationUnfit', message, {
     state: 'Nothing was written.',
     hint: 'Enlarge it, or use --allow-smaller to write what fits.',
   });
+}
+
+function compareSizes(held: number, needed: number): string {
+  return `it holds ${held} bytes, the source ${needed}`;
 }
 
 /** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */
@@ -185,7 +200,7 @@ async function inspect(
 function report(
   findings: readonly Finding[],
   { force }: DestinationRequest,
-  reporter: Reporter,
+  reporter: Listener,
 ): void {
   for (const { severity, message } of requireFit(findings, { force })) {
     if (severity === 'note') reporter.verbose(message);

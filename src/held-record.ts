@@ -10,7 +10,7 @@ import { LvmsyncError } from './errors.js';
 import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
 
 /** Survives a reboot, as a held metadata snap does. */
-const DIRECTORY = '/var/lib/lvmsync';
+export const HELD_DIRECTORY = '/var/lib/lvmsync';
 
 export interface HeldRecord {
   readonly owner: ProcessIdentity;
@@ -27,7 +27,7 @@ export interface HeldSnap {
 }
 
 /** The record of the pool with this uuid; its directory is made if need be. Throws (pool). */
-export function openHeldRecord(poolUuid: string, directory = DIRECTORY): HeldRecordFile {
+export function openHeldRecord(poolUuid: string, directory = HELD_DIRECTORY): HeldRecordFile {
   const path = join(directory, `${poolUuid.replace(/[^\w-]/g, '_')}.held.json`);
   attempt(path, () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
   return new HeldRecordFile(path);

@@ -15,6 +15,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] cycle VOLUME DESTINATION --snapback DIR
        lvmsync [OPTIONS] chain DIR [DESTINATION]
        lvmsync [OPTIONS] rollback DESTINATION [DIR]
+       lvmsync [OPTIONS] doctor [SNAPSHOT] [DESTINATION]
 `;
 
 export const INTRODUCTION: readonly string[] = [
@@ -40,6 +41,9 @@ export const GRAMMAR =
 
 export const EXAMPLES = `\
 Examples:
+  lvmsync doctor vg0/mail-snap root@backup:/dev/vg1/mail
+      says whether that would work, and what to install or change
+
   lvmsync --snapback /root/undo /dev/vg0/mail-snap /dev/vg1/mail
       brings /dev/vg1/mail up to date and keeps what it overwrites
 

@@ -25,8 +25,17 @@ export const OWN_PROGRAM: readonly [string, ...string[]] = [process.execPath, pr
 
 /** Whether the package that compresses was installed too; it is loaded by who needs it. */
 export function hasLz4(): boolean {
+  return hasPackage('lz4-napi');
+}
+
+/** The same of the package that is a client of ssh. */
+export function hasSsh2(): boolean {
+  return hasPackage('ssh2');
+}
+
+function hasPackage(name: string): boolean {
   try {
-    createRequire(import.meta.url).resolve('lz4-napi');
+    createRequire(import.meta.url).resolve(name);
     return true;
   } catch {
     return false;

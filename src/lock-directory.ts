@@ -1,8 +1,8 @@
 /** Where the lock files of runs on this machine are kept. */
 
-import { lstatSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LvmsyncError } from './errors.js';
 
 /**
@@ -23,6 +23,31 @@ export function openLockDirectory(candidates = lockDirectories()): string {
 /** The one in use, where there is one already; makes none. */
 export function findLockDirectory(candidates = lockDirectories()): string | undefined {
   return candidates.find((path) => findFault(path) === undefined);
+}
+
+export type LockPlace =
+  | { readonly kind: 'found'; readonly path: string }
+  /** One for each candidate. */
+  | { readonly kind: 'none'; readonly faults: readonly string[] };
+
+/** The one that is used, or would be made; makes none. */
+export function findLockPlace(candidates = lockDirectories()): LockPlace {
+  const faults: string[] = [];
+  for (const path of candidates) {
+    const fault = existsSync(path) ? findFault(path) : parentFault(path);
+    if (fault === undefined) return { kind: 'found', path };
+    faults.push(`${path}: ${fault}`);
+  }
+  return { kind: 'none', faults };
+}
+
+function parentFault(path: string): string | undefined {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function lockDirectories(): string[] {

@@ -13,7 +13,8 @@ export type Action =
   | 'hash'
   | 'chain'
   | 'cycle'
-  | 'rollback';
+  | 'rollback'
+  | 'doctor';
 
 export type OptionGroup =
   | 'What to do'
@@ -62,11 +63,12 @@ const ANY: readonly Action[] = [
   'chain',
   'cycle',
   'rollback',
+  'doctor',
 ];
 /** Those that name what to read. */
 const SOURCES: readonly Action[] = ['dump', 'sync', 'verify'];
 const READING: readonly Action[] = [...SOURCES, 'cycle'];
-const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle'];
+const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle', 'doctor'];
 const WORKING: readonly Action[] = [...READING, 'apply', 'hash', 'rollback'];
 
 export const OPTION_TABLE = [
@@ -322,7 +324,7 @@ export const OPTION_TABLE = [
     short: 'b',
     argument: 'FILE',
     from: 'original',
-    actions: ['apply', 'sync', 'verify', 'cycle'],
+    actions: ['apply', 'sync', 'verify', 'cycle', 'doctor'],
     group: 'Undo',
     help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run. For a cycle it is the directory of the chain.',
   },
@@ -401,7 +403,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ANY,
     group: 'Messages',
-    help: 'Say everything on standard error as one JSON object a line; inspect, verify and chain print their answer so, to standard output.',
+    help: 'Say everything on standard error as one JSON object a line; inspect, verify, chain and doctor print their answer so, to standard output.',
   },
   {
     name: 'metrics',

@@ -8,6 +8,7 @@ import {
   inspectCommand,
   rollbackCommand,
 } from './destination-commands.js';
+import { type DoctorCommand, doctorCommand } from './examine-commands.js';
 import type { FreezeHooks } from './freeze-hooks.js';
 import type { IoPriority } from './io-priority.js';
 import {
@@ -215,7 +216,8 @@ export type Command =
   | SyncCommand
   | VerifyCommand
   | HashCommand
-  | CycleCommand;
+  | CycleCommand
+  | DoctorCommand;
 
 /** Throws (usage) for options that contradict each other, and for operands missing or left over. */
 export function toCommand(parsed: ParsedOptions): Command {
@@ -238,6 +240,8 @@ export function toCommand(parsed: ParsedOptions): Command {
       return rollbackCommand(parsed, run);
     case 'cycle':
       return cycleCommand(parsed, run);
+    case 'doctor':
+      return doctorCommand(parsed, run);
     case 'apply':
       return applyCommand(parsed, run);
     case 'dump':

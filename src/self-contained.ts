@@ -14,6 +14,10 @@ export function hasLz4(): boolean {
   return true;
 }
 
+export function hasSsh2(): boolean {
+  return true;
+}
+
 export function loadAddon(): unknown {
   return loadEmbedded('lvmsync.node');
 }

@@ -232,7 +232,12 @@ function cannotCreate(path: string, cause: unknown): LvmsyncError {
 }
 
 /** Throws (snapback) what Snapback.create would. Makes and changes nothing. */
-export function checkSnapback({ path, overwrite, inUse = [], roomFor }: SnapbackOptions): void {
+export function checkSnapback({
+  path,
+  overwrite,
+  inUse = [],
+  roomFor,
+}: Pick<SnapbackOptions, 'path' | 'overwrite' | 'inUse' | 'roomFor'>): void {
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) return;

@@ -117,7 +117,7 @@ export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCom
   };
 }
 
-function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
+export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
   const program = values['remote-path'] ?? 'lvmsync';
   // It follows the host, and there ssh still looks for options of its own.
   if (program.startsWith('-')) throw usage('--remote-path: a program must not begin with "-"');

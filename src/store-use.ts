@@ -115,12 +115,16 @@ function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
 }
 
 /** Of everything that fills while the source is read. */
-export async function readFills(
-  source: StoreGuard['source'],
+export function readFills(source: StoreGuard['source']): Promise<Fill[]> {
+  const own = storeOf(source.device);
+  return readFillsOf([...source.stores, ...(own === undefined ? [] : [own])]);
+}
+
+export async function readFillsOf(
+  stores: readonly Store[],
   run: RunCommand = runCommand,
 ): Promise<Fill[]> {
-  const own = storeOf(source.device);
-  const found = await readStores([...source.stores, ...(own === undefined ? [] : [own])], run);
+  const found = await readStores(stores, run);
   return found.flatMap(fillsOf);
 }
 

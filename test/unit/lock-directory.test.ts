@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -12,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openLockDirectory } from '../../src/lock-directory.js';
+import { findLockPlace, openLockDirectory } from '../../src/lock-directory.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lock-directory-'));
 after(() => rmSync(root, { recursive: true }));
@@ -27,6 +28,16 @@ test('the directory is made on demand, for its owner alone, and found again', ()
 test('where the first place cannot be used, the second is', () => {
   const second = join(root, 'second');
   assert.equal(openLockDirectory([join(root, 'no', 'parent'), second]), second);
+});
+
+test('the place of it can be told without making it', () => {
+  const path = join(root, 'not-yet');
+  const nowhere = join(root, 'no', 'parent');
+  assert.deepEqual(findLockPlace([nowhere, path]), { kind: 'found', path });
+  assert.ok(!existsSync(path));
+  const none = findLockPlace([nowhere]);
+  assert.ok(none.kind === 'none');
+  assert.match(none.faults[0] ?? '', /ENOENT/);
 });
 
 const unfit: [string, RegExp, (path: string) => void][] = [
@@ -47,6 +58,9 @@ for (const [what, message, make] of unfit) {
     const path = join(root, what.replaceAll(' ', '-'));
     make(path);
     assert.throws(() => openLockDirectory([path]), { code: 'usage', message });
+    const place = findLockPlace([path]);
+    assert.ok(place.kind === 'none');
+    assert.match(place.faults[0] ?? '', message);
   });
 }
 

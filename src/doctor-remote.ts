@@ -1,0 +1,74 @@
+/** Has the lvmsync of another host examine that host, as the place of a destination. */
+
+import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
+import { judgeSize } from './doctor-destination.js';
+import { type Diagnosis, failureOf, parseDiagnosis } from './doctor-report.js';
+import { LvmsyncError } from './errors.js';
+import type { DoctorCommand } from './examine-commands.js';
+import { interrupted, type RunContext } from './run-context.js';
+import { escapeText } from './text.js';
+import { VERSION } from './version.js';
+
+/** A login may take long; a program that is none of ours may wait for ever. Seconds. */
+const PATIENCE = 60;
+
+const SUBJECT = 'other host';
+
+export interface RemotePlace {
+  readonly host: string;
+  readonly path: string;
+}
+
+/** `sourceSize` in bytes, where it is known. */
+export async function examineRemote(
+  { host, path }: RemotePlace,
+  {
+    command,
+    sourceSize,
+  }: { readonly command: DoctorCommand; readonly sourceSize: number | undefined },
+  context: RunContext,
+): Promise<Diagnosis[]> {
+  const { remote, snapback } = command;
+  const undo = snapback === undefined ? [] : ['--snapback', snapback];
+  const words = ['doctor', '--json', ...undo, '--', '-', path];
+  const timeoutSeconds = remote.timeoutSeconds ?? PATIENCE;
+  try {
+    const answer = await askPeer({ host, remote, words, timeoutSeconds }, context);
+    if (context.signal.aborted) throw interrupted(context.signal);
+    const found = readAnswer(host, answer);
+    return found.flatMap((one) => judgeRemote(one, { host, path, sourceSize }));
+  } catch (error) {
+    if (!(error instanceof LvmsyncError) || context.signal.aborted) throw error;
+    return [failureOf(SUBJECT, error)];
+  }
+}
+
+function readAnswer(host: string, answer: PeerAnswer): readonly Diagnosis[] {
+  if (answer.isLate) {
+    throw new LvmsyncError('transport', `${host}: nothing there answers`, {
+      hint: 'Is it lvmsync that --remote-path names?',
+    });
+  }
+  const found = answer.text.split('\n').flatMap((line) => parseDiagnosis(line) ?? []);
+  if (found.length > 0) return found;
+  requirePeer(host, answer);
+  const said = answer.lastLines.map((line) => escapeText(line, 200)).join(' | ');
+  const text = `the lvmsync there has no doctor (it said: ${said})`;
+  const remedy = `It is the Ruby lvmsync, or one of ours that is too old: install ${VERSION} there.`;
+  return [{ level: 'warning', subject: SUBJECT, text, remedy }];
+}
+
+function judgeRemote(
+  found: Diagnosis,
+  { host, path, sourceSize }: RemotePlace & { readonly sourceSize: number | undefined },
+): Diagnosis[] {
+  const { subject, level, text, size } = found;
+  if (subject === 'destination' && level === 'ok' && size !== undefined) {
+    return judgeSize({ path, size, text }, sourceSize).map((one) => ({ ...one, host }));
+  }
+  if (subject === 'lvmsync' && text !== VERSION) {
+    const both = `${text} there, ${VERSION} here: what both know is used`;
+    return [{ level: 'warning', subject, host, text: both, remedy: 'Install the same version.' }];
+  }
+  return [{ ...found, host }];
+}

@@ -1,0 +1,192 @@
+// What examines and rehearses, on real LVM and over a real ssh: it says what a run would, and changes
+// nothing.
+
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { CLI, engineSetting, lvmsync } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  scattered,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, SshServer } from '../harness/sshd.js';
+import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+
+const random = new Random();
+const folder = scratchFolder();
+const size = 16 * MiB;
+
+function fatalOf({ stderr }: ToolResult): string[] {
+  return stderr.split('\n').filter((line) => line.startsWith('FATAL ERROR: '));
+}
+
+/** Everything that LVM and the kernel know of volumes. */
+function stateOfVolumes(): string {
+  const columns = 'lv_uuid,lv_name,lv_size,lv_attr,lv_tags,seg_start_pe';
+  return [
+    tool('lvs', '-a', '--noheadings', '-o', columns),
+    tool('vgs', '--noheadings', '-o', 'vg_uuid,vg_seqno'),
+    tool('dmsetup', 'table'),
+  ].join('\n');
+}
+
+describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () => {
+  let server: SshServer;
+  let group: TestVolumeGroup;
+  let pool: TestThinPool;
+  let copy: LogicalVolume;
+  let small: LogicalVolume;
+  let thickSnapshot: LogicalVolume;
+  let thinSnapshot: LogicalVolume;
+  let thinOrigin: LogicalVolume;
+
+  before(() => {
+    useOwnStateFolder();
+    server = SshServer.start();
+    group = new TestVolumeGroup({ size: 300 * MiB });
+    const origin = group.createVolume('data', size);
+    copy = group.createVolume('copy', size);
+    small = group.createVolume('small', size / 2);
+    fillRandom(origin.path, random, size);
+    saveContent(origin.path, copy.path);
+    thickSnapshot = group.createSnapshot(origin, { chunkSize: 4 * KiB });
+    const plan = { count: 300, length: 4 * KiB };
+    writeRandom(origin.path, random, scattered(random, size, plan));
+    pool = new TestThinPool(group, { size: 100 * MiB, blockSize: 64 * KiB });
+    thinOrigin = pool.createVolume('thin', size);
+    fillRandom(thinOrigin.path, random, size / 2);
+    thinSnapshot = pool.snapshot(thinOrigin, 'thin-snap');
+    writeRandom(thinOrigin.path, random, scattered(random, size, plan));
+    tool('blkdiscard', '-o', '0', '-l', `${MiB}`, thinOrigin.path);
+  });
+  after(() => {
+    group.destroy();
+    server.stop();
+  });
+
+  test('agree that a run would begin, here and over ssh, and leave all as it was', () => {
+    const state = stateOfVolumes();
+    const content = `${folder}/content`;
+    saveContent(copy.path, content);
+    const undo = `${folder}/undo`;
+    for (const snapshot of [thickSnapshot, thinSnapshot]) {
+      for (const place of [copy.path, `${HOST.right}:${copy.path}`]) {
+        const words = ['--snapback', undo, snapshot.path, place];
+        for (const mode of [['doctor'], ['--dry-run']]) {
+          const { status, stdout, stderr } = lvmsync([...mode, ...words]);
+          assert.equal(status, 0, `${mode} ${words.join(' ')}\n${stdout}${stderr}`);
+          assert.doesNotMatch(stdout, /^missing/m);
+        }
+      }
+    }
+    assert.equal(stateOfVolumes(), state);
+    assertSameContent(copy.path, content);
+    assert.ok(!existsSync(undo));
+    assert.equal(pool.heldRoot(), '-', 'the metadata snap was released');
+    assert.ok(!existsSync(pool.recordPath()));
+  });
+
+  test('say how much would be sent, how much of it zeros, and how full the stores are', () => {
+    const thick = lvmsync(['--dry-run', thickSnapshot.path, copy.path]).stdout;
+    const [, bytes] = /^ {2}to be sent .*\((\d+) bytes\) in \d+ extents/m.exec(thick) ?? [];
+    assert.match(thick, /^ {2}COW store {3}of vg0\/snap: \d+\.\d% full$/m);
+    assert.match(thick, /^ {2}time {8}reading it took \d/m);
+    const thin = lvmsync(['--dry-run', thinSnapshot.path, copy.path]).stdout;
+    assert.match(thin, /^ {2}zeros {7}1\.0 MiB of that, given back/m);
+    assert.match(thin, /^ {2}pool {8}its metadata snap was reserved .* released again$/m);
+    const doctor = lvmsync(['doctor', thinSnapshot.path]).stdout;
+    assert.match(
+      doctor,
+      /^ok {7}source .*thin-snap, a thin volume of the pool pool; .*thin is read/m,
+    );
+    assert.match(doctor, /^ok {7}room {10}metadata of vg0\/pool: \d+\.\d% full$/m);
+    assert.match(doctor, /^ok {7}kernel {8}target thin-pool$/m);
+
+    saveContent(copy.path, `${folder}/before`);
+    const run = lvmsync([thickSnapshot.path, copy.path]);
+    assert.match(run.stderr, new RegExp(`^Transferred ${bytes} bytes`, 'm'), 'as it said');
+    saveContent(`${folder}/before`, copy.path);
+  });
+
+  test('refuse what a run refuses, with its status and its words', () => {
+    const missing = ['--transport', 'command', thickSnapshot.path, `${HOST.bare}:${copy.path}`];
+    const cases: readonly [string, string[], number][] = [
+      ['too small', [thickSnapshot.path, small.path], 12],
+      ['too small there', [thickSnapshot.path, `${HOST.right}:${small.path}`], 12],
+      ['its own origin', [thickSnapshot.path, '/dev/vg0/data'], 12],
+      ['no snapshot', ['/dev/vg0/data', copy.path], 10],
+      ['a host that is not known', [thickSnapshot.path, `${HOST.unknown}:${copy.path}`], 17],
+      ['no lvmsync there', missing, 17],
+    ];
+    for (const [what, words, status] of cases) {
+      const dry = lvmsync(['--dry-run', ...words]);
+      const real = lvmsync(words);
+      assert.equal(dry.status, status, `${what}: ${dry.stderr}`);
+      assert.equal(real.status, status, `${what}: ${real.stderr}`);
+      assert.deepEqual(fatalOf(dry), fatalOf(real), what);
+      const doctor = lvmsync(['doctor', ...words]);
+      assert.equal(doctor.status, 1, `${what}: ${doctor.stdout}`);
+    }
+  });
+
+  test('of a mounted destination say that it is in use', () => {
+    tool('mkfs.ext4', '-q', small.path);
+    const point = `${folder}/point`;
+    tool('mkdir', point);
+    tool('mount', small.path, point);
+    try {
+      const { status, stdout } = lvmsync(['doctor', '-', small.path]);
+      assert.equal(status, 1);
+      assert.match(stdout, /^missing {2}destination {3}.*mounted/m);
+    } finally {
+      tool('umount', point);
+    }
+  });
+
+  test('a dry run of a cycle says which turn it would take, and makes no snapshot', () => {
+    const state = stateOfVolumes();
+    const chain = `${folder}/chain`;
+    const words = ['cycle', '--init', 'vg0/thin', copy.path, '--snapback', chain];
+    const { status, stdout, stderr } = lvmsync(['--dry-run', ...words]);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^ {2}from {8}nothing: everything is sent$/m);
+    assert.equal(stateOfVolumes(), state);
+    assert.ok(!existsSync(chain));
+    const thick = ['cycle', '--dry-run', '--init', 'vg0/data', copy.path, '--snapback', chain];
+    const large = lvmsync([...thick, '--size', '2000G']);
+    assert.notEqual(large.status, 0, 'LVM is asked whether it has the room');
+    assert.equal(stateOfVolumes(), state);
+  });
+
+  test('a dry run opens neither destination nor source for writing', () => {
+    const output = `${folder}/trace`;
+    const calls = 'trace=open,openat,ftruncate,pwrite64,pwritev,io_uring_enter';
+    const words = ['--dry-run', thickSnapshot.path, copy.path];
+    const argv = ['strace', '-f', '-y', '-s', '200', '-e', calls, '-o', output];
+    const { status, stderr } = tryTool([...argv, process.execPath, CLI, ...words], {
+      env: engineSetting('threads'),
+    });
+    assert.equal(status, 0, stderr);
+    const lines = readFileSync(output, 'utf8').split('\n');
+    const volumes = lines.filter((line) => /"\/dev\/(mapper\/|vg0\/|dm-)/.test(line));
+    const ofUs = volumes.filter((line) => !line.includes('/dev/mapper/control'));
+    assert.ok(
+      ofUs.some((line) => line.includes(`"${copy.path}"`)),
+      'the trace sees the destination',
+    );
+    assert.deepEqual(
+      ofUs.filter((line) => !line.includes('O_RDONLY')),
+      [],
+    );
+    assert.deepEqual(
+      lines.filter((line) => /(ftruncate|pwrite\w+)\(\d+<\/dev\/(mapper|vg0|dm-)/.test(line)),
+      [],
+    );
+  });
+});
