@@ -35,7 +35,15 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
 };
 
 /** Words that ask for an action where they stand first. */
-const COMMAND_WORDS = ['inspect', 'verify', 'cycle', 'chain', 'rollback', 'doctor'] as const;
+const COMMAND_WORDS = [
+  'inspect',
+  'verify',
+  'cycle',
+  'chain',
+  'rollback',
+  'doctor',
+  'bench',
+] as const;
 
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
