@@ -2,9 +2,27 @@
 
 import { OWN_PROGRAM } from './installation.js';
 import type { RemoteOptions } from './options.js';
-import { argvTo, wordsThere } from './remote-command.js';
+import { argvTo, loginArgv, wordsThere } from './remote-command.js';
 import type { RunContext } from './run-context.js';
 import { connectCommand, type OnLine, type Peer } from './transport.js';
+
+/** Lines of sh that run on another host, and mean the same to every login shell. */
+export interface ScriptRequest extends Pick<PeerRequest, 'remote' | 'onLine'> {
+  readonly host: string;
+  readonly script: string;
+}
+
+/** Runs there what is no program of ours. Throws as connect does. */
+export async function connectScript(
+  { host, remote, script, onLine }: ScriptRequest,
+  { agentSocket }: Pick<RunContext, 'agentSocket'>,
+): Promise<Peer> {
+  if (remote.transport === 'command') {
+    return connectCommand([...loginArgv(remote, host), script], onLine);
+  }
+  const { connectSsh2 } = await import('./ssh2-transport.js');
+  return connectSsh2({ host, words: [script], onLine, agentSocket });
+}
 
 export interface PeerRequest {
   /** `[user@]host` as for ssh; undefined: this machine. */

@@ -1,6 +1,7 @@
 /** `--dry-run` of a sync or a dump: every check of the run, and what it would send. Nothing is written. */
 
 import { formatRows, type Row, sendingRows } from './dry-run-report.js';
+import { BATCH_LIMITS, planBatches, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH } from './local-sync.js';
 import type { DumpCommand, SendRequest, SyncCommand } from './options.js';
@@ -68,7 +69,10 @@ async function readABit(
   const data = difference(extents, zeros);
   if (data.count === 0) return undefined;
   const rules = { milliseconds: MEASURED_MS, depth: LOCAL_DEPTH, signal };
-  const measured = await measureReading(device, data, rules);
+  const measured = await measureReading(device, planBatches(data, BATCH_LIMITS), {
+    ...rules,
+    slabSize: slabSizeFor(BATCH_LIMITS),
+  });
   if (signal.aborted) throw interrupted(signal);
   return measured;
 }

@@ -16,6 +16,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
        lvmsync [OPTIONS] chain DIR [DESTINATION]
        lvmsync [OPTIONS] rollback DESTINATION [DIR]
        lvmsync [OPTIONS] doctor [SNAPSHOT] [DESTINATION]
+       lvmsync [OPTIONS] bench [SNAPSHOT|DEVICE] [HOST]
 `;
 
 export const INTRODUCTION: readonly string[] = [
@@ -43,6 +44,9 @@ export const EXAMPLES = `\
 Examples:
   lvmsync doctor vg0/mail-snap root@backup:/dev/vg1/mail
       says whether that would work, and what to install or change
+
+  lvmsync bench vg0/mail-snap root@backup
+      measures disk, LZ4 and link, and says which options to use
 
   lvmsync --snapback /root/undo /dev/vg0/mail-snap /dev/vg1/mail
       brings /dev/vg1/mail up to date and keeps what it overwrites

@@ -35,7 +35,15 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
 };
 
 /** Words that ask for an action where they stand first. */
-const COMMAND_WORDS = ['inspect', 'verify', 'cycle', 'chain', 'rollback', 'doctor'] as const;
+const COMMAND_WORDS = [
+  'inspect',
+  'verify',
+  'cycle',
+  'chain',
+  'rollback',
+  'doctor',
+  'bench',
+] as const;
 
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
@@ -82,7 +90,7 @@ export function checkValue(parsed: ParsedOptions, entry: OptionEntry): void {
 }
 
 /** Whose --json is of standard output alone: what a cycle asks at the other end, and its like. */
-const TEXT_ON_STDERR: readonly string[] = ['inspect', 'chain', 'doctor'];
+const TEXT_ON_STDERR: readonly string[] = ['inspect', 'chain', 'doctor', 'bench'];
 
 /** Whether messages are to be JSON; also of words that cannot be understood, so that this can be said. */
 export function saysJson(argv: readonly string[]): boolean {

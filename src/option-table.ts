@@ -14,7 +14,8 @@ export type Action =
   | 'chain'
   | 'cycle'
   | 'rollback'
-  | 'doctor';
+  | 'doctor'
+  | 'bench';
 
 export type OptionGroup =
   | 'What to do'
@@ -64,11 +65,12 @@ const ANY: readonly Action[] = [
   'cycle',
   'rollback',
   'doctor',
+  'bench',
 ];
 /** Those that name what to read. */
 const SOURCES: readonly Action[] = ['dump', 'sync', 'verify'];
 const READING: readonly Action[] = [...SOURCES, 'cycle'];
-const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle', 'doctor'];
+const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle', 'doctor', 'bench'];
 const WORKING: readonly Action[] = [...READING, 'apply', 'hash', 'rollback'];
 
 export const OPTION_TABLE = [
@@ -265,7 +267,7 @@ export const OPTION_TABLE = [
     name: 'streams',
     argument: 'N',
     from: 'ours',
-    actions: ['sync'],
+    actions: ['sync', 'bench'],
     group: 'Other host',
     help: 'Share the work among up to N connections, at most 16, each with a receiver of its own. With --snapback FILE there then are FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
   },
@@ -304,6 +306,14 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync', 'verify', 'cycle', 'rollback'],
     group: 'Destination',
     help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
+  },
+  {
+    name: 'scratch',
+    argument: 'FILE',
+    from: 'ours',
+    actions: ['bench'],
+    group: 'Destination',
+    help: 'Also measure how fast FILE can be written, on the other host if one is named. It must not exist yet, is at most 1 GiB, and is removed at the end.',
   },
   {
     name: 'full',
@@ -403,7 +413,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ANY,
     group: 'Messages',
-    help: 'Say everything on standard error as one JSON object a line; inspect, verify, chain and doctor print their answer so, to standard output.',
+    help: 'Say everything on standard error as one JSON object a line; inspect, verify, chain, doctor and bench print their answer so, to standard output.',
   },
   {
     name: 'metrics',

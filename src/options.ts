@@ -8,7 +8,12 @@ import {
   inspectCommand,
   rollbackCommand,
 } from './destination-commands.js';
-import { type DoctorCommand, doctorCommand } from './examine-commands.js';
+import {
+  type BenchCommand,
+  benchCommand,
+  type DoctorCommand,
+  doctorCommand,
+} from './examine-commands.js';
 import type { FreezeHooks } from './freeze-hooks.js';
 import type { IoPriority } from './io-priority.js';
 import {
@@ -217,7 +222,8 @@ export type Command =
   | VerifyCommand
   | HashCommand
   | CycleCommand
-  | DoctorCommand;
+  | DoctorCommand
+  | BenchCommand;
 
 /** Throws (usage) for options that contradict each other, and for operands missing or left over. */
 export function toCommand(parsed: ParsedOptions): Command {
@@ -240,6 +246,8 @@ export function toCommand(parsed: ParsedOptions): Command {
       return rollbackCommand(parsed, run);
     case 'cycle':
       return cycleCommand(parsed, run);
+    case 'bench':
+      return benchCommand(parsed, run);
     case 'doctor':
       return doctorCommand(parsed, run);
     case 'apply':

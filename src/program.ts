@@ -114,6 +114,8 @@ async function run(command: Run, context: RunContext): Promise<number> {
       return (await import('./run-rollback.js')).runRollback(command, context);
     case 'cycle':
       return (await import('./run-cycle.js')).runCycle(command, context);
+    case 'bench':
+      return (await import('./run-bench.js')).runBench(command, context);
     case 'doctor':
       return (await import('./run-doctor.js')).runDoctor(command, context);
     case 'apply':

@@ -13,7 +13,6 @@ import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
-import { inspectFile } from './inspect.js';
 import { hasLz4 } from './installation.js';
 import type { ApplyCommand } from './options.js';
 import { refuseOwnSource } from './own-source.js';
@@ -27,9 +26,7 @@ import {
   selectEngine,
   whatWasLeft,
 } from './run-context.js';
-import { checkSnapback, Snapback, type SnapbackOptions } from './snapback.js';
-import { humanSize } from './text.js';
-import { VERSION } from './version.js';
+import { Snapback, type SnapbackOptions } from './snapback.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;
@@ -186,28 +183,18 @@ async function applyStream(
   }
 }
 
-/** What a run would do at this point, without doing it. A file is looked through as `inspect` does it. */
 async function rehearse(
   stream: Stream,
   target: Target,
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
-  const { form } = stream;
-  const { device, size } = target;
-  const options = await snapbackOptions(command, stream, target);
-  if (options !== undefined) checkSnapback(options);
-  if (command.input !== '-') {
-    const { fault } = await inspectFile(command.input, context.signal);
-    if (fault !== undefined) throw fault;
-  }
-  const streamId = answeredStream(form);
-  if (streamId !== undefined) context.answer(formatReady(streamId));
-  const grows = size > device.size ? `, to become ${humanSize(size)}` : '';
-  const held = `${humanSize(device.size)}${grows}`;
-  context.reporter.info(
-    `lvmsync ${VERSION}: ${device.path} (${held}) may be written; a dry run writes nothing`,
-  );
-  return EXIT.done;
+  const { tellOfApply } = await import('./dry-apply.js');
+  const snapback = await snapbackOptions(command, stream, target);
+  const streamId = answeredStream(stream.form);
+  const answer = (): void => {
+    if (streamId !== undefined) context.answer(formatReady(streamId));
+  };
+  return tellOfApply({ command, ...target, snapback, answer }, context);
 }
 
 function formatReady(streamId: string): string {

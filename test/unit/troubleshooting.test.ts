@@ -5,10 +5,14 @@ import { exitStatuses } from '../../src/help.js';
 import { parseOptions, toCommand } from '../../src/options.js';
 import { splitWords } from '../../src/words.js';
 
-const GUIDE = readFileSync(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8');
+const GUIDE = readGuide('troubleshooting');
 
-function shownCommands(): string[] {
-  const blocks = GUIDE.match(/^```sh\n[\s\S]*?^```/gm) ?? [];
+function readGuide(name: string): string {
+  return readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8');
+}
+
+function shownCommands(guide = GUIDE): string[] {
+  const blocks = guide.match(/^```sh\n[\s\S]*?^```/gm) ?? [];
   return blocks.flatMap((block) => block.match(/^lvmsync .*/gm) ?? []);
 }
 
@@ -33,7 +37,7 @@ describe('the guide to troubleshooting', () => {
     assert.match(shownCommands()[0] ?? '', /^lvmsync doctor/);
   });
 
-  for (const command of shownCommands()) {
+  for (const command of [...shownCommands(), ...shownCommands(readGuide('performance'))]) {
     it(`shows a command that is understood: ${command}`, () => {
       assert.doesNotThrow(() => toCommand(parseOptions(splitWords(command).slice(1))));
     });

@@ -164,6 +164,26 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     assert.equal(stateOfVolumes(), state);
   });
 
+  test('bench measures source, link and the disk there, and leaves nothing behind', () => {
+    const state = stateOfVolumes();
+    const scratch = `${folder}/scratch`;
+    const options = ['--streams', '2', '--scratch', scratch];
+    const { status, stdout, stderr } = lvmsync([
+      ...['bench', ...options],
+      ...[thickSnapshot.path, HOST.right],
+    ]);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /^reading the source, 4 KiB random +[\d.]+ [KMG]iB/m);
+    assert.match(stdout, /^LZ4, [\d.]+ to 1 +[\d.]+ [KMG]iB/m);
+    assert.match(stdout, /^the link, 2 streams +[\d.]+ [KMG]iB$/m);
+    assert.match(stdout, /^writing, 64 KiB random .*\(localhost\)$/m);
+    assert.match(stdout, /bottleneck/);
+    assert.ok(!existsSync(scratch));
+    assert.equal(stateOfVolumes(), state);
+    const unknown = lvmsync(['bench', HOST.unknown]);
+    assert.equal(unknown.status, 17, unknown.stderr);
+  });
+
   test('a dry run opens neither destination nor source for writing', () => {
     const output = `${folder}/trace`;
     const calls = 'trace=open,openat,ftruncate,pwrite64,pwritev,io_uring_enter';
