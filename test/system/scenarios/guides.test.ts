@@ -131,6 +131,7 @@ function type(block: string, folder: string, server: SshServer): void {
     .replaceAll(/root@(backup|source)/g, `root@${HOST.right}`)
     .replaceAll(/(?<= )\/(srv|root)\//g, `${folder}/$1/`)
     .replaceAll('/var/backups', `${folder}/backups`)
+    .replaceAll('/var/tmp', folder)
     .replaceAll('--size 5G', '--size 20M');
   const { status, stdout, stderr } = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
     cwd: folder,
