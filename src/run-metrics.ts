@@ -113,7 +113,8 @@ function escapeLabel(value: string): string {
 export function labelsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): Labels {
   const { kind } = command;
   const labels: (readonly [string, string])[] = [['command', kind]];
-  if ('source' in command && typeof command.source === 'object') labels.push(['volume', volumeOf(command.source)]);
+  if ('source' in command && typeof command.source === 'object')
+    labels.push(['volume', volumeOf(command.source)]);
   if ('origin' in command) labels.push(['volume', command.origin]);
   if ('destination' in command && command.destination !== undefined) {
     const { destination } = command;
