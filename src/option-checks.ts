@@ -1,7 +1,7 @@
 /** What the words ask for, and whether the options go together with it. */
 
 import { type ParsedOptions, parseOptions } from './option-grammar.js';
-import type { Action, OptionEntry, OptionSpec } from './option-table.js';
+import { type Action, OPTION_TABLE, type OptionEntry, type OptionSpec } from './option-table.js';
 import { clash, usage } from './option-values.js';
 import type { Verbosity } from './options.js';
 import { escapeText } from './text.js';
@@ -90,28 +90,35 @@ export function checkValue(parsed: ParsedOptions, entry: OptionEntry): void {
 }
 
 /** Whose --json is of standard output alone: what a cycle asks at the other end, and its like. */
-const TEXT_ON_STDERR: readonly string[] = ['inspect', 'chain', 'doctor', 'bench'];
+const TEXT_ON_STDERR: readonly string[] = [
+  'inspect',
+  'chain',
+  'doctor',
+  'bench',
+] satisfies Action[];
 
 /** Whether messages are to be JSON; also of words that cannot be understood, so that this can be said. */
 export function saysJson(argv: readonly string[]): boolean {
-  const { json, first } = understood(argv) ?? atFirstSight(argv);
-  return json && !TEXT_ON_STDERR.includes(first);
+  const { json, action } = understood(argv) ?? atFirstSight(argv);
+  return json && !TEXT_ON_STDERR.includes(action);
 }
 
-function understood(argv: readonly string[]): { json: boolean; first: string } | undefined {
+function understood(argv: readonly string[]): { json: boolean; action: string } | undefined {
   try {
-    const { flags, operands } = parseOptions(argv);
-    return { json: flags.json === true, first: operands[0] ?? '' };
+    const parsed = parseOptions(argv);
+    const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
+    const { action } = chooseAction(given, parsed.operands);
+    return { json: parsed.flags.json === true, action };
   } catch {
     return undefined;
   }
 }
 
-function atFirstSight(argv: readonly string[]): { json: boolean; first: string } {
+function atFirstSight(argv: readonly string[]): { json: boolean; action: string } {
   const end = argv.indexOf('--');
   const words = end < 0 ? argv : argv.slice(0, end);
   return {
     json: words.includes('--json'),
-    first: words.find((word) => !word.startsWith('-')) ?? '',
+    action: words.find((word) => !word.startsWith('-')) ?? '',
   };
 }

@@ -16,14 +16,17 @@ export interface StoreStatus {
   readonly target: StatusTarget;
 }
 
+/** Throws (sourceUnfit), or the reason of the signal, which ends the tool. */
 export async function readStores(
   stores: readonly Store[],
   run: RunCommand,
+  signal?: AbortSignal,
 ): Promise<StoreStatus[]> {
   if (stores.length === 0) return [];
   const names = new Set(stores.map(({ dmName }) => dmName));
   const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', ...names], {
     code: 'sourceUnfit',
+    ...(signal && { signal }),
   });
   return parseStatus(stdout).flatMap((target) => {
     // Of a single device it prints no name.

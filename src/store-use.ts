@@ -96,7 +96,8 @@ async function lookForTelling(
   for (let pause = first; !done.aborted; pause = further) {
     await sleep(pause, undefined, { signal: done }).catch(() => undefined);
     if (done.aborted) return;
-    const found = await readStores(stores, run).catch(() => []);
+    // A run that is over does not wait for what it would have told.
+    const found = await readStores(stores, run, done).catch(() => []);
     const fills = found.flatMap(fillsOf);
     reporter.noteFills(fills);
     if (fills.length === 0) return;

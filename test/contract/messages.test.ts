@@ -73,6 +73,22 @@ describe('on a terminal', { skip: noTerminal }, () => {
     assert.ok(line.length <= 19, line);
   });
 
+  it('a receiver draws its progress unless a sender, which tells of it, has started it', () => {
+    const wire = fixture.path('wire');
+    const tapped = fixture.rsh(`tee ${wire} | ${loginShell().replace('exec ', '')}`);
+    assertSucceeds(fixture.send(tapped, fixture.copy()));
+    const file = fixture.path('stream');
+    writeFileSync(file, lvmsync(['--stdout', ...fixture.source]).stdout);
+    for (const [input, drawsIt] of [
+      [file, true],
+      [wire, false],
+    ] as const) {
+      const run = lvmsyncOnTerminal(['--apply', '-', fixture.copy()], columns, input);
+      assert.equal(run.status, 0, run.screen);
+      assert.equal(run.screen.includes('Applying '), drawsIt, run.screen);
+    }
+  });
+
   it('nothing is drawn under -q, nor with --json', () => {
     const words = [...fixture.source, fixture.copy()];
     assert.deepEqual(lvmsyncOnTerminal(['-q', ...words], 80), { status: 0, screen: '' });

@@ -13,10 +13,14 @@ export interface TerminalRun {
   readonly screen: string;
 }
 
-/** Runs `lvmsync WORDS` to its end; both its standard output and error are the terminal. */
-export function lvmsyncOnTerminal(words: readonly string[], columns: number): TerminalRun {
+/** Runs `lvmsync WORDS` to its end; both its standard output and error are the terminal, its input is a file. */
+export function lvmsyncOnTerminal(
+  words: readonly string[],
+  columns: number,
+  input = '/dev/null',
+): TerminalRun {
   const command = [process.execPath, CLI, ...words].map(quoteWord).join(' ');
-  const inside = `stty cols ${columns}; exec ${command}`;
+  const inside = `stty cols ${columns}; exec ${command} < ${quoteWord(input)}`;
   const argv = ['script', '--quiet', '--return', '--command', inside, '/dev/null'];
   const { status, stdout } = runTool(argv, { stdio: ['ignore', 'pipe', 'pipe'] });
   return { status, screen: stdout.toString() };

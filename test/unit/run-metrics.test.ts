@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { parseOptions, toCommand } from '../../src/options.js';
 import { formatMetrics, type Labels, labelsOf, type RunFigures } from '../../src/run-metrics.js';
+import { splitWords } from '../../src/words.js';
 import { onlyValue, parsePrometheus } from '../helpers/prometheus.js';
 
 const LABELS: Labels = [
@@ -12,6 +13,7 @@ const LABELS: Labels = [
 ];
 const GOOD: RunFigures = { exitStatus: 0, seconds: 1.5, bytes: 4096, endedAt: 1000.25 };
 const BAD: RunFigures = { exitStatus: 13, seconds: 0.25, bytes: 100, endedAt: 2000.5 };
+const document = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
 
 /** What the file says after these runs, one after another, without `lvmsync_` and the labels. */
 function after(...runs: readonly RunFigures[]): Record<string, number | undefined> {
@@ -81,7 +83,6 @@ describe('metrics', () => {
   });
 
   it('are those that the document lists, with their types', () => {
-    const document = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
     const rows = [...document.matchAll(/^\| `(lvmsync_\w+)` \| (\w+) \|/gm)];
     const documented = rows.map(([, name, type]) => [name, type]);
     const families = [...parsePrometheus(formatMetrics('', LABELS, GOOD))];
@@ -89,6 +90,16 @@ describe('metrics', () => {
       documented,
       families.map(([name, { type }]) => [name, type]),
     );
+  });
+});
+
+describe('the example of the document', () => {
+  it('is understood', () => {
+    const [, text = ''] = /^```sh\n(.+?)^```$/ms.exec(document) ?? [];
+    const [program, ...argv] = splitWords(text.replaceAll('\\\n', ' ').trim());
+    const command = toCommand(parseOptions(argv));
+    assert.equal(program, 'lvmsync');
+    assert.ok('metrics' in command && command.metrics?.endsWith('.prom'));
   });
 });
 

@@ -56,14 +56,15 @@ describe('a guard over stores', () => {
 
   it('looks again and again while the work goes on, and no more after it', async () => {
     const { run, calls } = answering(thick(100));
-    const pause = () => new Promise((resolve) => setTimeout(resolve, 60));
-    assert.equal(
-      await guardStores(guardOf([SNAP], 80), () => pause().then(() => 7), { run, interval: 5 }),
-      7,
-    );
+    const pause = (milliseconds: number) =>
+      new Promise((resolve) => setTimeout(resolve, milliseconds));
+    const work = async (): Promise<number> => {
+      while (calls.length < 3) await pause(1);
+      return 7;
+    };
+    assert.equal(await guardStores(guardOf([SNAP], 80), work, { run, interval: 5 }), 7);
     const { length } = calls;
-    assert.ok(length > 2);
-    await pause();
+    await pause(60);
     assert.equal(calls.length, length);
     assert.deepEqual(calls[0], ['dmsetup', 'status', '--noflush', '--', 'vg-snap']);
   });
@@ -216,6 +217,26 @@ describe('a guard over stores', () => {
         assert.deepEqual(await told([status], 1), { fills: [], looks: 1 });
       });
     }
+
+    it('does not hold up the end of the run where a look hangs', async () => {
+      const reporter = new Reporter({ verbosity: 'normal', write: () => undefined, isTTY: false });
+      const guard = { ...guardOf([SNAP]), context: contextOf(undefined, reporter) };
+      let looking: () => void = () => undefined;
+      const begun = new Promise<void>((resolve) => {
+        looking = resolve;
+      });
+      const run: RunCommand = (_argv, { signal } = {}) => {
+        looking();
+        return new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason));
+        });
+      };
+      const work = async (): Promise<number> => {
+        await begun;
+        return 7;
+      };
+      assert.equal(await guardStores(guard, work, { run, first: 1 }), 7);
+    });
 
     it('does not start a tool for a run that is over at once', async () => {
       const reporter = new Reporter({ verbosity: 'normal', write: () => undefined, isTTY: false });

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { messagesOf } from '../../helpers/message-document.js';
 import { assertRefused, EXIT, lvmsync, syncs } from '../harness/cli.js';
 import {
   assertDifferentContent,
@@ -120,6 +121,18 @@ describe('a thick snapshot under a writer', () => {
       assertSameContent(mail.path, copy.path);
     });
   }
+
+  test('a run without a limit tells how full its store is', () => {
+    const result = lvmsync(['--json', '--bwlimit', '1M', snapshot.path, copy.path]);
+    assert.equal(result.status, 0, result.stderr);
+    const messages = messagesOf(result.stderr);
+    const [fill, ...others] = messages.flatMap(({ fills }) => fills ?? []).slice(-1);
+    assert.ok(typeof fill === 'object' && fill !== null && 'percent' in fill, result.stderr);
+    const { percent, ...store } = fill;
+    assert.deepEqual([store, others], [{ name: 'vg0/snap', what: 'COW store' }, []]);
+    const [used = 0, total = 1] = snapshotStatus(snapshot).split(/[/ ]/).map(Number);
+    assert.ok(Math.abs(Number(percent) - (100 * used) / total) < 0.1, `${percent}%`);
+  });
 
   test('a stream says why it ends', async () => {
     startWriter(mail.path, 8 * MiB, size);
