@@ -315,7 +315,7 @@ function stderrDetail(stderr: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
-  const errors = lines.filter((line) => !line.startsWith('WARNING:'));
+  const errors = lines.filter((line) => !/^(WARNING|TEST MODE):/.test(line));
   const text = (errors.length > 0 ? errors : lines).join('; ');
   return text.length > DETAIL_LENGTH ? `${text.slice(0, DETAIL_LENGTH)}...` : text;
 }

@@ -61,7 +61,12 @@ export interface HelloAttributes {
   readonly fromTime?: string;
   /** Of a snapback in a chain: stream id, in hexadecimal, of the one before it. */
   readonly previousLink?: string;
+  /** Of a stream that ends here: DRY_RUN asks whether the receiver would take such a one. */
+  readonly question?: string;
 }
+
+/** As an attribute and not only as a word, which a forced command of ssh would leave out. */
+export const DRY_RUN = 'dry-run';
 
 /** The tag of each attribute; unknown tags are skipped. */
 const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
@@ -76,6 +81,7 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   toTime: 9,
   fromTime: 10,
   previousLink: 11,
+  question: 12,
 };
 
 /** The last record of a framed stream. */
@@ -149,6 +155,7 @@ function attributeTags(): [keyof HelloAttributes, number][] {
     'toTime',
     'fromTime',
     'previousLink',
+    'question',
   ];
   return names.map((name) => [name, ATTRIBUTE_TAGS[name]]);
 }

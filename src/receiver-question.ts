@@ -5,7 +5,7 @@
 
 import { ChangeWriter, newStreamId } from './change-writer.js';
 import { connect } from './connect.js';
-import type { HelloAttributes } from './control-frame.js';
+import { DRY_RUN, type HelloAttributes } from './control-frame.js';
 import { deviceAttributes } from './device-identity.js';
 import { LvmsyncError } from './errors.js';
 import { isNativeError } from './native.js';
@@ -93,7 +93,7 @@ async function begin(
     deviceSize: device.size,
     sorted: true,
     totalBytes,
-    attributes: { ...(await deviceAttributes(device)), ...attributes },
+    attributes: { ...(await deviceAttributes(device)), ...attributes, question: DRY_RUN },
   } as const;
   try {
     await ChangeWriter.framed(inputFd, facts, { streamId });

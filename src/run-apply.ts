@@ -8,7 +8,7 @@ import { type FileDevice, SlabPool } from './block-device.js';
 import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
-import type { SetPlace } from './control-frame.js';
+import { DRY_RUN, type SetPlace } from './control-frame.js';
 import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
@@ -141,19 +141,26 @@ function placeOf(form: StreamForm): SetPlace | undefined {
   return streamCount > 1 ? { setId, streamIndex, streamCount } : undefined;
 }
 
+/** A sender may ask for a dry run, too. */
+function isRehearsal({ form }: Stream, { dryRun }: ApplyCommand): boolean {
+  if (dryRun) return true;
+  return form.form === 'framed' && form.hello.attributes.question === DRY_RUN;
+}
+
 async function applyStream(
   stream: Stream,
   command: ApplyCommand,
   context: RunContext,
 ): Promise<number> {
   const { form } = stream;
+  const dryRun = isRehearsal(stream, command);
   const { reporter } = context;
   const { destination: path, force, allowSmaller } = command;
   const step = command.chain && stepOf(form, stream.reader.name);
   const place = placeOf(form);
   const set = place && Buffer.from(place.setId).toString('hex');
   const request = { path, members: [], force, command: context.command, set };
-  const open = command.dryRun ? lookAtDestination : openDestination;
+  const open = dryRun ? lookAtDestination : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;
   try {
@@ -166,11 +173,11 @@ async function applyStream(
     }
     if (command.chain && step) {
       const about = { step, device, force };
-      turn = command.dryRun
+      turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.command });
     }
-    if (command.dryRun) {
+    if (dryRun) {
       return await rehearse(stream, { device, size, turn }, { command, context });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });

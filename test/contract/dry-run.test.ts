@@ -182,6 +182,19 @@ describe('a dry run', () => {
     assert.match(result.stderr, /knows no dry run \(it said: invalid option: --dry-run\)/);
   });
 
+  it('is answered, and nothing is written, where the login runs a receiver whatever the words are', () => {
+    const undo = fresh();
+    const small = fresh();
+    writeFileSync(small, 'small');
+    const forced = fixture.rsh(`exec lvmsync --apply - --snapback ${undo} ${small}`).command;
+    const words = ['--dry-run', '-e', forced, ...fixture.source, 'backup:/x'];
+    assertSucceeds(lvmsync(words));
+    assert.ok(readFileSync(small).equals(Buffer.from('small')), 'it was not made larger');
+    assert.ok(!existsSync(undo));
+    writeFileSync(undo, 'former');
+    assert.equal(lvmsync(words).status, 16);
+  });
+
   it('is not satisfied by a receiver that ends with 0 and says nothing', () => {
     const silent = fixture.rsh('cat >/dev/null').command;
     const result = lvmsync(['--dry-run', '-e', silent, ...fixture.source, 'backup:/x']);

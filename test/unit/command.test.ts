@@ -118,7 +118,7 @@ describe('runCommand', () => {
   });
 
   it('leaves warnings out of the message where there are errors', async () => {
-    const script = 'console.error("  WARNING: old\\n  broken"); process.exit(1)';
+    const script = 'console.error("  WARNING: old\\n  TEST MODE: no\\n  broken"); process.exit(1)';
     assert.match((await failureOf(runCommand(node(script)))).message, /exit status 1 \(broken\)$/);
   });
 
