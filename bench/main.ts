@@ -23,12 +23,13 @@ import { SshLoopback } from './ssh-loopback.js';
 import { runOverSsh } from './ssh-runs.js';
 import { STARTUP } from './startup.js';
 import { type Findings, judge } from './targets.js';
+import { runWriterLatency, whyNoLatency } from './writer-latency.js';
 
 const USAGE = `\
 Usage: npm run bench [-- OPTIONS]
 
   --full                 larger devices and more rounds: what is published
-  --only PART,...        of startup, local, ssh, link, scale, micro
+  --only PART,...        of startup, local, ssh, link, scale, micro, cycle
   --size MIB             of each of two devices; the default is 256, with --full 2048
   --rounds N             default 3, with --full 7
   --folder DIR           where the devices' files are made; default /dev/shm
@@ -36,7 +37,7 @@ Usage: npm run bench [-- OPTIONS]
                          programs to run beside ours
 `;
 
-const PARTS = ['startup', 'local', 'ssh', 'link', 'scale', 'micro'] as const;
+const PARTS = ['startup', 'local', 'ssh', 'link', 'scale', 'micro', 'cycle'] as const;
 type Part = (typeof PARTS)[number];
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
@@ -97,6 +98,7 @@ async function measure(media: Media): Promise<Report> {
     ssh: part('ssh') ? await measureSsh(media) : [],
     link: part('link') ? measureLink(media) : [],
     micro: part('micro') ? await runMicro(media.folder, full ? 5 : 1) : [],
+    latency: part('cycle') ? await measureLatency(media) : undefined,
   };
   const counts = full ? [1e6, 1e7, 1e8] : [1e6, 1e7];
   const scale = part('scale') ? runScale(media.file('scale.cow'), counts) : [];
@@ -144,6 +146,11 @@ async function measureSsh(media: Media): Promise<Findings['ssh']> {
   } finally {
     ssh.stop();
   }
+}
+
+async function measureLatency(media: Media): Promise<Findings['latency']> {
+  const why = whyNoLatency();
+  return why === undefined ? runWriterLatency(media, rounds) : { why };
 }
 
 function measureLink(media: Media): Findings['link'] {

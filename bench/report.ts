@@ -30,6 +30,7 @@ export function formatReport(report: Report): string {
     ),
     ...section('Over ssh', formatSsh(report)),
     ...section('A link of 100 MB/s', formatLink(report)),
+    ...section('Writes during a cycle', formatLatency(report)),
     ...section('Change lists', formatScale(report.scale)),
     ...section('Inner loops', formatMicro(report)),
     ...report.left.map((reason) => `Left out: ${reason}.`),
@@ -50,7 +51,7 @@ function formatVerdicts(verdicts: readonly Verdict[]): string[][] {
     what,
     target,
     measured,
-    met ? 'yes' : 'no',
+    met === undefined ? '' : met ? 'yes' : 'no',
   ]);
   return [['what', 'target', 'measured', 'met'], ...rows];
 }
@@ -117,6 +118,14 @@ function formatLink({ link }: Findings): string[][] {
     run.peakMiB.toFixed(0),
   ]);
   return [head, ...rows];
+}
+
+function formatLatency({ latency }: Findings): string[][] {
+  const head = ['writes', 'p99 with two snapshots, ms', 'p99 during a cycle, ms', 'ratio'];
+  if (latency === undefined) return [head];
+  if ('why' in latency) return [head, [`not measured: ${latency.why}`, '', '', '']];
+  const { writes, alone, during, ratio } = latency;
+  return [head, [`${writes}`, span(alone), span(during), span(ratio)]];
 }
 
 function formatScale(scale: readonly ScaleResult[]): string[][] {

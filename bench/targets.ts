@@ -4,12 +4,14 @@ import type { LinkResult } from './link-runs.js';
 import type { MicroResult } from './micro.js';
 import { type JobResult, type Pair, ratioAt, slopeRatio } from './rounds.js';
 import { type SshPair, sshRatioAt } from './ssh-runs.js';
+import type { LatencyResult } from './writer-latency.js';
 
 export interface Verdict {
   readonly what: string;
   readonly target: string;
   readonly measured: string;
-  readonly met: boolean;
+  /** Undefined: it could not be measured here. */
+  readonly met: boolean | undefined;
 }
 
 /** What a run of the benchmark found, each part in the order in which it was run. */
@@ -20,6 +22,8 @@ export interface Findings {
   readonly ssh: readonly SshPair[];
   readonly link: readonly LinkResult[];
   readonly micro: readonly MicroResult[];
+  /** Undefined: not asked for. */
+  readonly latency: LatencyResult | { readonly why: string } | undefined;
 }
 
 const GIB = 2 ** 30;
@@ -47,6 +51,7 @@ export function judge(findings: Findings): Verdict[] {
     }),
     ...(peaks.length === 0 ? [] : [judgePeak(Math.max(...peaks))]),
     ...startup.flatMap(judgeStartup),
+    ...judgeLatency(findings),
   ];
 }
 
@@ -79,6 +84,15 @@ function judgeSsh(pair: SshPair): Verdict[] {
 function judgeStartup({ name, results }: JobResult): Verdict[] {
   const ratio = results.find(({ role }) => role === 'ours')?.wallRatio?.median;
   return ratio === undefined ? [] : [atMost(name, ratio, 1.6, 'node -e 0')];
+}
+
+function judgeLatency({ latency }: Findings): Verdict[] {
+  const what = '99 of 100 writes to the origin during a cycle';
+  const of = 'that with its snapshots alone';
+  if (latency === undefined) return [];
+  if (!('why' in latency)) return [atMost(what, latency.ratio.median, 1.3, of)];
+  const measured = `not measured: ${latency.why}`;
+  return [{ what, target: `<= 1.3 x ${of}`, measured, met: undefined }];
 }
 
 function judgePeak(peak: number): Verdict {

@@ -26,7 +26,8 @@ export interface TurnPoints {
 
 /**
  * The data are read from the new snapshot. The list of a thick base is read only now that it exists, so
- * that it holds every chunk in which the two differ.
+ * that it holds every chunk in which the two differ. Before anybody is told of the new snapshot, what LVM
+ * wrote to make it is durable: the watch over the source flushes its device, and with it the disk below.
  */
 export async function openTurn(points: TurnPoints, context: RunContext): Promise<Source> {
   const { base, next, originUuid } = points;

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Point } from '../../src/chain-record.js';
 import { assertSucceeds, type CliResult, lvmsync } from './cli.js';
+import { runInProcess } from './in-process.js';
 import type { Random } from './random.js';
 import { type FramedStreamSpec, framedStream, type StreamRecord } from './stream-parts.js';
 
@@ -121,7 +122,9 @@ export class ChainLaboratory {
   /** Begins a chain and takes all turns up to that point. */
   async advanceTo(number: number): Promise<void> {
     this.reset();
-    for (let turn = 0; turn <= number; turn++) assertSucceeds(await this.turn(turn));
+    for (let turn = 0; turn <= number; turn++) {
+      assertSucceeds(await runInProcess(await this.words(turn)));
+    }
     this.assertHolds(number);
   }
 

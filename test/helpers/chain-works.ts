@@ -27,11 +27,6 @@ async function run(words: readonly string[]): Promise<void> {
   assertSucceeds(await runInProcess(words));
 }
 
-async function advance(chain: ChainLaboratory, point: number): Promise<void> {
-  chain.reset();
-  for (let turn = 0; turn <= point; turn++) await run(await chain.words(turn));
-}
-
 /** A full copy, the last of `turns` turns, a rollback from there to `target`, and that taken back. */
 export function chainWorks(turns: number, target: number): readonly ChainWork[] {
   const back = (chain: ChainLaboratory): string[] => rollback(chain, '--to', pointAt(target).time);
@@ -47,14 +42,14 @@ export function chainWorks(turns: number, target: number): readonly ChainWork[] 
       name: 'turn',
       from: turns - 1,
       to: turns,
-      prepare: (chain) => advance(chain, turns - 1),
+      prepare: (chain) => chain.advanceTo(turns - 1),
       words: (chain) => chain.words(turns),
     },
     {
       name: `rollback to ${target}`,
       from: turns,
       to: target,
-      prepare: (chain) => advance(chain, turns),
+      prepare: (chain) => chain.advanceTo(turns),
       words: async (chain) => back(chain),
     },
     {
@@ -62,7 +57,7 @@ export function chainWorks(turns: number, target: number): readonly ChainWork[] 
       from: target,
       to: turns,
       prepare: async (chain) => {
-        await advance(chain, turns);
+        await chain.advanceTo(turns);
         await run(back(chain));
       },
       words: async (chain) => rollback(chain, '--redo'),

@@ -1,35 +1,47 @@
 // Inside the guest: a volume group on a disk that notes its writes, and again on that disk as a power
 // cut could have left it.
 
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { writeWhole } from './content.js';
 import { type LogEntry, markLog, readLog, startLog } from './log-writes.js';
-import { type LogicalVolume, loopDevice, MiB, scratchFolder } from './lvm.js';
+import { type LogicalVolume, loopDevice, MiB, mangle, scratchFolder } from './lvm.js';
 import { tool } from './tool.js';
 
 const LOGGED = 'logged';
 const GROUP = 'target';
 const LOG_SIZE = 256 * MiB;
+/** That there may be at once: two of each of two chains. */
+const SNAPSHOTS = 4;
 
-/** Made by `create`; then `log`, `crashDisk` and what that returns are used in this order. */
+export interface LoggedVolumes {
+  /** Bytes of the volume that is synced to. */
+  readonly copy: number;
+  /** Of another, `mail`, with room for thick snapshots of all of it. */
+  readonly origin?: number;
+}
+
+/** First `record`, then `crashDisk` and what that returns are used. */
 export class LoggedGroup {
+  readonly name = GROUP;
   /** The volume that is synced to. */
   readonly copy: LogicalVolume;
+  /** The other one, whether it was asked for or not. */
+  readonly origin: LogicalVolume;
   /** Where the file system of the other volume is mounted. */
   readonly mountPoint: string;
   readonly #folder = scratchFolder();
   readonly #test: TestContext;
   readonly #size: number;
 
-  /** `copySize`: bytes of the volume that is synced to. The test's end removes everything. */
-  constructor(test: TestContext, copySize: number) {
+  /** The test's end removes everything. */
+  constructor(test: TestContext, { copy, origin = 0 }: LoggedVolumes) {
     this.#test = test;
-    this.#size = copySize + 24 * MiB;
+    this.#size = copy + 24 * MiB + SNAPSHOTS * 2 * origin;
     this.mountPoint = `${this.#folder}/mounted`;
     mkdirSync(this.mountPoint);
-    const path = `/dev/mapper/${GROUP}-copy`;
-    this.copy = { vgName: GROUP, lvName: 'copy', dmName: `${GROUP}-copy`, path, size: copySize };
+    this.copy = logicalVolume('copy', copy);
+    this.origin = logicalVolume('mail', origin);
   }
 
   /** Makes volumes and file system, runs the work with all of it noted, and returns the notes. */
@@ -37,8 +49,14 @@ export class LoggedGroup {
     const disk = loopDevice(`${this.#folder}/disk`, this.#size);
     tool('pvcreate', '-q', disk);
     tool('vgcreate', '-q', '-s', '1m', GROUP, disk);
-    tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-L', `${this.copy.size}b`, '-n', 'copy', GROUP);
-    tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-L', '20m', '-n', 'undo', GROUP);
+    for (const [name, size] of [
+      ['copy', this.copy.size],
+      ['undo', 20 * MiB],
+      ['mail', this.origin.size],
+    ] as const) {
+      if (size === 0) continue;
+      tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-L', `${size}b`, '-n', name, GROUP);
+    }
     tool('mkfs.ext4', '-q', '-E', 'nodiscard,lazy_itable_init=0', `/dev/mapper/${GROUP}-undo`);
     writeWhole(this.copy.path, content);
     tool('vgchange', '-q', '-an', GROUP);
@@ -46,17 +64,35 @@ export class LoggedGroup {
     const image = readFileSync(`${this.#folder}/disk`);
     const log = loopDevice(`${this.#folder}/log`, LOG_SIZE);
     startLog(LOGGED, disk, log);
-    tool('vgchange', '-q', '-ay', ...ON_LOGGED, GROUP);
+    const lookElsewhere = this.#lookAtLogged();
+    tool('vgchange', '-q', '-ay', GROUP);
     this.mount();
     work((word) => markLog(LOGGED, word));
     this.unmount();
-    tool('vgchange', '-q', '-an', ...ON_LOGGED, GROUP);
+    tool('vgchange', '-q', '-an', GROUP);
+    lookElsewhere();
     tool('dmsetup', 'remove', LOGGED);
     for (const device of [disk, log]) tool('losetup', '-d', device);
     return { image, entries: readLog(`${this.#folder}/log`) };
   }
 
-  /** The same volumes on another disk; `become` gives it any content of the first. */
+  /** LVM looks at loop devices alone, and would find the group on the disk below the logging one. */
+  #lookAtLogged(): () => void {
+    const { LVM_SYSTEM_DIR: former = '/etc/lvm' } = process.env;
+    const folder = `${this.#folder}/lvm`;
+    mkdirSync(folder);
+    const settings = readFileSync(`${former}/lvm.conf`, 'utf8');
+    writeFileSync(`${folder}/lvm.conf`, settings.replace('/dev/loop|', `/dev/mapper/${LOGGED}$|`));
+    process.env.LVM_SYSTEM_DIR = folder;
+    return () => {
+      process.env.LVM_SYSTEM_DIR = former;
+    };
+  }
+
+  /**
+   * The same volumes on another disk; `become` gives it any content of the first, which may hold other
+   * snapshots.
+   */
   crashDisk(image: Buffer): { become(image: Buffer): void } {
     const file = `${this.#folder}/crashed`;
     const disk = loopDevice(file, this.#size);
@@ -67,7 +103,18 @@ export class LoggedGroup {
       tool('losetup', '-d', disk);
     });
     // What a device's cache holds goes when nobody has it open any more.
-    return { become: (state) => writeWhole(file, state) };
+    if (this.origin.size === 0) return { become: (state) => writeWhole(file, state) };
+    return {
+      become: (state) => {
+        tool('vgchange', '-q', '-an', GROUP);
+        writeWhole(file, state);
+        tool('vgchange', '-q', '-ay', GROUP);
+      },
+    };
+  }
+
+  devicePath(lvName: string): string {
+    return logicalVolume(lvName, 0).path;
   }
 
   mount(): void {
@@ -85,5 +132,7 @@ export interface Recording {
   readonly entries: readonly LogEntry[];
 }
 
-/** LVM looks at loop devices alone, and would find the group on the disk below the logging one. */
-const ON_LOGGED = ['--config', `devices{filter=["a|^/dev/mapper/${LOGGED}$|","r|.*|"]}`];
+function logicalVolume(lvName: string, size: number): LogicalVolume {
+  const dmName = `${GROUP}-${mangle(lvName)}`;
+  return { vgName: GROUP, lvName, dmName, path: `/dev/mapper/${dmName}`, size };
+}

@@ -33,9 +33,9 @@ function countStates(entries: readonly LogEntry[], between: number): number {
 test('a power cut at any moment loses no point of a chain', async (t) => {
   const random = new Random();
   const campaign = new Campaign(t, 'T7 power cuts (dm-log-writes), chain', random.seed);
-  const wanted = campaignSize({ commit: 16, release: 500 });
+  const wanted = campaignSize({ commit: 10, release: 500 });
   const between = campaignSize({ commit: 1, release: 6 });
-  const files = new LoggedGroup(t, SPEC.size);
+  const files = new LoggedGroup(t, { copy: SPEC.size });
   const places = { destination: files.copy.path, chain: `${files.mountPoint}/chain` };
   const chain = new ChainLaboratory(`${scratchFolder()}/laboratory`, SPEC, random, places);
   const row = works();

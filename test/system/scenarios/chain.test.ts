@@ -10,7 +10,7 @@ import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '..
 import { tool } from '../harness/tool.js';
 
 const random = new Random();
-const SPEC = { size: 4 * MiB, chunkSize: 64 * KiB, turns: 3, changedChunks: 30 };
+const SPEC = { size: MiB, chunkSize: 16 * KiB, turns: 3, changedChunks: 30 };
 
 interface Laboratory {
   readonly group: TestVolumeGroup;
@@ -20,7 +20,7 @@ interface Laboratory {
 
 /** A chain of a logical volume, which holds its last point. */
 async function laboratory(t: TestContext): Promise<Laboratory> {
-  const group = new TestVolumeGroup({ size: 100 * MiB });
+  const group = new TestVolumeGroup({ size: 16 * MiB, extentSize: MiB });
   t.after(() => group.destroy());
   const copy = group.createVolume('copy', SPEC.size);
   const folder = `${scratchFolder()}/laboratory`;
@@ -65,7 +65,7 @@ test('a chain refuses another volume, of that name too, and one of another size'
     assertFails(lvmsync(turn), 12, message);
   };
   tool('lvextend', '-q', '-L', `${2 * SPEC.size}b`, `${group.name}/${copy.lvName}`);
-  refused(/holds 8388608 bytes, and held 4194304/);
+  refused(/holds 2097152 bytes, and held 1048576/);
   tool('lvreduce', '-q', '-f', '-L', `${SPEC.size}b`, `${group.name}/${copy.lvName}`);
   tool('lvrename', '-q', group.name, copy.lvName, 'kept');
   const other = group.createVolume(copy.lvName, SPEC.size);

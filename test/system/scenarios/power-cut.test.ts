@@ -83,7 +83,7 @@ describe('a power cut', () => {
     campaign: Pick<Campaign, 'run'>,
   ): Promise<void> {
     change(t);
-    const files = new LoggedGroup(t, SIZE);
+    const files = new LoggedGroup(t, { copy: SIZE });
     const snapback = `${files.mountPoint}/snapback`;
     const { path } = files.copy;
     const watched = [snapback, path].flatMap((one) => ['-P', one]);
