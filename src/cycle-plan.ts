@@ -74,11 +74,15 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   return planChanges(facts, base, point);
 }
 
-/** A snapshot that an interrupted full copy left is gone on with, so that they never become many. */
+/**
+ * A snapshot that an interrupted full copy left is gone on with, and one from before the point is of no
+ * use: so they never become many.
+ */
 function planFullCopy(snapshots: readonly CycleSnapshot[], point: Point | undefined): TurnPlan {
   const others = snapshots.filter(({ uuid }) => uuid !== point?.uuid);
-  const removeFirst = others.filter(({ state }) => state !== 'whole');
-  const next = others.filter((one) => one.state === 'whole' && isAfter(one, point)).at(-1);
+  const isOfUse = (one: CycleSnapshot): boolean => one.state === 'whole' && isAfter(one, point);
+  const removeFirst = others.filter((one) => !isOfUse(one));
+  const next = others.filter(isOfUse).at(-1);
   return makeTurn(snapshots, { removeFirst, base: undefined, next });
 }
 

@@ -101,9 +101,9 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
     '*>* -1',
   ],
   [
-    '--init --force never copies what is older than the point',
+    '--init --force removes what is older than the point before it makes another',
     { snapshots: [snapshot(1)], point: point(2), options: '--init --force' },
-    '*>* -1',
+    '-1 *>*',
   ],
   [
     'a turn leads from the snapshot of the point to a new one',
