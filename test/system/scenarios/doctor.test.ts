@@ -129,9 +129,10 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
       assert.equal(dry.status, status, `${what}: ${dry.stderr}`);
       assert.equal(real.status, status, `${what}: ${real.stderr}`);
       assert.deepEqual(fatalOf(dry), fatalOf(real), what);
-      const doctor = lvmsync(['doctor', ...words]);
-      assert.equal(doctor.status, 1, `${what}: ${doctor.stdout}`);
     }
+    const doctor = lvmsync(['doctor', thickSnapshot.path, `${HOST.right}:${small.path}`]);
+    assert.equal(doctor.status, 1);
+    assert.match(doctor.stdout, /^missing {2}destination {3}localhost: .*small: too small: /m);
   });
 
   test('of a mounted destination say that it is in use', () => {
@@ -178,7 +179,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
   test('bench measures source, link and the disk there, and leaves nothing behind', () => {
     const state = stateOfVolumes();
     const scratch = `${folder}/scratch`;
-    const options = ['--streams', '2', '--scratch', scratch];
+    const options = ['--streams', '1', '--scratch', scratch];
     const { status, stdout, stderr } = lvmsync([
       ...['bench', ...options],
       ...[thickSnapshot.path, HOST.right],
@@ -186,7 +187,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^reading the source, 4 KiB random +[\d.]+ [KMG]iB/m);
     assert.match(stdout, /^LZ4, [\d.]+ to 1 +[\d.]+ [KMG]iB/m);
-    assert.match(stdout, /^the link, 2 streams +[\d.]+ [KMG]iB$/m);
+    assert.match(stdout, /^the link, 1 stream +[\d.]+ [KMG]iB$/m);
     assert.match(stdout, /^writing, 64 KiB random .*\(localhost\)$/m);
     assert.match(stdout, /bottleneck/);
     assert.ok(!existsSync(scratch));
