@@ -13,7 +13,7 @@ useOwnStateFolder();
 /** Killed turns of each kind of volume. */
 const KILLS = campaignSize({ commit: 3, release: 50 });
 /** So that sending takes a second or two. */
-const RATE = { thick: '400K', thin: '6M' } as const;
+const RATE = { thick: '400K', thin: '4M' } as const;
 
 /** Resolves when the turn is to be killed, or soon after it is over by itself. */
 type Moment = (turn: ChildProcess) => Promise<unknown>;
@@ -44,7 +44,7 @@ for (const kind of ['thick', 'thin'] as const) {
     /** Every other one while data are on their way, which a turn is but for a short time. */
     const momentOf = (kill: number): Moment => {
       const share = random.below(1000) / 1000;
-      if (kill % 2 === 0) return () => delay(((kill + share) / KILLS) * duration);
+      if (kill % 2 === 1) return () => delay(((kill + share) / KILLS) * duration);
       return async (turn) => {
         await laboratory.isUnderWay(turn);
         await delay(share * 500);
