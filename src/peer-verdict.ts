@@ -46,8 +46,15 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   return { verified: true };
 }
 
+/** What either program prints when it fails. */
+const FAILED = /^(FATAL ERROR:|APPLY FAILED)/;
+
 function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
   if (outcome.ready) throw broken(outcome, 'ended without its result');
+  // Something between us may have hidden its status.
+  if (outcome.lastLines.some((line) => FAILED.test(line))) {
+    throw broken(outcome, 'says that it failed, though with status 0');
+  }
   if (outcome.requireAck) {
     const hint = outcome.classic
       ? 'A classic stream has no answer: leave out --format=classic or --require-ack.'

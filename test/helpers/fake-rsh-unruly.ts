@@ -10,7 +10,7 @@ import { readFileSync, writeFileSync, writeSync } from 'node:fs';
 /** What goes wrong when so many bytes of the stream were passed on. */
 export interface UnrulyPlan {
   readonly afterBytes: number;
-  readonly deed: /** Nothing: the end of the input is passed on as always. */
+  readonly deed: /** Nothing: all of the stream is passed on, and its end. */
     | { readonly kind: 'none' }
     /** Both directions end, and so do we, with that status; the receiver sees a cut. */
     | { readonly kind: 'drop'; readonly status: number }
@@ -56,6 +56,7 @@ async function main([planFile = '', , ...words]: readonly string[]): Promise<voi
 }
 
 async function passStream(plan: UnrulyPlan, receiver: ReturnType<typeof spawn>): Promise<void> {
+  const limit = plan.deed.kind === 'none' ? Number.POSITIVE_INFINITY : plan.afterBytes;
   let passed = 0;
   let head = Buffer.alloc(0);
   let said = plan.before === undefined;
@@ -65,10 +66,10 @@ async function passStream(plan: UnrulyPlan, receiver: ReturnType<typeof spawn>):
       said = true;
       say(plan, streamIdOf(head));
     }
-    const room = plan.afterBytes - passed;
+    const room = limit - passed;
     await write(receiver, bytes.subarray(0, room));
     passed += Math.min(room, bytes.length);
-    if (passed === plan.afterBytes && (await misbehave(plan, receiver))) return;
+    if (passed === limit && (await misbehave(plan, receiver))) return;
   }
   receiver.stdin?.end();
 }

@@ -66,6 +66,12 @@ const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number
     /left 7 bytes unread/,
   ],
   ['a rest unread in spite of a good result', { unreadBytes: 1 }, 17, /left 1 bytes unread/],
+  [
+    'status 0 without a result, but words of a failure',
+    { ...SILENT, lastLines: ['FATAL ERROR: standard input: it is cut off'] },
+    17,
+    /says that it failed, though with status 0/,
+  ],
   ['status 1', { ...SILENT, exit: status(1) }, 17, /status 1\. APPLY FAILED/],
   [
     'status 12 without a result',
