@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { Campaign } from '../../helpers/campaign.js';
+import { Campaign, campaignSize } from '../../helpers/campaign.js';
 import { assertRefused, CLI } from '../harness/cli.js';
 import {
   assertSameContent,
@@ -89,10 +89,10 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
     return { direction: 'toServer', afterBytes: place() };
   };
 
-  // Fifty in all; in the guest each takes some seconds.
+  // In the guest each takes some seconds.
   for (const [transport, count] of [
-    ['command', 40],
-    ['ssh2', 10],
+    ['command', campaignSize({ commit: 20, release: 200 })],
+    ['ssh2', campaignSize({ commit: 5, release: 50 })],
   ] as const) {
     test(`is an error at each of ${count} random bytes, and a new run completes (--transport ${transport})`, async (t) => {
       const campaign = new Campaign(t, `T8 cuts of a real ssh, ${transport}`, random.seed);
