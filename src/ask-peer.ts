@@ -1,6 +1,7 @@
 /** Runs this program where a destination is, with nothing to read, and collects what it answers. */
 
 import { connect } from './connect.js';
+import { LONGEST_LINE } from './lines.js';
 import type { RemoteOptions } from './options.js';
 import { judge } from './peer-verdict.js';
 import type { RunContext } from './run-context.js';
@@ -38,7 +39,9 @@ export async function askPeer(request: PeerRequest, context: RunContext): Promis
   let text = '';
   const onLine: OnLine = (line, stream) => {
     if (stream === 'stdout') {
-      text += text.length < LONGEST_ANSWER ? `${line}\n` : '';
+      // A long line comes in pieces, which only its end tells apart: an answer is one line of any length.
+      const end = line.length < LONGEST_LINE ? '\n' : '';
+      if (text.length < LONGEST_ANSWER) text += `${line}${end}`;
       return;
     }
     lastLines.push(line);

@@ -1,6 +1,6 @@
 /** Cuts what a peer prints into lines, however it arrives and however long they are. Pure. */
 
-/** A longer line is cut: a peer that never ends one must not fill our memory. Characters. */
+/** A longer line is cut into pieces of this: a peer that never ends one must not fill our memory. Characters. */
 export const LONGEST_LINE = 8192;
 
 export class LineSplitter {

@@ -64,6 +64,17 @@ describe('the question what a chain holds', () => {
     });
   }
 
+  it('is answered also by a chain of very many links, in one line of any length', async () => {
+    for (const count of [1, 20, 47, 1000, 20_000]) {
+      const link = `{ name: 'a turn like any other', streamId: '${'0'.repeat(32)}', n }`;
+      const links = `Array.from({ length: ${count} }, (_, n) => (${link}))`;
+      const answer = `{ links: ${links}, point: ${JSON.stringify(POINT)}, doing: null }`;
+      const script = `process.stdout.write(JSON.stringify(${answer}) + String.fromCharCode(10))`;
+      const { point } = await askChain(cycle(script), context());
+      assert.deepEqual(point, POINT, `${count} links`);
+    }
+  });
+
   it('is answered also by a chain with a gap', async () => {
     const script = answers(
       { point: POINT, doing: null, gap: 'a file is missing' },
