@@ -88,7 +88,8 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
     reporter,
     signal: stopOnSignals(reporter),
     command: ['lvmsync', ...argv].join(' '),
-    answer: (line) => writeWhole(STDOUT, line),
+    // What a login prints may not have ended its line; an empty one is passed over.
+    answer: (line) => writeWhole(STDOUT, `\n${line}`),
     print,
     agentSocket: process.env.SSH_AUTH_SOCK,
     engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',

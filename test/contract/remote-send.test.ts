@@ -313,6 +313,15 @@ describe('a remote side that talks', () => {
     assert.ok(peak < 300_000, `${peak} KiB at its peak`);
   });
 
+  it('without ending its line does not hide the answer behind it', () => {
+    const destination = fixture.copy();
+    const rsh = fixture.rsh(`printf 'Welcome to backup'\nexec sh -c "$line"`);
+    const { status, stderr } = fixture.send(rsh, destination, '--require-ack');
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /^remote:Welcome to backup$/m);
+    assert.ok(fixture.isSynced(destination));
+  });
+
   it('in escape sequences is shown without them', () => {
     const rsh = fixture.rsh(`printf '\\033[2J\\007\\302\\2332J\\ttext\\n' >&2\nexec sh -c "$line"`);
     const result = fixture.send(rsh, fixture.copy());
