@@ -15,6 +15,8 @@ const GUIDES = [
   'docs/tuning.md',
   'docs/troubleshooting.md',
   'docs/packages.md',
+  'docs/json.md',
+  'docs/metrics.md',
 ];
 
 function textOf(path: string): string {
@@ -35,8 +37,11 @@ function tableRows(path: string, heading: string): string[] {
 
 /** The lvmsync commands of the examples, without what follows them on their line. */
 function exampleCommands(path: string): string[] {
-  const blocks = textOf(path).match(/^```sh\n[\s\S]*?^```/gm) ?? [];
-  return blocks.flatMap((block) => block.match(/(?<=^|^ssh \S+ |\| )lvmsync [^|>\n]*/gm) ?? []);
+  const text = textOf(path).replaceAll('\\\n', ' ');
+  const blocks = text.match(/^```sh\n[\s\S]*?^```/gm) ?? [];
+  return blocks.flatMap(
+    (block) => block.match(/(?<=^|^ssh \S+ |\| )lvmsync (?:(?! \d?>)[^|\n])*/gm) ?? [],
+  );
 }
 
 describe('docs/usage.md', () => {
