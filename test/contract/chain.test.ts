@@ -259,11 +259,11 @@ describe('a chain', () => {
     const words = ['--apply', '-', '--chain', chain.chain, chain.destination];
     const result = lvmsync(words, { input: stream });
     assertSucceeds(result);
-    assert.match(result.stdout.toString(), /^lvmsync-ready .*\nlvmsync-result 1 [0-9a-f]+ ok /);
+    assert.match(result.stdout.toString(), /^\nlvmsync-ready .*\n\nlvmsync-result 1 [0-9a-f]+ ok /);
     assert.deepEqual(chain.survey().point, pointAt(2));
     const again = lvmsync(words, { input: stream });
     assertFails(again, 12, /leads from/);
-    assert.match(again.stdout.toString(), /^lvmsync-result 1 [0-9a-f]+ failed 12 /);
+    assert.match(again.stdout.toString(), /^\nlvmsync-result 1 [0-9a-f]+ failed 12 /);
   });
 
   test('is changed by one run at a time', async () => {

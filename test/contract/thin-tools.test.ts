@@ -111,14 +111,17 @@ for (const { name, tools } of generations) {
     });
 
     it('finds the same in one dump of both devices, with what they share named', async () => {
-      let refs = 0;
-      for await (const trial of randomTrials(tools, Math.ceil(PAIRS / 5))) {
+      // Older tools name nothing. Of some hundred pairs there may happen to be none that share a whole part.
+      let isNamed = tools.version.startsWith('0.');
+      let done = 0;
+      for await (const trial of randomTrials(tools, PAIRS)) {
         const { from, to } = trial;
         const dump = await dumpDevices(tools, trial.path, [from, to]);
-        if (dump.stdout.includes('<ref ')) refs++;
+        isNamed ||= dump.stdout.includes('<ref ');
         assertExpected(await difference({ dump, id: from }, { dump, id: to }, trial.size), trial);
+        if (++done >= PAIRS / 5 && isNamed) break;
       }
-      if (!tools.version.startsWith('0.')) assert.ok(refs > 0, 'no dump had a <ref>');
+      assert.ok(isNamed, 'no dump had a <ref>');
     });
 
     it('thin_delta says what two thin_dump say', async () => {

@@ -90,7 +90,7 @@ describe('the npm package', () => {
     const words = ['--rsh', rsh, '--remote-path', program, `host:${sync.destination()}`];
     assertSucceeds(lvmsync([...sync.source(), ...words]));
     assert.ok(sync.isDone());
-    const [ready = ''] = readFileSync(answers, 'utf8').split('\n');
+    const [ready = ''] = readFileSync(answers, 'utf8').split('\n').filter(Boolean);
     assert.match(ready, /^lvmsync-ready 1 \w+ discard/);
     assert.doesNotMatch(ready, /lz4/);
   });

@@ -1,6 +1,7 @@
 // Inside the guest: a volume group on a disk that notes its writes, and again on that disk as a power
 // cut could have left it.
 
+import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { writeWhole } from './content.js';
@@ -64,7 +65,7 @@ export class LoggedGroup {
     const image = readFileSync(`${this.#folder}/disk`);
     const log = loopDevice(`${this.#folder}/log`, LOG_SIZE);
     startLog(LOGGED, disk, log);
-    const lookElsewhere = this.#lookAtLogged();
+    const lookElsewhere = this.#lookAtLogged(disk);
     tool('vgchange', '-q', '-ay', GROUP);
     this.mount();
     work((word) => markLog(LOGGED, word));
@@ -77,12 +78,14 @@ export class LoggedGroup {
   }
 
   /** LVM looks at loop devices alone, and would find the group on the disk below the logging one. */
-  #lookAtLogged(): () => void {
+  #lookAtLogged(disk: string): () => void {
     const { LVM_SYSTEM_DIR: former = '/etc/lvm' } = process.env;
     const folder = `${this.#folder}/lvm`;
     mkdirSync(folder);
     const settings = readFileSync(`${former}/lvm.conf`, 'utf8');
-    writeFileSync(`${folder}/lvm.conf`, settings.replace('/dev/loop|', `/dev/mapper/${LOGGED}$|`));
+    const filter = `filter=["r|^${disk}$|","a|^/dev/mapper/${LOGGED}$|",`;
+    assert.match(settings, /filter=\[/);
+    writeFileSync(`${folder}/lvm.conf`, settings.replace('filter=[', filter));
     process.env.LVM_SYSTEM_DIR = folder;
     return () => {
       process.env.LVM_SYSTEM_DIR = former;
