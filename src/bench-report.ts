@@ -1,5 +1,6 @@
 /** What `lvmsync bench` measures, one row each, as a table and as JSON. Pure. */
 
+import { parseObject } from './json-object.js';
 import { escapeText, humanSize } from './text.js';
 
 /** `read` source, `hash` and `lz4` of this or the other processor, `link`, `write` of the scratch file. */
@@ -54,7 +55,7 @@ const MEASURED: readonly string[] = ['read', 'hash', 'lz4', 'link', 'write'] sat
 
 /** Back from a line of JSON of another host; undefined for anything else. */
 export function parseRow(line: string): BenchRow | undefined {
-  const fields = fieldsOf(line);
+  const fields = parseObject(line) ?? {};
   const { what, bytesPerSecond, requestSize, order, direct } = fields;
   if (!isMeasured(what) || typeof bytesPerSecond !== 'number') return undefined;
   if (!Number.isFinite(bytesPerSecond) || bytesPerSecond < 0) return undefined;
@@ -68,13 +69,4 @@ export function parseRow(line: string): BenchRow | undefined {
 
 function isMeasured(what: unknown): what is Measured {
   return typeof what === 'string' && MEASURED.includes(what);
-}
-
-function fieldsOf(line: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,9 +1,10 @@
 /** Asks the machine of a destination, before a turn, what its chain says that the destination holds. */
 
 import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
-import { isDoing, isObject, isPoint } from './chain-record.js';
+import { isDoing, isPoint } from './chain-record.js';
 import type { ChainState } from './cycle-plan.js';
 import { EXIT, LvmsyncError } from './errors.js';
+import { parseObject } from './json-object.js';
 import type { CycleCommand } from './options.js';
 import { hostName } from './remote-name.js';
 import { interrupted, type RunContext } from './run-context.js';
@@ -53,7 +54,7 @@ function parseAnswer(
   text: string,
   { host, force }: { readonly host: string; readonly force: boolean },
 ): ChainState {
-  const fields = fromJson(text);
+  const fields = parseObject(text);
   const { point, doing, mismatch } = fields ?? {};
   if (typeof mismatch === 'string' && !force) {
     throw new LvmsyncError('destinationUnfit', `${host}: ${escapeText(mismatch, 400)}`, {
@@ -69,13 +70,4 @@ function parseAnswer(
     });
   }
   return { point: point ?? undefined, doing: doing ?? undefined };
-}
-
-function fromJson(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

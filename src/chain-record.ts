@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { replaceDurably } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
+import { isObject, parseObject } from './json-object.js';
 
 /** A state of the source: what one of its snapshots held. */
 export interface Point {
@@ -89,7 +90,7 @@ export function writeRecord(directory: string, record: ChainRecord): void {
 
 /** Throws (streamCorrupt); `path` is how it is named then. */
 export function parseRecord(text: string, path: string): ChainRecord {
-  const value = fromJson(text);
+  const value = parseObject(text);
   if (isObject(value) && typeof value.version === 'number' && value.version !== VERSION) {
     throw corrupt(path, `it is of version ${value.version}, which is not known here`);
   }
@@ -115,12 +116,6 @@ export function isPointTime(value: unknown): value is string {
 
 export function isStreamId(value: unknown): value is string {
   return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
-}
-
-export type Fields = Readonly<Record<string, unknown>>;
-
-export function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isRecord(value: unknown): value is ChainRecord {
@@ -163,14 +158,6 @@ function isUndone(value: unknown): value is Undone {
   if (!isObject(value)) return false;
   const { folder, redo } = value;
   return typeof folder === 'string' && /^undone-[\w-]+$/.test(folder) && isStreamId(redo);
-}
-
-function fromJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function corrupt(path: string, what: string): LvmsyncError {

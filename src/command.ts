@@ -90,8 +90,6 @@ export interface CommandStream {
   stop(): void;
 }
 
-export type StreamCommand = (argv: Argv, options?: CommandOptions) => CommandStream;
-
 /** Like runCommand, for output that is too large to keep: it waits for whoever reads it. */
 export function streamCommand(argv: Argv, options: CommandOptions = {}): CommandStream {
   const { code } = options;

@@ -1,6 +1,7 @@
 /** What `lvmsync doctor` finds, one diagnosis a line. Pure. */
 
 import { EXIT, type LvmsyncError } from './errors.js';
+import { parseObject } from './json-object.js';
 import { escapeText } from './text.js';
 
 /** `missing`: a run will fail; `warning`: one may, or does without something. */
@@ -52,7 +53,7 @@ export function statusOf(all: readonly Diagnosis[]): number {
 
 /** Back from a line of JSON; undefined for anything else. */
 export function parseDiagnosis(line: string): Diagnosis | undefined {
-  const { level, subject, text, remedy, size } = fieldsOf(line);
+  const { level, subject, text, remedy, size } = parseObject(line) ?? {};
   if (level !== 'ok' && level !== 'warning' && level !== 'missing') return undefined;
   if (typeof subject !== 'string' || typeof text !== 'string') return undefined;
   return {
@@ -60,13 +61,4 @@ export function parseDiagnosis(line: string): Diagnosis | undefined {
     ...(typeof remedy === 'string' && { remedy }),
     ...(typeof size === 'number' && { size }),
   };
-}
-
-function fieldsOf(line: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }
