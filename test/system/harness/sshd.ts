@@ -46,11 +46,14 @@ const SESSION_VARIABLES = ['DM_DISABLE_UDEV', 'LVM_SYSTEM_DIR', 'LVM_SUPPRESS_FD
 export class SshServer {
   /** First in the PATH of every session but those of `HOST.bare`. It holds `lvmsync`. */
   readonly programs: string;
+  /** The temporary folder of every session. */
+  readonly temporary: string;
   readonly #folder = scratchFolder();
 
   private constructor() {
     this.programs = `${this.#folder}/programs`;
-    mkdirSync(this.programs);
+    this.temporary = `${this.#folder}/temporary`;
+    for (const folder of [this.programs, this.temporary]) mkdirSync(folder);
     this.addProgram('lvmsync', `exec ${process.execPath} ${CLI} "$@"`);
   }
 
@@ -99,6 +102,7 @@ export class SshServer {
 
   #listen(): void {
     const variables = SESSION_VARIABLES.map((name) => `${name}=${process.env[name] ?? ''}`);
+    variables.push(`TMPDIR=${this.temporary}`);
     const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin';
     const config = '/etc/ssh/sshd_config';
     writeFileSync(

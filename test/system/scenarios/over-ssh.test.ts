@@ -184,11 +184,13 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
 
   test('--push-helper lends a host without lvmsync one for the run, which leaves nothing there', (t) => {
     presynced(t);
-    const lent = server.addProgram('lent', `exec ${process.execPath} ${CLI} "$@"`);
+    const calls = `${folder}/calls`;
+    const script = `echo "$0" >>${calls}; exec ${process.execPath} ${CLI} "$@"`;
+    const lent = server.addProgram('lent', script);
     const { stderr } = sends(HOST.bare, '--push-helper', lent, '--streams', '2');
     assert.match(stderr, /^127\.0\.0\.4 has no lvmsync: sending .*lent for this run$/m);
-    const left = readdirSync('/tmp').filter((name) => existsSync(`/tmp/${name}/lvmsync`));
-    assert.deepEqual(left, []);
+    assert.ok(readFileSync(calls, 'utf8').startsWith(`${server.temporary}/`));
+    assert.deepEqual(readdirSync(server.temporary), []);
   });
 
   test('pull mode: the changes are fetched from the host of the snapshot', (t) => {
