@@ -9,11 +9,16 @@ import { builtTool } from './native-tools.js';
 /** Certificates that a site adds to each Node make each start of it slower, and say nothing of ours. */
 const { NODE_EXTRA_CA_CERTS: _certificates, ...ENVIRONMENT } = process.env;
 
+/** Of all that Linux counts in /proc, on every platform. */
+export const TICKS_PER_SECOND = 100;
+
 export interface Cost {
   /** Seconds on the clock. */
   readonly wall: number;
   /** Processor seconds of all processes, user and system; threads of the kernel are nobody's. */
   readonly cpu: number;
+  /** What all processors did meanwhile, whoever it was for; in steps of 0.01. */
+  readonly machineCpu: number;
   /** The greatest peak of any one process, in MiB. */
   readonly peakMiB: number;
 }
@@ -23,6 +28,7 @@ export function costOf(words: readonly string[], env: NodeJS.ProcessEnv = {}): C
   const folder = mkdtempSync(join(tmpdir(), 'lvmsync-cost-'));
   const report = join(folder, 'report');
   try {
+    const before = machineCpu();
     const { status, stderr, error } = spawnSync(builtTool('measured'), [report, ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
       encoding: 'utf8',
@@ -33,10 +39,18 @@ export function costOf(words: readonly string[], env: NodeJS.ProcessEnv = {}): C
     const [wall = 0, user = 0, system = 0, peakKiB = 0] = readFileSync(report, 'utf8')
       .split(' ')
       .map(Number);
-    return { wall, cpu: user + system, peakMiB: peakKiB / 1024 };
+    const meanwhile = machineCpu() - before;
+    return { wall, cpu: user + system, machineCpu: meanwhile, peakMiB: peakKiB / 1024 };
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Seconds since the machine began in which a processor was neither idle nor taken away from it. */
+function machineCpu(): number {
+  const [, line = ''] = /^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8')) ?? [];
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(' ').map(Number);
+  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
 }
 
 export interface Spread {

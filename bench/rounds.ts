@@ -26,6 +26,7 @@ export interface Result {
   readonly role: Contestant['role'];
   readonly wall: Spread;
   readonly cpu: Spread;
+  readonly machineCpu: Spread;
   /** MiB, the greatest of all rounds. */
   readonly peakMiB: number;
   /** Of each round, to the limit's cost in the same round; undefined where there is no limit. */
@@ -76,6 +77,7 @@ function summarise(
     role,
     wall: spread(costs.map(({ wall }) => wall)),
     cpu: spread(costs.map(({ cpu }) => cpu)),
+    machineCpu: spread(costs.map(({ machineCpu }) => machineCpu)),
     peakMiB: Math.max(...costs.map(({ peakMiB }) => peakMiB)),
     ...(limit === undefined ? {} : { wallRatio: ratio('wall'), cpuRatio: ratio('cpu') }),
   };

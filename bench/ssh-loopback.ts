@@ -6,11 +6,11 @@ import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { TICKS_PER_SECOND } from './cost.js';
 
 const SSHD = '/usr/sbin/sshd';
 /** Faster than the default where the processor knows AES, so harder to keep up with. */
 export const CIPHER = 'aes128-gcm@openssh.com';
-const TICKS_PER_SECOND = 100;
 const PATIENCE_MS = 10_000;
 
 export class SshLoopback {

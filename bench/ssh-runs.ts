@@ -1,4 +1,8 @@
-/** A sync over one ssh connection beside a bare `cat` of the same bytes over the same ssh. */
+/**
+ * A sync over one ssh connection beside a bare `cat` of the same bytes over the same ssh, which reads a
+ * file and writes nothing, and beside two `dd`, which do what a sync has to: read one device and write
+ * another.
+ */
 
 import { readFileSync } from 'node:fs';
 import type { ChangeList } from './change-lists.js';
@@ -14,10 +18,16 @@ export interface SshResult {
   readonly bytes: number;
   /** Bytes a second to those of cat, in the same round. */
   readonly throughput: Spread;
+  /** The same to those of dd. */
+  readonly toDd: Spread;
   /** Processor seconds of our two processes to those of ssh and sshd in the same run. */
   readonly cpuShare: Spread;
   readonly catWall: Spread;
+  readonly ddWall: Spread;
   readonly oursWall: Spread;
+  readonly catMachine: Spread;
+  readonly ddMachine: Spread;
+  readonly oursMachine: Spread;
   readonly oursCpu: Spread;
   /** Of ssh and sshd in the runs of ours. */
   readonly sshCpu: Spread;
@@ -27,14 +37,17 @@ export interface SshResult {
 
 export type SshPair = readonly [small: SshResult, large: SshResult];
 
+const MIB = 2 ** 20;
+
 interface SshSetting {
   readonly media: Media;
   readonly ssh: SshLoopback;
 }
 
-/** What one round costs: cat, then ours. */
+/** What one round costs, in this order. */
 interface Round {
   readonly cat: Cost;
+  readonly dd: Cost;
   readonly ours: Cost;
   readonly oursCpu: number;
   readonly sshCpu: number;
@@ -67,13 +80,22 @@ async function runRound({ media, ssh }: SshSetting, list: ChangeList): Promise<R
   );
   const stream = ['cat', streamPath(media, list)];
   const cat = costOf(shell(stream, '|', [...ssh.client, HOST, 'cat >/dev/null']));
+  const dd = costOf(ddWords({ media, ssh }, list.bytes));
   spoil(media, list);
   const before = await ssh.serverCpu();
   const cost = costOf(words);
   const [client, receiver] = [cpuIn(reports.client), cpuIn(reports.remote)];
   const server = (await ssh.serverCpu()) - before - receiver;
   checkSame(media, list);
-  return { cat, ours: cost, oursCpu: cost.cpu - client + receiver, sshCpu: client + server };
+  return { cat, dd, ours: cost, oursCpu: cost.cpu - client + receiver, sshCpu: client + server };
+}
+
+/** As many bytes as a list has, from one device to the other, past the page cache. */
+function ddWords({ media, ssh }: SshSetting, bytes: number): string[] {
+  const count = `count=${bytes / MIB}`;
+  const read = ['dd', `if=${media.source}`, 'iflag=direct', 'bs=1M', count, 'status=none'];
+  const write = `dd iflag=fullblock oflag=direct bs=1M conv=notrunc,fsync status=none of=${media.destination}`;
+  return shell(read, '|', [...ssh.client, HOST, write]);
 }
 
 function summarise({ shape, bytes }: ChangeList, rounds: readonly Round[]): SshResult {
@@ -82,8 +104,13 @@ function summarise({ shape, bytes }: ChangeList, rounds: readonly Round[]): SshR
     bytes,
     throughput: spread(rounds.map(({ cat, ours: own }) => cat.wall / own.wall)),
     cpuShare: spread(rounds.map(({ oursCpu, sshCpu }) => oursCpu / sshCpu)),
+    toDd: spread(rounds.map(({ dd, ours: own }) => dd.wall / own.wall)),
     catWall: spread(rounds.map(({ cat }) => cat.wall)),
+    ddWall: spread(rounds.map(({ dd }) => dd.wall)),
     oursWall: spread(rounds.map(({ ours: own }) => own.wall)),
+    catMachine: spread(rounds.map(({ cat }) => cat.machineCpu)),
+    ddMachine: spread(rounds.map(({ dd }) => dd.machineCpu)),
+    oursMachine: spread(rounds.map(({ ours: own }) => own.machineCpu)),
     oursCpu: spread(rounds.map(({ oursCpu }) => oursCpu)),
     sshCpu: spread(rounds.map(({ sshCpu }) => sshCpu)),
     peakMiB: Math.max(...rounds.map(({ ours: own }) => own.peakMiB)),

@@ -25,10 +25,9 @@ import { fileURLToPath } from 'node:url';
 import { streamCommand } from '../src/command.js';
 import { readThinDifference } from '../src/thin-difference.js';
 import { holdMetadataSnapIn, METADATA_BLOCK } from '../test/helpers/thin-tools.js';
+import { TICKS_PER_SECOND } from './cost.js';
 
 const [older, newer] = [1, 2];
-/** What Linux counts the time of processes in, on every architecture that Node runs on. */
-const TICKS_PER_SECOND = 100;
 
 if (process.argv[2] === '--merge') await merge(process.argv[3] ?? '', Number(process.argv[4]));
 else await main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 5));
