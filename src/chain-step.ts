@@ -34,7 +34,7 @@ export function stepOf(form: StreamForm, name: string): Step {
   return { from: { uuid: fromPoint, time: fromTime }, to };
 }
 
-export interface StepQuestion {
+interface StepQuestion {
   readonly step: Step;
   /** Undefined where no chain was begun. */
   readonly record: ChainRecord | undefined;
@@ -47,6 +47,8 @@ export interface StepQuestion {
 export interface Refusal {
   readonly what: string;
   readonly hint?: string;
+  /** The option of `lvmsync rollback` that mends it; the hint ends where the command is to follow. */
+  readonly rollback?: string;
 }
 
 /** Undefined where the step may be taken. */
@@ -55,8 +57,8 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
   const doing = record?.doing;
   if (doing?.what === 'rollback' || doing?.what === 'redo') {
     const option = doing.what === 'redo' ? '--redo' : `--to ${doing.to.time}`;
-    const hint = `Finish it first, with "lvmsync rollback" and ${option}.`;
-    return { what: 'the chain: a rollback has not come to its end', hint };
+    const what = 'the chain: a rollback has not come to its end';
+    return { what, hint: 'Finish it first:', rollback: option };
   }
   if (init) return whyNotInit(question);
   if (step.from === undefined) {
@@ -93,7 +95,8 @@ function whyNotFollowing(
   // What the attempt wrote and this stream does not name would stay.
   return {
     what: `a turn to ${describePoint(doing.to)} has not come to its end, and the stream leads to ${describePoint(to)}`,
-    hint: 'Make that turn again, or undo what was done of it with "lvmsync rollback --steps 0".',
+    hint: 'Make that turn again, or undo what was done of it:',
+    rollback: '--steps 0',
   };
 }
 

@@ -23,13 +23,14 @@ import {
   readRecord,
   writeRecord,
 } from './chain-record.js';
-import { type Step, type StepQuestion, whyNot } from './chain-step.js';
+import { type Step, whyNot } from './chain-step.js';
 import type { HelloAttributes } from './control-frame.js';
 import { syncDirectory } from './durable-file.js';
 import { type ErrorContext, LvmsyncError } from './errors.js';
 import type { ChainRequest } from './options.js';
 import type { RunLock } from './run-lock.js';
 import type { Snapback } from './snapback.js';
+import { quoteWord } from './words.js';
 
 export interface TurnFacts {
   readonly step: Step;
@@ -71,7 +72,7 @@ export class ChainTurn {
     const { directory, init } = request;
     if (init) makeChainDirectory(directory);
     // Said before there is a directory to lock.
-    else requireStep({ ...about, record: readRecord(directory), init });
+    else requireStep(request, about, readRecord(directory));
     const lock = await lockChain(directory, command);
     try {
       return await ChainTurn.#described(request, about, lock);
@@ -89,21 +90,21 @@ export class ChainTurn {
       requireRoomToBegin(directory);
       return ChainTurn.#described(request, about, { release: () => undefined });
     }
-    if (!init) requireStep({ ...about, record: readRecord(directory), init });
+    if (!init) requireStep(request, about, readRecord(directory));
     return ChainTurn.#described(request, about, lookAtChain(directory));
   }
 
   static async #described(
     request: ChainRequest,
-    { step, device, force }: TurnFacts,
+    about: TurnFacts,
     lock: Pick<RunLock, 'release'>,
   ): Promise<ChainTurn> {
     const { directory, init } = request;
     const record = readRecord(directory);
-    requireStep({ step, record, init, force });
-    const destination = await describeDestination(device);
-    if (record !== undefined && !init && !force) refuseMismatch(record, destination);
-    return new ChainTurn(request, step, { lock, former: record, destination });
+    requireStep(request, about, record);
+    const destination = await describeDestination(about.device);
+    if (record !== undefined && !init && !about.force) refuseMismatch(record, destination);
+    return new ChainTurn(request, about.step, { lock, former: record, destination });
   }
 
   /** The file that what is overwritten goes to; undefined for a full copy, which keeps nothing. */
@@ -186,10 +187,17 @@ function requireRoomToBegin(directory: string): void {
   }
 }
 
-function requireStep(question: StepQuestion): void {
-  const refusal = whyNot(question);
+function requireStep(
+  { directory, init }: ChainRequest,
+  { step, device, force }: TurnFacts,
+  record: ChainRecord | undefined,
+): void {
+  const refusal = whyNot({ step, record, init, force });
   if (refusal === undefined) return;
-  const { what, hint } = refusal;
+  const { what, rollback } = refusal;
+  const place = [device.path, directory].map(quoteWord).join(' ');
+  const command = rollback && `lvmsync rollback ${rollback} ${place}`;
+  const hint = command === undefined ? refusal.hint : `${refusal.hint} ${command}`;
   const context = { ...UNTOUCHED, ...(hint !== undefined && { hint }) };
   throw new LvmsyncError('destinationUnfit', what, context);
 }

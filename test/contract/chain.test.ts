@@ -417,6 +417,22 @@ describe('before a turn writes anything', () => {
     });
   }
 
+  test('and what undoes a turn that was begun is named as a command that can be copied', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(2);
+    await cutOff(chain, 3, 1);
+    const { attributes } = chain.facts(3);
+    const words = await chain.words(3, { attributes: { ...attributes, toPoint: 'another' } });
+    const command = `lvmsync rollback --steps 0 ${chain.destination} ${chain.chain}`;
+    assert.ok(
+      lvmsync(words)
+        .stderr.split('\n')
+        .some((line) => line.endsWith(`: ${command}`)),
+    );
+    assertSucceeds(lvmsync(command.split(' ').slice(1)));
+    assertSucceeds(lvmsync(words));
+  });
+
   const usage: readonly [string[], RegExp][] = [
     [['--init'], /--init needs --chain/],
     [['--keep', '3'], /--keep needs --chain/],

@@ -268,7 +268,10 @@ describe('a rollback that is killed', { skip }, () => {
     const isMixed = (): boolean => !readFileSync(destination).equals(states[3] ?? Buffer.alloc(0));
     for (const nth of [2, 4]) assert.ok(await kill(chain, `pwrite64:signal=KILL:when=${nth}`));
     assert.ok(isMixed());
-    assertFails(await chain.turn(3), 12, /a rollback has not come to its end/);
+    const refused = await chain.turn(3);
+    assertFails(refused, 12, /a rollback has not come to its end/);
+    const command = `lvmsync rollback --to \\S+Z ${destination} ${chain.chain}`;
+    assert.match(refused.stderr, new RegExp(`^Finish it first: ${command}$`, 'm'));
     assertFails(rollback(chain, '--steps', '1'), 12, /only that one can follow/);
     assertSucceeds(rollback(chain, '--redo'));
     chain.assertHolds(3);
