@@ -154,6 +154,8 @@ export function applyJob(
     bytes: list.bytes,
     contestants: [
       limit('write', destination, list.extents),
+      // Reads what we read and writes as much as we do, but checks nothing and seeks nowhere.
+      ...(from === 'file' ? [other('dd of the stream', ddOf(stream, destination, list))] : []),
       lvmsync(
         from === 'file'
           ? ours('--apply', stream, destination)
@@ -163,6 +165,12 @@ export function applyJob(
     ],
     verify: () => checkSame(media, list),
   };
+}
+
+function ddOf(stream: string, destination: string, { bytes }: ChangeList): string[] {
+  const size = ['bs=1M', `count=${bytes / MIB}`];
+  const ways = ['oflag=direct', 'conv=notrunc,fsync', 'status=none'];
+  return ['dd', `if=${stream}`, `of=${destination}`, ...size, ...ways];
 }
 
 /** Of devices that are equal, as they are after an apply: its limit reads both at once. */
