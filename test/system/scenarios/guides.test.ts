@@ -8,11 +8,18 @@ import { HOST, SshServer } from '../harness/sshd.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
 import { tool, tryTool } from '../harness/tool.js';
 
+interface Setting {
+  readonly here: TestVolumeGroup;
+  readonly there: TestVolumeGroup;
+  readonly folder: string;
+  readonly server: SshServer;
+}
+
 /** A document whose commands are typed one after the other, and what has to hold after some of them. */
 interface Guide {
   readonly path: string;
   /** What it takes for granted, beyond vg0/mail with a file system in use, and an empty vg1. */
-  readonly prepare?: (here: TestVolumeGroup, there: TestVolumeGroup) => void;
+  readonly prepare?: (setting: Setting) => void;
   /** Blocks that are not run; nothing but what runs this test. */
   readonly leftOut?: RegExp;
   /** Holds after each block that matches: both devices are equal. */
@@ -42,6 +49,8 @@ const GUIDES: readonly Guide[] = [
   },
   { path: 'docs/tuning.md', prepare: addCopy, equalAfter: [] },
   { path: 'docs/usage.md', prepare: addCopy, equalAfter: [] },
+  { path: 'docs/json.md', prepare: addCopy, equalAfter: [] },
+  { path: 'docs/metrics.md', prepare: addChain, equalAfter: [] },
 ];
 
 function shellBlocks(path: string): string[] {
@@ -65,7 +74,7 @@ function typed({ path, prepare, leftOut, equalAfter }: Guide): void {
     here = new TestVolumeGroup({ name: 'vg0', size: 200 * MiB });
     there = new TestVolumeGroup({ name: 'vg1', size: 120 * MiB });
     startService(here, folder);
-    prepare?.(here, there);
+    prepare?.({ here, there, folder, server });
   });
   after(() => {
     tryTool(['umount', `${folder}/srv/mail`]);
@@ -100,7 +109,7 @@ function startService(here: TestVolumeGroup, folder: string): void {
 }
 
 /** vg1/mail, a copy of vg0/mail-snap. */
-function addCopy(here: TestVolumeGroup, there: TestVolumeGroup): void {
+function addCopy({ here, there }: Setting): void {
   const snapshot = here.createSnapshot(here.volume('mail'), {
     name: 'mail-snap',
     chunkSize: 4 * KiB,
@@ -109,8 +118,16 @@ function addCopy(here: TestVolumeGroup, there: TestVolumeGroup): void {
   tool('dd', `if=${snapshot.path}`, `of=${copy.path}`, 'bs=4M', 'status=none', 'conv=fsync');
 }
 
+/** A chain whose newest point is vg1/mail, and the folder of the metrics. */
+function addChain({ there, folder, server }: Setting): void {
+  there.createVolume('mail', 24 * MiB);
+  tool('mkdir', `${folder}/prometheus`);
+  const command = 'lvmsync cycle vg0/mail root@backup:/dev/vg1/mail --init --size 20%';
+  type(`${command} --snapback /var/backups/mail.chain`, folder, server);
+}
+
 /** vg0/web in vg0/pool, half full, and an empty vg1/pool. */
-function addThinVolume(here: TestVolumeGroup, there: TestVolumeGroup): void {
+function addThinVolume({ here, there }: Setting): void {
   const web = new TestThinPool(here, { size: 40 * MiB, blockSize: 64 * KiB }).createVolume(
     'web',
     16 * MiB,
@@ -132,6 +149,7 @@ function type(block: string, folder: string, server: SshServer): void {
     .replaceAll(/(?<= )\/(srv|root)\//g, `${folder}/$1/`)
     .replaceAll('/var/backups', `${folder}/backups`)
     .replaceAll('/var/tmp', folder)
+    .replaceAll('/var/lib/prometheus/node-exporter', `${folder}/prometheus`)
     .replaceAll('--size 5G', '--size 20M');
   const { status, stdout, stderr } = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
     cwd: folder,
