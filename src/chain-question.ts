@@ -4,7 +4,7 @@ import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
 import { isDoing, isPoint } from './chain-record.js';
 import type { ChainState } from './cycle-plan.js';
 import { EXIT, LvmsyncError } from './errors.js';
-import { parseObject } from './json-object.js';
+import { findObject } from './json-object.js';
 import type { CycleCommand } from './options.js';
 import { hostName } from './remote-name.js';
 import { interrupted, type RunContext } from './run-context.js';
@@ -54,7 +54,7 @@ function parseAnswer(
   text: string,
   { host, force }: { readonly host: string; readonly force: boolean },
 ): ChainState {
-  const fields = parseObject(text);
+  const fields = findObject(text, (one) => 'point' in one || 'mismatch' in one);
   const { point, doing, mismatch } = fields ?? {};
   if (typeof mismatch === 'string' && !force) {
     throw new LvmsyncError('destinationUnfit', `${host}: ${escapeText(mismatch, 400)}`, {

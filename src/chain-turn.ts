@@ -30,7 +30,7 @@ import { type ErrorContext, LvmsyncError } from './errors.js';
 import type { ChainRequest } from './options.js';
 import type { RunLock } from './run-lock.js';
 import type { Snapback } from './snapback.js';
-import { quoteWord } from './words.js';
+import { typedPath } from './words.js';
 
 export interface TurnFacts {
   readonly step: Step;
@@ -195,7 +195,7 @@ function requireStep(
   const refusal = whyNot({ step, record, init, force });
   if (refusal === undefined) return;
   const { what, rollback } = refusal;
-  const place = [device.path, directory].map(quoteWord).join(' ');
+  const place = [device.path, directory].map((path) => typedPath(path, undefined)).join(' ');
   const command = rollback && `lvmsync rollback ${rollback} ${place}`;
   const hint = command === undefined ? refusal.hint : `${refusal.hint} ${command}`;
   const context = { ...UNTOUCHED, ...(hint !== undefined && { hint }) };

@@ -6,7 +6,7 @@ import { LvmsyncError } from './errors.js';
 import type { CycleCommand } from './options.js';
 import { placeName } from './remote-name.js';
 import { fullName, unfit } from './unfit-volume.js';
-import { quoteWord } from './words.js';
+import { typedPath } from './words.js';
 
 const ANEW =
   'Begin the chain anew: the same command with --init --force copies everything; the snapbacks so far then lead back from what the destination holds now no more.';
@@ -81,6 +81,6 @@ type Place = Pick<CycleCommand, 'destination' | 'chain'>;
 
 /** Where to run which command, which ends the line: it can be copied as it is. */
 function undoCommand({ destination: { host, path }, chain: { directory } }: Place): string {
-  const words = [path, directory].map(quoteWord).join(' ');
+  const words = [path, directory].map((name) => typedPath(name, host)).join(' ');
   return `${host === undefined ? 'here' : `on ${host}`}: lvmsync rollback --steps 0 ${words}`;
 }

@@ -50,8 +50,13 @@ function readAnswer(host: string, answer: PeerAnswer): readonly Diagnosis[] {
     });
   }
   const found = answer.text.split('\n').flatMap((line) => parseDiagnosis(line) ?? []);
-  if (found.length > 0) return found;
+  if (found.some(({ subject }) => subject === 'destination')) return found;
   requirePeer(host, answer);
+  if (found.length > 0) {
+    throw new LvmsyncError('transport', `${host}: it said nothing of the destination`, {
+      hint: 'Its answer was cut off: ask again.',
+    });
+  }
   const said = answer.lastLines.map((line) => escapeText(line, 200)).join(' | ');
   const text = `the lvmsync there has no doctor (it said: ${said})`;
   const remedy = `It is the Ruby lvmsync, or one of ours that is too old: install ${VERSION} there.`;

@@ -1,6 +1,7 @@
 /** The forms of what a run says on stderr: lines for a person, or JSON for a program (docs/json.md). Pure. */
 
 import { errorName, exitStatusOf, LvmsyncError } from './errors.js';
+import { formatObject } from './json-object.js';
 import { compressionRatio, type Fill, type Progress, secondsLeft } from './progress.js';
 
 /** A JSON object of one line; its keys are documented. */
@@ -9,17 +10,7 @@ export type Message = Readonly<Record<string, unknown>> & { readonly type: strin
 /** As a line, in which nothing can act on a terminal. */
 export function formatMessage(message: Message, time: Date): string {
   const { type, ...rest } = message;
-  const line = JSON.stringify({ type, time: time.toISOString(), ...rest });
-  return `${line.replace(UNSAFE, escapeUnits)}\n`;
-}
-
-/** As escapeText has them, but for what JSON escapes itself. */
-const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
-
-function escapeUnits(character: string): string {
-  return Array.from({ length: character.length }, (_, i) => {
-    return `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`;
-  }).join('');
+  return formatObject({ type, time: time.toISOString(), ...rest });
 }
 
 export function progressMessage(

@@ -77,10 +77,13 @@ export function parseStreams(text = '1'): number {
   );
 }
 
+/** Seconds: Node's timers count milliseconds in 31 bits, and take more for none. */
+const LONGEST_TIMER = 2_147_483;
+
 export function parseSeconds(name: ValueName, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
-  if (seconds > 0) return seconds;
+  if (seconds > 0 && seconds <= LONGEST_TIMER) return seconds;
   throw usage(`--${name}: expected a number of seconds, saw "${escapeText(text, 80)}"`);
 }
 

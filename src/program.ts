@@ -7,7 +7,7 @@ import { type Command, parseOptions, toCommand, type Verbosity } from './options
 import { type MessageForm, Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
 import { VERSION_LINE } from './version.js';
-import { STDERR, STDOUT, writeWhole } from './write-whole.js';
+import { STDOUT, writeWhole, writeWords } from './write-whole.js';
 
 /** Does what the words ask for, and ends the process with the exit status. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -130,8 +130,8 @@ function stopOnSignals(reporter: Reporter): AbortSignal {
   const stop = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) return;
     process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM').removeAllListeners('SIGHUP');
-    reporter.info(`${name}: finishing what is under way; once more ends at once`);
     controller.abort(name);
+    reporter.info(`${name}: finishing what is under way; once more ends at once`);
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
   return controller.signal;
@@ -142,7 +142,7 @@ function makeReporter(verbosity: Verbosity, form: MessageForm): Reporter {
   return new Reporter({
     verbosity,
     form,
-    write: (text) => writeWhole(STDERR, text),
+    write: writeWords,
     isTTY,
     get columns() {
       return process.stderr.columns;

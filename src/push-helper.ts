@@ -28,7 +28,8 @@ const KEEPER = [
   'if command -v "$1" >/dev/null 2>&1; then echo lvmsync-helper present; exit 0; fi',
   'd=$(mktemp -dt lvmsync-XXXXXXXX) || exit 1',
   `trap 'rm -rf "$d"' EXIT`,
-  "trap 'exit 1' HUP INT TERM",
+  // dash runs no EXIT trap where a signal ends it that has no trap of its own.
+  "trap 'exit 1' HUP INT TERM PIPE",
   'echo lvmsync-helper send',
   'head -c "$2" >"$d/lvmsync" || exit 1',
   '[ "$(sha256sum <"$d/lvmsync")" = "$3  -" ] || { echo lvmsync-helper damaged; exit 1; }',

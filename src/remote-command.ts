@@ -10,7 +10,7 @@ import type {
   SnapbackRequest,
   Verbosity,
 } from './options.js';
-import { quotePath, quoteWord } from './words.js';
+import { quotePath, typedPath } from './words.js';
 
 /** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
 const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
@@ -97,7 +97,15 @@ export function snapbackOfPart(
   return { ...snapback, path: `${snapback.path}.${streamIndex}-of-${streamCount}` };
 }
 
-/** What a person would type on the other host to go back. */
-export function undoCommand(snapback: string, path: string): string {
-  return `lvmsync --apply ${quoteWord(snapback)} ${quoteWord(path)}`;
+/** What a person would type to go back, on the host that is named, or here. */
+export function undoCommand({
+  snapback,
+  path,
+  host,
+}: {
+  readonly snapback: string;
+  readonly path: string;
+  readonly host: string | undefined;
+}): string {
+  return `lvmsync --apply ${typedPath(snapback, host)} ${typedPath(path, host)}`;
 }

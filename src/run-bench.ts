@@ -10,6 +10,7 @@ import { measureScratch } from './bench-scratch.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { BenchCommand } from './examine-commands.js';
 import { hasLz4 } from './installation.js';
+import { formatObject } from './json-object.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openChangedOrWhole } from './whole-source.js';
 
@@ -22,10 +23,10 @@ export async function runBench(command: BenchCommand, context: RunContext): Prom
   for await (const row of measure(command, context)) {
     if (context.signal.aborted) throw interrupted(context.signal);
     rows.push(row);
-    context.print(json ? `${JSON.stringify(row)}\n` : formatRow(row));
+    context.print(json ? formatObject(row) : formatRow(row));
   }
   const advice = advise(rows);
-  context.print(json ? `${JSON.stringify({ what: 'advice', ...advice })}\n` : `${advice.text}\n`);
+  context.print(json ? formatObject({ what: 'advice', ...advice }) : `${advice.text}\n`);
   return EXIT.done;
 }
 

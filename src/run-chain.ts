@@ -8,6 +8,7 @@ import type { Link } from './chain-link.js';
 import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
 import type { ChainRecord, Point } from './chain-record.js';
 import { EXIT, LvmsyncError } from './errors.js';
+import { formatObject } from './json-object.js';
 import type { ChainCommand } from './options.js';
 import type { RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
@@ -15,7 +16,7 @@ import { escapeText, humanSize } from './text.js';
 /** Status 12 for another destination than the one of the chain, 15 for a chain with a gap. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
   const survey = await surveyChain(command);
-  context.print(command.json ? `${JSON.stringify(asJson(survey))}\n` : describe(survey));
+  context.print(command.json ? formatObject(asJson(survey)) : describe(survey));
   if (survey.mismatch !== undefined) return EXIT.destinationUnfit;
   return survey.order.gap === undefined ? EXIT.done : EXIT.streamCorrupt;
 }

@@ -79,6 +79,6 @@ export function whatWasLeft(undertaking: Undertaking): ErrorContext {
   if (snapback === undefined) return { state, hint: 'Run the same command again to complete it.' };
   return {
     state,
-    hint: `Undo it with: ${undoCommand(snapback, destination)}; or run the same command again with another snapback name, and keep this one.`,
+    hint: `Undo it with: ${undoCommand({ snapback, path: destination, host: undefined })}; or run the same command again with another snapback name, and keep this one.`,
   };
 }

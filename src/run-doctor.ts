@@ -7,6 +7,7 @@ import { type Diagnosis, formatDiagnosis, statusOf, summarize } from './doctor-r
 import { examineSource, type SourceFindings } from './doctor-source.js';
 import { examineTools, type Needs } from './doctor-tools.js';
 import type { DoctorCommand } from './examine-commands.js';
+import { formatObject } from './json-object.js';
 import { interrupted, type RunContext } from './run-context.js';
 import { VERSION } from './version.js';
 
@@ -47,7 +48,7 @@ export async function runDoctor(command: DoctorCommand, context: RunContext): Pr
 }
 
 function format(found: Diagnosis, { json }: DoctorCommand): string {
-  return json ? `${JSON.stringify(found)}\n` : formatDiagnosis(found);
+  return json ? formatObject(found) : formatDiagnosis(found);
 }
 
 function needsOf(command: DoctorCommand, { kind }: SourceFindings): Needs {

@@ -3,6 +3,7 @@
 import { HANDSHAKE } from './change-writer.js';
 import { EXIT, type LvmsyncError } from './errors.js';
 import { type Inspection, inspectFile } from './inspect.js';
+import { formatObject } from './json-object.js';
 import type { InspectCommand } from './options.js';
 import { interrupted, type RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
@@ -15,7 +16,7 @@ export async function runInspect(command: InspectCommand, context: RunContext): 
       throw context.signal.aborted ? interrupted(context.signal) : error;
     });
     if (context.signal.aborted) throw interrupted(context.signal);
-    const text = command.json ? `${JSON.stringify(asJson(inspection))}\n` : describe(inspection);
+    const text = command.json ? formatObject(asJson(inspection)) : describe(inspection);
     context.print(text);
     if (inspection.fault !== undefined && status === EXIT.done) {
       status = inspection.fault.exitStatus;

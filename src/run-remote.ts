@@ -155,10 +155,10 @@ class RemoteRun {
 
   /** `which` of the snapbacks are meant, where there are several. */
   #undoCommands(which: string): string {
-    const { path } = this.#command.destination;
+    const { path, host } = this.#command.destination;
     const snapbacks = this.#sendings.flatMap((_, i) => this.#snapback(i + 1) ?? []);
     const distinct = [...new Set(snapbacks.map((snapback) => snapback.path))];
-    const commands = distinct.map((snapback) => undoCommand(snapback, path)).join('; ');
+    const commands = distinct.map((snapback) => undoCommand({ snapback, path, host })).join('; ');
     return distinct.length > 1 ? `${commands} (${which}, in any order)` : commands;
   }
 

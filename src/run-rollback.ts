@@ -31,7 +31,7 @@ import { type RunContext, selectEngine } from './run-context.js';
 import { Snapback } from './snapback.js';
 import { escapeText, humanSize } from './text.js';
 import { sizeNeeded, undoLinks } from './undo-links.js';
-import { quoteWord } from './words.js';
+import { typedPath } from './words.js';
 
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
@@ -119,7 +119,7 @@ class Rollback {
     writeRecord(directory, { ...record, destination: after, point, last, doing: null, undone });
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${point.time} (${point.uuid})`);
-    const words = [destination, directory].map(quoteWord).join(' ');
+    const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
     reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
   }
 

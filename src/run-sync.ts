@@ -110,7 +110,7 @@ function mixtureLeft(destination: string, snapback: string | undefined): ErrorCo
     hint:
       snapback === undefined
         ? `${again}.`
-        : `${again} with another snapback name, or undo this run with: ${undoCommand(snapback, destination)}.`,
+        : `${again} with another snapback name, or undo this run with: ${undoCommand({ snapback, path: destination, host: undefined })}.`,
   };
 }
 

@@ -1,6 +1,7 @@
 /** What a verify found, for a person and for a program. Pure. */
 
 import type { Differences } from './compare.js';
+import { formatObject } from './json-object.js';
 import { escapeText, humanSize } from './text.js';
 
 export interface Findings {
@@ -42,5 +43,5 @@ export function describeAsJson(findings: Findings): string {
     differentRanges: found.count,
     firstRanges: found.first(SHOWN),
   };
-  return `${JSON.stringify(about)}\n`;
+  return formatObject(about);
 }

@@ -108,6 +108,19 @@ function quotePiece(piece: string): string {
   return ESCAPED_OUTSIDE_QUOTES.test(piece) ? `\\${piece}` : `'${piece}'`;
 }
 
+/**
+ * As a person would type a name of this machine, or of the host that is named, into a shell there: for
+ * messages. Never throws: what quoteWord refuses is written as bash, zsh and ksh read it.
+ */
+export function typedPath(path: string, host: string | undefined): string {
+  if (/[\n\0]/.test(path)) {
+    const escaped = path.replace(/[\\']/g, '\\$&').replaceAll('\n', '\\n');
+    return `$'${escaped.replaceAll('\0', '\\0')}'`;
+  }
+  if (path.startsWith('-')) return `./${quoteWord(path)}`;
+  return host === undefined ? quoteWord(path) : quotePath(path);
+}
+
 /** As quoteWord, but a leading `~/` stays bare, so that it means the remote user's home. */
 export function quotePath(path: string): string {
   if (!path.startsWith('~/')) return quoteWord(path);

@@ -3,9 +3,13 @@
 import { writeSync } from 'node:fs';
 
 export const STDOUT = 1;
-export const STDERR = 2;
+const STDERR = 2;
+const PAUSE_MS = 5;
 
-/** Synchronous, so that what was said is out even if the process ends right after it. */
+/**
+ * Synchronous, so that what was said is out even if the process ends right after it. Throws where it
+ * cannot be written, but for a reader that is gone.
+ */
 export function writeWhole(fd: number, text: string): void {
   let rest = Buffer.from(text);
   while (rest.length > 0) {
@@ -13,10 +17,26 @@ export function writeWhole(fd: number, text: string): void {
       rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      // A reader that is slow is waited for; one that is gone cannot be told anything.
-      if (code === 'EAGAIN') continue;
       if (code === 'EPIPE') return;
-      throw error;
+      if (code !== 'EAGAIN') throw error;
+      pause();
     }
   }
+}
+
+/**
+ * Words about a run, on standard error. They never change what the run does: where the terminal has
+ * hung up, or the disk of a log is full, nobody can be told, and the work goes on or ends in order.
+ */
+export function writeWords(text: string): void {
+  try {
+    writeWhole(STDERR, text);
+  } catch {
+    // The exit status, and --metrics, still tell how it ended.
+  }
+}
+
+/** For a reader that is slow. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
 }

@@ -118,7 +118,8 @@ describe('the doctor of another host', () => {
 
   it('warns of another version, and of an lvmsync that has no doctor', () => {
     const line = JSON.stringify({ level: 'ok', subject: 'lvmsync', text: '3.9.1' });
-    const older = fixture.rsh(`echo '${line}'`).command;
+    const end = JSON.stringify({ level: 'ok', subject: 'destination', text: '/x' });
+    const older = fixture.rsh(`echo '${line}'; echo '${end}'`).command;
     const found = find(doctor('-e', older, '-', 'backup:/x'), 'lvmsync', 'backup');
     assert.equal(found.level, 'warning');
     assert.equal(found.text, `3.9.1 there, ${VERSION} here: what both know is used`);
@@ -134,6 +135,18 @@ describe('the doctor of another host', () => {
 
   const failures: readonly [what: string, script: string, text: RegExp, remedy: RegExp][] = [
     ['no lvmsync', 'exit 127', /no such program/, /--remote-path/],
+    [
+      'a connection that breaks',
+      `echo '${JSON.stringify({ level: 'ok', subject: 'lvmsync', text: VERSION })}'; exit 255`,
+      /could not be reached/,
+      /^$/,
+    ],
+    [
+      'an answer without an end',
+      `echo '${JSON.stringify({ level: 'ok', subject: 'lvmsync', text: VERSION })}'; exit 0`,
+      /said nothing of the destination/,
+      /again/,
+    ],
     [
       'nobody',
       'echo "ssh: connect to host x port 22: Connection refused" >&2; exit 255',
@@ -167,9 +180,14 @@ describe('the doctor of another host', () => {
 
   it('cannot be made to say what another host has not found, nor to move the cursor', () => {
     const line = JSON.stringify({ level: 'ok', subject: 'a\x1bb', text: 'x\ny', host: 'forged' });
-    const liar = fixture.rsh(`printf '%s\\n' '${line}'`).command;
+    const end = JSON.stringify({ level: 'ok', subject: 'destination', text: '/x' });
+    const liar = fixture.rsh(`printf '%s\\n' '${line}' '${end}'`).command;
     const { stdout } = lvmsync(['doctor', '-e', liar, '-', 'backup:/x']);
     assert.ok(!stdout.includes('\x1b') && !stdout.includes('forged'));
+    const bidi = JSON.stringify({ level: 'ok', subject: 'destination', text: '\u009b\u202e\x7f' });
+    const other = fixture.rsh(`printf '%s\\n' '${bidi}'`).command;
+    const json = lvmsync(['doctor', '--json', '-e', other, '-', 'backup:/x']).stdout.toString();
+    assert.match(json, /"text":"\\u009b\\u202e\\u007f"/);
     assert.match(stdout.toString(), /^ok {7}a\\x1bb *backup: x\\ny$/m);
   });
 });

@@ -151,6 +151,37 @@ describe('standard output', () => {
   });
 });
 
+describe('standard error', () => {
+  for (const form of ['text', 'json']) {
+    test(`on a full disk changes nothing about a run, as ${form}`, () => {
+      const full = openSync('/dev/full', 'w');
+      const destination = destinationFile();
+      const words = [...source.words, ...(form === 'json' ? ['--json'] : []), '-v', destination];
+      assert.equal(lvmsync(words, { stdio: ['ignore', 'pipe', full] }).status, 0);
+      assert.ok(readFileSync(destination).equals(source.content));
+      closeSync(full);
+    });
+  }
+
+  test('of a terminal that hangs up: the run ends as at any SIGHUP', async (context) => {
+    if (runTool(['script', '-qec', 'true', '/dev/null']).status !== 0) {
+      return context.skip('no terminal can be made here (script of bsdutils, /dev/ptmx)');
+    }
+    const [destination, snapback, metrics] = [destinationFile(), freshName(), freshName()];
+    const options = ['--bwlimit', '1M', '--snapback', snapback, '--metrics', `${metrics}.prom`];
+    const words = [process.execPath, CLI, ...options, ...source.words, destination];
+    const line = `exec ${words.map((word) => `'${word}'`).join(' ')}`;
+    const terminal = spawn('script', ['-qec', line, '/dev/null'], { stdio: 'ignore' });
+    await untilLonger(snapback, MiB);
+    terminal.kill('SIGKILL');
+    await untilLonger(`${metrics}.prom`, 1);
+    const figures = readFileSync(`${metrics}.prom`, 'utf8');
+    assert.match(figures, /^lvmsync_last_run_exit_status\{.*\} 129$/m);
+    assertSucceeds(lvmsync(['--apply', snapback, destination]));
+    assert.ok(readFileSync(destination).equals(source.former), 'undone');
+  });
+});
+
 describe('a signal', () => {
   for (const [signal, status] of [
     ['SIGTERM', 143],
@@ -173,6 +204,23 @@ describe('a signal', () => {
       assert.ok(readFileSync(destination).equals(source.former), 'undone');
     });
   }
+
+  test('tells how to undo it, whatever the names are', async () => {
+    const [snapback, destination] = [`${freshName()}\nundo`, `${freshName()}\nit's`];
+    writeFileSync(destination, source.former);
+    const run = startLvmsync([
+      ...['--bwlimit', '1M', '--snapback', snapback],
+      ...[...source.words, destination],
+    ]);
+    await untilLonger(snapback, MiB);
+    run.child.kill('SIGINT');
+    const result = await run.ended;
+    assertFails(result, 130, /interrupted by SIGINT/);
+    const [, command = ''] = /^Undo it with: (lvmsync .*?); or run/m.exec(result.stderr) ?? [];
+    const typed = command.replace('lvmsync', `'${process.execPath}' '${CLI}'`);
+    assertSucceeds(runTool(['bash', '-c', typed]));
+    assert.ok(readFileSync(destination).equals(source.former), 'undone');
+  });
 
   test('before anything came says that nothing was written', async () => {
     const destination = destinationFile();

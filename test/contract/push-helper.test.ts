@@ -78,6 +78,17 @@ describe('a host without lvmsync', () => {
     assertNothingLeft();
   });
 
+  it('keeps nothing of it when the connection ends in the middle of it', (t) => {
+    if (!readdirSync('/bin').includes('dash')) {
+      t.skip('there is no dash here');
+      return;
+    }
+    const there = `env PATH=/usr/bin:/bin TMPDIR=${TEMPORARY} dash -c "$line"`;
+    const result = send(fixture.rsh(`head -c 1000 | ${there} | head -n 1`).command, fixture.copy());
+    assertFails(result, 17, /--push-helper/);
+    assertNothingLeft();
+  });
+
   it('refuses what arrives damaged', () => {
     const path = fixture.copy();
     const there = `env PATH=/usr/bin:/bin TMPDIR=${TEMPORARY} sh -c "$line"`;

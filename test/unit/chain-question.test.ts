@@ -75,6 +75,14 @@ describe('the question what a chain holds', () => {
     }
   });
 
+  it('is answered behind what a login prints', async () => {
+    const answer = JSON.stringify({ point: POINT, doing: null });
+    for (const text of [`Welcome\n{}\n${answer}`, `Last login: today ${answer}`]) {
+      const { point } = await askChain(cycle(answers(text)), context());
+      assert.deepEqual(point, POINT, text);
+    }
+  });
+
   it('is answered also by a chain with a gap', async () => {
     const script = answers(
       { point: POINT, doing: null, gap: 'a file is missing' },

@@ -87,7 +87,7 @@ describe('command', () => {
       sync('--transport=ssh2'),
       { ...SYNC, remote: { ...REMOTE, transport: 'ssh2' } },
     ],
-    ...['30', '0.5', '0030', '9999999'].map((text): [string, Command, Command] => [
+    ...['30', '0.5', '0030', '2147483'].map((text): [string, Command, Command] => [
       `--timeout ${text}`,
       sync('--timeout', text),
       { ...SYNC, remote: { ...REMOTE, timeoutSeconds: Number(text) } },
@@ -201,7 +201,7 @@ describe('command', () => {
     [['--format', 'xml', 'a', 'b'], '--format: expected "auto" or "classic", saw "xml"'],
     [['--format', '\x1b[2J', 'a', 'b'], '--format: expected "auto" or "classic", saw "\\x1b[2J"'],
     [['--transport', 'rsh', 'a', 'h:b'], '--transport: expected "command" or "ssh2", saw "rsh"'],
-    ...['0', '-1', '1s', '1e3', ' 1', '99999999', 'Infinity', '.5', '0.0'].map(
+    ...['0', '-1', '1s', '1e3', ' 1', '2147484', '99999999', 'Infinity', '.5', '0.0'].map(
       (text): [string[], string] => [
         [`--timeout=${text}`, 'a', 'h:b'],
         `--timeout: expected a number of seconds, saw "${text}"`,

@@ -108,7 +108,12 @@ for (const options of [
 }
 
 test('the command to go back is quoted for the shell that it will be typed into', () => {
-  assert.equal(undoCommand("it's", '/dev/vg/a b'), "lvmsync --apply 'it'\\''s' '/dev/vg/a b'");
+  const here = undoCommand({ snapback: "it's", path: '/dev/vg/a b', host: undefined });
+  assert.equal(here, "lvmsync --apply 'it'\\''s' '/dev/vg/a b'");
+  const there = undoCommand({ snapback: '~/an undo', path: '-x', host: 'backup' });
+  assert.equal(there, "lvmsync --apply ~/'an undo' ./-x");
+  const odd = undoCommand({ snapback: '~/a', path: "b\nc\\'", host: undefined });
+  assert.equal(odd, "lvmsync --apply '~/a' $'b\\nc\\\\\\''");
 });
 
 const snapbacks: readonly [path: string, streamIndex: number, streamCount: number, name: string][] =
