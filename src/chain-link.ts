@@ -88,3 +88,13 @@ async function readHello(path: string): Promise<Hello | undefined> {
     closeSync(fd);
   }
 }
+
+/** For reading; the caller closes it. Throws (snapback). */
+export function openLink(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    throw new LvmsyncError('snapback', `${path}: cannot be opened (${code})`, { cause });
+  }
+}

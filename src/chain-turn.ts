@@ -23,6 +23,7 @@ import {
   readRecord,
   writeRecord,
 } from './chain-record.js';
+import { readSaved, type SavedQuestion } from './chain-saved.js';
 import { type Step, whyNot } from './chain-step.js';
 import type { HelloAttributes } from './control-frame.js';
 import { syncDirectory } from './durable-file.js';
@@ -30,6 +31,7 @@ import { type ErrorContext, LvmsyncError } from './errors.js';
 import type { ChainRequest } from './options.js';
 import type { RunLock } from './run-lock.js';
 import type { Snapback } from './snapback.js';
+import type { Saved } from './snapback-file.js';
 import { typedPath } from './words.js';
 
 export interface TurnFacts {
@@ -127,6 +129,15 @@ export class ChainTurn {
       ...(from && { fromPoint: from.uuid, fromTime: from.time }),
       ...(previousLink !== undefined && { previousLink }),
     };
+  }
+
+  /** What attempts of this turn have saved; undefined where there were none. */
+  async savedBefore(about: Omit<SavedQuestion, 'destination'>): Promise<Saved | undefined> {
+    const former = this.#former;
+    if (former?.doing?.what !== 'turn' || this.#step.from === undefined) return undefined;
+    const { links } = await readLinks(this.#request.directory);
+    const { attempts } = orderChain(former, links);
+    return readSaved(attempts, { ...about, destination: this.#destination });
   }
 
   /** To be called before the destination is changed; may be called again. Durable when it returns. */

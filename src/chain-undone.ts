@@ -18,11 +18,15 @@ export function makeUndoneFolder(directory: string, record: ChainRecord, now = n
   const stem = `undone-${now.toISOString().replace(/\.\d+/, '').replaceAll(':', '-')}`;
   let name = stem;
   for (let n = 2; existsSync(join(directory, name)); n++) name = `${stem}-${n}`;
-  attempt(join(directory, name), () => {
-    mkdirSync(join(directory, name), { mode: 0o700 });
-    syncDirectory(directory);
-  });
-  writeRecord(join(directory, name), record);
+  const folder = join(directory, name);
+  attempt(folder, () => mkdirSync(folder, { mode: 0o700 }));
+  try {
+    attempt(folder, () => syncDirectory(directory));
+    writeRecord(folder, record);
+  } catch (error) {
+    removeUndoneFolder(folder);
+    throw error;
+  }
   return name;
 }
 

@@ -7,7 +7,7 @@ import { lookAtDestination, tooSmall } from './destination.js';
 import { type Diagnosis, failureOf } from './doctor-report.js';
 import type { SourceFindings } from './doctor-source.js';
 import { LvmsyncError } from './errors.js';
-import { checkSnapback } from './snapback.js';
+import { checkSnapback } from './snapback-file.js';
 import { humanSize } from './text.js';
 
 const SUBJECT = 'destination';

@@ -5,7 +5,8 @@ import { EXIT } from './errors.js';
 import { inspectFile } from './inspect.js';
 import type { ApplyCommand } from './options.js';
 import type { RunContext } from './run-context.js';
-import { checkSnapback, type SnapbackOptions } from './snapback.js';
+import type { SnapbackOptions } from './snapback.js';
+import { checkSnapback } from './snapback-file.js';
 import { humanSize } from './text.js';
 import { VERSION } from './version.js';
 

@@ -196,7 +196,7 @@ async function rehearse(
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
   const { tellOfApply } = await import('./dry-apply.js');
-  const snapback = await snapbackOptions(command, stream, target);
+  const snapback = await snapbackOptions(command, stream, { ...target, context });
   const streamId = answeredStream(stream.form);
   const answer = (): void => {
     if (streamId !== undefined) context.answer(formatReady(streamId));
@@ -234,7 +234,7 @@ async function writeStream(
   const { reader, form } = stream;
   const { device, size, turn } = target;
   const { reporter, signal } = context;
-  const options = await snapbackOptions(command, stream, target);
+  const options = await snapbackOptions(command, stream, { ...target, context });
   const snapback = options && (await Snapback.create(options));
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
@@ -357,7 +357,7 @@ async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): 
 async function snapbackOptions(
   { snapback, force }: ApplyCommand,
   stream: Stream,
-  { device, size, turn }: Target,
+  { device, size, turn, context }: Target & { readonly context: RunContext },
 ): Promise<SnapbackOptions | undefined> {
   const path = turn === undefined ? snapback?.path : turn.snapbackPath();
   if (path === undefined) return undefined;
@@ -371,5 +371,6 @@ async function snapbackOptions(
   const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
   const roomFor = force ? undefined : totalBytes;
   const overwrite = snapback?.overwrite === true;
-  return { path, overwrite, facts, sorted: false, inUse, roomFor };
+  const saved = await turn?.savedBefore({ device, signal: context.signal });
+  return { path, overwrite, facts, sorted: false, inUse, roomFor, saved };
 }

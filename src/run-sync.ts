@@ -19,7 +19,8 @@ import {
   selectEngine,
   whatWasLeft,
 } from './run-context.js';
-import { checkSnapback, Snapback, type SnapbackOptions } from './snapback.js';
+import { Snapback, type SnapbackOptions } from './snapback.js';
+import { checkSnapback } from './snapback-file.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 import type { Writes } from './source-watch.js';

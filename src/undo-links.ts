@@ -1,11 +1,10 @@
 /** Writes several snapbacks to a device, one after the other, saving what they overwrite. */
 
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
-import type { Link } from './chain-link.js';
+import { type Link, openLink } from './chain-link.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
-import { LvmsyncError } from './errors.js';
 import { findPunchRules } from './punch-rules.js';
 import { describeFailure, interrupted } from './run-context.js';
 import type { Snapback } from './snapback.js';
@@ -68,15 +67,6 @@ async function undoLink({ path }: Link, { job, stage, pool }: Writing): Promise<
   } finally {
     await reader.close();
     closeSync(fd);
-  }
-}
-
-function openLink(path: string): number {
-  try {
-    return openSync(path, 'r');
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
-    throw new LvmsyncError('snapback', `${path}: cannot be opened (${code})`, { cause });
   }
 }
 

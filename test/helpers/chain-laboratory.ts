@@ -155,7 +155,7 @@ export interface StreamFacts {
 
 /** What is to be different from the turn that leads to a point. */
 export type StreamChange = Partial<
-  StreamFacts & Pick<FramedStreamSpec, 'kind' | 'deviceSize' | 'ending'>
+  StreamFacts & Pick<FramedStreamSpec, 'kind' | 'deviceSize' | 'ending' | 'totalBytes' | 'discards'>
 >;
 
 export interface ChainSurvey {

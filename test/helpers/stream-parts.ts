@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { ChangeWriter, type HelloFacts } from '../../src/change-writer.js';
+import type { ExtentList } from '../../src/extent.js';
 
 export interface StreamRecord {
   readonly offset: number;
@@ -26,6 +27,8 @@ export function classicStream(records: readonly StreamRecord[]): Buffer {
 export interface FramedStreamSpec extends Partial<HelloFacts> {
   readonly deviceSize: number;
   readonly groups: readonly (readonly StreamRecord[])[];
+  /** Behind the groups; of kind wire only. */
+  readonly discards?: ExtentList;
   /** Default: END. */
   readonly ending?: 'end' | 'none';
   readonly compress?: boolean;
@@ -50,6 +53,7 @@ export async function framedStream(path: string, spec: FramedStreamSpec): Promis
       const durable = kind === 'snapback' ? number - 1 : -1;
       await writer.writeGroup(slab, Float64Array.from(operations), durable);
     }
+    if (spec.discards !== undefined) await writer.writeDiscards(spec.discards);
     if (ending === 'end') await writer.end({ sourceChanged: false });
   } finally {
     closeSync(fd);

@@ -1,0 +1,95 @@
+/**
+ * What attempts that were cut off saved already. They are undone after the attempt that follows them, so
+ * that the oldest copy of each place is what remains: what stands in them need not be saved again.
+ */
+
+import { closeSync, fdatasyncSync } from 'node:fs';
+import type { FileDevice } from './block-device.js';
+import { type Link, openLink } from './chain-link.js';
+import type { ChainDestination } from './chain-record.js';
+import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
+import { LvmsyncError } from './errors.js';
+import { type NativeExtentSet, native } from './native.js';
+import type { Saved } from './snapback-file.js';
+
+export interface SavedQuestion {
+  readonly destination: ChainDestination;
+  readonly device: FileDevice;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Counts only what undoing these links would write: intact groups of this destination, found right by
+ * their hashes, and durable when this resolves. Undefined where there are no links. What the signal stops
+ * rejects with the addon's error.
+ */
+export async function readSaved(
+  links: readonly Link[],
+  question: SavedQuestion,
+): Promise<Saved | undefined> {
+  if (links.length === 0) return undefined;
+  const extents = new native.ExtentSet();
+  let bytes = 0;
+  for (const link of links.filter((one) => isOf(one, question))) {
+    const added = await addGroups(extents, link, question);
+    // A damaged one undoes nothing: without it from the beginning, as the set cannot be made smaller.
+    if (added === undefined) return readSaved(without(links, link), question);
+    bytes += added;
+  }
+  return { extents, bytes };
+}
+
+function without(links: readonly Link[], link: Link): readonly Link[] {
+  return links.filter((one) => one !== link);
+}
+
+/** Under --force the attempts of one turn may be of several destinations. */
+function isOf({ hello }: Link, { destination, device }: SavedQuestion): boolean {
+  const { deviceIdentity = null, devicePath } = hello.attributes;
+  if (deviceIdentity !== destination.identity) return false;
+  if (deviceIdentity === null && devicePath !== destination.path) return false;
+  return !device.info.blockDevice || hello.deviceSize <= device.size;
+}
+
+/** Resolves with the bytes that were not in the set before; undefined for a link that is damaged. */
+async function addGroups(
+  extents: NativeExtentSet,
+  { path, hello }: Link,
+  { signal }: SavedQuestion,
+): Promise<number | undefined> {
+  const fd = openLink(path);
+  const reader = new ChangeReader(fd, path);
+  const stop = (): void => reader.cancel();
+  signal.addEventListener('abort', stop);
+  try {
+    flush(fd, path);
+    const form = await reader.readForm();
+    reader.begin(form, { deviceSize: hello.deviceSize, strict: true, mayBeUnused: true });
+    const slab = native.allocateSlab(GROUP_SLAB_SIZE);
+    let bytes = 0;
+    for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
+      const fresh = extents.add(group.operations);
+      for (let i = 1; i < fresh.length; i += 3) bytes += fresh[i] ?? 0;
+    }
+    return bytes;
+  } catch (error) {
+    // Not what the content says, but a disk that cannot be relied on.
+    if (!(error instanceof LvmsyncError) || error.code === 'snapback') throw error;
+    return undefined;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await reader.close();
+    closeSync(fd);
+  }
+}
+
+/** A run that was killed may have left groups that were written and not flushed. Throws (snapback). */
+function flush(fd: number, path: string): void {
+  try {
+    fdatasyncSync(fd);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const message = `${path}: cannot be flushed (${code})`;
+    throw new LvmsyncError('snapback', message, { state: 'Nothing was written.', cause });
+  }
+}
