@@ -35,6 +35,13 @@ export type Doing =
   | ({ readonly what: 'rollback'; readonly to: Point } & Undone)
   | ({ readonly what: 'redo' } & Undone);
 
+/** A rollback, or the taking back of one. */
+export type GoingBack = Extract<Doing, Undone>;
+
+export function isGoingBack(doing: Doing | null | undefined): doing is GoingBack {
+  return doing?.what === 'rollback' || doing?.what === 'redo';
+}
+
 /** Where a rollback put what takes it back. */
 export interface Undone {
   /** Name of a folder in the chain. */

@@ -1,6 +1,6 @@
 /** Which step a stream is, and whether a chain may take it. Pure. */
 
-import { type ChainRecord, isPointTime, isUuid, type Point } from './chain-record.js';
+import { type ChainRecord, isGoingBack, isPointTime, isUuid, type Point } from './chain-record.js';
 import type { StreamForm } from './change-reader.js';
 import { LvmsyncError } from './errors.js';
 
@@ -53,9 +53,10 @@ export interface Refusal {
 
 /** Undefined where the step may be taken. */
 export function whyNot(question: StepQuestion): Refusal | undefined {
-  const { step, record, init } = question;
+  const { step, record, init, force } = question;
   const doing = record?.doing;
-  if (doing?.what === 'rollback' || doing?.what === 'redo') {
+  // A full copy overwrites all that a rollback left, which may be one that cannot be finished.
+  if (isGoingBack(doing) && !(init && force)) {
     const option = doing.what === 'redo' ? '--redo' : `--to ${doing.to.time}`;
     const what = 'the chain: a rollback has not come to its end';
     return { what, hint: 'Finish it first:', rollback: option };

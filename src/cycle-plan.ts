@@ -7,7 +7,7 @@
  * turn that was interrupted: the destination may hold part of it.
  */
 
-import type { Doing, Point } from './chain-record.js';
+import { type Doing, isGoingBack, type Point } from './chain-record.js';
 import type { CycleSnapshot } from './cycle-volumes.js';
 
 /** What the receiver says of its chain. */
@@ -31,7 +31,7 @@ export type Refusal =
   /** No point is held, and no full copy was asked for. */
   | { readonly why: 'noPoint' }
   | { readonly why: 'holdsPoint'; readonly point: Point }
-  /** A rollback was begun there. */
+  /** A rollback was begun there, and has not come to its end. */
   | { readonly why: 'rollback' }
   /** There is no snapshot of the point any more. */
   | { readonly why: 'baseGone'; readonly point: Point }
@@ -62,12 +62,13 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   const { point, doing } = chain;
   const merging = snapshots.find(({ state }) => state === 'merging');
   if (merging !== undefined) return refused({ why: 'merging', snapshot: merging });
+  // A full copy overwrites whatever a rollback left.
+  if (isGoingBack(doing) && !(init && force)) return refused({ why: 'rollback' });
   if (init) {
     if (point !== undefined && !force) return refused({ why: 'holdsPoint', point });
     return planFullCopy(snapshots, point);
   }
   if (point === undefined || doing?.what === 'init') return refused({ why: 'noPoint' });
-  if (doing?.what === 'rollback' || doing?.what === 'redo') return refused({ why: 'rollback' });
   const base = snapshots.find(({ uuid }) => uuid === point.uuid);
   if (base === undefined) return refused({ why: 'baseGone', point });
   if (base.state === 'lost') return refused({ why: 'baseLost', base });

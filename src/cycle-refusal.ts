@@ -34,7 +34,7 @@ export function describeRefusal(
     case 'rollback':
       return there(
         'a rollback was begun there and has not come to its end',
-        'Run the same rollback there again, it goes on where it was.',
+        'Run the same rollback there again, it goes on where it was. If it cannot be finished, the same command with --init --force begins the chain anew.',
       );
     case 'baseGone':
       return unfit(

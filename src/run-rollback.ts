@@ -12,7 +12,7 @@ import {
 } from './chain-directory.js';
 import type { Link } from './chain-link.js';
 import { orderChain } from './chain-order.js';
-import { type ChainRecord, type Undone, writeRecord } from './chain-record.js';
+import { type ChainRecord, isGoingBack, type Undone, writeRecord } from './chain-record.js';
 import {
   makeUndoneFolder,
   moveBack,
@@ -171,7 +171,7 @@ class Rollback {
   async #redo(record: ChainRecord): Promise<void> {
     const { directory, destination, dryRun } = this.#command;
     const { doing } = record;
-    const undone = doing?.what === 'rollback' || doing?.what === 'redo' ? doing : record.undone;
+    const undone = isGoingBack(doing) ? doing : record.undone;
     if (undone === null) {
       const why = 'no rollback was the last thing that was done';
       throw new LvmsyncError(

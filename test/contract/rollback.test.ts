@@ -290,6 +290,37 @@ async function cutOff(chain: ChainLaboratory, point: number, groups: number): Pr
   assertFails(lvmsync(words), 14, /cut off/);
 }
 
+describe('a rollback that cannot be finished', { skip }, () => {
+  for (const how of ['rollback', 'redo']) {
+    test(`does not keep a chain from being begun anew (${how})`, async () => {
+      const chain = await grown();
+      const { destination } = chain;
+      const back = ['rollback', '--to', pointAt(1).time, destination, chain.chain];
+      if (how === 'redo') assertSucceeds(lvmsync(back));
+      const words = how === 'redo' ? ['rollback', '--redo', destination, chain.chain] : back;
+      const inject = 'pwrite64:signal=KILL:when=3';
+      const tracing = { paths: [], calls: ['pwrite64'], inject, output: `${destination}.trace` };
+      assert.equal((await tracedLvmsync(words, tracing)).signal, 'SIGKILL');
+      const folder = readdirSync(chain.chain).find((name) => name.startsWith('undone'));
+      rmSync(join(chain.chain, folder ?? assert.fail(), 'redo.snapback'));
+      const held = readFileSync(destination);
+      assertFails(lvmsync(await chain.words(0)), 12, /a rollback has not come to its end/);
+      assert.ok(readFileSync(destination).equals(held));
+      assertSucceeds(await chain.turn(0, ['--force']));
+      chain.assertHolds(0);
+      const { point, incomplete, undone, links, gap } = chain.survey();
+      assert.deepEqual(
+        { point, incomplete, undone, links, gap },
+        { point: pointAt(0), incomplete: false, undone: null, links: [], gap: null },
+      );
+      assertFails(rollback(chain, '--redo'), 12, /nothing to redo/);
+      assertSucceeds(await chain.turn(1));
+      assertSucceeds(rollback(chain, '--steps', '1'));
+      chain.assertHolds(0);
+    });
+  }
+});
+
 test('a rollback whose folder cannot be filled leaves none', { skip }, async () => {
   const chain = await grown();
   const before = contentOf(chain.chain);

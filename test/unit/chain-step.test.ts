@@ -80,8 +80,33 @@ describe('whyNot', () => {
       /a rollback has not come to its end/,
     ],
     [
-      'refuses even a full copy in the middle of a redo',
+      'refuses a full copy in the middle of a redo',
+      { step: copyTo(3), record: doing({ what: 'redo', ...undone }), ...init },
+      /a rollback has not come to its end/,
+    ],
+    [
+      'lets --force begin anew in the middle of a redo: everything is overwritten',
       { step: copyTo(3), record: doing({ what: 'redo', ...undone }), init: true, force: true },
+      undefined,
+    ],
+    [
+      'lets --force not take changes under --init in the middle of a rollback',
+      {
+        step: step(2, 3),
+        record: doing({ what: 'rollback', to: pointAt(1), ...undone }),
+        init: true,
+        force: true,
+      },
+      /holds changes only/,
+    ],
+    [
+      'lets --force alone not take a turn in the middle of a rollback',
+      {
+        step: step(2, 3),
+        record: doing({ what: 'rollback', to: pointAt(1), ...undone }),
+        init: false,
+        force: true,
+      },
       /a rollback has not come to its end/,
     ],
   ];

@@ -180,6 +180,26 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
     'rollback',
   ],
   [
+    '--init alone does not go over a rollback',
+    { snapshots: [snapshot(1)], point: point(1), doing: ROLLBACK, options: '--init' },
+    'rollback',
+  ],
+  [
+    'nor does --force alone',
+    { snapshots: [snapshot(1)], point: point(1), doing: REDO, options: '--force' },
+    'rollback',
+  ],
+  [
+    '--init --force begins anew over one that cannot be finished',
+    { snapshots: [snapshot(2)], point: point(2), doing: ROLLBACK, options: '--init --force' },
+    '*>* -2',
+  ],
+  [
+    'and over one that is being taken back',
+    { snapshots: [snapshot(2)], point: point(1), doing: REDO, options: '--init --force' },
+    '*>2',
+  ],
+  [
     'a snapshot that is being merged is never removed: all is refused',
     { snapshots: [snapshot(1), snapshot(2, 'merging')], point: point(1) },
     'merging',

@@ -20,7 +20,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     /--init\./,
   ],
   [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
-  [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again/],
+  [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
   [{ why: 'baseGone', point }, EXIT.sourceUnfit, /^vg0\/mail: .*gone/, /--init --force/],
   [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
   [{ why: 'merging', snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*merged/, /--init --force/],
