@@ -3,8 +3,11 @@
 import type { FileDevice } from './block-device.js';
 import type { Link } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
+import type { Group } from './change-reader.js';
 import { LvmsyncError } from './errors.js';
+import { bytesOf } from './extent.js';
 import { inspectFile } from './inspect.js';
+import { native } from './native.js';
 import { interrupted } from './run-context.js';
 
 export interface LinkCheck {
@@ -19,20 +22,32 @@ export interface LinkCheck {
   readonly signal: AbortSignal;
 }
 
+export interface LinkWrites {
+  /** Of all of them together. */
+  readonly bytes: number;
+  /** Of the device: what several of them write counts once. */
+  readonly distinctBytes: number;
+}
+
 /**
- * Resolves with the bytes that they will write. Throws (streamCorrupt, streamTruncated) for one that is
+ * Resolves with what they will write. Throws (streamCorrupt, streamTruncated) for one that is
  * damaged, (destinationUnfit) for one of another device.
  */
-export async function checkLinks(links: readonly Link[], check: LinkCheck): Promise<number> {
+export async function checkLinks(links: readonly Link[], check: LinkCheck): Promise<LinkWrites> {
   if (!check.force) for (const link of links) refuseOtherDevice(link, check);
+  const places = new native.ExtentSet();
+  let distinctBytes = 0;
+  const onGroup = ({ operations }: Group): void => {
+    distinctBytes += bytesOf(places.add(operations));
+  };
   let bytes = 0;
   let readBytes = 0;
   for (const link of links) {
-    bytes += await checkContent(link, check);
+    bytes += await checkContent(link, check, onGroup);
     readBytes += link.fileSize;
     check.onProgress(readBytes);
   }
-  return bytes;
+  return { bytes, distinctBytes };
 }
 
 const UNTOUCHED = { state: 'Nothing was written.' };
@@ -51,9 +66,13 @@ function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkC
   }
 }
 
-async function checkContent(link: Link, { isComplete, signal }: LinkCheck): Promise<number> {
+async function checkContent(
+  link: Link,
+  { isComplete, signal }: LinkCheck,
+  onGroup: (group: Group) => void,
+): Promise<number> {
   const mayBeUnused = !isComplete(link);
-  const looking = inspectFile(link.path, signal, { mayBeUnused });
+  const looking = inspectFile(link.path, signal, { mayBeUnused, onGroup });
   const { fault, tornTail, bytes } = await looking.catch((error: unknown) => {
     throw signal.aborted ? interrupted(signal, UNTOUCHED) : error;
   });

@@ -1,6 +1,6 @@
 /** The directory of a chain: made, locked, read. */
 
-import { lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
+import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import { type LinkFiles, readLinks } from './chain-link.js';
@@ -48,6 +48,15 @@ export function lookAtChain(directory: string): Pick<RunLock, 'release'> {
   requireOwnDirectory(directory);
   requireUnlocked(directoryIdentity(directory), { path: directory });
   return { release: () => undefined };
+}
+
+/** Throws (snapback). */
+export function requireWritable(directory: string): void {
+  try {
+    accessSync(directory, constants.W_OK);
+  } catch (cause) {
+    throw unusable(directory, cause);
+  }
 }
 
 /** For its owner only, durably, unless it is there already. Throws (snapback). */

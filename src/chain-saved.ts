@@ -9,6 +9,7 @@ import { type Link, openLink } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
 import { LvmsyncError } from './errors.js';
+import { bytesOf } from './extent.js';
 import { type NativeExtentSet, native } from './native.js';
 import type { Saved } from './snapback-file.js';
 
@@ -68,8 +69,7 @@ async function addGroups(
     const slab = native.allocateSlab(GROUP_SLAB_SIZE);
     let bytes = 0;
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
-      const fresh = extents.add(group.operations);
-      for (let i = 1; i < fresh.length; i += 3) bytes += fresh[i] ?? 0;
+      bytes += bytesOf(extents.add(group.operations));
     }
     return bytes;
   } catch (error) {

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isLinkName, type Link, readLink } from './chain-link.js';
-import { walkBack } from './chain-order.js';
+import { type Walk, walkBack } from './chain-order.js';
 import { type ChainRecord, readRecord, type Undone, writeRecord } from './chain-record.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
@@ -46,7 +46,7 @@ export interface Taken {
 }
 
 /** Throws (streamCorrupt) if one of them is missing. */
-export async function readUndone(folder: string, { redo }: Undone): Promise<Taken> {
+export async function readUndone(folder: string, undone: Undone): Promise<Taken> {
   const refuse = (what: string): never => {
     throw new LvmsyncError('streamCorrupt', `${folder}: ${what}`, {
       state: 'Nothing was written.',
@@ -54,13 +54,18 @@ export async function readUndone(folder: string, { redo }: Undone): Promise<Take
   };
   const former = readRecord(folder);
   if (former === undefined) return refuse('the record of the chain before the rollback is missing');
+  const { walked, missing } = await readRedoLinks(folder, undone);
+  return missing === undefined ? { former, links: walked } : refuse(missing);
+}
+
+/** The snapbacks of the rollback, newest first, as far as they are there. */
+export async function readRedoLinks(folder: string, { redo }: Undone): Promise<Walk<Link>> {
   const found: Link[] = [];
   for (const name of readdirSync(folder).filter((one) => REDO_NAME.test(one))) {
     const link = await readLink(folder, name);
     if (link !== undefined) found.push(link);
   }
-  const { walked, missing } = walkBack({ from: redo, before: null }, found);
-  return missing === undefined ? { former, links: walked } : refuse(missing);
+  return walkBack({ from: redo, before: null }, found);
 }
 
 /** Those that are there already stay. Durable when it returns. Throws (snapback). */

@@ -12,7 +12,7 @@ import {
   type SetPlace,
   STREAM_TAG_SIZE,
 } from './control-frame.js';
-import type { ExtentList } from './extent.js';
+import { bytesOf, type ExtentList } from './extent.js';
 import { Lz4Output } from './lz4-output.js';
 import { type NativeRecordWriter, native, type Operations, type StreamTotals } from './native.js';
 import type { Packed } from './progress.js';
@@ -173,10 +173,4 @@ export class ChangeWriter {
     if (this.#lz4 === undefined) await this.#records.writeRaw(bytes);
     else await this.#lz4.push(bytes);
   }
-}
-
-function bytesOf(operations: Operations): number {
-  let bytes = 0;
-  for (let i = 1; i < operations.length; i += 3) bytes += operations[i] ?? 0;
-  return bytes;
 }

@@ -127,6 +127,13 @@ export function* planBatches(extents: ExtentList, limits: BatchLimits): Generato
   if (!open.empty) yield open.take();
 }
 
+/** Of all operations: triples offset, length, slabPosition. */
+export function bytesOf(operations: Float64Array): number {
+  let bytes = 0;
+  for (let i = 1; i < operations.length; i += 3) bytes += operations[i] ?? 0;
+  return bytes;
+}
+
 /** The same operations in the same order, cut so that each list of them is within the limits. */
 export function* regroup(operations: Float64Array, limits: BatchLimits): Generator<Float64Array> {
   let triples: number[] = [];

@@ -40,11 +40,16 @@ export interface Inspection {
   readonly fault: LvmsyncError | undefined;
 }
 
+export interface Looking extends Pick<ReadingRules, 'mayBeUnused'> {
+  /** Sees each group that was found right. */
+  readonly onGroup?: (group: Group) => void;
+}
+
 /** Throws (usage) where the file cannot be opened; what is wrong inside is in the result. */
 export async function inspectFile(
   path: string,
   signal: AbortSignal,
-  rules: Pick<ReadingRules, 'mayBeUnused'> = {},
+  { onGroup, ...rules }: Looking = {},
 ): Promise<Inspection> {
   const fd = openFile(path);
   const reader = new ChangeReader(fd, path);
@@ -59,6 +64,7 @@ export async function inspectFile(
     const slab = native.allocateSlab(GROUP_SLAB_SIZE);
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       found.add(group);
+      onGroup?.(group);
     }
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;

@@ -2,35 +2,34 @@
 
 import { join } from 'node:path';
 import type { FileDevice } from './block-device.js';
-import { checkLinks } from './chain-check.js';
+import { checkLinks, type LinkWrites } from './chain-check.js';
 import {
   describeDestination,
   destinationMismatch,
   lockChain,
   lookAtChain,
   readChain,
+  requireWritable,
 } from './chain-directory.js';
 import type { Link } from './chain-link.js';
 import { orderChain } from './chain-order.js';
-import { type ChainRecord, isGoingBack, type Undone, writeRecord } from './chain-record.js';
+import { type ChainRecord, isGoingBack, writeRecord } from './chain-record.js';
 import {
   makeUndoneFolder,
   moveBack,
   moveLinks,
   readUndone,
-  redoPath,
   removeUndoneFolder,
 } from './chain-undone.js';
-import type { HelloAttributes } from './control-frame.js';
 import { lookAtDestination, openDestination } from './destination.js';
-import { deviceAttributes } from './device-identity.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { RollbackCommand } from './options.js';
-import { planRollback, type RollbackPlan, type RollbackTarget } from './rollback-plan.js';
+import { planRollback, type RollbackTarget } from './rollback-plan.js';
+import { checkRedo, createRedo, type RedoFacts } from './rollback-redo.js';
 import { type RunContext, selectEngine } from './run-context.js';
-import { Snapback } from './snapback.js';
+import type { Snapback } from './snapback.js';
 import { escapeText, humanSize } from './text.js';
-import { sizeNeeded, undoLinks } from './undo-links.js';
+import { undoLinks } from './undo-links.js';
 import { typedPath } from './words.js';
 
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
@@ -91,19 +90,29 @@ class Rollback {
       this.#say(`It holds ${plan.to.time} (${plan.to.uuid}): there is nothing to undo.`);
       return;
     }
-    const bytes = await this.#check(plan.links, record, (link) => plan.complete.has(link));
-    const size = humanSize(bytes);
+    const writes = await this.#check(plan.links, record, (link) => plan.complete.has(link));
+    const size = humanSize(writes.bytes);
     this.#say(`${this.#device.path}: from ${plan.from.time} back to ${plan.to.time}`);
     this.#say(`  ${plan.steps} steps, ${plan.links.length} snapbacks, ${size} to be written`);
     for (const { name } of plan.links) this.#say(`  ${name}`);
-    if (!this.#command.dryRun) await this.#execute(record, plan, bytes);
+    const { directory, force, dryRun } = this.#command;
+    const facts: RedoFacts = {
+      directory,
+      device: this.#device,
+      plan,
+      begun: record.doing?.what === 'rollback' ? record.doing : undefined,
+      roomFor: force ? undefined : writes.distinctBytes,
+      signal: this.#context.signal,
+    };
+    if (dryRun) await checkRedo(facts);
+    else await this.#execute(record, facts, writes.bytes);
   }
 
-  async #execute(record: ChainRecord, plan: RollbackPlan<Link>, bytes: number): Promise<void> {
+  async #execute(record: ChainRecord, facts: RedoFacts, bytes: number): Promise<void> {
     const { directory, destination } = this.#command;
-    const begun = record.doing?.what === 'rollback' ? record.doing : undefined;
+    const { plan, begun } = facts;
     const folder = begun?.folder ?? makeUndoneFolder(directory, record);
-    const snapback = await this.#createRedo(plan, { folder, bytes, begun });
+    const snapback = await createRedo(facts, folder);
     const undone = { folder, redo: snapback.streamId };
     const { to: point, last } = plan;
     try {
@@ -123,51 +132,6 @@ class Rollback {
     reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
   }
 
-  /** One that cannot be made leaves no folder that nothing names. */
-  async #createRedo(
-    plan: RollbackPlan<Link>,
-    run: {
-      readonly folder: string;
-      readonly bytes: number;
-      /** A rollback that was cut off, which this one finishes. */
-      readonly begun: Undone | undefined;
-    },
-  ): Promise<Snapback> {
-    const { directory, force } = this.#command;
-    const path = join(directory, run.folder);
-    try {
-      return await Snapback.create({
-        path: redoPath(path),
-        overwrite: false,
-        facts: await this.#redoFacts(plan, run.begun?.redo),
-        sorted: false,
-        inUse: [{ identity: this.#device.identity, role: 'the destination' }],
-        roomFor: force ? undefined : run.bytes,
-      });
-    } catch (error) {
-      if (run.begun === undefined) removeUndoneFolder(path);
-      throw error;
-    }
-  }
-
-  async #redoFacts(
-    { from, to, links }: RollbackPlan<Link>,
-    previous: string | undefined,
-  ): Promise<{ readonly deviceSize: number; readonly attributes: HelloAttributes }> {
-    const device = this.#device;
-    const deviceSize = sizeNeeded(links, device);
-    const attributes = {
-      ...(await deviceAttributes(device)),
-      ...(deviceSize > device.size && { formerSize: String(device.size) }),
-      fromPoint: from.uuid,
-      fromTime: from.time,
-      toPoint: to.uuid,
-      toTime: to.time,
-      ...(previous !== undefined && { previousLink: previous }),
-    };
-    return { deviceSize, attributes };
-  }
-
   async #redo(record: ChainRecord): Promise<void> {
     const { directory, destination, dryRun } = this.#command;
     const { doing } = record;
@@ -184,12 +148,12 @@ class Rollback {
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
     // Of a rollback that came to its end the newest one has to be whole.
-    const bytes = await this.#check(links, record, ({ streamId }) => {
+    const { bytes } = await this.#check(links, record, ({ streamId }) => {
       return doing === null && streamId === redo;
     });
     const point = former.point?.time ?? 'no point';
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
-    if (dryRun) return;
+    if (dryRun) return [directory, path].forEach(requireWritable);
     writeRecord(directory, { ...record, doing: { what: 'redo', folder, redo }, undone: null });
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);
@@ -202,7 +166,7 @@ class Rollback {
     links: readonly Link[],
     { destination }: ChainRecord,
     isComplete: (link: Link) => boolean,
-  ): Promise<number> {
+  ): Promise<LinkWrites> {
     const { reporter, signal } = this.#context;
     const totalBytes = links.reduce((sum, { fileSize }) => sum + fileSize, 0);
     const onProgress = (doneBytes: number): void =>

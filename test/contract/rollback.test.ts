@@ -6,10 +6,12 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -19,7 +21,15 @@ import { describe, test } from 'node:test';
 import { identityFromStat } from '../../src/device-topology.js';
 import { acquireRunLock } from '../../src/run-lock.js';
 import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds, type CliResult, canTrace, lvmsync } from '../helpers/cli.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  canTrace,
+  lvmsync,
+  runTool,
+} from '../helpers/cli.js';
+import { runInProcess } from '../helpers/in-process.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { tracedLvmsync } from '../helpers/traced-cli.js';
@@ -318,6 +328,70 @@ describe('a rollback that cannot be finished', { skip }, () => {
       assertSucceeds(rollback(chain, '--steps', '1'));
       chain.assertHolds(0);
     });
+  }
+});
+
+/** A chain whose turns write the same places, on a small file system; undefined where none can be mounted. */
+async function grownOnSmallDisk(): Promise<ChainLaboratory | undefined> {
+  const spec = { ...SPEC, turns: 6, changedChunks: 120 };
+  const chain = new ChainLaboratory(join(folder, `${count++}`), spec, random);
+  mkdirSync(chain.chain);
+  const small = ['-t', 'tmpfs', '-o', 'size=16m,mode=700', 'none', chain.chain];
+  if (runTool(['mount', ...small]).status !== 0) return undefined;
+  writeFileSync(chain.destination, chain.before);
+  for (let turn = 0; turn <= 6; turn++) assertSucceeds(await runInProcess(await chain.words(turn)));
+  return chain;
+}
+
+/** Leaves so many bytes free, beside a file that can be removed again: its path. */
+function fill({ chain }: ChainLaboratory, free: number): string {
+  const { bavail, bsize } = statfsSync(chain);
+  const filler = join(chain, 'filler');
+  writeFileSync(filler, Buffer.alloc(bavail * bsize - free));
+  return filler;
+}
+
+test('a rollback needs room for what it overwrites, a place of several turns once', async (t) => {
+  const chain = await grownOnSmallDisk();
+  if (chain === undefined) return t.skip('no tmpfs can be mounted here');
+  const KiB = 1024;
+  const { destination } = chain;
+  const back = ['rollback', '--to', pointAt(0).time, destination, chain.chain];
+  const undoneFolders = (): string[] =>
+    readdirSync(chain.chain).filter((name) => name.startsWith('undone'));
+  try {
+    // Of 512 KiB, with what every snapback needs; all turns together wrote 2880 KiB.
+    let filler = fill(chain, 1500 * KiB);
+    for (const more of [[], ['--dry-run']]) {
+      assertFails(lvmsync([...back, ...more]), 16, /redo.snapback: there is no room for it/);
+      assert.deepEqual(undoneFolders(), []);
+    }
+    rmSync(filler);
+    filler = fill(chain, 1700 * KiB);
+    assertSucceeds(lvmsync([...back, '--dry-run']));
+    if (canTrace()) {
+      const inject = 'pwrite64:signal=KILL:when=6';
+      const tracing = { paths: [], calls: ['pwrite64'], inject, output: `${destination}.trace` };
+      assert.equal((await tracedLvmsync(back, tracing)).signal, 'SIGKILL');
+      // What the run that was cut off has saved is not saved again.
+      rmSync(filler);
+      filler = fill(chain, 680 * KiB);
+    }
+    assertSucceeds(lvmsync([...back, '--dry-run']));
+    assertSucceeds(lvmsync(back));
+    chain.assertHolds(0);
+    assertSucceeds(rollback(chain, '--redo', '--dry-run'));
+    runTool(['mount', '-o', 'remount,ro', chain.chain]);
+    assertFails(rollback(chain, '--redo', '--dry-run'), 16, /EROFS/);
+    assertFails(rollback(chain, '--redo'), 16, /EROFS|read-only/);
+    runTool(['mount', '-o', 'remount,rw', chain.chain]);
+    assertSucceeds(rollback(chain, '--redo'));
+    chain.assertHolds(6);
+    runTool(['mount', '-o', 'remount,ro', chain.chain]);
+    assertFails(lvmsync([...back, '--dry-run']), 16, /EROFS/);
+    assertFails(lvmsync(back), 16, /EROFS|read-only/);
+  } finally {
+    runTool(['umount', chain.chain]);
   }
 });
 
