@@ -64,6 +64,14 @@ function killsBefore(call: string, trace: string): Kill[] {
   return Array.from({ length: most }, (_, index) => ({ call, nth: index + 1 }));
 }
 
+/** Renames are few, and matter as much as writes: so first which call it is, then which of them. */
+function killIn(calls: readonly Kill[][]): string {
+  const ofCall = calls[random.below(calls.length)] ?? [];
+  const kill = ofCall[random.below(ofCall.length)];
+  assert.ok(kill, 'a call to be killed at');
+  return `${kill.call}:signal=KILL:when=${kill.nth}`;
+}
+
 function laneOf(number: number): ChainLaboratory {
   const chain = lanes[number];
   assert.ok(chain, `lane ${number}`);
@@ -83,20 +91,21 @@ test('a turn, a rollback or a redo that is killed can be finished or taken back'
   const seen = new Set<string>();
   await inLanes(repeated(kinds, 10 * wanted), async (work, lane) => {
     if (campaign.cases >= wanted) return;
-    // Renames are few, and matter as much as writes.
-    const calls = kills.get(work.name) ?? [];
-    const ofCall = calls[random.below(calls.length)] ?? [];
-    const kill = ofCall[random.below(ofCall.length)];
-    assert.ok(kill, work.name);
     const chain = laneOf(lane);
-    await work.prepare(chain);
-    const inject = `${kill.call}:signal=KILL:when=${kill.nth}`;
     const output = join(folder, `trace-${lane}`);
-    const tracing = { paths: [], calls: CALLS, inject, output };
-    const { signal } = await tracedLvmsync(await work.words(chain), tracing);
-    if (signal !== 'SIGKILL') return;
-    seen.add(`${work.name} ${inject}`);
-    await campaign.run(`${work.name}, ${inject}`, () => recover(work, chain, random));
+    const kill = async (): Promise<string | undefined> => {
+      const inject = killIn(kills.get(work.name) ?? []);
+      const tracing = { paths: [], calls: CALLS, inject, output };
+      const { signal } = await tracedLvmsync(await work.words(chain), tracing);
+      return signal === 'SIGKILL' ? inject : undefined;
+    };
+    await work.prepare(chain);
+    const first = await kill();
+    if (first === undefined) return;
+    seen.add(`${work.name} ${first}`);
+    // What is run again may be killed again, or come to its end.
+    const second = random.below(2) === 0 ? ` and ${await kill()}` : '';
+    await campaign.run(`${work.name}, ${first}${second}`, () => recover(work, chain, random));
   });
   t.diagnostic(`killed at ${seen.size} of about ${places} calls`);
   campaign.finish(wanted);
