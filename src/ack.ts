@@ -1,9 +1,15 @@
 /**
- * The two lines with which a receiver of a wire stream answers on its stdout. Pure. docs/format.md is
+ * The lines with which a receiver of a wire stream answers on its stdout. Pure. docs/format.md is
  * the specification. Nobody else writes them: a classic stream is answered by the exit status alone.
  */
 
 import { escapeText } from './text.js';
+
+/** It is at work on something that takes long, before it can be ready. May be said several times. */
+export interface Busy {
+  readonly kind: 'busy';
+  readonly streamId: string;
+}
 
 /** The destination is claimed and the snapback durable: from here on a result will follow. */
 export interface Ready {
@@ -35,7 +41,7 @@ export interface Garbled {
   readonly streamId: string;
 }
 
-export type Answer = Ready | Done | Failed;
+export type Answer = Busy | Ready | Done | Failed;
 
 /** The receiver knows DISCARD frames. */
 export const DISCARD_FEATURE = 'discard';
@@ -43,6 +49,7 @@ export const DISCARD_FEATURE = 'discard';
 export const LZ4_FEATURE = 'lz4';
 
 const VERSION = '1';
+const BUSY = 'lvmsync-busy';
 const READY = 'lvmsync-ready';
 const RESULT = 'lvmsync-result';
 const LONGEST_MESSAGE = 2000;
@@ -51,6 +58,8 @@ const LONGEST_MESSAGE = 2000;
 export function formatAnswer(answer: Answer): string {
   const { streamId } = answer;
   switch (answer.kind) {
+    case 'busy':
+      return `${[BUSY, VERSION, streamId].join(' ')}\n`;
     case 'ready':
       return `${[READY, VERSION, streamId, ...answer.features].join(' ')}\n`;
     case 'done':
@@ -66,6 +75,7 @@ export function formatAnswer(answer: Answer): string {
 export function parseAnswer(line: string): Answer | Garbled | undefined {
   const [word, version, streamId = '', ...rest] = line.split(' ');
   if (version !== VERSION || !/^[0-9a-f]{32}$/.test(streamId)) return undefined;
+  if (word === BUSY) return { kind: 'busy', streamId };
   if (word === READY) return { kind: 'ready', streamId, features: rest.filter(isFeature) };
   if (word !== RESULT) return undefined;
   const [outcome, first = '', second = '', third = ''] = rest;

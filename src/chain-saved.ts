@@ -17,6 +17,8 @@ export interface SavedQuestion {
   readonly destination: ChainDestination;
   readonly device: FileDevice;
   readonly signal: AbortSignal;
+  /** Called after each group: much may have to be read. */
+  readonly onGroup?: (() => void) | undefined;
 }
 
 /**
@@ -56,7 +58,7 @@ function isOf({ hello }: Link, { destination, device }: SavedQuestion): boolean 
 async function addGroups(
   extents: NativeExtentSet,
   { path, hello }: Link,
-  { signal }: SavedQuestion,
+  { signal, onGroup }: SavedQuestion,
 ): Promise<number | undefined> {
   const fd = openLink(path);
   const reader = new ChangeReader(fd, path);
@@ -70,6 +72,7 @@ async function addGroups(
     let bytes = 0;
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       bytes += bytesOf(extents.add(group.operations));
+      onGroup?.();
     }
     return bytes;
   } catch (error) {

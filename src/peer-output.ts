@@ -23,6 +23,7 @@ export class PeerOutput {
   readonly #now: () => number;
   readonly #lastLines: string[] = [];
   #ready = false;
+  #signsOfLife = 0;
   #tellFeatures: (features: readonly string[]) => void = () => undefined;
   /** Resolves with what the receiver said it can, when it says so; an old one never does. */
   readonly features = new Promise<readonly string[]>((resolve) => {
@@ -50,6 +51,11 @@ export class PeerOutput {
     return this.#ready;
   }
 
+  /** How often it said that it is at work, and not ready yet. */
+  get signsOfLife(): number {
+    return this.#signsOfLife;
+  }
+
   get result(): Done | Failed | undefined {
     return this.#result;
   }
@@ -69,6 +75,8 @@ export class PeerOutput {
     this.#reporter.debug(`remote answered: ${answer.kind}`);
     if (answer.kind === 'garbled') {
       this.#result = { ...answer, ...UNREADABLE };
+    } else if (answer.kind === 'busy') {
+      if (!this.#ready) this.#signsOfLife++;
     } else if (answer.kind === 'ready') {
       this.#ready = true;
       this.#tellFeatures(answer.features);

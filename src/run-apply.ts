@@ -26,6 +26,7 @@ import {
   selectEngine,
   whatWasLeft,
 } from './run-context.js';
+import { signOfLife } from './sign-of-life.js';
 import { Snapback, type SnapbackOptions } from './snapback.js';
 import { WriteStage } from './write-stage.js';
 
@@ -371,6 +372,11 @@ async function snapbackOptions(
   const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
   const roomFor = force ? undefined : totalBytes;
   const overwrite = snapback?.overwrite === true;
-  const saved = await turn?.savedBefore({ device, signal: context.signal });
+  const streamId = answeredStream(stream.form);
+  const onGroup =
+    streamId === undefined
+      ? undefined
+      : signOfLife(() => context.answer(formatAnswer({ kind: 'busy', streamId })));
+  const saved = await turn?.savedBefore({ device, signal: context.signal, onGroup });
   return { path, overwrite, facts, sorted: false, inUse, roomFor, saved };
 }

@@ -171,13 +171,18 @@ export class Sending {
       host: this.name,
       reporter: context.reporter,
       // Who waits for another stream is not the one that has stalled.
-      progress: () => (this.#waitsForOthers ? performance.now() : (this.#writer?.takenBytes ?? 0)),
+      progress: () => (this.#waitsForOthers ? performance.now() : this.#moved),
       timeoutSeconds: command.remote.timeoutSeconds,
       onTimeout: () => {
         this.#timedOut = true;
         peer.kill();
       },
     });
+  }
+
+  /** Grows with what the receiver takes, and while it says that it is at work. */
+  get #moved(): number {
+    return (this.#writer?.takenBytes ?? 0) + this.#output.signsOfLife;
   }
 
   /** The receiver learns that the stream will not be whole; if even that fails, it sees a cut. */

@@ -72,6 +72,28 @@ describe('--timeout', () => {
     });
   }
 
+  it('does not end a run whose receiver says that it is at work, until it says so no more', () => {
+    // Words 5 to 12 of the HELLO are the stream id, two bytes each.
+    const script = fixture.path('busy.cjs');
+    writeFileSync(
+      script,
+      `process.stdin.once('data', (data) => {
+         process.stdin.pause();
+         const word = (n) => data.toString('hex', 18 + 12 * n + 6, 18 + 12 * n + 8);
+         const id = [5, 6, 7, 8, 9, 10, 11, 12].map(word).join('');
+         const say = () => process.stdout.write('\\nlvmsync-busy 1 ' + id + '\\n');
+         const timer = setInterval(say, 200);
+         setTimeout(() => { clearInterval(timer); console.error('at rest'); }, 3500);
+         setTimeout(() => undefined, 600_000);
+       });`,
+    );
+    const rsh = fixture.rsh(`exec ${process.execPath} ${script}`);
+    const result = lvmsync(sendBig(rsh, '/x', '--timeout', '2'));
+    assertFails(result, 17, /nothing moved for 2 seconds: given up/);
+    assert.match(result.stderr, /at rest/);
+    assert.doesNotMatch(result.stderr, /lvmsync-busy/);
+  });
+
   it('ends a run whose receiver is stopped behind the program that stands for ssh', () => {
     const stopped = fixture.path('stopped');
     const destination = bigCopy('stopped.img');

@@ -7,6 +7,7 @@ const ID = '00112233445566778899aabbccddeeff';
 const DIGEST = 'f'.repeat(32);
 
 const lines: readonly [line: string, answer: Answer][] = [
+  [`lvmsync-busy 1 ${ID}`, { kind: 'busy', streamId: ID }],
   [`lvmsync-ready 1 ${ID}`, { kind: 'ready', streamId: ID, features: [] }],
   [
     `lvmsync-ready 1 ${ID} lz4 discard`,
@@ -79,7 +80,17 @@ test('a failure is one line however its message is made', () => {
 
 test('any text is read without an exception', () => {
   const word = fc.oneof(
-    fc.constantFrom('lvmsync-ready', 'lvmsync-result', '1', ID, 'ok', 'failed', '', DIGEST),
+    fc.constantFrom(
+      'lvmsync-busy',
+      'lvmsync-ready',
+      'lvmsync-result',
+      '1',
+      ID,
+      'ok',
+      'failed',
+      '',
+      DIGEST,
+    ),
     fc.string({ unit: 'binary' }),
   );
   fc.assert(fc.property(fc.array(word), (words) => void parseAnswer(words.join(' '))));

@@ -130,3 +130,18 @@ test('an answer inside a flood is not missed', () => {
   output.take(line(DONE), 'stdout');
   assert.deepEqual(output.result, DONE);
 });
+
+test('that it is at work counts as a sign of life until it is ready, and is not shown', () => {
+  const { output, lines } = observed();
+  const busy = line({ kind: 'busy', streamId: ID });
+  output.take(busy, 'stdout');
+  output.take(busy, 'stdout');
+  // Of another stream, and where a person may write: nobody's word for it.
+  output.take(busy.replace(ID, 'b'.repeat(32)), 'stdout');
+  output.take(busy, 'stderr');
+  assert.equal(output.signsOfLife, 2);
+  assert.equal(lines().length, 2);
+  output.take(line({ kind: 'ready', streamId: ID, features: [] }), 'stdout');
+  output.take(busy, 'stdout');
+  assert.equal(output.signsOfLife, 2);
+});
