@@ -4,9 +4,9 @@ import type { Refusal } from './cycle-plan.js';
 import type { CycleOrigin, CycleSnapshot } from './cycle-volumes.js';
 import { LvmsyncError } from './errors.js';
 import type { CycleCommand } from './options.js';
+import { undoTurnCommand } from './remote-command.js';
 import { placeName } from './remote-name.js';
 import { fullName, unfit } from './unfit-volume.js';
-import { typedPath } from './words.js';
 
 const ANEW =
   'Begin the chain anew: the same command with --init --force copies everything; the snapbacks so far then lead back from what the destination holds now no more.';
@@ -81,6 +81,6 @@ type Place = Pick<CycleCommand, 'destination' | 'chain'>;
 
 /** Where to run which command, which ends the line: it can be copied as it is. */
 function undoCommand({ destination: { host, path }, chain: { directory } }: Place): string {
-  const words = [path, directory].map((name) => typedPath(name, host)).join(' ');
-  return `${host === undefined ? 'here' : `on ${host}`}: lvmsync rollback --steps 0 ${words}`;
+  const where = host === undefined ? 'here' : `on ${host}`;
+  return `${where}: ${undoTurnCommand({ directory, path, host })}`;
 }

@@ -118,7 +118,12 @@ export async function checkDestination(
 export function planSize(
   device: FileDevice,
   sourceSize: number,
-  options: { readonly allowSmaller: boolean; readonly reporter: Reporter },
+  options: {
+    readonly allowSmaller: boolean;
+    /** Of a chain. */
+    readonly isTurn?: boolean;
+    readonly reporter: Reporter;
+  },
 ): number {
   if (device.size >= sourceSize) return device.size;
   if (options.allowSmaller) {
@@ -127,17 +132,20 @@ export function planSize(
     return device.size;
   }
   if (!device.info.blockDevice) return sourceSize;
-  throw tooSmall(device, sourceSize);
+  throw tooSmall(device, { sourceSize, isTurn: options.isTurn === true });
 }
 
 export function tooSmall(
   { path, size }: { readonly path: string; readonly size: number },
-  sourceSize: number,
+  { sourceSize, isTurn = false }: { readonly sourceSize: number; readonly isTurn?: boolean },
 ): LvmsyncError {
   const message = `${path}: too small: ${compareSizes(size, sourceSize)}`;
   return new LvmsyncError('destinationUnfit', message, {
     state: 'Nothing was written.',
-    hint: 'Enlarge it, or use --allow-smaller to write what fits.',
+    // A chain leads from whole states to whole states, and knows the former size.
+    hint: isTurn
+      ? 'Enlarge it, then take one turn with --force: the chain knows it by its former size.'
+      : 'Enlarge it, or use --allow-smaller to write what fits.',
   });
 }
 

@@ -55,7 +55,7 @@ export function judgeSize(
   sourceSize: number | undefined,
 ): Diagnosis[] {
   if (size !== undefined && sourceSize !== undefined && size < sourceSize) {
-    return [failureOf(SUBJECT, tooSmall({ path, size }, sourceSize))];
+    return [failureOf(SUBJECT, tooSmall({ path, size }, { sourceSize }))];
   }
   return [{ level: 'ok', subject: SUBJECT, text, ...(size !== undefined && { size }) }];
 }

@@ -109,3 +109,16 @@ export function undoCommand({
 }): string {
   return `lvmsync --apply ${typedPath(snapback, host)} ${typedPath(path, host)}`;
 }
+
+/** Likewise, to undo what a chain in `directory` has of a turn that did not come to its end. */
+export function undoTurnCommand({
+  directory,
+  path,
+  host,
+}: {
+  readonly directory: string;
+  readonly path: string;
+  readonly host: string | undefined;
+}): string {
+  return `lvmsync rollback --steps 0 ${typedPath(path, host)} ${typedPath(directory, host)}`;
+}

@@ -170,7 +170,8 @@ async function applyStream(
     if (form.form === 'framed') {
       if (!force) await refuseOtherDevice(stream, device);
       await refuseOwnSource(form.hello, device);
-      size = planSize(device, form.hello.deviceSize, { allowSmaller, reporter });
+      const rules = { allowSmaller, isTurn: command.chain !== undefined, reporter };
+      size = planSize(device, form.hello.deviceSize, rules);
     }
     if (command.chain && step) {
       const about = { step, device, force };
@@ -287,7 +288,8 @@ async function writeStream(
     }
     return status;
   } catch (error) {
-    const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
+    const kept = { snapback: snapback?.path, chain: command.chain?.directory };
+    const left = { stage, destination: device.path, totalBytes, ...kept };
     throw describeFailure(error, whatWasLeft(left));
   } finally {
     snapback?.close();

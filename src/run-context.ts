@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import { type ErrorContext, InterruptedError, LvmsyncError, withContext } from './errors.js';
 import { native } from './native.js';
-import { undoCommand } from './remote-command.js';
+import { undoCommand, undoTurnCommand } from './remote-command.js';
 import type { Reporter } from './reporter.js';
 import { humanSize } from './text.js';
 import type { WriteStage } from './write-stage.js';
@@ -37,6 +37,8 @@ export interface Undertaking {
   /** Undefined where the stream does not tell. */
   readonly totalBytes: number | undefined;
   readonly snapback: string | undefined;
+  /** The directory of the chain of which it is a turn, if it is one. */
+  readonly chain?: string | undefined;
 }
 
 /** Adds to a failure what state it left and what to do next; anything but an LvmsyncError stays as it is. */
@@ -72,11 +74,16 @@ export function cancelSoonAfter(
 const PATIENCE_MS = 2000;
 
 export function whatWasLeft(undertaking: Undertaking): ErrorContext {
-  const { stage, destination, totalBytes, snapback } = undertaking;
+  const { stage, destination, totalBytes, snapback, chain } = undertaking;
   if (!stage.begun) return { state: 'Nothing was written.' };
   const total = totalBytes === undefined ? '' : ` of ${humanSize(totalBytes)}`;
   const state = `${destination} is incomplete: ${humanSize(stage.writtenBytes)}${total} applied.`;
   if (snapback === undefined) return { state, hint: 'Run the same command again to complete it.' };
+  if (chain !== undefined) {
+    const undo = undoTurnCommand({ directory: chain, path: destination, host: undefined });
+    const hint = `Take the same turn again, which completes it, or go back to what was held before: ${undo}`;
+    return { state, hint };
+  }
   return {
     state,
     hint: `Undo it with: ${undoCommand({ snapback, path: destination, host: undefined })}; or run the same command again with another snapback name, and keep this one.`,

@@ -20,6 +20,7 @@ import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-labor
 import {
   assertFails,
   assertSucceeds,
+  type CliResult,
   canTrace,
   lvmsync,
   runTool,
@@ -136,6 +137,19 @@ describe('a chain', () => {
         ['2026-11-23T01-00-00Z.snapback', false],
       ],
     );
+  });
+
+  test('says of a turn that was cut off how it is gone on with, and what command undoes it', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const { stderr } = await cutOff(chain, 2, 2);
+    assert.doesNotMatch(stderr, /--apply|snapback name/);
+    assert.match(stderr, /Take the same turn again/);
+    const command = `lvmsync rollback --steps 0 ${chain.destination} ${chain.chain}`;
+    assert.ok(stderr.endsWith(`: ${command}\n`), stderr);
+    assertSucceeds(lvmsync(command.split(' ').slice(1)));
+    chain.assertHolds(1);
+    assertSucceeds(await chain.turn(2));
   });
 
   test('keeps a snapback that the record names, though nothing of it was used', async (t) => {
@@ -449,10 +463,12 @@ describe('before a turn writes anything', () => {
 });
 
 /** The turn to that point, of which so many groups arrive and no end. */
-async function cutOff(chain: ChainLaboratory, point: number, groups: number): Promise<void> {
+async function cutOff(chain: ChainLaboratory, point: number, groups: number): Promise<CliResult> {
   const part = chain.facts(point).groups.slice(0, groups);
   const words = await chain.words(point, { groups: part, ending: 'none' });
-  assertFails(lvmsync(words), 14, /cut off/);
+  const result = lvmsync(words);
+  assertFails(result, 14, /cut off/);
+  return result;
 }
 
 /** What a run flushes, in order; several flushes of one kind in a row are one. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDestination } from '../../src/destination.js';
+import { openDestination, tooSmall } from '../../src/destination.js';
 import { Reporter } from '../../src/reporter.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -100,4 +100,20 @@ test('a set does not share with a program that has claimed the destination befor
 
 function takesFlock(path: string): boolean {
   return spawnSync('flock', ['-n', path, 'true']).status === 0;
+}
+
+for (const [whose, isTurn, hint] of [
+  ['a sync', false, /--allow-smaller/],
+  ['a turn of a chain, which takes no --allow-smaller', true, /^Enlarge it.* with --force/],
+] as const) {
+  test(`a device that is too small for ${whose}, is refused with what helps there`, () => {
+    const error = tooSmall({ path: '/dev/vg/copy', size: 1024 }, { sourceSize: 2048, isTurn });
+    assert.equal(error.code, 'destinationUnfit');
+    assert.match(
+      error.message,
+      /^\/dev\/vg\/copy: too small: it holds 1024 bytes, the source 2048$/,
+    );
+    assert.match(error.hint ?? '', hint);
+    if (isTurn) assert.doesNotMatch(error.hint ?? '', /allow-smaller/);
+  });
 }
