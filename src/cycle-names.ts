@@ -14,15 +14,27 @@ export const UNCONFIRMED_TAG = 'lvmsync_unconfirmed';
 
 const TIME_TAG = 'lvmsync_at_';
 const HASH_LENGTH = 12;
+const CHAIN_TAG = new RegExp(`^lvmsync_[0-9a-f]{${HASH_LENGTH}}$`);
 
 /**
  * The tag that snapshots of one chain share: of what host, destination and directory. Who logs in there
  * makes no difference; `path` and `directory` of this machine are absolute.
  */
 export function chainTag({ host, path }: Destination, directory: string): string {
-  const place = [host?.slice(host.lastIndexOf('@') + 1) ?? '', path, directory];
+  const name = host?.slice(host.lastIndexOf('@') + 1) ?? '';
+  const place = [name, withoutSpareSlashes(path), withoutSpareSlashes(directory)];
   const hash = createHash('sha256').update(JSON.stringify(place)).digest('hex');
   return `lvmsync_${hash.slice(0, HASH_LENGTH)}`;
+}
+
+/** Only `~/` means a home directory, and `~` may be the name of a file. */
+function withoutSpareSlashes(path: string): string {
+  return path.replace(/\/+/g, '/').replace(/(?<!^~?)\/$/, '');
+}
+
+/** The tag of its chain among those of a snapshot. */
+export function chainTagOf(tags: readonly string[]): string | undefined {
+  return tags.find((tag) => CHAIN_TAG.test(tag));
 }
 
 /** `time` is ISO 8601, UTC, in whole seconds; a tag cannot hold its colons on every version of LVM. */

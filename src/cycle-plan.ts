@@ -8,7 +8,7 @@
  */
 
 import { type Doing, isGoingBack, type Point } from './chain-record.js';
-import type { CycleSnapshot } from './cycle-volumes.js';
+import type { CycleSnapshot, CycleSnapshots } from './cycle-volumes.js';
 
 /** What the receiver says of its chain. */
 export interface ChainState {
@@ -35,6 +35,13 @@ export type Refusal =
   | { readonly why: 'rollback' }
   /** There is no snapshot of the point any more. */
   | { readonly why: 'baseGone'; readonly point: Point }
+  /** It is there, with the tag of another chain than `tag`: the same place under another name. */
+  | {
+      readonly why: 'otherSpelling';
+      readonly base: CycleSnapshot;
+      readonly former: CycleSnapshots;
+      readonly tag: string;
+    }
   | { readonly why: 'baseLost'; readonly base: CycleSnapshot }
   | { readonly why: 'merging'; readonly snapshot: CycleSnapshot }
   /** The snapshot of which the destination holds part is gone. */

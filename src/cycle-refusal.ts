@@ -42,6 +42,15 @@ export function describeRefusal(
         `its snapshot of ${refusal.point.time} is gone, which is what ${place} holds`,
         ANEW,
       );
+    case 'otherSpelling':
+      return new LvmsyncError(
+        'sourceUnfit',
+        `${fullName(refusal.base)}: the snapshot of ${refusal.base.time}, which is what ${place} holds, belongs to the cycle under another spelling of host, destination or directory`,
+        {
+          state,
+          hint: `Use the same words as before. Or, where those will not be used any more, give this cycle its snapshots: ${retagCommand(refusal)}`,
+        },
+      );
     case 'baseLost':
       return unfit(refusal.base, 'it overflowed, its list of changes is lost', `${ANEW} ${ROOM}`);
     case 'merging':
@@ -62,6 +71,12 @@ export function describeRefusal(
         `${ROOM} Go back to what was held before, ${undoCommand({ destination, chain })}`,
       );
   }
+}
+
+/** All of them: of those that stay behind nobody would know that they can be removed. */
+function retagCommand({ former, tag }: Extract<Refusal, { why: 'otherSpelling' }>): string {
+  const names = former.snapshots.map(fullName).join(' ');
+  return `lvchange --deltag ${former.tag} --addtag ${tag} ${names}`;
 }
 
 /** The new snapshot of a turn overflowed while it was sent: what is left of it nobody can send. */

@@ -1,7 +1,7 @@
 /** The volume that a cycle follows, and the snapshots of it that earlier turns made. */
 
 import { CommandError, type RunCommand, runCommand } from './command.js';
-import { CYCLE_TAG, snapshotName, timeOfTags, UNCONFIRMED_TAG } from './cycle-names.js';
+import { CYCLE_TAG, chainTagOf, snapshotName, timeOfTags, UNCONFIRMED_TAG } from './cycle-names.js';
 import { bareUuid } from './device-name.js';
 import { LvmsyncError } from './errors.js';
 import { listTaggedVolumes, type TaggedVolume } from './lvs-report.js';
@@ -28,6 +28,14 @@ export interface CycleSnapshot {
    * COW store overflowed; `merging`: its origin is about to become what it holds.
    */
   readonly state: 'whole' | 'unfinished' | 'lost' | 'merging';
+}
+
+/** Those of one chain. */
+export interface CycleSnapshots {
+  /** They share it. */
+  readonly tag: string;
+  /** Oldest first. */
+  readonly snapshots: readonly CycleSnapshot[];
 }
 
 /** Throws LvmsyncError 'usage' if there is no such volume, 'sourceUnfit' if it is none to follow. */
@@ -80,7 +88,27 @@ export async function listSnapshots(
   tag: string,
   run: RunCommand = runCommand,
 ): Promise<readonly CycleSnapshot[]> {
+  return ofChain(await listTaggedVolumes(origin.vgName, run), origin, tag);
+}
+
+/** Of the chain that the snapshot of that uuid was made for; undefined where the origin has no such. */
+export async function findCycleOf(
+  uuid: string,
+  origin: CycleOrigin,
+  run: RunCommand = runCommand,
+): Promise<CycleSnapshots | undefined> {
   const volumes = await listTaggedVolumes(origin.vgName, run);
+  const tag = chainTagOf(volumes.find((one) => one.uuid === uuid)?.tags ?? []);
+  if (tag === undefined) return undefined;
+  const snapshots = ofChain(volumes, origin, tag);
+  return snapshots.some((one) => one.uuid === uuid) ? { tag, snapshots } : undefined;
+}
+
+function ofChain(
+  volumes: readonly TaggedVolume[],
+  origin: CycleOrigin,
+  tag: string,
+): readonly CycleSnapshot[] {
   return volumes
     .filter(({ tags }) => tags.includes(CYCLE_TAG) && tags.includes(tag))
     .flatMap((volume) => describe(volume, origin) ?? [])

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askChain } from './chain-question.js';
 import { chainTag } from './cycle-names.js';
-import { planTurn, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
+import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
 import { describeOverflow, describeRefusal } from './cycle-refusal.js';
 import {
   activate,
@@ -18,6 +18,7 @@ import {
   type CycleOrigin,
   type CycleSnapshot,
   describeSnapshot,
+  findCycleOf,
   findOrigin,
   listSnapshots,
 } from './cycle-volumes.js';
@@ -46,7 +47,10 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
     const plan = planTurn({ snapshots, chain, init, force: command.force });
-    if (plan.kind === 'refused') throw describeRefusal(plan.refusal, origin, command);
+    if (plan.kind === 'refused') {
+      const refusal = await lookElsewhere(plan.refusal, origin, tag);
+      throw describeRefusal(refusal, origin, command);
+    }
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
       const rehearsal = { turn: plan.turn, origin, tag, command, context, checkPlace: checkTarget };
@@ -102,6 +106,16 @@ function identityOf({ uuid }: CycleOrigin, tag: string): DeviceIdentity {
 
 function nameOf(origin: CycleOrigin): string {
   return `the cycle of ${fullName(origin)}`;
+}
+
+/** A snapshot that seems to be gone may have the tag of another spelling of the same place. */
+async function lookElsewhere(refusal: Refusal, origin: CycleOrigin, tag: string): Promise<Refusal> {
+  if (refusal.why !== 'baseGone') return refusal;
+  const { uuid } = refusal.point;
+  const former = await findCycleOf(uuid, origin);
+  const base = former?.snapshots.find((one) => one.uuid === uuid);
+  if (former === undefined || base === undefined) return refusal;
+  return { why: 'otherSpelling', base, former, tag };
 }
 
 function tellOfPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chainTag, pointTime, snapshotName, timeOfTags, timeTag } from '../../src/cycle-names.js';
+import {
+  CYCLE_TAG,
+  chainTag,
+  chainTagOf,
+  pointTime,
+  snapshotName,
+  timeOfTags,
+  timeTag,
+  UNCONFIRMED_TAG,
+} from '../../src/cycle-names.js';
 import { formatDeviceName } from '../../src/device-name.js';
 
 const TIME = '2026-11-23T10:55:07Z';
@@ -21,6 +30,33 @@ describe('the tag of a chain', () => {
   ] as const) {
     it(`differs for another ${what}`, () => assert.notEqual(other, here));
   }
+
+  for (const [path, directory] of [
+    ['/dev/vg/copy', '/chain/'],
+    ['/dev/vg/copy/', '/chain'],
+    ['/dev//vg/copy', '//chain///'],
+  ] as const) {
+    it(`is the same with more slashes, as in ${path} and ${directory}`, () => {
+      assert.equal(chainTag({ path }, directory), here);
+    });
+  }
+
+  it('differs for a home directory and what is called as that is written', () => {
+    const [home, file] = ['~/', '~'].map((directory) => chainTag({ path: '/copy' }, directory));
+    assert.notEqual(home, file);
+  });
+
+  // What earlier versions tagged has to be found.
+  it('does not change from version to version', () => {
+    assert.equal(there, 'lvmsync_b1712027de92');
+    assert.equal(chainTag({ path: '/' }, '~/chain'), 'lvmsync_e049f7c0b59d');
+  });
+
+  it('is found among other tags', () => {
+    const others = [CYCLE_TAG, UNCONFIRMED_TAG, timeTag(TIME), 'lvmsync_other'];
+    assert.equal(chainTagOf([...others, here, 'mine']), here);
+    assert.equal(chainTagOf(others), undefined);
+  });
 
   it('is the same whoever logs in there', () => {
     const user = chainTag({ host: 'root@backup', path: '/dev/vg/copy' }, '/chain');

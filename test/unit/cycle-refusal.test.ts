@@ -22,6 +22,17 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
   [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
   [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
   [{ why: 'baseGone', point }, EXIT.sourceUnfit, /^vg0\/mail: .*gone/, /--init --force/],
+  [
+    {
+      why: 'otherSpelling',
+      base: snapshot,
+      former: { tag: 'lvmsync_old', snapshots: [snapshot, { ...snapshot, lvName: 'newer' }] },
+      tag: 'lvmsync_new',
+    },
+    EXIT.sourceUnfit,
+    /^vg0\/snap: .*10:55:07Z.* backup:\/dev\/vg1\/the mail .*another spelling/,
+    /same words as before.*: lvchange --deltag lvmsync_old --addtag lvmsync_new vg0\/snap vg0\/newer$/,
+  ],
   [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
   [{ why: 'merging', snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*merged/, /--init --force/],
   [

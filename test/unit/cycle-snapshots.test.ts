@@ -9,7 +9,12 @@ import {
   removeSnapshot,
   timeAfter,
 } from '../../src/cycle-snapshots.js';
-import { type CycleOrigin, findOrigin, listSnapshots } from '../../src/cycle-volumes.js';
+import {
+  type CycleOrigin,
+  findCycleOf,
+  findOrigin,
+  listSnapshots,
+} from '../../src/cycle-volumes.js';
 import { EXIT } from '../../src/errors.js';
 import { missing, recorded, refusal } from '../helpers/lvm-host.js';
 
@@ -104,6 +109,37 @@ describe('the snapshots of a chain', () => {
       ],
     );
   });
+});
+
+describe('the cycle that a snapshot belongs to', () => {
+  const OTHER_TAG = 'lvmsync_ba9876543210';
+  const other = (changes: Row = {}): Row => {
+    const lv_tags = `lvmsync_at_20261123T105508Z,lvmsync_cycle,${OTHER_TAG}`;
+    return snapshotRow({ lv_uuid: 'other', lv_tags, ...changes });
+  };
+  const newer = other({ lv_uuid: 'newer' });
+
+  it('is told by its tag, with all snapshots that have it', async () => {
+    const { run } = host([...THICK, snapshotRow(), other(), newer]);
+    const cycle = await findCycleOf('other', ORIGIN, run);
+    assert.equal(cycle?.tag, OTHER_TAG);
+    assert.deepEqual(
+      cycle.snapshots.map(({ uuid }) => uuid),
+      ['other', 'newer'],
+    );
+  });
+
+  for (const [title, row] of [
+    ['is none where there is no such snapshot', newer],
+    ['is none for one of another origin', other({ origin: 'other', origin_uuid: 'other' })],
+    ['is none for one without the tag of cycles', other({ lv_tags: OTHER_TAG })],
+    ['is none for one without the tag of a chain', other({ lv_tags: 'lvmsync_cycle' })],
+  ] as const) {
+    it(title, async () => {
+      const { run } = host([...THICK, snapshotRow(), row]);
+      assert.equal(await findCycleOf('other', ORIGIN, run), undefined);
+    });
+  }
 });
 
 describe('the volume that a cycle follows', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
 import { fillRandom, Random, scattered, writeRandom } from '../harness/content.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
-import { tool } from '../harness/tool.js';
+import { type ToolResult, tool } from '../harness/tool.js';
 
 const random = new Random();
 let laboratory: CycleLaboratory;
@@ -109,6 +109,31 @@ describe('a turn that cannot be taken', () => {
     assertRefused(refused, EXIT.sourceUnfit, /it overflowed, its list of changes is lost/);
     assert.match(refused.stderr, /--init --force/);
     laboratory.turnSucceeds('--init', '--force');
+  });
+
+  test('because the copy is spelled in another way can be, in the former or, by the command it names, from now on', () => {
+    const { path } = laboratory.copy;
+    const link = `${scratchFolder()}/copy`;
+    symlinkSync(path, link);
+    const respelled = laboratory.words().map((word) => (word === path ? link : word));
+    const adopt = ({ stderr }: ToolResult): void => {
+      const [, command = ''] = /: (lvchange .*)\n$/.exec(stderr) ?? [];
+      assert.notEqual(command, '', stderr);
+      const [program = '', ...words] = command.split(' ');
+      tool(program, '-q', ...words);
+    };
+    writeSomething();
+    const before = laboratory.snapshots();
+    const refused = lvmsync(respelled);
+    assertRefused(refused, EXIT.sourceUnfit, /another spelling of host, destination or directory/);
+    assert.deepEqual(laboratory.snapshots(), before, 'none was made or removed');
+    adopt(refused);
+    const { status, stderr } = lvmsync(respelled);
+    assert.equal(status, 0, stderr);
+    assert.equal(laboratory.snapshots().length, 1);
+    // And back.
+    adopt(laboratory.turn());
+    laboratory.turnSucceeds();
   });
 
   /** Runs what a refusal says at the end of its last line. */
