@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askChain } from './chain-question.js';
+import { refuseOwnStorage } from './chain-storage.js';
 import { chainTag } from './cycle-names.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
 import { describeOverflow, describeRefusal } from './cycle-refusal.js';
@@ -40,6 +41,10 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
   selectEngine(context);
   const origin = await findOrigin(command.origin);
   checkSize(origin, command);
+  if (command.destination.host === undefined) {
+    const { force } = command;
+    refuseOwnStorage(command.chain.directory, origin, { force, reporter: context.reporter });
+  }
   const tag = tagOf(command);
   const lock = command.dryRun ? lookAtLock(origin, tag) : await lockCycle(origin, tag, context);
   try {

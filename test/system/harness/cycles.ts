@@ -121,6 +121,12 @@ export class CycleLaboratory {
     return lvmsync(this.words().map((word) => (word === 'vg0/mail' ? volume : word)));
   }
 
+  /** With another directory in the place of the chain. */
+  turnInto(directory: string, ...options: string[]): ToolResult {
+    const words = this.words(...options);
+    return lvmsync(words.map((word) => (word === this.chain ? directory : word)));
+  }
+
   /** A turn that must succeed and leave the copy equal to the only snapshot there is; its hash. */
   turnSucceeds(...options: string[]): string {
     const { status, stderr } = this.turn(...options);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
+import { assertRefused, EXIT } from '../harness/cli.js';
 import { Random, saveContent } from '../harness/content.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { scratchFolder } from '../harness/lvm.js';
@@ -71,6 +72,9 @@ describe('cycles of a volume with a file system that is used', () => {
 
   test('are clean where it is mounted on the volume, since LVM freezes it', async () => {
     beginWork();
+    const refused = laboratory.turnInto(`${mountPoint}/mail.chain`, '--init');
+    assertRefused(refused, EXIT.snapback, /mail\.chain: it is stored on vg0\/mail/);
+    assert.deepEqual(laboratory.snapshots(), [], 'none was made');
     for (let turn = 0; turn < 3; turn++) {
       takeTurn(...(turn === 0 ? ['--init'] : []));
       assert.ok(!needsRecovery(), 'its journal is empty');
