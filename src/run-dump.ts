@@ -11,6 +11,7 @@ import { slabSizeFor } from './extent.js';
 import { isNativeError } from './native.js';
 import type { DumpCommand } from './options.js';
 import { type Pace, RateLimit, streamLimits } from './rate-limit.js';
+import { requireWhole } from './read-snapshot.js';
 import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
@@ -67,6 +68,7 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
     cancelSoonAfter(signal, writer.cancel.bind(writer));
     await dump({ source: device, extents, limits, writer, pool, signal, onProgress });
     if (signal.aborted) throw interrupted(signal);
+    await requireWhole(source);
     const quiet = { requireQuiet: command.requireQuiet, reporter };
     await writer.end(reportWrites(source.watch, source.watch.writes(), quiet));
     if (fstatSync(STDOUT).isFile()) await writer.syncData();

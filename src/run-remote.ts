@@ -5,6 +5,7 @@ import type { ErrorContext } from './errors.js';
 import type { SendRequest } from './options.js';
 import { sumOfPacked } from './progress.js';
 import { RateLimit } from './rate-limit.js';
+import { requireWhole } from './read-snapshot.js';
 import { snapbackOfPart, undoCommand } from './remote-command.js';
 import { hostName, placeName } from './remote-name.js';
 import { describeFailure, interrupted, type RunContext } from './run-context.js';
@@ -46,7 +47,7 @@ class RemoteRun {
   readonly #sendings: readonly Sending[];
   /** Of each stream. */
   readonly #doneBytes: number[];
-  #endFlags: { readonly sourceChanged: boolean } | undefined;
+  #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
 
   constructor(source: Source, command: SendRequest, context: RunContext) {
     this.#source = source;
@@ -61,7 +62,10 @@ class RemoteRun {
         ...{ source, part, context, pace, set: this.#set, index: i + 1 },
         command: { ...command, snapback: this.#snapback(i + 1) },
         onProgress: (bytes) => this.#progress(i, bytes),
-        endFlags: () => this.#lookAtSource(),
+        endFlags: () => {
+          this.#endFlags ??= this.#lookAtSource();
+          return this.#endFlags;
+        },
       };
       return new Sending(shipment);
     });
@@ -127,12 +131,12 @@ class RemoteRun {
   }
 
   /** Once, when all streams have read their last byte: all of them end with the same words. */
-  #lookAtSource(): { readonly sourceChanged: boolean } {
+  async #lookAtSource(): Promise<{ readonly sourceChanged: boolean }> {
     const { watch } = this.#source;
+    const writes = watch.writes();
+    await requireWhole(this.#source);
     const { requireQuiet } = this.#command;
-    const rules = { requireQuiet, reporter: this.#context.reporter };
-    this.#endFlags ??= reportWrites(watch, watch.writes(), rules);
-    return this.#endFlags;
+    return reportWrites(watch, writes, { requireQuiet, reporter: this.#context.reporter });
   }
 
   #whatWasLeft(): ErrorContext {

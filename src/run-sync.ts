@@ -10,6 +10,7 @@ import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
 import { findPunchRules } from './punch-rules.js';
 import { limitsAt, RateLimit } from './rate-limit.js';
+import { requireWhole } from './read-snapshot.js';
 import { undoCommand } from './remote-command.js';
 import type { Reporter } from './reporter.js';
 import {
@@ -143,6 +144,7 @@ async function copyTo(
       await device.sync();
       throw interrupted(signal);
     }
+    await requireWhole(source);
     await stage.finish();
   } catch (error) {
     const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };

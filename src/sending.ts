@@ -36,7 +36,7 @@ export interface Shipment {
   readonly index: number;
   readonly pace: Pace | undefined;
   readonly onProgress: (doneBytes: number) => void;
-  readonly endFlags: () => { readonly sourceChanged: boolean };
+  readonly endFlags: () => Promise<{ readonly sourceChanged: boolean }>;
 }
 
 /** What became of the stream: all of it was written, the peer stopped taking it, or we gave up. */

@@ -4,20 +4,15 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FileDevice } from './block-device.js';
 import { type RunCommand, runCommand } from './command.js';
-import { parseDeviceName } from './device-name.js';
-import type { StatusTarget } from './device-status.js';
 import { LvmsyncError, withContext } from './errors.js';
 import type { Fill } from './progress.js';
+import { explainRead, isOverflow, overflowed, storeOf } from './read-snapshot.js';
 import type { Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
-import { FAULT_TEXTS } from './snapshot-status.js';
 import type { Source } from './source.js';
 import { fillsOf, readStores, type Store, type StoreStatus } from './store-status.js';
 import { failedPool } from './thin-pool.js';
-import { fullName } from './unfit-volume.js';
-import { readLine } from './virtual-files.js';
 
 /** Milliseconds between two looks. */
 const INTERVAL_MS = 1000;
@@ -54,7 +49,7 @@ export async function guardStores<T>(
     await watch.begin();
     return await watch.during(context, work, interval);
   } catch (error) {
-    throw await explain(error, own, run);
+    throw await explainRead(error, own, run);
   }
 }
 
@@ -102,17 +97,6 @@ async function lookForTelling(
     reporter.noteFills(fills);
     if (fills.length === 0) return;
   }
-}
-
-/** What the device is a view of, if that is a snapshot; its status tells whether it is one. */
-function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
-  if (!info.blockDevice) return undefined;
-  const folder = `/sys/dev/block/${info.major}:${info.minor}/dm`;
-  const dmName = readLine(`${folder}/name`);
-  const isVolume = readLine(`${folder}/uuid`)?.startsWith('LVM-');
-  if (dmName === undefined || !isVolume) return undefined;
-  const volume = parseDeviceName(dmName);
-  return volume && { name: fullName(volume), dmName };
 }
 
 /** Of everything that fills while the source is read. */
@@ -218,30 +202,4 @@ function tooFull({ name, what, percent }: Fill, maxPercent: number): LvmsyncErro
     `${name}: its ${what} ${what === 'COW store' ? 'is' : 'are'} ${percent.toFixed(1)}% full, and --max-cow-use is ${maxPercent}`,
     { hint: `Make room: lvextend ${option} +SIZE ${name}.` },
   );
-}
-
-type Overflow = Extract<StatusTarget, { type: 'snapshot' | 'snapshot-merge'; fault: string }>;
-
-function isOverflow(target: StatusTarget): target is Overflow {
-  return target.type === 'snapshot' && 'fault' in target;
-}
-
-function overflowed({ name }: Store, { fault }: Overflow): LvmsyncError {
-  return new LvmsyncError('sourceUnfit', `${name}: ${FAULT_TEXTS[fault]}`);
-}
-
-/** From a snapshot that overflows while it is read nothing more can be read. */
-async function explain(error: unknown, own: Store | undefined, run: RunCommand): Promise<unknown> {
-  const isRead = error instanceof LvmsyncError && error.code === 'sourceRead';
-  if (!isRead || own === undefined) return error;
-  // What it was is the better answer than that nobody can tell why.
-  const found = await readStores([own], run).catch(() => []);
-  for (const { store, target } of found) {
-    if (!isOverflow(target)) continue;
-    const { state, hint } = error;
-    const left = { ...(state !== undefined && { state }), ...(hint !== undefined && { hint }) };
-    const named = overflowed(store, target);
-    return new LvmsyncError(named.code, named.message, { ...left, cause: error });
-  }
-  return error;
 }

@@ -43,7 +43,7 @@ export interface WireStream {
   readonly beforeData: () => Promise<void>;
   readonly beforeEnd: () => Promise<void>;
   /** What the end says of the source. Throws (sourceUnfit) where that makes the run fail. */
-  readonly endFlags: () => { readonly sourceChanged: boolean };
+  readonly endFlags: () => Promise<{ readonly sourceChanged: boolean }>;
 }
 
 /**
@@ -66,7 +66,7 @@ export async function writeWireStream(stream: WireStream): Promise<StreamTotals>
   }
   if (!signal.aborted) await stream.beforeEnd();
   if (signal.aborted) throw interrupted(signal);
-  await writer.end(stream.endFlags());
+  await writer.end(await stream.endFlags());
   return writer.totals();
 }
 

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { FileDevice } from '../../src/block-device.js';
 import type { Argv, RunCommand } from '../../src/command.js';
 import { LvmsyncError } from '../../src/errors.js';
+import { requireWhole } from '../../src/read-snapshot.js';
 import { Reporter } from '../../src/reporter.js';
 import { interrupted, type RunContext } from '../../src/run-context.js';
 import { guardStores, type StoreGuard } from '../../src/store-use.js';
@@ -44,6 +45,12 @@ async function endless({ signal }: RunContext): Promise<never> {
   await new Promise((resolve) => signal.addEventListener('abort', resolve));
   throw interrupted(signal);
 }
+
+it('a source that is no view of a snapshot needs no look at its end', async () => {
+  const { run, calls } = answering('0 81920 snapshot Invalid\n');
+  await requireWhole({ device: PLAIN }, run);
+  assert.equal(calls.length, 0);
+});
 
 describe('a guard over stores', () => {
   it('without a limit asks for nothing and hands the work its own signal', async () => {

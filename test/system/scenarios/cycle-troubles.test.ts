@@ -159,32 +159,43 @@ describe('a turn that cannot be taken', () => {
     laboratory.turnSucceeds();
   });
 
-  test('because the new snapshot overflowed while it was sent can be, once the part is undone there', async () => {
-    const former = laboratory.hash();
-    // More than is read ahead.
-    fillRandom(laboratory.origin.path, random, 7 * MiB);
-    const turn = laboratory.startTurn('--bwlimit', '200K', '--size', '1M');
-    const said = text(turn.stderr);
-    const ended = once(turn, 'exit');
-    await laboratory.isUnderWay(turn);
-    fillRandom(laboratory.origin.path, random, 2 * MiB);
-    assert.deepEqual(await ended, [EXIT.sourceUnfit, null], await said);
-    const stderr = (await said).replace(/^remote:.*\n/gm, '');
-    const result = { status: EXIT.sourceUnfit, stdout: '', stderr };
-    assertRefused(result, EXIT.sourceUnfit, /it overflowed while it was sent/);
-    assert.notEqual(laboratory.hash(), former, 'part of it was written');
-    const refused = laboratory.turn();
-    assertRefused(refused, EXIT.sourceUnfit, /it overflowed, and .* holds part of it/);
-    const lastLine = /.*\n$/;
-    assert.equal(
-      lastLine.exec(refused.stderr)?.[0].replace(/.*: /, ''),
-      lastLine.exec(stderr)?.[0].replace(/.*: /, ''),
-      'both name the same command',
-    );
-    runAdvice(stderr);
-    assert.equal(laboratory.hash(), former, 'what it held before');
-    laboratory.turnSucceeds();
-  });
+  const change = (chunks: number): void => {
+    const { path, size } = laboratory.origin;
+    writeRandom(path, random, scattered(random, size, { count: chunks, length: 4 * KiB }));
+  };
+  /** Of a slow turn four batches are read ahead: the first goes at once, the others follow. */
+  const OVERFLOWS: readonly [when: string, change: () => void, rate: string][] = [
+    ['while', () => fillRandom(laboratory.origin.path, random, 7 * MiB), '200K'],
+    ['after all of it was read, while', () => change(4), '1K'],
+  ];
+  for (const [when, prepare, rate] of OVERFLOWS) {
+    test(`because the new snapshot overflowed ${when} it was sent can be, once the part is undone there`, async () => {
+      laboratory.turnSucceeds();
+      const former = laboratory.hash();
+      prepare();
+      const turn = laboratory.startTurn('--bwlimit', rate, '--size', '1M');
+      const said = text(turn.stderr);
+      const ended = once(turn, 'exit');
+      await laboratory.isUnderWay(turn);
+      fillRandom(laboratory.origin.path, random, 2 * MiB);
+      assert.deepEqual(await ended, [EXIT.sourceUnfit, null], await said);
+      const stderr = (await said).replace(/^remote:.*\n/gm, '');
+      const result = { status: EXIT.sourceUnfit, stdout: '', stderr };
+      assertRefused(result, EXIT.sourceUnfit, /it overflowed while it was sent/);
+      assert.notEqual(laboratory.hash(), former, 'part of it was written');
+      const refused = laboratory.turn();
+      assertRefused(refused, EXIT.sourceUnfit, /it overflowed, and .* holds part of it/);
+      const lastLine = /.*\n$/;
+      assert.equal(
+        lastLine.exec(refused.stderr)?.[0].replace(/.*: /, ''),
+        lastLine.exec(stderr)?.[0].replace(/.*: /, ''),
+        'both name the same command',
+      );
+      runAdvice(stderr);
+      assert.equal(laboratory.hash(), former, 'what it held before');
+      laboratory.turnSucceeds();
+    });
+  }
 
   test('because its copy was enlarged with the origin is taken under --force, with what both gained', () => {
     const { path, size } = laboratory.origin;

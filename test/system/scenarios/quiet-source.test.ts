@@ -34,9 +34,9 @@ function rewrite(device: string): string {
   return `dd if=${device} of=${head} bs=4k count=1 status=none && dd if=${head} of=${device} bs=4k count=1 conv=notrunc,fsync status=none`;
 }
 
-/** Reads the first bytes, which tell that the run has begun, then does the deed, then reads on. */
+/** Reads the first bytes, which tell that the run has begun, then does the deed, then reads on. The deed may read, too. */
 function begun(deed: string, output: string): string {
-  return `head -c 17 > ${output}; ${deed}; cat >> ${output}`;
+  return `output=${output}; head -c 17 > $output; ${deed}; cat >> $output`;
 }
 
 function quoted(words: readonly string[]): string {
@@ -188,6 +188,41 @@ describe('a thick snapshot that overflows while the run goes on', () => {
     const again = lvmsync([snapshot.path, copy.path]);
     assertRefused(again, EXIT.sourceUnfit, /overflowed/);
   });
+});
+
+describe('a snapshot that data are read from and that overflows after the last of them was read', () => {
+  let group: TestVolumeGroup;
+  let origin: LogicalVolume;
+  let copy: LogicalVolume;
+  let older: LogicalVolume;
+  let newer: LogicalVolume;
+  before(() => {
+    group = new TestVolumeGroup({ size: 100 * MiB });
+    origin = group.createVolume('data', size);
+    copy = group.createVolume('copy', size);
+    fillRandom(origin.path, random, size);
+  });
+  after(() => group.destroy());
+  beforeEach(() => {
+    older = group.createSnapshot(origin, { chunkSize, name: 'older' });
+    saveContent(older.path, copy.path);
+    // One batch, and more than a pipe holds: once some of it is taken from there, all of it was read.
+    writeRandom(origin.path, random, scattered(random, size, { ...changes, count: 100 }));
+    newer = group.createSnapshot(origin, { chunkSize, name: 'newer', storeSize: 4 * MiB });
+  });
+  afterEach(() => {
+    for (const snapshot of [newer, older]) group.remove(snapshot);
+  });
+
+  for (const [way, run] of WAYS.slice(0, 2)) {
+    test(`makes the run fail before it says that all is there (${way})`, () => {
+      const flood = `head -c 100000 >> $output; dd if=/dev/urandom of=${origin.path} bs=1M count=8 conv=notrunc,fsync status=none`;
+      const result = run(flood, ['--data-source', newer.path, older.path], copy.path);
+      assert.equal(snapshotStatus(newer), 'Invalid');
+      assertRefused(result, EXIT.sourceUnfit, /vg0\/newer: it overflowed while it was read/);
+      assert.match(result.stderr, /Make a new snapshot in its place/);
+    });
+  }
 });
 
 describe('a thin volume that is read', () => {
