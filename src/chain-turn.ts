@@ -14,12 +14,13 @@ import {
   lookAtChain,
   makeChainDirectory,
 } from './chain-directory.js';
-import { turnsToPrune } from './chain-keep.js';
+import { isAheadOf, turnsToPrune } from './chain-keep.js';
 import { type Link, linkName, readLinks } from './chain-link.js';
 import { orderChain, walkBack } from './chain-order.js';
 import {
   type ChainDestination,
   type ChainRecord,
+  type Point,
   readRecord,
   writeRecord,
 } from './chain-record.js';
@@ -39,6 +40,16 @@ export interface TurnFacts {
   readonly device: FileDevice;
   readonly force: boolean;
 }
+
+/** What became of the oldest links. */
+export interface Pruned {
+  /** Files. */
+  readonly removed: number;
+  /** The new point, if it is of a time to come, so that nothing was removed for its age. */
+  readonly ahead: Point | undefined;
+}
+
+const NONE_PRUNED: Pruned = { removed: 0, ahead: undefined };
 
 interface Found {
   readonly lock: Pick<RunLock, 'release'>;
@@ -162,20 +173,23 @@ export class ChainTurn {
 
   /**
    * Removes what no rule keeps any more, after commit. First the record says where the chain begins, so
-   * that no link is missing where one is gone. Resolves with the number of files removed.
+   * that no link is missing where one is gone. `now`: milliseconds since 1970.
    */
-  async prune(): Promise<number> {
+  async prune(now: number): Promise<Pruned> {
     const record = this.#record;
     const { directory, keep } = this.#request;
-    if (record === undefined || record.point === null || keep.length === 0) return 0;
+    if (record === undefined || record.point === null || keep.length === 0) return NONE_PRUNED;
+    const { point } = record;
     const { links } = await readLinks(directory);
     const { turns } = orderChain(record, links);
-    const newest = turnsToPrune(keep, record.point, turns)[0]?.links[0];
+    const newest = turnsToPrune(keep, { point, turns, now })[0]?.links[0];
     const pruned = newest?.streamId ?? record.pruned;
     if (pruned !== record.pruned) this.#write({ ...record, pruned });
     // A former run may have ended in the middle of this.
     const { walked } = walkBack({ from: pruned, before: null }, links);
-    return removeLinks(directory, walked);
+    const hasAge = keep.some((rule) => 'seconds' in rule);
+    const ahead = hasAge && isAheadOf(now, point) ? point : undefined;
+    return { removed: removeLinks(directory, walked), ahead };
   }
 
   #write(record: ChainRecord): void {

@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
+import { pruneChain } from './chain-prune.js';
 import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
@@ -300,17 +301,6 @@ async function writeStream(
 function refuseMixture({ name, end }: ChangeReader): void {
   if (!end.sourceChanged) return;
   throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
-}
-
-/** The point is reached, whatever becomes of the oldest snapbacks. */
-async function pruneChain(turn: ChainTurn, reporter: Reporter): Promise<void> {
-  try {
-    const removed = await turn.prune();
-    if (removed > 0) reporter.verbose(`snapbacks that are no longer kept: ${removed} removed`);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    reporter.warn(`the oldest snapbacks could not be removed: ${why}`);
-  }
 }
 
 /** A file that a run made larger has its former size again; a device has no other. */

@@ -235,20 +235,48 @@ describe('a chain', () => {
     const { links, points, gap, unused } = chain.survey();
     assert.deepEqual(
       links.map(({ name }) => name),
-      [5, 4].map((hour) => `2026-11-23T0${hour}-00-00Z.snapback`),
+      [5, 4, 3].map((hour) => `2026-11-23T0${hour}-00-00Z.snapback`),
     );
-    assert.deepEqual([points.length, gap, unused], [3, null, []]);
+    assert.deepEqual([points.length, gap, unused], [4, null, []]);
     assert.deepEqual(readdirSync(chain.chain).sort(), [
+      '2026-11-23T03-00-00Z.snapback',
       '2026-11-23T04-00-00Z.snapback',
       '2026-11-23T05-00-00Z.snapback',
       'chain.json',
     ]);
     assertSucceeds(await chain.turn(6, ['--keep', '1d']));
-    assert.equal(chain.survey().links.length, 3);
-    const back = ['rollback', '--steps', '3', chain.destination, chain.chain];
+    assert.equal(chain.survey().links.length, 4);
+    const back = ['rollback', '--steps', '4', chain.destination, chain.chain];
     assertSucceeds(lvmsync(back));
-    chain.assertHolds(3);
+    chain.assertHolds(2);
     assertFails(lvmsync(['rollback', '--steps', '1', ...back.slice(3)]), 12, /does not go back/);
+  });
+
+  test('loses nothing for its age by a turn whose time is to come, and says so', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(3);
+    const { attributes } = chain.facts(4);
+    const ahead = { attributes: { ...attributes, toTime: '2199-01-01T00:00:00Z' } };
+    const result = lvmsync(['--keep', '1h', ...(await chain.words(4, ahead))]);
+    assertSucceeds(result);
+    const warning = /of 2199-01-01T00:00:00Z, and the clock here says .*no snapback is removed/;
+    assert.match(result.stderr, warning);
+    assert.equal(chain.survey().links.length, 4);
+  });
+
+  test('keeps what it had before a rest, however long that was', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(0);
+    const times = ['01T00', '01T01', '01T02', '28T02'].map((time) => `2024-01-${time}:00:00Z`);
+    let from = pointAt(0);
+    for (const [index, time] of times.entries()) {
+      const to = { uuid: pointAt(index + 1).uuid, time };
+      const points = { fromPoint: from.uuid, fromTime: from.time, toPoint: to.uuid, toTime: time };
+      const words = await chain.words(index + 1, { attributes: points });
+      assertSucceeds(lvmsync(['--keep', '1d', ...words]));
+      from = to;
+    }
+    assert.equal(chain.survey().links.length, times.length);
   });
 
   test('removes what a run left that died while it removed the oldest', async () => {

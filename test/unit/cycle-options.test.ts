@@ -43,7 +43,7 @@ describe('the command line of a cycle', () => {
   it('is passed on to the receiver as far as it is about the chain', () => {
     const words = ['--init', '--keep', '48', '--keep', '30d', '-q', '--force', '--nice', '5'];
     assert.deepEqual(receiverArguments(cycle(...TURN, ...words)), [
-      ...['--apply', '-', '--chain', '/chain', '--init', '--keep', '48', '--keep', '720h'],
+      ...['--apply', '-', '--chain', '/chain', '--init', '--keep', '48', '--keep', '30d'],
       ...['--quiet', '--nice=5', '--force', '/dev/vg/copy'],
     ]);
   });

@@ -1,0 +1,24 @@
+/** After a turn: has what no `--keep` rule keeps removed, and says what came of it. */
+
+import type { ChainTurn } from './chain-turn.js';
+import { pointTime } from './cycle-names.js';
+import type { Reporter } from './reporter.js';
+
+/** Never rejects: the point is reached, whatever becomes of the oldest snapbacks. */
+export async function pruneChain(
+  turn: Pick<ChainTurn, 'prune'>,
+  reporter: Reporter,
+  now = Date.now(),
+): Promise<void> {
+  try {
+    const { removed, ahead } = await turn.prune(now);
+    if (removed > 0) reporter.verbose(`snapbacks that are no longer kept: ${removed} removed`);
+    if (ahead === undefined) return;
+    reporter.warn(
+      `the new point is of ${ahead.time}, and the clock here says ${pointTime(now)}: until then no snapback is removed for its age`,
+    );
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    reporter.warn(`the oldest snapbacks could not be removed: ${why}`);
+  }
+}
