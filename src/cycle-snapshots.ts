@@ -124,26 +124,27 @@ export async function removeSnapshot(
   await run(['lvremove', '-q', '-y', '--select', which, '--', vgName], SHIELDED);
 }
 
-/** How long two snapshots may have to be apart so that their times differ. Milliseconds. */
+/** A former time that is further ahead is no matter of waiting: the clock was wrong, or is. Milliseconds. */
 const WAIT_LIMIT_MS = 3000;
 
-export interface Clock {
-  readonly now: () => number;
-  readonly sleep: (milliseconds: number) => Promise<unknown>;
+export interface NewTime {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  /** Milliseconds until then; 0 where it is of no use to wait. */
+  readonly wait: number;
+  /** That the times of snapshots are not those of the clock; undefined where they are. */
+  readonly warning: string | undefined;
 }
 
-/** The time of a snapshot to be made now: later than that one. Throws if the clock went back. */
-export async function timeAfter(former: string | undefined, clock: Clock): Promise<string> {
-  if (former === undefined) return pointTime(clock.now());
-  const wait = Date.parse(former) + 1000 - clock.now();
-  if (wait > WAIT_LIMIT_MS) {
-    throw new LvmsyncError(
-      'usage',
-      `the clock says ${pointTime(clock.now())}, but the newest snapshot was made at ${former}`,
-      { hint: 'Set the clock right, or wait until then.' },
-    );
-  }
-  // A timer may come a little early.
-  if (wait > 0) await clock.sleep(wait + 10);
-  return pointTime(clock.now());
+/**
+ * The time of a snapshot to be made now: later than that one, since their order tells what a turn that was
+ * interrupted left. `now`: milliseconds since 1970.
+ */
+export function timeAfter(former: string | undefined, now: number): NewTime {
+  const next = former === undefined ? now : Date.parse(former) + 1000;
+  if (next <= now) return { time: pointTime(now), wait: 0, warning: undefined };
+  const time = pointTime(next);
+  if (next - now <= WAIT_LIMIT_MS) return { time, wait: next - now, warning: undefined };
+  const warning = `the newest snapshot is of a time in the future, ${former}, and the clock says ${pointTime(now)}: times follow it, a second each, until the clock has caught up`;
+  return { time, wait: 0, warning };
 }

@@ -1,8 +1,7 @@
 /** `lvmsync cycle --dry-run`: which turn would be taken, and whether it would begin. Nothing is written. */
 
-import { pointTime } from './cycle-names.js';
 import type { Turn } from './cycle-plan.js';
-import { tryMakingSnapshot } from './cycle-snapshots.js';
+import { timeAfter, tryMakingSnapshot } from './cycle-snapshots.js';
 import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from './cycle-volumes.js';
 import { rowsOf } from './dry-run.js';
 import { formatRows, type Row } from './dry-run-report.js';
@@ -19,6 +18,8 @@ import { openWhole } from './whole-source.js';
 
 export interface Rehearsal {
   readonly turn: Turn;
+  /** Of the chain, oldest first. */
+  readonly snapshots: readonly CycleSnapshot[];
   readonly origin: CycleOrigin;
   /** Of the chain. */
   readonly tag: string;
@@ -30,14 +31,16 @@ export interface Rehearsal {
 
 /** Throws what the turn would throw before its first byte. */
 export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
-  const { turn, command, context, checkPlace } = rehearsal;
-  await tryMaking(rehearsal);
+  const { turn, snapshots, command, context, checkPlace } = rehearsal;
+  const { time, warning } = timeAfter(snapshots.at(-1)?.time, Date.now());
+  if (warning !== undefined && turn.next === undefined) context.reporter.warn(warning);
+  await tryMaking(rehearsal, time);
   const source = await openNow(rehearsal);
   try {
     const guard = { source, maxPercent: command.maxCowUse, context };
     await guardStores(guard, async (guarded) => {
       await checkPlace(source);
-      const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin) };
+      const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin, time) };
       const { totalBytes } = source.extents;
       await askReceiver({ source, totalBytes, attributes, command }, guarded);
       const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
@@ -52,9 +55,8 @@ export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
 }
 
 /** Where something is removed first, the room that it gives back cannot be known. */
-async function tryMaking({ turn, origin, tag, command }: Rehearsal): Promise<void> {
+async function tryMaking({ turn, origin, tag, command }: Rehearsal, time: string): Promise<void> {
   if (turn.next !== undefined || turn.removeFirst.length > 0) return;
-  const time = pointTime(Date.now());
   const hooks = { freeze: undefined, thaw: undefined };
   await tryMakingSnapshot({ origin, tag, size: command.size, hooks, time });
 }
@@ -76,12 +78,16 @@ const NO_OTHER = { dataSource: undefined, since: undefined };
 /** Stands for a snapshot that is not made yet. */
 const NOT_YET = '000000-0000-0000-0000-0000-0000-000000';
 
-function pointsOf({ base, next }: Turn, origin: CycleOrigin): Readonly<Record<string, string>> {
+function pointsOf(
+  { base, next }: Turn,
+  origin: CycleOrigin,
+  time: string,
+): Readonly<Record<string, string>> {
   return {
     deviceIdentity: origin.uuid,
     ...(base && { fromPoint: base.uuid, fromTime: base.time }),
     toPoint: next?.uuid ?? NOT_YET,
-    toTime: next?.time ?? pointTime(Date.now()),
+    toTime: next?.time ?? time,
   };
 }
 

@@ -58,8 +58,9 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     }
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
-      const rehearsal = { turn: plan.turn, origin, tag, command, context, checkPlace: checkTarget };
-      await (await import('./dry-cycle.js')).tellOfTurn(rehearsal);
+      const rehearsal = { turn: plan.turn, snapshots, origin, tag, command, context };
+      const { tellOfTurn } = await import('./dry-cycle.js');
+      await tellOfTurn({ ...rehearsal, checkPlace: checkTarget });
       return EXIT.done;
     }
     tellOfPlan(plan.turn, command, context);
@@ -167,7 +168,9 @@ async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
   const { size, hooks } = command;
   let former = snapshots.at(-1)?.time;
   for (let attempt = 1; ; attempt++) {
-    const time = await timeAfter(former, { now: Date.now, sleep });
+    const { time, wait, warning } = timeAfter(former, Date.now());
+    if (warning !== undefined && attempt === 1) context.reporter.warn(warning);
+    if (wait > 0) await sleep(wait);
     if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
     try {
       const made = await makeSnapshot({ origin, tag, size, hooks, time });

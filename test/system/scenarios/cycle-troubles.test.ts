@@ -223,6 +223,34 @@ describe('a turn that cannot be taken', () => {
     for (const name of ['other', made?.lvName]) tool('lvremove', '-q', '-f', `vg0/${name}`);
   });
 
+  /** Moves the clock of the guest. */
+  const moveClock = (days: number): void => {
+    tool('date', '-u', '-s', `@${Math.round(Date.now() / 1000) + days * 24 * 3600}`);
+  };
+
+  test('because the clock was ahead once is none: times follow it until the clock has caught up', () => {
+    moveClock(400);
+    try {
+      writeSomething();
+      laboratory.turnSucceeds();
+    } finally {
+      moveClock(-400);
+    }
+    const future = /the newest snapshot is of a time in the future/;
+    const rehearsed = laboratory.turn('--dry-run');
+    assert.equal(rehearsed.status, 0, rehearsed.stderr);
+    assert.match(rehearsed.stderr, future);
+    for (const options of [[], ['--init', '--force']]) {
+      writeSomething();
+      const { status, stderr } = laboratory.turn('--keep', '1h', ...options);
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, future);
+      assert.match(stderr, /until then no snapback is removed for its age/);
+      const [snapshot, ...others] = laboratory.snapshots();
+      assert.deepEqual([snapshot?.uuid, others], [laboratory.point(), []]);
+    }
+  });
+
   test('because no --size is given, or no volume is named, is refused', () => {
     const sizeless = laboratory.words().filter((word) => !['--size', '120%'].includes(word));
     assertRefused(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need a --size/);
