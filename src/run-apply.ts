@@ -283,10 +283,11 @@ async function writeStream(
     const pipe = stream.identity === undefined ? 'pipe' : undefined;
     reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize }, pipe);
     const status = conclude({ reader, leftOut, device }, command, context);
-    if (turn !== undefined) await pruneChain(turn, reporter);
     if (streamId !== undefined) {
       context.answer(formatAnswer({ kind: 'done', streamId, ...reader.counts }));
     }
+    // Of a long chain this takes a while: the sender knows by now that its turn is complete.
+    if (turn !== undefined) await pruneChain(turn, reporter);
     return status;
   } catch (error) {
     const kept = { snapback: snapback?.path, chain: command.chain?.directory };

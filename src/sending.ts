@@ -170,8 +170,11 @@ export class Sending {
     return watchForStall({
       host: this.name,
       reporter: context.reporter,
-      // Who waits for another stream is not the one that has stalled.
-      progress: () => (this.#waitsForOthers ? performance.now() : this.#moved),
+      progress: () => {
+        // Who waits for another stream, or for a receiver that clears up, is not the one that has stalled.
+        if (this.#waitsForOthers || this.#isConfirmedTurn) return performance.now();
+        return this.#moved;
+      },
       timeoutSeconds: command.remote.timeoutSeconds,
       onTimeout: () => {
         this.#timedOut = true;
@@ -185,6 +188,11 @@ export class Sending {
     return (this.#writer?.takenBytes ?? 0) + this.#output.signsOfLife;
   }
 
+  /** A turn of a chain is complete then, whatever becomes of the receiver, which removes old links. */
+  get #isConfirmedTurn(): boolean {
+    return this.#shipment.command.chain !== undefined && this.#output.result?.kind === 'done';
+  }
+
   /** The receiver learns that the stream will not be whole; if even that fails, it sees a cut. */
   async #sayWhy({ exitStatus, message }: LvmsyncError): Promise<void> {
     await this.#writer?.abort({ exitStatus, message }).catch((error: unknown) => {
@@ -194,7 +202,7 @@ export class Sending {
 
   async #conclude(peer: Peer, sent: Sent): Promise<{ readonly verified: boolean }> {
     const { signal } = this.#shipment.set;
-    const { format, remote } = this.#shipment.command;
+    const { format, remote, chain } = this.#shipment.command;
     const exit = await peer.exited;
     this.#output.end();
     if (signal.aborted) throw interrupted(signal);
@@ -211,6 +219,7 @@ export class Sending {
       lastLines: this.#output.lastLines,
       requireAck: remote.requireAck,
       classic: format === 'classic',
+      isTurn: chain !== undefined,
     });
   }
 

@@ -3,6 +3,10 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { openOffline } from '../../src/offline-source.js';
+import { parseOptions, toCommand } from '../../src/options.js';
+import { Reporter } from '../../src/reporter.js';
+import { sendTo } from '../../src/run-remote.js';
 import { assertFails, assertSucceeds, lvmsync, startLvmsync } from '../helpers/cli.js';
 import { writeCowStore } from '../helpers/cow-store.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
@@ -103,6 +107,32 @@ describe('--timeout', () => {
     const result = lvmsync(sendBig(rsh, destination, '--timeout', '1'));
     process.kill(Number(readFileSync(stopped, 'utf8')), 'SIGKILL');
     assertFails(result, 17, /nothing moved for 1 seconds/);
+  });
+
+  it('does not end a turn of a chain that is confirmed, while its receiver clears up', async () => {
+    const [destination, chain] = [bigCopy('turn.img'), fixture.path('turn.chain')];
+    const rsh = fixture.rsh('sh -c "$line"; sleep 2; exit 255');
+    const words = ['cycle', 'vg/mail', `backup:${destination}`, '--snapback', chain, '--init'];
+    const command = toCommand(parseOptions([...words, '-e', rsh.command, '--timeout', '1']));
+    assert.ok(command.kind === 'cycle');
+    let said = '';
+    const write = (text: string): void => {
+      said += text;
+    };
+    const reporter = new Reporter({ verbosity: 'normal', write, isTTY: false });
+    const { signal } = new AbortController();
+    const silent = { print: () => undefined, answer: () => undefined, agentSocket: undefined };
+    const context = { ...silent, reporter, signal, command: 'lvmsync', engine: 'auto' };
+    const [, cowStore = '', , dataSource = ''] = big.words;
+    const source = await openOffline({ kind: 'cowStore', cowStore, dataSource }, reporter);
+    const point = { toPoint: 'point-1', toTime: '2024-01-01T00:00:00Z' };
+    try {
+      const attributes = { ...source.attributes, ...point };
+      await sendTo({ ...source, attributes }, command, context);
+    } finally {
+      await source.close();
+    }
+    assert.equal(newChunks(destination), CHUNKS, said);
   });
 
   it('does not end a run that is slow but moves', () => {

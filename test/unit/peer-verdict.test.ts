@@ -51,6 +51,24 @@ test('status 0 without any answer is an unverified success: an old receiver', ()
 });
 
 const BROKEN = new LvmsyncError('transport', 'backup: the connection broke (x)');
+
+for (const [what, exit] of [
+  ['its receiver is killed', { kind: 'signal', signal: 'SIGKILL' }],
+  ['its receiver is killed behind a shell', status(137)],
+  ['ssh fails', status(255)],
+  ['the connection breaks', { kind: 'failed', error: BROKEN }],
+] as const) {
+  test(`a turn of a chain is complete when it is confirmed, also where ${what} after that`, () => {
+    const outcome = { ...GOOD, exit, isTurn: true };
+    assert.deepEqual(judge(outcome), { verified: true });
+    failure({ ...outcome, isTurn: false });
+    failure({ ...outcome, result: undefined });
+    failure({ ...outcome, result: { ...DONE, digest: 'other' } });
+    failure({ ...outcome, result: failed(13) });
+    failure({ ...outcome, exit: status(13) });
+  });
+}
+
 const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number, RegExp][] = [
   ['other records', { result: { ...DONE, records: 70 } }, 17, /reports other data/],
   ['other bytes', { result: { ...DONE, bytes: 1 } }, 17, /reports other data/],
