@@ -49,9 +49,14 @@ test('a power cut at any moment loses no point of a chain', async (t) => {
   const disk = files.crashDisk(image);
   const total = countStates(entries, between);
   const below = (limit: number): number => random.below(limit);
+  // As many as are wanted, all as far apart: of states picked by chance there may be far fewer.
+  let toNext = random.below(total);
   for (const state of crashStates(entries, image, { between, below })) {
     const work = row[state.marks.length];
-    if (work === undefined || random.below(total) >= wanted) continue;
+    toNext -= wanted;
+    if (toNext > 0) continue;
+    toNext += total;
+    if (work === undefined) continue;
     disk.become(state.image);
     files.mount();
     try {
