@@ -1,5 +1,7 @@
 /** A flush that failed may have lost what can still be read from memory: nobody is to count on it. */
 
+import '../helpers/scripted-syscalls.js';
+
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
