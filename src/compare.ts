@@ -1,20 +1,22 @@
-/** Finds where two devices differ, by hashes: of blocks first, then of the pages of those that differ. */
+/** Finds where two devices differ: what all ways to look at a batch of both have in common. */
 
-import type { BlockHashes } from './block-hashes.js';
-import { type BatchLimits, ExtentList, PAGE, planBatches } from './extent.js';
-import { HASH_LIMITS, HASH_SIZE } from './hash-lines.js';
+import { type BatchLimits, ExtentList, planBatches } from './extent.js';
 import { inOrder } from './in-order.js';
-import type { Operations } from './native.js';
+import type { ExtentPairs, Operations } from './native.js';
 import { limitsAt, type Pace } from './rate-limit.js';
 
-/** Requests asked ahead of the oldest answer: a long line is kept full, and memory stays bounded. */
-export const COMPARE_DEPTH = 64;
-
-const PAGE_LIMITS: BatchLimits = { ...HASH_LIMITS, operationBytes: PAGE, chunkSize: PAGE };
+/** Two devices, and a way to tell where they differ. Several batches may be looked at at once. */
+export interface Comparer {
+  /** Of what it is asked at once. */
+  readonly limits: BatchLimits;
+  /** How many batches it is asked before the oldest answer. */
+  readonly depth: number;
+  /** The stretches of a batch that differ, ascending and disjoint. Nothing is under way when it fails. */
+  differences(operations: Operations): Promise<ExtentPairs>;
+}
 
 export interface Comparison {
-  readonly source: BlockHashes;
-  readonly destination: BlockHashes;
+  readonly comparer: Comparer;
   readonly extents: ExtentList;
   readonly bytesPerSecond?: number | undefined;
   readonly pace?: Pace | undefined;
@@ -68,78 +70,24 @@ export class Differences {
 
 /** Adds what differs to `found`. Stops early, with what was found until then, when the signal comes. */
 export async function compare(job: Comparison, found: Differences): Promise<void> {
+  const { comparer, signal, onProgress } = job;
   let doneBytes = 0;
-  const results = inOrder(pacedBatches(job), COMPARE_DEPTH, async ({ operations, bytes }) => ({
-    different: await differentPages(job, operations),
+  const results = inOrder(pacedBatches(job), comparer.depth, async ({ operations, bytes }) => ({
+    pairs: await comparer.differences(operations),
     bytes,
   }));
-  for await (const { different, bytes } of results) {
-    for (const { offset, length } of different) found.add(offset, length);
+  for await (const { pairs, bytes } of results) {
+    for (let i = 0; i < pairs.length; i += 2) found.add(pairs[i] ?? 0, pairs[i + 1] ?? 0);
     doneBytes += bytes;
-    job.onProgress(doneBytes);
-    if (job.signal.aborted) return;
+    onProgress(doneBytes);
+    if (signal.aborted) return;
   }
 }
 
-async function* pacedBatches({ extents, bytesPerSecond, pace, signal }: Comparison) {
-  for (const batch of planBatches(extents, limitsAt(HASH_LIMITS, bytesPerSecond))) {
+async function* pacedBatches({ comparer, extents, bytesPerSecond, pace, signal }: Comparison) {
+  for (const batch of planBatches(extents, limitsAt(comparer.limits, bytesPerSecond))) {
     await pace?.(batch.bytes);
     if (signal.aborted) return;
     yield batch;
   }
-}
-
-interface Stretch {
-  readonly offset: number;
-  readonly length: number;
-}
-
-async function differentPages(job: Comparison, operations: Operations): Promise<Stretch[]> {
-  const blocks = await differentBlocks(job, operations);
-  if (!blocks.some(crossesPage)) return blocks;
-  const list = new ExtentList(
-    Float64Array.from(blocks.flatMap(({ offset, length }) => [offset, length])),
-  );
-  const pages: Stretch[] = [];
-  for (const batch of planBatches(list, PAGE_LIMITS)) {
-    pages.push(...(await differentBlocks(job, batch.operations)));
-  }
-  return narrowed(blocks, pages);
-}
-
-function crossesPage({ offset, length }: Stretch): boolean {
-  return (offset % PAGE) + length > PAGE;
-}
-
-/** A block none of whose pages differs any more did differ when it was looked at: it counts whole. */
-function narrowed(blocks: readonly Stretch[], pages: readonly Stretch[]): Stretch[] {
-  let next = 0;
-  return blocks.flatMap((block) => {
-    const start = next;
-    const end = block.offset + block.length;
-    while ((pages[next]?.offset ?? Infinity) < end) next++;
-    return next === start ? [block] : pages.slice(start, next);
-  });
-}
-
-async function differentBlocks(
-  { source, destination }: Comparison,
-  operations: Operations,
-): Promise<Stretch[]> {
-  // Both have ended before a failure is thrown: nothing is left under way then.
-  const [ours, theirs] = await Promise.allSettled([
-    source.hash(operations),
-    destination.hash(operations),
-  ]);
-  if (ours.status === 'rejected') throw ours.reason;
-  if (theirs.status === 'rejected') throw theirs.reason;
-  const different: Stretch[] = [];
-  for (let i = 0; i < operations.length / 3; i++) {
-    const [from, to] = [i * HASH_SIZE, (i + 1) * HASH_SIZE];
-    if (Buffer.compare(ours.value.subarray(from, to), theirs.value.subarray(from, to)) === 0) {
-      continue;
-    }
-    different.push({ offset: operations[3 * i] ?? 0, length: operations[3 * i + 1] ?? 0 });
-  }
-  return different;
 }

@@ -164,6 +164,8 @@ export interface DecodedStore {
 
 export interface Native {
   allocateSlab(size: number): ArrayBuffer;
+  /** The pages, as far as operations reach into them, in which the slabs differ; neighbours are one. */
+  findDifferences(a: ArrayBuffer, b: ArrayBuffer, operations: Operations): Promise<ExtentPairs>;
   selectEngine(name: string): { readonly name: string; readonly refused: string | null };
   /**
    * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.

@@ -1,8 +1,10 @@
 /** `lvmsync verify SOURCE DESTINATION`: whether both hold the same, and where they do not. */
 
 import { FileDevice } from './block-device.js';
-import { DeviceHashes, type HashedDestination, watchedHashes } from './block-hashes.js';
-import { compare, Differences } from './compare.js';
+import { DeviceHashes } from './block-hashes.js';
+import { type Comparer, compare, Differences } from './compare.js';
+import { ByteComparer } from './compare-bytes.js';
+import { HashComparer } from './compare-hashes.js';
 import { identityKey } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { type ExtentList, NO_EXTENTS } from './extent.js';
@@ -12,7 +14,7 @@ import { RateLimit } from './rate-limit.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault } from './source-report.js';
-import type { Writes } from './source-watch.js';
+import { SourceWatch, type Writes } from './source-watch.js';
 import { guardStores } from './store-use.js';
 import { describeAsJson, describeAsText, type Findings } from './verify-report.js';
 
@@ -57,17 +59,16 @@ async function open(command: VerifyCommand, context: RunContext): Promise<Source
 }
 
 async function compareOnce(job: Verification, extents: ExtentList): Promise<Compared> {
-  const { source, command, context } = job;
+  const { command, context } = job;
   const { signal, reporter } = context;
-  const destination = await openHashes(job);
+  const destination = await openDestination(job);
   const found = new Differences();
   try {
     const shared = extents.clippedTo(destination.size);
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
     await compare(
       {
-        source: new DeviceHashes(source.device),
-        destination,
+        comparer: destination.comparer,
         extents: shared,
         ...{ bytesPerSecond: command.bytesPerSecond, pace, signal },
         onProgress: (doneBytes) =>
@@ -85,17 +86,50 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Comp
   }
 }
 
-async function openHashes({ source, command, context }: Verification): Promise<HashedDestination> {
-  const { host, path } = command.destination;
-  if (host !== undefined) {
-    return (await import('./remote-hashes.js')).openRemoteHashes(command, context);
-  }
+/** Open; whoever opened it closes it. */
+interface ComparedDestination {
+  /** Of the source and this. */
+  readonly comparer: Comparer;
+  /** Bytes. */
+  readonly size: number;
+  /** To be called when everything was compared: what others wrote to it since it was opened. */
+  finish(): Promise<Writes>;
+  close(): Promise<void>;
+}
+
+function openDestination(job: Verification): Promise<ComparedDestination> {
+  const { host, path } = job.command.destination;
+  return host === undefined ? openLocal(path, job.source) : openRemote(job);
+}
+
+async function openRemote({
+  source,
+  command,
+  context,
+}: Verification): Promise<ComparedDestination> {
+  const { openRemoteHashes } = await import('./remote-hashes.js');
+  const hashes = await openRemoteHashes(command, context);
+  return {
+    comparer: new HashComparer(new DeviceHashes(source.device), hashes),
+    size: hashes.size,
+    finish: () => hashes.finish(),
+    close: () => hashes.close(),
+  };
+}
+
+async function openLocal(path: string, source: Source): Promise<ComparedDestination> {
   const device = await FileDevice.open(path, { role: 'destination' });
   try {
     if (identityKey(device.identity) === identityKey(source.device.identity)) {
       throw new LvmsyncError('destinationUnfit', `${path}: this is the source itself`);
     }
-    return await watchedHashes(device);
+    const watch = await SourceWatch.begin(device);
+    return {
+      comparer: new ByteComparer(source.device, device),
+      size: device.size,
+      finish: async () => watch.writes(),
+      close: () => device.close(),
+    };
   } catch (error) {
     await device.close();
     throw error;

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { FileDevice } from '../../src/block-device.js';
 import { DeviceHashes } from '../../src/block-hashes.js';
-import { compare, Differences } from '../../src/compare.js';
+import { type Comparer, compare, Differences } from '../../src/compare.js';
+import { ByteComparer } from '../../src/compare-bytes.js';
+import { HashComparer } from '../../src/compare-hashes.js';
 import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
 import { Campaign, campaignSize } from '../helpers/campaign.js';
 import { lvmsync } from '../helpers/cli.js';
@@ -53,7 +55,10 @@ test('a flipped bit is found wherever it is compared, and nothing else', async (
   const [here, there] = [newFile('here', content), newFile('there', content)];
   const source = await FileDevice.open(here, { role: 'source' });
   const destination = await FileDevice.open(there, { role: 'destination' });
-  const ends = { source: new DeviceHashes(source), destination: new DeviceHashes(destination) };
+  const comparers: readonly Comparer[] = [
+    new HashComparer(new DeviceHashes(source), new DeviceHashes(destination)),
+    new ByteComparer(source, destination),
+  ];
   const { signal } = new AbortController();
   const fd = openSync(there, 'r+');
   const campaign = new Campaign(context, 'T17 flipped bits under a verify', random.seed);
@@ -65,10 +70,12 @@ test('a flipped bit is found wherever it is compared, and nothing else', async (
       i % 2 === 0 ? NO_EXTENTS.withTail(0, content.length) : randomExtents(content.length);
     writeSync(fd, Uint8Array.of(byte ^ (1 << random.below(8))), 0, 1, at);
     await campaign.run(`byte ${at}`, async () => {
-      const found = new Differences();
-      await compare({ ...ends, extents, signal, onProgress: () => undefined }, found);
-      const ranges = found.first(10).map(({ offset, length }) => [offset, length] as const);
-      assert.deepEqual(ranges, expectedFor(at, extents));
+      for (const comparer of comparers) {
+        const found = new Differences();
+        await compare({ comparer, extents, signal, onProgress: () => undefined }, found);
+        const ranges = found.first(10).map(({ offset, length }) => [offset, length] as const);
+        assert.deepEqual(ranges, expectedFor(at, extents));
+      }
     });
     writeSync(fd, Uint8Array.of(byte), 0, 1, at);
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { BlockHashes } from '../../src/block-hashes.js';
-import { COMPARE_DEPTH, type Comparison, compare, Differences } from '../../src/compare.js';
+import { type Comparison, compare, Differences } from '../../src/compare.js';
+import { ByteComparer } from '../../src/compare-bytes.js';
+import { HashComparer } from '../../src/compare-hashes.js';
 import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
 import { HASH_LIMITS } from '../../src/hash-lines.js';
 import type { Operations } from '../../src/native.js';
@@ -44,16 +46,22 @@ function list(...pairs: number[]): ExtentList {
 async function differencesOf(
   extents: ExtentList,
   marks: readonly number[],
-  more: Partial<Comparison> = {},
+  { source, destination, ...more }: Partial<Comparison & Ends> = {},
 ): Promise<Differences> {
   const found = new Differences();
   const { signal } = new AbortController();
-  const ends = { source: new MarkedHashes(), destination: new MarkedHashes(marks) };
-  await compare({ ...ends, extents, signal, onProgress: () => undefined, ...more }, found);
+  const ends = [source ?? new MarkedHashes(), destination ?? new MarkedHashes(marks)] as const;
+  const comparer = new HashComparer(...ends);
+  await compare({ comparer, extents, signal, onProgress: () => undefined, ...more }, found);
   return found;
 }
 
-describe('a comparison', () => {
+interface Ends {
+  readonly source: BlockHashes;
+  readonly destination: BlockHashes;
+}
+
+describe('a comparison by hashes', () => {
   it('of nothing finds nothing', async () => {
     const found = await differencesOf(NO_EXTENTS, [5]);
     assert.deepEqual([found.bytes, found.count, found.first(10)], [0, 0, []]);
@@ -133,7 +141,7 @@ describe('a comparison', () => {
   it('asks ahead, but no more than is bounded', async () => {
     const destination = new MarkedHashes();
     await differencesOf(list(0, 400 * MIB), [], { destination });
-    assert.equal(destination.mostAtOnce, COMPARE_DEPTH);
+    assert.equal(destination.mostAtOnce, new HashComparer(destination, destination).depth);
   });
 
   it('fails with the first failure of either end', async () => {
@@ -158,5 +166,79 @@ describe('a comparison', () => {
       onProgress: () => controller.abort(),
     });
     assert.ok(source.asked.length < 20_000);
+  });
+});
+
+/** Fails, or fills what is asked for with what a device of so many marked bytes holds. */
+class MarkedDevice {
+  readonly #marks: readonly number[];
+  mostAtOnce = 0;
+  #atOnce = 0;
+
+  constructor(marks: readonly number[] = []) {
+    this.#marks = marks;
+  }
+
+  async readBatch(slab: ArrayBuffer, operations: Operations): Promise<void> {
+    this.#atOnce++;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+    this.#atOnce--;
+    for (let i = 0; i < operations.length; i += 3) {
+      const [offset = 0, length = 0, position = 0] = operations.subarray(i);
+      const bytes = new Uint8Array(slab, position, length).fill(7);
+      for (const mark of this.#marks) {
+        if (mark >= offset && mark < offset + length) bytes[mark - offset] = 8;
+      }
+    }
+  }
+}
+
+describe('a comparison of bytes', () => {
+  const { signal } = new AbortController();
+
+  it('finds the pages that differ, clipped to what is compared, and joins neighbours', async () => {
+    const comparer = new ByteComparer(
+      new MarkedDevice(),
+      new MarkedDevice([100, 5000, 70_000, 5 * MIB]),
+    );
+    const found = new Differences();
+    const extents = list(100, 200_000, 5 * MIB - 10, 20);
+    await compare({ comparer, extents, signal, onProgress: () => undefined }, found);
+    assert.deepEqual(found.first(10), [
+      { offset: 100, length: 8092 },
+      { offset: 69632, length: 4096 },
+      { offset: 5 * MIB, length: 10 },
+    ]);
+  });
+
+  it('reads both at once, and no more than is bounded', async () => {
+    const [source, destination] = [new MarkedDevice(), new MarkedDevice()];
+    const comparer = new ByteComparer(source, destination);
+    const found = new Differences();
+    await compare(
+      { comparer, extents: list(0, 100 * MIB), signal, onProgress: () => undefined },
+      found,
+    );
+    assert.equal(found.bytes, 0);
+    assert.deepEqual([source.mostAtOnce, destination.mostAtOnce], [comparer.depth, comparer.depth]);
+  });
+
+  it('fails with the failure of either end, once the other one has ended', async () => {
+    const steady = new MarkedDevice();
+    let running = 0;
+    const slow = {
+      readBatch: async (slab: ArrayBuffer, operations: Operations) => {
+        running++;
+        await steady.readBatch(slab, operations);
+        running--;
+      },
+    };
+    const broken = { readBatch: () => Promise.reject(new Error('broken')) };
+    for (const comparer of [new ByteComparer(broken, slow), new ByteComparer(slow, broken)]) {
+      const job = { comparer, extents: list(0, 50 * MIB), signal, onProgress: () => undefined };
+      await assert.rejects(compare(job, new Differences()), { message: 'broken' });
+      assert.equal(running, 0);
+    }
   });
 });
