@@ -137,6 +137,20 @@ export class FileDevice implements BlockDevice {
     return this.#attempt('read', this.file.hashBatch(slab, operations));
   }
 
+  /** Where the other one holds something else, in pages. Both are read through `scratch`. */
+  async compareBatch(
+    other: FileDevice,
+    scratch: Slab,
+    operations: Operations,
+  ): Promise<ExtentPairs> {
+    try {
+      return await this.file.compareBatch(other.file, scratch, operations);
+    } catch (error) {
+      const failed = isNativeError(error) && error.file === 1 ? other : this;
+      return failed.#attempt('read', Promise.reject(error));
+    }
+  }
+
   writeBatch(slab: Slab, operations: Operations): Promise<void> {
     return this.#attempt('write', this.file.writeBatch(slab, operations));
   }

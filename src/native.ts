@@ -14,6 +14,8 @@ export interface NativeError extends Error {
   readonly syscall: string;
   /** Bytes into the device or stream. */
   readonly offset: number;
+  /** Which of the files of a call that has two, counted from 0. */
+  readonly file: number;
   readonly detail: string;
 }
 
@@ -36,6 +38,15 @@ export interface NativeBlockFile {
   readBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
   /** Reads into the slab; resolves with 16 bytes, the XXH3-128 in canonical form, for each operation. */
   hashBatch(slab: ArrayBuffer, operations: Operations): Promise<Uint8Array>;
+  /**
+   * Where the other file holds something else: the pages, as far as operations reach into them; neighbours
+   * are one. Both are read through `scratch`, of 16 KiB at least; slab positions are ignored.
+   */
+  compareBatch(
+    other: NativeBlockFile,
+    scratch: ArrayBuffer,
+    operations: Operations,
+  ): Promise<ExtentPairs>;
   writeBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
   /** Gives space back; resolves with what has to be written as zeros instead. */
   punch(
@@ -164,8 +175,6 @@ export interface DecodedStore {
 
 export interface Native {
   allocateSlab(size: number): ArrayBuffer;
-  /** The pages, as far as operations reach into them, in which the slabs differ; neighbours are one. */
-  findDifferences(a: ArrayBuffer, b: ArrayBuffer, operations: Operations): Promise<ExtentPairs>;
   selectEngine(name: string): { readonly name: string; readonly refused: string | null };
   /**
    * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.

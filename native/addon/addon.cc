@@ -11,7 +11,6 @@
 #include <memory>
 #include <utility>
 
-#include "../core/compare.h"
 #include "../core/slab.h"
 
 namespace lvmsync {
@@ -29,21 +28,6 @@ Napi::Value AllocateSlab(const Napi::CallbackInfo& info) {
   }
   return Napi::ArrayBuffer::New(
       env, slab->data(), slab->size(), [](Napi::Env, void*, Slab* owned) { delete owned; }, slab);
-}
-
-// findDifferences(slab, slab, operations) -> Promise<pairs offset, length>
-Napi::Value FindDifferencesOf(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  auto different = std::make_shared<ExtentList>();
-  auto job = std::make_unique<Job>(env);
-  job->keep.push_back(Keep(info[0]));
-  job->keep.push_back(Keep(info[1]));
-  job->work = [a = BytesOf(info[0]), b = BytesOf(info[1]), operations = OperationsOf(info[2]),
-               different] { return FindDifferences(a, b, operations, different.get()); };
-  job->result = [different](Napi::Env inner) -> Napi::Value {
-    return FromExtents(inner, *different);
-  };
-  return DataOf(env).pool.Submit(std::move(job));
 }
 
 // io_uring unless `wanted` says "threads"; `error` is why it was refused, 0 if it was not.
@@ -120,7 +104,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data);
   env.AddCleanupHook([data] { data->pool.Shutdown(); });
   exports.Set("allocateSlab", Napi::Function::New(env, AllocateSlab, "allocateSlab"));
-  exports.Set("findDifferences", Napi::Function::New(env, FindDifferencesOf, "findDifferences"));
   exports.Set("selectEngine", Napi::Function::New(env, SelectEngine, "selectEngine"));
   exports.Set("makePipe", Napi::Function::New(env, MakePipe, "makePipe"));
   exports.Set("endProcess", Napi::Function::New(env, EndProcess, "endProcess"));

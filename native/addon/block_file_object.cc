@@ -1,6 +1,8 @@
-// JavaScript class BlockFile: open, readBatch, hashBatch, writeBatch, sync, resize, close.
+// JavaScript class BlockFile: open, readBatch, hashBatch, compareBatch, writeBatch, sync, resize,
+// close.
 #include <functional>
 
+#include "../core/compare.h"
 #include "../core/punch.h"
 #include "addon.h"
 
@@ -20,6 +22,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
                         InstanceMethod("size", &BlockFileObject::Size),
                         InstanceMethod("readBatch", &BlockFileObject::ReadBatch),
                         InstanceMethod("hashBatch", &BlockFileObject::HashBatchOf),
+                        InstanceMethod("compareBatch", &BlockFileObject::CompareBatch),
                         InstanceMethod("writeBatch", &BlockFileObject::WriteBatch),
                         InstanceMethod("punch", &BlockFileObject::Punch),
                         InstanceMethod("sync", &BlockFileObject::Sync),
@@ -110,6 +113,31 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
       return CopyBytes(env, digests->data(), digests->size() * sizeof(Digest));
     };
     return Submit(info, std::move(job));
+  }
+
+  // compareBatch(other, scratch, operations) -> Promise<pairs offset, length>
+  Napi::Value CompareBatch(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> scratch = BytesOf(info[1]);
+    auto operations = OperationsOf(info[2]);
+    const BlockFileUse other(info[0]);
+    auto different = std::make_shared<ExtentList>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->keep.push_back(Keep(info[1]));
+    job->work = [file = Begin(), other, engine = EngineOf(info.Env()), scratch, different,
+                 operations = std::move(operations)] {
+      const BlockFile* const files[] = {file.get(), &other.file()};
+      return CompareFiles(TheSyscalls(), *engine, files, scratch, operations, different.get());
+    };
+    job->result = [different](Napi::Env env) -> Napi::Value {
+      return FromExtents(env, *different);
+    };
+    job->settled = [this, other] {
+      other.End();
+      End();
+    };
+    job->keep.push_back(Keep(info.This()));
+    return DataOf(info.Env()).pool.Submit(std::move(job));
   }
 
   // punch(extents, { discard, granularity }) -> Promise<what is left to be written as zeros>

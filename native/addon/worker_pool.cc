@@ -36,6 +36,7 @@ Napi::Error ToError(Napi::Env env, const Status& status) {
   error.Set("errno", Napi::Number::New(env, status.error));
   error.Set("syscall", Napi::String::New(env, status.syscall));
   error.Set("offset", Napi::Number::New(env, static_cast<double>(status.offset)));
+  error.Set("file", Napi::Number::New(env, status.file));
   error.Set("detail", Napi::String::New(env, status.detail));
   return error;
 }

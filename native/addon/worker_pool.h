@@ -61,7 +61,7 @@ class WorkerPool {
 };
 
 // A JavaScript Error for a failed Status: code (errno's name or "UNEXPECTED_END", "CORRUPT",
-// "CANCELLED"), errno, syscall, offset, detail.
+// "CANCELLED"), errno, syscall, offset, file, detail.
 Napi::Error ToError(Napi::Env env, const Status& status);
 
 }  // namespace lvmsync

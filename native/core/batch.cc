@@ -1,6 +1,7 @@
 #include "batch.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <mutex>
 
@@ -9,8 +10,6 @@
 namespace lvmsync {
 namespace {
 
-// Large enough for full speed on any device, small enough that several are in flight.
-constexpr size_t kLargestRequest = 512 * 1024;
 constexpr size_t kPage = 4096;
 
 // The part of an operation that O_DIRECT cannot transfer straight to or from the slab.
@@ -21,6 +20,7 @@ struct Edge {
 };
 
 struct Plan {
+  int fd = -1;
   std::vector<IoRequest> requests;
   std::vector<Edge> edges;
 };
@@ -34,7 +34,7 @@ void AddRequest(Plan& plan, uint64_t offset, std::byte* memory, size_t length) {
       return;
     }
   }
-  plan.requests.push_back({offset, memory, length});
+  plan.requests.push_back({offset, memory, length, plan.fd});
 }
 
 // Both sides have to lie at the same place within a page, or the memory would be unaligned.
@@ -49,6 +49,7 @@ void AddAligned(Plan& plan, size_t alignment, uint64_t offset, std::byte* memory
 Status MakePlan(const BlockFile& file, std::span<std::byte> slab,
                 std::span<const Operation> operations, Plan* plan) {
   const size_t alignment = file.direct() ? file.info().alignment : 1;
+  plan->fd = file.fd();
   plan->requests.reserve(operations.size());
   for (const Operation& operation : operations) {
     uint64_t slab_end;
@@ -77,15 +78,17 @@ std::vector<IoRequest> Split(const std::vector<IoRequest>& merged) {
   for (IoRequest request : merged) {
     while (request.length > 0) {
       const size_t length = std::min(request.length, kLargestRequest);
-      pieces.push_back({request.offset, request.memory, length});
-      request = {request.offset + length, request.memory + length, request.length - length};
+      pieces.push_back({request.offset, request.memory, length, request.fd});
+      request.offset += length;
+      request.memory += length;
+      request.length -= length;
     }
   }
   return pieces;
 }
 
 Status RunBufferedEdge(const Syscalls& syscalls, int fd, Direction direction, const Edge& edge) {
-  return TransferFully(syscalls, fd, direction, {edge.offset, edge.memory, edge.length});
+  return TransferFully(syscalls, direction, {edge.offset, edge.memory, edge.length, fd});
 }
 
 // Reads the aligned span around the edge; when writing, patches it and writes it back. Nobody else
@@ -99,8 +102,8 @@ Status RunBouncedEdge(const Syscalls& syscalls, const BlockFile& file, Direction
   if (bounce.size() == 0) return Status::System(ENOMEM, "mmap", edge.offset);
   std::unique_lock<std::mutex> patching;
   if (direction == Direction::kWrite) patching = std::unique_lock(file.patch_mutex());
-  const IoRequest whole{start, bounce.data(), bounce.size()};
-  if (Status status = TransferFully(syscalls, file.fd(), Direction::kRead, whole); !status.ok()) {
+  const IoRequest whole{start, bounce.data(), bounce.size(), file.fd()};
+  if (Status status = TransferFully(syscalls, Direction::kRead, whole); !status.ok()) {
     return status;
   }
   std::byte* inside = bounce.data() + (edge.offset - start);
@@ -109,7 +112,7 @@ Status RunBouncedEdge(const Syscalls& syscalls, const BlockFile& file, Direction
     return Status::Ok();
   }
   std::memcpy(inside, edge.memory, edge.length);
-  return TransferFully(syscalls, file.fd(), Direction::kWrite, whole);
+  return TransferFully(syscalls, Direction::kWrite, whole);
 }
 
 Status RunEdge(const Syscalls& syscalls, const BlockFile& file, Direction direction,
@@ -122,15 +125,35 @@ Status RunEdge(const Syscalls& syscalls, const BlockFile& file, Direction direct
 
 // Repeats a failed batch one block at a time: finds the block that fails, or succeeds where the
 // failure has passed. Repeating is harmless, the same bytes go to the same place.
-Status RunInPieces(const Syscalls& syscalls, int fd, Direction direction, size_t piece,
+Status RunInPieces(const Syscalls& syscalls, Direction direction, size_t piece,
                    std::span<const IoRequest> requests) {
   for (const IoRequest& request : requests) {
     for (size_t done = 0; done < request.length; done += piece) {
       const size_t length = std::min(piece, request.length - done);
-      Status status = TransferFully(syscalls, fd, direction,
-                                    {request.offset + done, request.memory + done, length});
+      Status status = TransferFully(
+          syscalls, direction, {request.offset + done, request.memory + done, length, request.fd});
       if (!status.ok()) return status;
     }
+  }
+  return Status::Ok();
+}
+
+// So that both files are kept busy whatever order they are carried out in.
+std::vector<IoRequest> Interleave(const std::vector<IoRequest>& a,
+                                  const std::vector<IoRequest>& b) {
+  std::vector<IoRequest> both;
+  both.reserve(a.size() + b.size());
+  for (size_t i = 0; i < std::max(a.size(), b.size()); i++) {
+    if (i < a.size()) both.push_back(a[i]);
+    if (i < b.size()) both.push_back(b[i]);
+  }
+  return both;
+}
+
+Status ReadEdges(const Syscalls& syscalls, const BlockFile& file, const Plan& plan) {
+  for (const Edge& edge : plan.edges) {
+    Status status = RunEdge(syscalls, file, Direction::kRead, edge);
+    if (!status.ok()) return status;
   }
   return Status::Ok();
 }
@@ -143,14 +166,36 @@ Status RunBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& fil
   Plan plan;
   if (Status status = MakePlan(file, slab, operations, &plan); !status.ok()) return status;
   const std::vector<IoRequest> pieces = Split(plan.requests);
-  Status status = engine.Run(file.fd(), direction, pieces);
+  Status status = engine.Run(direction, pieces);
   if (status.fault == Fault::kSystem && status.error == EIO) {
     const size_t piece = std::max<size_t>(file.info().alignment, kPage);
-    status = RunInPieces(syscalls, file.fd(), direction, piece, pieces);
+    status = RunInPieces(syscalls, direction, piece, pieces);
   }
   for (const Edge& edge : plan.edges) {
     if (!status.ok()) return status;
     status = RunEdge(syscalls, file, direction, edge);
+  }
+  return status;
+}
+
+Status ReadBoth(const Syscalls& syscalls, IoEngine& engine,
+                std::span<const BlockFile* const, 2> files,
+                std::span<const std::span<std::byte>, 2> slabs,
+                std::span<const Operation> operations) {
+  std::array<Plan, 2> plans;
+  for (size_t i = 0; i < 2; i++) {
+    Status status = MakePlan(*files[i], slabs[i], operations, &plans[i]);
+    if (!status.ok()) return status;
+  }
+  Status status =
+      engine.Run(Direction::kRead, Interleave(Split(plans[0].requests), Split(plans[1].requests)));
+  for (size_t i = 0; i < 2 && status.ok(); i++) status = ReadEdges(syscalls, *files[i], plans[i]);
+  if (status.ok()) return status;
+  // One after the other, to know which of them fails, and where; or neither does any more.
+  for (uint8_t i = 0; i < 2; i++) {
+    status = RunBatch(syscalls, engine, *files[i], Direction::kRead, slabs[i], operations);
+    status.file = i;
+    if (!status.ok()) break;
   }
   return status;
 }

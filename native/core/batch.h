@@ -12,6 +12,9 @@
 
 namespace lvmsync {
 
+// Large enough for full speed on any device, small enough that several are in flight. Bytes.
+constexpr size_t kLargestRequest = size_t{512} * 1024;
+
 // Bytes [offset, offset + length) of a file belong at [slab_position, slab_position + length).
 // Where slab_position is congruent to offset modulo 4096 nothing is copied; else a bounce is used.
 struct Operation {
@@ -28,6 +31,13 @@ struct Operation {
 // the block that fails. Fault::kCorrupt if an operation lies outside the slab or overflows.
 Status RunBatch(const Syscalls& syscalls, IoEngine& engine, const BlockFile& file,
                 Direction direction, std::span<std::byte> slab,
+                std::span<const Operation> operations);
+
+// Reads the same operations of two files at once, each into a slab of its own, as RunBatch does.
+// Status.file is the one that failed.
+Status ReadBoth(const Syscalls& syscalls, IoEngine& engine,
+                std::span<const BlockFile* const, 2> files,
+                std::span<const std::span<std::byte>, 2> slabs,
                 std::span<const Operation> operations);
 
 // Reads all operations into the slab, as RunBatch does, and puts the hash of each into `digests`,

@@ -1,4 +1,4 @@
-// Where the bytes of two slabs differ that were read from the same places of two devices.
+// Where two files or devices hold different bytes.
 #pragma once
 
 #include <cstddef>
@@ -6,15 +6,19 @@
 
 #include "batch.h"
 #include "extent.h"
-#include "result.h"
 
 namespace lvmsync {
 
-// Sets `different` to the stretches of the operations that differ, in their order, cut at the pages
-// of the device: a page is in it as far as an operation reaches into it, if any byte of that part
-// differs. Neighbours are one stretch. Fault::kCorrupt if an operation lies outside a slab or
-// overflows.
-Status FindDifferences(std::span<const std::byte> a, std::span<const std::byte> b,
-                       std::span<const Operation> operations, ExtentList* different);
+// Reads the operations of both files, part after part through `scratch`, which is cut in two, and
+// sets `different` to the stretches that differ, in the order of the operations. They are cut at
+// pages: a page is in it as far as an operation reaches into it, if any byte of that part differs;
+// neighbours are one stretch. Slab positions of the operations are ignored. What was found says
+// nothing where the Status is not Ok; its `file` is the one that failed. Fault::kCorrupt if an
+// operation overflows. `scratch` begins at a page and has at least kLeastScratch bytes.
+Status CompareFiles(const Syscalls& syscalls, IoEngine& engine,
+                    std::span<const BlockFile* const, 2> files, std::span<std::byte> scratch,
+                    std::span<const Operation> operations, ExtentList* different);
+
+constexpr size_t kLeastScratch = size_t{16} * 1024;
 
 }  // namespace lvmsync

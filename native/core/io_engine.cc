@@ -4,13 +4,13 @@
 
 namespace lvmsync {
 
-Status TransferFully(const Syscalls& syscalls, int fd, Direction direction, IoRequest request) {
+Status TransferFully(const Syscalls& syscalls, Direction direction, IoRequest request) {
   const bool reading = direction == Direction::kRead;
   const char* name = reading ? "pread" : "pwrite";
   while (request.length > 0) {
-    const ssize_t count = reading
-                              ? syscalls.Pread(fd, request.memory, request.length, request.offset)
-                              : syscalls.Pwrite(fd, request.memory, request.length, request.offset);
+    const auto [offset, memory, length, fd] = request;
+    const ssize_t count = reading ? syscalls.Pread(fd, memory, length, offset)
+                                  : syscalls.Pwrite(fd, memory, length, offset);
     if (count < 0) {
       if (errno == EINTR || errno == EAGAIN) continue;
       return Status::System(errno, name, request.offset);
@@ -26,10 +26,10 @@ Status TransferFully(const Syscalls& syscalls, int fd, Direction direction, IoRe
   return Status::Ok();
 }
 
-Status TransferAll(const Syscalls& syscalls, int fd, Direction direction,
+Status TransferAll(const Syscalls& syscalls, Direction direction,
                    std::span<const IoRequest> requests) {
   for (const IoRequest& request : requests) {
-    Status status = TransferFully(syscalls, fd, direction, request);
+    Status status = TransferFully(syscalls, direction, request);
     if (!status.ok()) return status;
   }
   return Status::Ok();

@@ -74,9 +74,9 @@ class Ring {
 // One batch on one ring: keeps up to kDepth requests in flight until all have ended.
 class RingBatch {
  public:
-  RingBatch(const Syscalls& syscalls, io_uring* ring, int fd, Direction direction,
+  RingBatch(const Syscalls& syscalls, io_uring* ring, Direction direction,
             std::span<const IoRequest> requests)
-      : syscalls_(syscalls), ring_(ring), fd_(fd), direction_(direction) {
+      : syscalls_(syscalls), ring_(ring), direction_(direction) {
     waiting_.assign(requests.rbegin(), requests.rend());
     slots_.resize(std::min<size_t>(kDepth, requests.size()));
     for (IoRequest& slot : slots_) free_.push_back(&slot);
@@ -109,9 +109,9 @@ class RingBatch {
       waiting_.pop_back();
       const auto length = static_cast<unsigned>(slot->length);
       if (direction_ == Direction::kRead) {
-        io_uring_prep_read(entry, fd_, slot->memory, length, slot->offset);
+        io_uring_prep_read(entry, slot->fd, slot->memory, length, slot->offset);
       } else {
-        io_uring_prep_write(entry, fd_, slot->memory, length, slot->offset);
+        io_uring_prep_write(entry, slot->fd, slot->memory, length, slot->offset);
       }
       io_uring_sqe_set_data(entry, slot);
     }
@@ -130,7 +130,7 @@ class RingBatch {
       if (std::find(free_.begin(), free_.end(), &slot) == free_.end()) waiting_.push_back(slot);
     }
     std::reverse(waiting_.begin(), waiting_.end());
-    return TransferAll(syscalls_, fd_, direction_, waiting_);
+    return TransferAll(syscalls_, direction_, waiting_);
   }
 
   void Reap() {
@@ -147,7 +147,8 @@ class RingBatch {
 
   void Finish(IoRequest* slot, int32_t raw) {
     const bool reading = direction_ == Direction::kRead;
-    const int32_t result = syscalls_.RingResult(fd_, direction_, slot->offset, slot->length, raw);
+    const int32_t result =
+        syscalls_.RingResult(slot->fd, direction_, slot->offset, slot->length, raw);
     free_.push_back(slot);
     if (result == -EINTR || result == -EAGAIN) {
       waiting_.push_back(*slot);
@@ -157,7 +158,8 @@ class RingBatch {
       Fail(reading ? Status::UnexpectedEnd("read", slot->offset)
                    : Status::System(ENOSPC, "write", slot->offset));
     } else if (const auto count = static_cast<size_t>(result); count < slot->length) {
-      waiting_.push_back({slot->offset + count, slot->memory + count, slot->length - count});
+      waiting_.push_back(
+          {slot->offset + count, slot->memory + count, slot->length - count, slot->fd});
     }
   }
 
@@ -165,7 +167,6 @@ class RingBatch {
 
   const Syscalls& syscalls_;
   io_uring* ring_;
-  int fd_;
   Direction direction_;
   std::vector<IoRequest> waiting_;  // the next one at the back
   std::vector<IoRequest> slots_;
@@ -180,13 +181,13 @@ class RingEngine final : public IoEngine {
     idle_.push_back(std::move(first));
   }
 
-  Status Run(int fd, Direction direction, std::span<const IoRequest> requests) override {
+  Status Run(Direction direction, std::span<const IoRequest> requests) override {
     if (requests.empty()) return Status::Ok();
     int error = 0;
     std::unique_ptr<Ring> ring = Take(&error);
     // A further ring was refused (RLIMIT_MEMLOCK on old kernels): slower, not wrong.
-    if (ring == nullptr) return TransferAll(syscalls_, fd, direction, requests);
-    RingBatch batch(syscalls_, ring->get(), fd, direction, requests);
+    if (ring == nullptr) return TransferAll(syscalls_, direction, requests);
+    RingBatch batch(syscalls_, ring->get(), direction, requests);
     Status status = batch.Run();
     if (!batch.broken()) {
       std::lock_guard lock(mutex_);

@@ -28,14 +28,14 @@ class ThreadEngine final : public IoEngine {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  Status Run(int fd, Direction direction, std::span<const IoRequest> requests) override {
+  Status Run(Direction direction, std::span<const IoRequest> requests) override {
     if (requests.empty()) return Status::Ok();
-    Batch batch{fd, direction, requests, 0, requests.size(), Status::Ok()};
+    Batch batch{direction, requests, 0, requests.size(), Status::Ok()};
     std::unique_lock lock(mutex_);
     StartThreads(requests.size());
     if (threads_.empty()) {
       lock.unlock();
-      return TransferAll(syscalls_, fd, direction, requests);
+      return TransferAll(syscalls_, direction, requests);
     }
     queue_.push_back(&batch);
     work_.notify_all();
@@ -48,7 +48,6 @@ class ThreadEngine final : public IoEngine {
  private:
   // Lives on the stack of Run; every member is guarded by mutex_.
   struct Batch {
-    int fd;
     Direction direction;
     std::span<const IoRequest> requests;
     size_t next;
@@ -78,7 +77,7 @@ class ThreadEngine final : public IoEngine {
       // After a failure the rest of the batch is not begun: its outcome can no longer matter.
       if (batch.status.ok()) {
         lock.unlock();
-        Status status = TransferFully(syscalls_, batch.fd, batch.direction, request);
+        Status status = TransferFully(syscalls_, batch.direction, request);
         lock.lock();
         batch.status = Earlier(std::move(batch.status), std::move(status));
       }

@@ -1,10 +1,13 @@
-// Where two slabs differ, against a look at each single byte.
+// Where two files differ, against a look at each single byte of what is known to be in them.
 #include "compare.h"
 
 #include <random>
 #include <set>
+#include <string>
 
 #include "batch_media.h"
+#include "faulty_syscalls.h"
+#include "slab.h"
 #include "testing.h"
 
 namespace lvmsync {
@@ -12,104 +15,188 @@ namespace {
 
 using testing::Bytes;
 using testing::Expect;
+using testing::ExpectEqual;
+using testing::FaultySyscalls;
 
 constexpr uint64_t kPage = 4096;
+constexpr uint64_t kSize = 1280 * 1024;
+constexpr const char* kEngines[] = {"io_uring", "threads"};
+// The least, one in which a request of the largest size is cut, and one in which many have room.
+constexpr size_t kScratch[] = {kLeastScratch, 200 * 1024, 4 * 1024 * 1024};
 
-std::vector<Operation> RandomOperations(std::mt19937_64& random, uint64_t* slab_size) {
+std::vector<Operation> RandomOperations(std::mt19937_64& random, uint64_t size) {
   std::vector<Operation> operations;
-  uint64_t position = 0;
-  uint64_t offset = random() % 10000;
-  for (int i = 0; i < 40; i++) {
-    const uint64_t length = random() % 3 == 0 ? random() % 40000 : random() % 5000;
-    position += (offset - position) % kPage;
-    operations.push_back({offset, length, position});
-    position += length;
-    // Some follow each other at once.
+  for (uint64_t offset = random() % 10000; offset < size;) {
+    const uint64_t longest = random() % 30 == 0 ? 700 * 1024 : random() % 4 == 0 ? 40000 : 5000;
+    const uint64_t length = std::min(random() % longest, size - offset);
+    operations.push_back({offset, length, 0});
+    // Some follow each other at once, some agree with pages.
     offset += length + (random() % 3 == 0 ? 0 : random() % 20000);
+    if (random() % 3 == 0) offset = (offset + kPage - 1) / kPage * kPage;
   }
-  *slab_size = position;
   return operations;
 }
 
-// Each byte that has to be in the answer: all of an operation in a page that differs in it.
-std::set<uint64_t> ExpectedBytes(const Bytes& a, const Bytes& b,
-                                 const std::vector<Operation>& operations) {
-  std::set<uint64_t> bytes;
+// Flips bits here and there, and all bytes of an operation, so that neighbours meet.
+Bytes Changed(Bytes bytes, const std::vector<Operation>& operations, std::mt19937_64& random) {
+  for (uint64_t flips = random() % 30; flips > 0; flips--) {
+    bytes[random() % bytes.size()] ^= static_cast<std::byte>(1U << random() % 8);
+  }
+  const Operation& all = operations[random() % operations.size()];
+  for (uint64_t i = 0; i < all.length; i++) bytes[all.offset + i] ^= std::byte{0x80};
+  return bytes;
+}
+
+// All of an operation in a page that differs in it.
+ExtentList Expected(const Bytes& a, const Bytes& b, const std::vector<Operation>& operations) {
+  ExtentList list;
   for (const Operation& operation : operations) {
-    std::set<uint64_t> pages;
-    for (uint64_t i = 0; i < operation.length; i++) {
-      const uint64_t at = operation.slab_position + i;
-      if (a[at] != b[at]) pages.insert((operation.offset + i) / kPage);
-    }
-    for (uint64_t i = 0; i < operation.length; i++) {
-      if (pages.contains((operation.offset + i) / kPage)) bytes.insert(operation.offset + i);
-    }
-  }
-  return bytes;
-}
-
-std::set<uint64_t> BytesOf(const ExtentList& list) {
-  std::set<uint64_t> bytes;
-  for (const Extent& extent : list) {
-    for (uint64_t i = 0; i < extent.length; i++) {
-      Expect(bytes.insert(extent.offset + i).second, "no byte is named twice");
+    const uint64_t end = operation.offset + operation.length;
+    for (uint64_t at = operation.offset; at < end;) {
+      const uint64_t stop = std::min(end, (at / kPage + 1) * kPage);
+      bool differs = false;
+      for (uint64_t i = at; i < stop; i++) differs |= a[i] != b[i];
+      if (differs && !list.empty() && list.back().offset + list.back().length == at) {
+        list.back().length += stop - at;
+      } else if (differs) {
+        list.push_back({at, stop - at});
+      }
+      at = stop;
     }
   }
-  return bytes;
+  return list;
 }
 
-void FindsWhatDiffers() {
+struct Setting {
+  bool direct = true;
+  const char* engine = "threads";
+  size_t scratch = kLeastScratch;
+  std::string Describe() const {
+    return std::string(engine) + (direct ? ", direct, " : ", buffered, ") + std::to_string(scratch);
+  }
+};
+
+Status Compare(const testing::Medium& a, const testing::Medium& b, const Setting& setting,
+               const std::vector<Operation>& operations, ExtentList* different,
+               const Syscalls& syscalls = Syscalls::Real()) {
+  const BlockFile first = testing::OpenFile(a, {.direct = setting.direct});
+  const BlockFile second = testing::OpenFile(b, {.direct = setting.direct});
+  const auto engine = testing::MakeEngine(setting.engine, syscalls);
+  const Slab scratch = Slab::Allocate(setting.scratch);
+  const BlockFile* const files[] = {&first, &second};
+  return CompareFiles(syscalls, *engine, files, scratch.bytes(), operations, different);
+}
+
+void FindsWhatDiffers(testing::Medium& a, testing::Medium& b, std::vector<bool> ways) {
   std::mt19937_64 random(testing::Seed());
-  for (int round = 0; round < 40; round++) {
-    uint64_t size = 0;
-    const auto operations = RandomOperations(random, &size);
-    const Bytes a = testing::RandomBytes(size, random);
-    Bytes b = a;
-    for (uint64_t flips = random() % 30; flips > 0; flips--) {
-      b[random() % size] ^= static_cast<std::byte>(1U << random() % 8);
-    }
-    // Of all of some operation, so that neighbours meet.
-    const Operation& all = operations[random() % operations.size()];
-    for (uint64_t i = 0; i < all.length; i++) b[all.slab_position + i] ^= std::byte{0x80};
-    ExtentList different{{7, 7}};
-    const Status status = FindDifferences(a, b, operations, &different);
-    Expect(status.ok(), testing::Describe(status));
-    Expect(BytesOf(different) == ExpectedBytes(a, b, operations), "the bytes that are named");
-    for (size_t i = 1; i < different.size(); i++) {
-      Expect(different[i - 1].offset + different[i - 1].length < different[i].offset,
-             "neighbours are one, and ascend");
+  const uint64_t size = a.Content().size();
+  for (int round = 0; round < 8; round++) {
+    const auto operations = RandomOperations(random, size);
+    const Bytes one = testing::RandomBytes(size, random);
+    const Bytes other = Changed(one, operations, random);
+    a.SetContent(one);
+    b.SetContent(other);
+    for (const bool direct : ways) {
+      for (const char* engine : kEngines) {
+        for (const size_t scratch : kScratch) {
+          const Setting setting{direct, engine, scratch};
+          ExtentList different{{7, 7}};
+          Status status = Compare(a, b, setting, operations, &different);
+          Expect(status.ok(), setting.Describe() + testing::Describe(status));
+          Expect(different == Expected(one, other, operations), setting.Describe());
+          status = Compare(a, a, setting, operations, &different);
+          Expect(status.ok() && different.empty(), "a file is equal to itself");
+        }
+      }
     }
   }
 }
 
-void SaysNothingOfEquals() {
-  std::mt19937_64 random(testing::Seed());
-  uint64_t size = 0;
-  const auto operations = RandomOperations(random, &size);
-  const Bytes bytes = testing::RandomBytes(size, random);
-  ExtentList different{{7, 7}};
-  const Status status = FindDifferences(bytes, bytes, operations, &different);
-  Expect(status.ok() && different.empty(), "nothing differs");
+void OnFiles() {
+  testing::TempFile a(kSize - 333);
+  testing::TempFile b(kSize - 333);
+  FindsWhatDiffers(a, b, {true, false});
 }
 
-void RefusesWhatLiesOutside() {
-  const Bytes large(8192);
-  const Bytes small(4096);
+void OnDevices() {
+  testing::LoopDevice a(kSize, 512);
+  testing::LoopDevice b(kSize, 4096);
+  // The page cache of a device knows nothing of what is written to its file.
+  FindsWhatDiffers(a, b, {true});
+}
+
+void NamesTheFileThatFails() {
+  std::mt19937_64 random(testing::Seed());
+  testing::TempFile whole(kSize);
+  testing::TempFile shorter(kSize - 10 * kPage);
+  const std::vector<Operation> operations{{0, 100 * kPage, 0}, {200 * kPage, 120 * kPage, 0}};
   ExtentList different;
-  const auto of = [&](Operation operation) {
-    return FindDifferences(large, small, std::span(&operation, 1), &different).fault;
+  for (const char* engine : kEngines) {
+    const Setting setting{true, engine, 4 * 1024 * 1024};
+    for (const uint8_t file : {uint8_t{0}, uint8_t{1}}) {
+      const Status status = file == 1 ? Compare(whole, shorter, setting, operations, &different)
+                                      : Compare(shorter, whole, setting, operations, &different);
+      Expect(status.fault == Fault::kUnexpectedEnd, testing::Describe(status));
+      ExpectEqual(status.file, file, "the file");
+      ExpectEqual(status.offset, kSize - 10 * kPage, "where it ends");
+    }
+  }
+}
+
+// Each call fails once, and from then on: nothing that differs is ever called equal.
+void BelievesNothingThatWasNotRead() {
+  std::mt19937_64 random(testing::Seed());
+  testing::TempFile a;
+  testing::TempFile b;
+  const Bytes one = testing::RandomBytes(200 * 1024, random);
+  const std::vector<Operation> operations{
+      {100, 5000, 0}, {3 * kPage, 20 * kPage, 0}, {120 * 1024 + 7, 30000, 0}};
+  const Bytes other = Changed(one, operations, random);
+  a.SetContent(one);
+  b.SetContent(other);
+  const ExtentList expected = Expected(one, other, operations);
+  for (const char* engine : kEngines) {
+    for (const uint64_t run : {uint64_t{1}, FaultySyscalls::kForever}) {
+      bool reached = true;
+      uint64_t survived = 0;
+      for (uint64_t first = 1; reached; first++) {
+        FaultySyscalls syscalls({"EIO", EIO}, first, run);
+        ExtentList different;
+        const Status status =
+            Compare(a, b, {true, engine, 200 * 1024}, operations, &different, syscalls);
+        reached = syscalls.injected() > 0;
+        Expect(status.ok() || reached, testing::Describe(status));
+        Expect(!reached || run == 1 || !status.ok(), "a failure that lasts is told");
+        if (status.ok()) Expect(different == expected, "what was read is compared");
+        if (status.ok() && reached) survived++;
+        if (!status.ok()) ExpectEqual(status.error, EIO, testing::Describe(status));
+      }
+      Expect((survived > 0) == (run == 1), "one that passes is survived");
+    }
+  }
+}
+
+void RefusesWhatCannotBe() {
+  const testing::TempFile file(kSize);
+  ExtentList different;
+  const auto fault_of = [&](Operation operation, size_t scratch) {
+    const Setting setting{true, "threads", scratch};
+    return Compare(file, file, setting, {operation}, &different).fault;
   };
-  Expect(of({0, 4096, 0}) == Fault::kNone, "inside both");
-  Expect(of({0, 4097, 0}) == Fault::kCorrupt, "outside the smaller one");
-  Expect(of({0, 1, 4096}) == Fault::kCorrupt, "behind the smaller one");
-  Expect(of({0, 2, UINT64_MAX}) == Fault::kCorrupt, "a position that overflows");
-  Expect(of({UINT64_MAX, 2, 0}) == Fault::kCorrupt, "an offset that overflows");
+  Expect(fault_of({0, 4096, 0}, kLeastScratch) == Fault::kNone, "a file and itself");
+  Expect(fault_of({0, 4096, UINT64_MAX}, kLeastScratch) == Fault::kNone, "positions are ignored");
+  Expect(fault_of({UINT64_MAX, 2, 0}, kLeastScratch) == Fault::kCorrupt, "an offset overflows");
+  Expect(fault_of({uint64_t{1} << 63, 2, 0}, kLeastScratch) == Fault::kCorrupt, "no such offset");
+  Expect(fault_of({0, 4096, 0}, kLeastScratch - 1) == Fault::kCorrupt, "too little memory");
 }
 
 const testing::Suite kSuite{
-    {"every page that differs is named, and nothing else", FindsWhatDiffers},
-    {"slabs that are equal have no differences", SaysNothingOfEquals},
-    {"an operation outside the slabs is refused", RefusesWhatLiesOutside},
+    {"every page of two files that differs is named, and nothing else", OnFiles},
+    {"the same of two devices whose sectors are not of one size", OnDevices},
+    {"a failure names the file", NamesTheFileThatFails},
+    {"a read that fails for a while or for ever makes nothing equal",
+     BelievesNothingThatWasNotRead},
+    {"operations and memory that cannot be are refused", RefusesWhatCannotBe},
 };
 
 }  // namespace

@@ -19,9 +19,9 @@ using testing::ExpectEqual;
 
 constexpr size_t kPiece = 4096;
 
-std::vector<IoRequest> Pieces(std::byte* memory, size_t size) {
+std::vector<IoRequest> Pieces(int fd, std::byte* memory, size_t size) {
   std::vector<IoRequest> requests;
-  for (size_t at = 0; at < size; at += kPiece) requests.push_back({at, memory + at, kPiece});
+  for (size_t at = 0; at < size; at += kPiece) requests.push_back({at, memory + at, kPiece, fd});
   return requests;
 }
 
@@ -29,8 +29,8 @@ void ReadsWhole(IoEngine& engine, const testing::TempFile& file, int rounds) {
   const Bytes content = file.Content();
   for (int round = 0; round < rounds; round++) {
     const Slab slab = Slab::Allocate(content.size());
-    const auto requests = Pieces(slab.data(), content.size());
-    const Status status = engine.Run(file.fd(), Direction::kRead, requests);
+    const auto requests = Pieces(file.fd(), slab.data(), content.size());
+    const Status status = engine.Run(Direction::kRead, requests);
     Expect(status.ok(), testing::Describe(status));
     Expect(Bytes(slab.data(), slab.data() + slab.size()) == content, "the content");
   }
@@ -62,14 +62,15 @@ void NamesTheLowestFailure(const char* name) {
   file.SetContent(testing::RandomBytes(10 * kPiece, random));
   const Slab slab = Slab::Allocate(64 * kPiece);
   // All of them lie behind the end; the lowest offset comes last.
-  std::vector<IoRequest> requests = Pieces(slab.data(), 64 * kPiece);
+  std::vector<IoRequest> requests = Pieces(file.fd(), slab.data(), 64 * kPiece);
   requests.erase(requests.begin(), requests.begin() + 20);
   std::reverse(requests.begin(), requests.end());
   const auto engine = testing::MakeEngine(name, Syscalls::Real());
-  const Status status = engine->Run(file.fd(), Direction::kRead, std::span(requests).last(8));
+  const Status status = engine->Run(Direction::kRead, std::span(requests).last(8));
   Expect(status.fault == Fault::kUnexpectedEnd, testing::Describe(status));
   Expect(status.offset >= 20 * kPiece && status.offset < 28 * kPiece, testing::Describe(status));
-  const Status bad = engine->Run(-1, Direction::kWrite, requests);
+  for (IoRequest& request : requests) request.fd = -1;
+  const Status bad = engine->Run(Direction::kWrite, requests);
   ExpectEqual(bad.error, EBADF, testing::Describe(bad));
 }
 
@@ -134,7 +135,7 @@ void GoesOnWhenTheRingIsRefused() {
     Expect(syscalls.entered() > allowed, "the refusal was met");
     const Slab slab = Slab::Allocate(301 * kPiece);
     const Status status =
-        engine->Run(file.fd(), Direction::kRead, Pieces(slab.data(), slab.size()));
+        engine->Run(Direction::kRead, Pieces(file.fd(), slab.data(), slab.size()));
     Expect(status.fault == Fault::kUnexpectedEnd, testing::Describe(status));
     ExpectEqual<uint64_t>(status.offset, 300 * kPiece, "a failure keeps its offset");
   }
@@ -162,8 +163,8 @@ void WaitsForWhatIsInFlight() {
   });
   constexpr uint64_t kNoOffset = UINT64_MAX;
   const std::array<IoRequest, 2> requests{
-      {{kNoOffset, into.data(), 4}, {kNoOffset, into.data() + 4, 4}}};
-  const Status status = engine->Run(reader.get(), Direction::kRead, requests);
+      {{kNoOffset, into.data(), 4, reader.get()}, {kNoOffset, into.data() + 4, 4, reader.get()}}};
+  const Status status = engine->Run(Direction::kRead, requests);
   returned = true;
   feeder.join();
   ExpectEqual<ssize_t>(written, 8, "fed");

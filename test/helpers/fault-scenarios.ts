@@ -11,11 +11,13 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { Differences } from '../../src/compare.js';
 import { type ExitName, LvmsyncError } from '../../src/errors.js';
+import { type ExtentList, PAGE } from '../../src/extent.js';
 import { native } from '../../src/native.js';
 import { applyToMemory } from './apply-stream.js';
 import { randomGroups, type Shape } from './change-shapes.js';
-import { applyFile, dumpTo, syncFiles } from './file-pipelines.js';
+import { applyFile, compareFiles, dumpTo, syncFiles } from './file-pipelines.js';
 import { MemoryDevice } from './memory-device.js';
 import type { Random } from './random.js';
 import { framedStream } from './stream-parts.js';
@@ -116,6 +118,32 @@ export class Scenarios {
     };
   }
 
+  /** What differs is told to the page, or a failure: never is anything called equal that was not read. */
+  compare({ extents, content, former }: Shape): Scenario {
+    const [source, destination] = this.#paths('source', 'destination');
+    setContent(source, content);
+    setContent(destination, former);
+    const expected = new Differences();
+    for (const [at, length] of pagesOf(extents)) {
+      const end = at + length;
+      if (content.compare(former, at, end, at, end) !== 0) expected.add(at, length);
+    }
+    let found = new Differences();
+    return {
+      name: `comparison of ${extents.count} extents`,
+      prepare: () => {
+        found = new Differences();
+      },
+      run: () => compareFiles({ source, extents, destination }, found),
+      codes: new Map([
+        [source, 'sourceRead'],
+        [destination, 'destinationWrite'],
+      ]),
+      verifyDone: async () => assert.deepEqual(found.first(1000), expected.first(1000)),
+      verifyFailed: async () => undefined,
+    };
+  }
+
   dumpToFile(shape: Shape): Scenario {
     const [source, stream] = this.#paths('source', 'stream');
     const { extents } = shape;
@@ -166,6 +194,17 @@ export class Scenarios {
     return names.map((name) => join(this.#folder, `${number}-${name}`)) as {
       [Index in keyof Names]: string;
     };
+  }
+}
+
+function* pagesOf({ pairs }: ExtentList): Generator<readonly [offset: number, length: number]> {
+  for (let i = 0; i < pairs.length; i += 2) {
+    const [start = 0, length = 0] = pairs.subarray(i);
+    for (let at = start; at < start + length; ) {
+      const end = Math.min(start + length, at - (at % PAGE) + PAGE);
+      yield [at, end - at];
+      at = end;
+    }
   }
 }
 

@@ -5,6 +5,8 @@ import { APPLY_DEPTH, apply } from '../../src/apply.js';
 import { FileDevice } from '../../src/block-device.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/change-reader.js';
 import { ChangeWriter } from '../../src/change-writer.js';
+import { compare, type Differences } from '../../src/compare.js';
+import { ByteComparer } from '../../src/compare-bytes.js';
 import { DUMP_DEPTH, dump } from '../../src/dump.js';
 import { BATCH_LIMITS, type ExtentList, NO_EXTENTS, slabSizeFor } from '../../src/extent.js';
 import { LOCAL_DEPTH, localSync } from '../../src/local-sync.js';
@@ -43,6 +45,25 @@ export async function syncFiles(run: SyncRun): Promise<void> {
   } finally {
     await source.close();
     requireAllBack(syncPool);
+  }
+}
+
+/** Adds the pages that differ to `found`. */
+export async function compareFiles(
+  run: Pick<SyncRun, 'source' | 'extents' | 'destination'>,
+  found: Differences,
+): Promise<void> {
+  const source = await FileDevice.open(run.source, { role: 'source' });
+  try {
+    const destination = await FileDevice.open(run.destination, { role: 'destination' });
+    try {
+      const comparer = new ByteComparer(source, destination);
+      await compare({ comparer, extents: run.extents, ...quiet }, found);
+    } finally {
+      await destination.close();
+    }
+  } finally {
+    await source.close();
   }
 }
 

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { BlockHashes } from '../../src/block-hashes.js';
-import { type Comparison, compare, Differences } from '../../src/compare.js';
-import { ByteComparer } from '../../src/compare-bytes.js';
+import { type Comparer, type Comparison, compare, Differences } from '../../src/compare.js';
 import { HashComparer } from '../../src/compare-hashes.js';
-import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
+import { BATCH_LIMITS, ExtentList, NO_EXTENTS } from '../../src/extent.js';
 import { HASH_LIMITS } from '../../src/hash-lines.js';
-import type { Operations } from '../../src/native.js';
+import type { ExtentPairs, Operations } from '../../src/native.js';
 import { Random } from '../helpers/random.js';
 
 const MIB = 1024 * 1024;
@@ -169,76 +168,35 @@ describe('a comparison by hashes', () => {
   });
 });
 
-/** Fails, or fills what is asked for with what a device of so many marked bytes holds. */
-class MarkedDevice {
-  readonly #marks: readonly number[];
+/** Equal, but for what it is told; each answer takes its time. */
+class SlowComparer implements Comparer {
+  readonly limits = BATCH_LIMITS;
+  readonly depth = 3;
   mostAtOnce = 0;
   #atOnce = 0;
 
-  constructor(marks: readonly number[] = []) {
-    this.#marks = marks;
-  }
-
-  async readBatch(slab: ArrayBuffer, operations: Operations): Promise<void> {
+  async differences(operations: Operations): Promise<ExtentPairs> {
     this.#atOnce++;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 5));
     this.#atOnce--;
-    for (let i = 0; i < operations.length; i += 3) {
-      const [offset = 0, length = 0, position = 0] = operations.subarray(i);
-      const bytes = new Uint8Array(slab, position, length).fill(7);
-      for (const mark of this.#marks) {
-        if (mark >= offset && mark < offset + length) bytes[mark - offset] = 8;
-      }
-    }
+    return operations.slice(0, 2);
   }
 }
 
-describe('a comparison of bytes', () => {
-  const { signal } = new AbortController();
-
-  it('finds the pages that differ, clipped to what is compared, and joins neighbours', async () => {
-    const comparer = new ByteComparer(
-      new MarkedDevice(),
-      new MarkedDevice([100, 5000, 70_000, 5 * MIB]),
-    );
+describe('a comparison', () => {
+  it('asks its comparer as much at once as that says, and takes the answers in order', async () => {
+    const comparer = new SlowComparer();
+    const { signal } = new AbortController();
     const found = new Differences();
-    const extents = list(100, 200_000, 5 * MIB - 10, 20);
-    await compare({ comparer, extents, signal, onProgress: () => undefined }, found);
-    assert.deepEqual(found.first(10), [
-      { offset: 100, length: 8092 },
-      { offset: 69632, length: 4096 },
-      { offset: 5 * MIB, length: 10 },
-    ]);
-  });
-
-  it('reads both at once, and no more than is bounded', async () => {
-    const [source, destination] = [new MarkedDevice(), new MarkedDevice()];
-    const comparer = new ByteComparer(source, destination);
-    const found = new Differences();
-    await compare(
-      { comparer, extents: list(0, 100 * MIB), signal, onProgress: () => undefined },
-      found,
+    const done: number[] = [];
+    const onProgress = (bytes: number): void => void done.push(bytes / MIB);
+    await compare({ comparer, extents: list(0, 10 * MIB), signal, onProgress }, found);
+    assert.equal(comparer.mostAtOnce, 3);
+    assert.deepEqual(done, [2, 4, 6, 8, 10]);
+    assert.deepEqual(
+      found.first(10).map(({ offset, length }) => [offset / MIB, length / MIB]),
+      [0, 2, 4, 6, 8].map((offset) => [offset, 1]),
     );
-    assert.equal(found.bytes, 0);
-    assert.deepEqual([source.mostAtOnce, destination.mostAtOnce], [comparer.depth, comparer.depth]);
-  });
-
-  it('fails with the failure of either end, once the other one has ended', async () => {
-    const steady = new MarkedDevice();
-    let running = 0;
-    const slow = {
-      readBatch: async (slab: ArrayBuffer, operations: Operations) => {
-        running++;
-        await steady.readBatch(slab, operations);
-        running--;
-      },
-    };
-    const broken = { readBatch: () => Promise.reject(new Error('broken')) };
-    for (const comparer of [new ByteComparer(broken, slow), new ByteComparer(slow, broken)]) {
-      const job = { comparer, extents: list(0, 50 * MIB), signal, onProgress: () => undefined };
-      await assert.rejects(compare(job, new Differences()), { message: 'broken' });
-      assert.equal(running, 0);
-    }
   });
 });
