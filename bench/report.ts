@@ -131,11 +131,19 @@ function formatLink({ link }: Findings): string[][] {
 }
 
 function formatLatency({ latency }: Findings): string[][] {
-  const head = ['writes', 'p99 with two snapshots, ms', 'p99 during a cycle, ms', 'ratio'];
+  const alone = 'p99 with two snapshots, ms';
+  const head = ['turn', 'writes', alone, 'p99 during it, ms', 'longest turn, s', 'ratio'];
   if (latency === undefined) return [head];
-  if ('why' in latency) return [head, [`not measured: ${latency.why}`, '', '', '']];
-  const { writes, alone, during, ratio } = latency;
-  return [head, [`${writes}`, span(alone), span(during), span(ratio)]];
+  if ('why' in latency) return [head, [`not measured: ${latency.why}`, '', '', '', '', '']];
+  const rows = latency.map((one) => [
+    `cycle${one.manner}`,
+    `${one.writes}`,
+    span(one.alone),
+    span(one.during),
+    one.longestTurn.toFixed(1),
+    span(one.ratio),
+  ]);
+  return [head, ...rows];
 }
 
 function formatScale(scale: readonly ScaleResult[]): string[][] {

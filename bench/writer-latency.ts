@@ -18,7 +18,11 @@ const IDLE_MS = 3000;
 /** Changes of the volume before each turn, which it sends; each of 4 KiB. */
 const CHANGES = 4000;
 
+/** How turns are run: options of theirs, as they stand behind the command. */
+const MANNERS = ['', ' --nice idle --ionice idle'];
+
 export interface LatencyResult {
+  readonly manner: string;
   /** Milliseconds within which 99 of 100 writes were done: with the snapshots alone, and during a turn. */
   readonly alone: Spread;
   readonly during: Spread;
@@ -26,6 +30,8 @@ export interface LatencyResult {
   readonly ratio: Spread;
   /** How many there were during turns, in all rounds. */
   readonly writes: number;
+  /** Seconds. */
+  readonly longestTurn: number;
 }
 
 /** Why it cannot be measured here; undefined where it can. */
@@ -36,30 +42,45 @@ export function whyNoLatency(): string | undefined {
 }
 
 /** Of a volume half as large as the media; it needs twice as much as that in their folder. */
-export async function runWriterLatency(media: Media, rounds: number): Promise<LatencyResult> {
+export async function runWriterLatency(
+  media: Media,
+  rounds: number,
+): Promise<readonly LatencyResult[]> {
   const volume = new BenchVolume(media);
   try {
     await volume.turn('--init');
-    const results = [];
-    for (let round = 0; round < rounds; round++) results.push(await runRound(volume));
-    return {
-      alone: spread(results.map(({ alone }) => alone)),
-      during: spread(results.map(({ during }) => during)),
-      ratio: spread(results.map(({ alone, during }) => during / alone)),
-      writes: results.reduce((sum, { writes }) => sum + writes, 0),
-    };
+    const all: Round[] = [];
+    for (let round = 0; round < rounds; round++) {
+      for (const manner of MANNERS) all.push(await runRound(volume, manner));
+    }
+    return MANNERS.map((manner) => summarise(manner, all));
   } finally {
     volume.remove();
   }
 }
 
+function summarise(manner: string, all: readonly Round[]): LatencyResult {
+  const results = all.filter((round) => round.manner === manner);
+  return {
+    manner,
+    alone: spread(results.map(({ alone }) => alone)),
+    during: spread(results.map(({ during }) => during)),
+    ratio: spread(results.map(({ alone, during }) => during / alone)),
+    writes: results.reduce((sum, { writes }) => sum + writes, 0),
+    longestTurn: Math.max(...results.map(({ seconds }) => seconds)),
+  };
+}
+
 interface Round {
+  readonly manner: string;
   readonly alone: number;
   readonly during: number;
   readonly writes: number;
+  /** Of the turn. */
+  readonly seconds: number;
 }
 
-async function runRound(volume: BenchVolume): Promise<Round> {
+async function runRound(volume: BenchVolume, manner: string): Promise<Round> {
   await volume.turn();
   volume.createSnapshot('alone');
   const first = new Writer(volume.path, volume.size);
@@ -72,11 +93,17 @@ async function runRound(volume: BenchVolume): Promise<Round> {
   const second = new Writer(volume.path, volume.size);
   await second.started;
   const begin = wallClock();
-  await volume.turn();
+  await volume.turn(...manner.split(' ').filter((word) => word !== ''));
   const end = wallClock();
   const all = await second.stop();
   const during = all.filter(({ at }) => at >= begin && at <= end);
-  return { alone: percentile99(alone), during: percentile99(during), writes: during.length };
+  return {
+    manner,
+    alone: percentile99(alone),
+    during: percentile99(during),
+    writes: during.length,
+    seconds: (end - begin) / 1000,
+  };
 }
 
 /** Milliseconds, the same in all processes. */

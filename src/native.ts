@@ -184,6 +184,8 @@ export interface Native {
   endProcess(status: number): never;
   /** Of one thread of this process and those it starts; throws the errno of ioprio_set. */
   setIoPriority(thread: number, ioClass: number, level: number): void;
+  /** Whether it runs only where no other wants the processor; throws the errno of sched_setscheduler. */
+  setIdlePolicy(thread: number, idle: boolean): void;
   /** What is in a pipe; nothing is taken out of it. */
   unreadBytes(fd: number): number;
   BlockFile: {

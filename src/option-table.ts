@@ -398,7 +398,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: WORKING,
     group: 'Load',
-    help: 'Run with nice value N, from -20 to 19, here and on the other host.',
+    help: 'Run with nice value N, from -20 to 19, or, where N is "idle", only on processors that nobody else wants, here and on the other host.',
   },
   {
     name: 'ionice',

@@ -6,7 +6,7 @@ import { LvmsyncError } from './errors.js';
 import { parseIoPriority } from './io-priority.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
-import type { FillRequest, PriorityRequest, RunRequest } from './options.js';
+import type { FillRequest, Nice, PriorityRequest, RunRequest } from './options.js';
 import { escapeText } from './text.js';
 import { splitWords } from './words.js';
 
@@ -61,10 +61,11 @@ export function priorityRequest({
   };
 }
 
-function parseNice(text: string): number {
+function parseNice(text: string): Nice {
+  if (text === 'idle') return text;
   const nice = /^[-+]?\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
   if (nice >= -20 && nice <= 19) return nice;
-  throw usage(`--nice: expected a number from -20 to 19, saw "${escapeText(text, 80)}"`);
+  throw usage(`--nice: expected a number from -20 to 19 or "idle", saw "${escapeText(text, 80)}"`);
 }
 
 const MOST_STREAMS = 16;

@@ -58,9 +58,12 @@ export interface SnapbackRequest {
 export type StreamFormat = 'auto' | 'classic';
 export type Compression = 'auto' | 'lz4' | 'none';
 
+/** A nice value; `idle`: only what nobody else wants (SCHED_IDLE). */
+export type Nice = number | 'idle';
+
 /** How much of processor and disks a run may take while others want them. Absent: as it was started. */
 export interface PriorityRequest {
-  readonly nice?: number;
+  readonly nice?: Nice;
   readonly io?: IoPriority;
 }
 

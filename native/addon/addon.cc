@@ -2,6 +2,7 @@
 #include "addon.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -84,7 +85,8 @@ Napi::Value EndProcess(const Napi::CallbackInfo& info) {
 }
 
 // setIoPriority(thread, class, level): what ionice sets, for one thread of this process and those
-// that it starts from now on. Classes 1 real time, 2 best effort, 3 idle; levels 0 (most) to 7.
+// that it starts from now on. Classes 1 real time, 2 best effort, 3 idle; levels 0 (most) to
+// 7. Class 0 is what a thread has that was told nothing.
 Napi::Value SetIoPriority(const Napi::CallbackInfo& info) {
   constexpr int kWhoProcess = 1;
   constexpr int kClassShift = 13;
@@ -94,6 +96,18 @@ Napi::Value SetIoPriority(const Napi::CallbackInfo& info) {
   const int priority = (klass << kClassShift) | level;
   if (::syscall(SYS_ioprio_set, kWhoProcess, thread, priority) != 0) {
     throw ToError(info.Env(), Status::System(errno, "ioprio_set", 0));
+  }
+  return info.Env().Undefined();
+}
+
+// setIdlePolicy(thread, idle): whether one thread of this process, and those that it starts from
+// now on, run only where no other wants the processor (SCHED_IDLE).
+Napi::Value SetIdlePolicy(const Napi::CallbackInfo& info) {
+  const auto thread = static_cast<pid_t>(WholeNumber(info[0], "thread"));
+  const int policy = info[1].ToBoolean() ? SCHED_IDLE : SCHED_OTHER;
+  const sched_param parameters{};
+  if (::sched_setscheduler(thread, policy, &parameters) != 0) {
+    throw ToError(info.Env(), Status::System(errno, "sched_setscheduler", 0));
   }
   return info.Env().Undefined();
 }
@@ -109,6 +123,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("endProcess", Napi::Function::New(env, EndProcess, "endProcess"));
   exports.Set("unreadBytes", Napi::Function::New(env, UnreadBytes, "unreadBytes"));
   exports.Set("setIoPriority", Napi::Function::New(env, SetIoPriority, "setIoPriority"));
+  exports.Set("setIdlePolicy", Napi::Function::New(env, SetIdlePolicy, "setIdlePolicy"));
   InitBlockFile(env, exports);
   InitStreams(env, exports);
   InitStore(env, exports);

@@ -14,11 +14,23 @@ writeFileSync(destination, Buffer.alloc(4096));
 
 /** The nice value of each thread: what follows the name in its status line, 17th. */
 function niceOf(pid: number): number[] {
+  return statusOf(pid, 16);
+}
+
+/** SCHED_*: what follows the name, 39th. */
+function policiesOf(pid: number): number[] {
+  return statusOf(pid, 38);
+}
+
+function statusOf(pid: number, field: number): number[] {
   return readdirSync(`/proc/${pid}/task`).map((thread) => {
     const line = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8');
-    return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[16]);
+    return Number(line.slice(line.lastIndexOf(')') + 2).split(' ')[field]);
   });
 }
+
+const SCHED_OTHER = 0;
+const SCHED_IDLE = 5;
 
 describe('a run', () => {
   it('has the priority it was given, in every thread, also those of its I/O', async () => {
@@ -36,6 +48,16 @@ describe('a run', () => {
     assert.equal((await run.ended).status, 0);
   });
 
+  it('takes only the processors that nobody wants, in every thread', async () => {
+    const run = startLvmsync(['--nice', 'idle', '-v', '--hash-blocks', destination]);
+    const { pid = 0, stdin } = run.child;
+    stdin?.write(`lvmsync-hash 1 ${'0'.repeat(32)}\nblocks 0 0+4096\n`);
+    await run.waitFor(/I\/O through/);
+    assert.deepEqual([...new Set(policiesOf(pid))], [SCHED_IDLE]);
+    stdin?.end('end 1\n');
+    assert.equal((await run.ended).status, 0);
+  });
+
   it('keeps what it was started with where it is given none', async () => {
     const run = startLvmsync(['-v', '--hash-blocks', destination]);
     const { pid = 0, stdin } = run.child;
@@ -43,6 +65,7 @@ describe('a run', () => {
     await run.waitFor(/I\/O through/);
     const own = niceOf(process.pid)[0];
     assert.deepEqual([...new Set(niceOf(pid))], [own]);
+    assert.deepEqual([...new Set(policiesOf(pid))], [SCHED_OTHER]);
     stdin?.end('end 0\n');
     assert.equal((await run.ended).status, 0);
   });

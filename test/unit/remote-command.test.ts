@@ -77,6 +77,7 @@ const passedOn: readonly [options: string[], words: string][] = [
   [['-b', '-v'], '--apply - --snapback -v'],
   [['-b', '~/undo 1'], "--apply - --snapback ~/'undo 1'"],
   [['--nice', '5', '--ionice', 'idle'], '--apply - --nice=5 --ionice=idle'],
+  [['--nice=idle'], '--apply - --nice=idle'],
 ];
 for (const [options, words] of passedOn) {
   test(`${options.join(' ')} makes the receiver's options "${words}"`, () => {

@@ -67,6 +67,11 @@ describe('the words of a verify', () => {
       { ...VERIFY, priority: { nice: -5, io: { text: 'idle', ioClass: 3, level: 0 } } },
     ],
     [
+      'the processors that nobody wants',
+      verify('--nice', 'idle'),
+      { ...VERIFY, priority: { nice: 'idle' } },
+    ],
+    [
       '--hash-blocks, the other side',
       command('--hash-blocks', '--nice=+3', '/dev/vg/copy'),
       {
@@ -96,9 +101,9 @@ describe('the words of a verify', () => {
     [['--hash-blocks'], 'missing operand: DESTINATION'],
     [['--hash-blocks', '-s', 'a'], '--stdout cannot be used with --hash-blocks'],
     [['--hash-blocks', '--force', 'a'], '--force cannot be used with --hash-blocks'],
-    ...['20', '-21', '1.5', 'low'].map((text): [string[], string] => [
+    ...['20', '-21', '1.5', 'low', 'Idle'].map((text): [string[], string] => [
       [`--nice=${text}`, 'a', 'b'],
-      `--nice: expected a number from -20 to 19, saw "${text}"`,
+      `--nice: expected a number from -20 to 19 or "idle", saw "${text}"`,
     ]),
   ];
   for (const [argv, message] of refused) {

@@ -40,6 +40,15 @@ describe('commands around the making of a snapshot', () => {
   const logged = (): string[] => readFileSync(log, 'utf8').trim().split('\n');
   beforeEach(writeSomething);
 
+  test('neither they nor LVM give way where the run does', () => {
+    const note = `chrt -p $$ >> ${log}`;
+    setUp({ freeze: note, thaw: note });
+    laboratory.turnSucceeds(...hooks, '--nice', 'idle');
+    const policies = logged().filter((line) => line.includes('policy'));
+    assert.equal(policies.length, 2);
+    for (const line of policies) assert.match(line, /SCHED_OTHER/);
+  });
+
   test('the snapshot is made between them', () => {
     setUp();
     laboratory.turnSucceeds(...hooks);
