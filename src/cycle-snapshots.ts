@@ -40,7 +40,7 @@ export async function makeSnapshot(
   );
 }
 
-function isHooked({ freeze, thaw }: FreezeHooks): boolean {
+export function isHooked({ freeze, thaw }: FreezeHooks): boolean {
   return freeze !== undefined || thaw !== undefined;
 }
 

@@ -9,8 +9,16 @@ import { listNames } from './virtual-files.js';
 /** Of the kernel: what a thread has that was told nothing. */
 const NO_IO_CLASS = 0;
 
-/** What setPriority was told, and the nice value before it: the kernel's own state, for this process only. */
-let given: { readonly request: PriorityRequest; readonly usualNice: number } | undefined;
+const LOWEST_NICE = 19;
+
+/** What setPriority was told, and the nice value before it. */
+interface Given {
+  readonly request: PriorityRequest;
+  readonly usualNice: number;
+}
+
+/** As the state in the kernel that it tells of, this is the process's only one. */
+let given: Given | undefined;
 
 /** Linux keeps all of it for each thread, and new threads and processes take over that of their maker. */
 export function setPriority(request: PriorityRequest): void {
@@ -22,15 +30,48 @@ export function setPriority(request: PriorityRequest): void {
  * Does the work, and what it starts, with the priority that the process was started with: others wait
  * for it. The threads of the addon keep theirs. Nothing else may be started meanwhile.
  */
-export async function withUsualPriority<T>(work: () => Promise<T>): Promise<T> {
+export function withUsualPriority<T>(work: () => Promise<T>): Promise<T> {
+  return withPriority(({ usualNice }) => usualNice, work);
+}
+
+/**
+ * The same for LVM's commands alone, which raise their nice value for as long as they suspend a volume:
+ * they only have to be able to. Until then, and from then on, they give way.
+ */
+export function withLvmPriority<T>(work: () => Promise<T>): Promise<T> {
+  return withPriority(({ request: { nice } }) => (nice === 'idle' ? LOWEST_NICE : nice), work);
+}
+
+async function withPriority<T>(
+  niceOf: (one: Given) => number | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   if (given === undefined) return work();
   const { request, usualNice } = given;
   const main = process.pid;
-  hurry(main, request, usualNice);
+  const isIdle = request.nice === 'idle';
+  const nice = request.nice === undefined ? undefined : niceOf(given);
+  tryAll([
+    () => isIdle && native.setIdlePolicy(main, false),
+    () => nice !== undefined && setNice(main, nice),
+    () => request.io !== undefined && native.setIoPriority(main, NO_IO_CLASS, 0),
+  ]);
   try {
     return await work();
   } finally {
+    if (isIdle) tryAll([() => setNice(main, usualNice)]);
     apply(main, request);
+  }
+}
+
+/** What is not allowed, as to users but root, is left as it is: the work is done slowly. */
+function tryAll(steps: readonly (() => unknown)[]): void {
+  for (const step of steps) {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+    }
   }
 }
 
@@ -44,22 +85,6 @@ function apply(thread: number, { nice, io }: PriorityRequest): void {
 function setNiceOrIdle(thread: number, nice: Nice): void {
   if (nice === 'idle') native.setIdlePolicy(thread, true);
   else setNice(thread, nice);
-}
-
-/** Where that is not allowed, as for users but root, the work is done slowly. */
-function hurry(thread: number, { nice, io }: PriorityRequest, usualNice: number): void {
-  const steps = [
-    () => nice === 'idle' && native.setIdlePolicy(thread, false),
-    () => typeof nice === 'number' && setNice(thread, usualNice),
-    () => io !== undefined && native.setIoPriority(thread, NO_IO_CLASS, 0),
-  ];
-  for (const step of steps) {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error)) throw error;
-    }
-  }
 }
 
 function attempt(option: string, set: () => void): void {

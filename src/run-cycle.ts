@@ -10,6 +10,7 @@ import { describeOverflow, describeRefusal } from './cycle-refusal.js';
 import {
   activate,
   deactivate,
+  isHooked,
   isNameTaken,
   makeSnapshot,
   removeSnapshot,
@@ -27,7 +28,7 @@ import { checkDestination } from './destination.js';
 import type { DeviceIdentity } from './device-topology.js';
 import { EXIT, LvmsyncError, withContext } from './errors.js';
 import type { CycleCommand } from './options.js';
-import { withUsualPriority } from './priority.js';
+import { withLvmPriority, withUsualPriority } from './priority.js';
 import { placeName } from './remote-name.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
@@ -150,7 +151,7 @@ function realEffects(circumstances: Circumstances): TurnEffects {
     send: (base, next) => send({ base, next }, circumstances),
     remove: async (snapshot) => {
       try {
-        await withUsualPriority(() => removeSnapshot(snapshot, tag));
+        await withLvmPriority(() => removeSnapshot(snapshot, tag));
         reporter.verbose(`removed ${describeSnapshot(snapshot)}`);
       } catch (error) {
         if (!(error instanceof LvmsyncError)) throw error;
@@ -174,9 +175,10 @@ async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
     if (wait > 0) await sleep(wait);
     if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
     try {
-      // Writers wait while LVM works, and whoever is frozen: that is no time to give way.
       const request = { origin, tag, size, hooks, time };
-      const made = await withUsualPriority(() => makeSnapshot(request));
+      // Whoever is frozen waits for all of it.
+      const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
+      const made = await hurried(() => makeSnapshot(request));
       context.reporter.verbose(`made ${describeSnapshot(made)}`);
       return made;
     } catch (error) {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { it } from 'node:test';
-import { setPriority, withUsualPriority } from '../../src/priority.js';
+import { setPriority, withLvmPriority, withUsualPriority } from '../../src/priority.js';
 
 interface Seen {
   readonly nice: number;
@@ -41,6 +41,11 @@ it('work for which others wait is done with the priority of before', { skip: rea
   );
   assert.ok(hurried.every(({ io }) => io !== 'idle'));
   assert.deepEqual([look('self'), look('child')], [idle, idle]);
+  // LVM's own commands only have to be able to raise their nice value.
+  const lvm = await withLvmPriority(async () => look('child'));
+  assert.deepEqual([lvm.policy, lvm.nice], [0, 19]);
+  assert.notEqual(lvm.io, 'idle');
+  assert.deepEqual([look('self'), look('child')], [idle, idle]);
   // The work that fails does not hurry on.
   await assert.rejects(
     withUsualPriority(() => Promise.reject(new Error('lvcreate'))),
@@ -55,5 +60,6 @@ it('the same with a nice value', { skip: reason }, async () => {
   assert.equal(look('self').nice, 7);
   const hurried = await withUsualPriority(async () => [look('self').nice, look('child').nice]);
   assert.deepEqual(hurried, [nice, nice]);
+  assert.equal(await withLvmPriority(async () => look('child').nice), 7);
   assert.equal(look('child').nice, 7);
 });
