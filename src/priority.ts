@@ -35,8 +35,9 @@ export function withUsualPriority<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The same for LVM's commands alone, which raise their nice value for as long as they suspend a volume:
- * they only have to be able to. Until then, and from then on, they give way.
+ * The same for LVM's commands that change a group. While they suspend a volume they raise their nice value:
+ * they only have to be able to. Until then, and from then on, they give way, but not as far as SCHED_IDLE
+ * does: nobody else can change the group meanwhile.
  */
 export function withLvmPriority<T>(work: () => Promise<T>): Promise<T> {
   return withPriority(({ request: { nice } }) => (nice === 'idle' ? LOWEST_NICE : nice), work);

@@ -197,11 +197,11 @@ async function send({ base, next }: Step, circumstances: Circumstances): Promise
   const { origin, context } = circumstances;
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
   if (origin.kind === 'thick') return sendThick({ base, next }, circumstances);
-  await activate(next);
+  await withLvmPriority(() => activate(next));
   try {
     await sendActive({ base, next }, circumstances);
   } finally {
-    await deactivate(next).catch((error: unknown) => {
+    await withLvmPriority(() => deactivate(next)).catch((error: unknown) => {
       if (!(error instanceof LvmsyncError)) throw error;
       context.reporter.warn(`${fullName(next)} stays active: ${error.message}`);
     });
