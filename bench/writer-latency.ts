@@ -13,8 +13,8 @@ import { ours } from './local-jobs.js';
 import type { Media } from './media.js';
 
 const MIB = 2 ** 20;
-/** Milliseconds of writing where no turn is under way. */
-const IDLE_MS = 3000;
+/** Milliseconds in which a writer is not looked at: its first writes take longer than all others. */
+const WARM_UP_MS = 3000;
 /** Changes of the volume before each turn, which it sends; each of 4 KiB. */
 const CHANGES = 4000;
 
@@ -80,30 +80,42 @@ interface Round {
   readonly seconds: number;
 }
 
+/** The turn first: what it is held against takes as long, and begins with a volume in the same state. */
 async function runRound(volume: BenchVolume, manner: string): Promise<Round> {
+  const options = manner.split(' ').filter((word) => word !== '');
   await volume.turn();
-  volume.createSnapshot('alone');
-  const first = new Writer(volume.path, volume.size);
-  await first.started;
-  await sleep(IDLE_MS);
-  const alone = await first.stop();
-  volume.removeSnapshot('alone');
-
   volume.change();
-  const second = new Writer(volume.path, volume.size);
-  await second.started;
-  const begin = wallClock();
-  await volume.turn(...manner.split(' ').filter((word) => word !== ''));
-  const end = wallClock();
-  const all = await second.stop();
-  const during = all.filter(({ at }) => at >= begin && at <= end);
+  const during = await writesWhile(volume, () => volume.turn(...options));
+
+  await volume.turn();
+  volume.change();
+  volume.createSnapshot('alone');
+  const alone = await writesWhile(volume, () => sleep(1000 * during.seconds));
+  volume.removeSnapshot('alone');
   return {
     manner,
-    alone: percentile99(alone),
-    during: percentile99(during),
-    writes: during.length,
-    seconds: (end - begin) / 1000,
+    alone: percentile99(alone.writes),
+    during: percentile99(during.writes),
+    writes: during.writes.length,
+    seconds: during.seconds,
   };
+}
+
+interface Watched {
+  readonly writes: readonly Write[];
+  readonly seconds: number;
+}
+
+/** Those that began while the work was under way. */
+async function writesWhile(volume: BenchVolume, work: () => Promise<unknown>): Promise<Watched> {
+  const writer = new Writer(volume.path, volume.size);
+  await writer.started;
+  await sleep(WARM_UP_MS);
+  const begin = wallClock();
+  await work();
+  const end = wallClock();
+  const writes = (await writer.stop()).filter(({ at }) => at >= begin && at <= end);
+  return { writes, seconds: (end - begin) / 1000 };
 }
 
 /** Milliseconds, the same in all processes. */
