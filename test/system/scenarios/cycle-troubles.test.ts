@@ -40,7 +40,7 @@ describe('commands around the making of a snapshot', () => {
   const logged = (): string[] => readFileSync(log, 'utf8').trim().split('\n');
   beforeEach(writeSomething);
 
-  test('neither they nor LVM give way where the run does', () => {
+  test('they do not give way where the run does', () => {
     const note = `chrt -p $$ >> ${log}`;
     setUp({ freeze: note, thaw: note });
     laboratory.turnSucceeds(...hooks, '--nice', 'idle');
