@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -22,6 +22,19 @@ const writeSomething = (): void => {
   const { path, size } = laboratory.origin;
   writeRandom(path, random, scattered(random, size, { count: 20, length: 4 * KiB }));
 };
+
+/** Notes in `log` which policy and nice value each of LVM's commands has; returns what ends that. */
+function watchLvm(log: string): () => void {
+  const folder = scratchFolder();
+  const lvm = realpathSync('/usr/sbin/lvm');
+  tool('cp', lvm, `${folder}/lvm`);
+  const stat =
+    "sed 's/.*) //' /proc/$$/stat | cut -d ' ' -f 39,17 | sed 's/\\(.*\\) \\(.*\\)/\\2 \\1/'";
+  const script = `#!/bin/sh\nname=$(basename "$0")\necho "$name $(${stat})" >> ${log}\nexec ${folder}/lvm "$name" "$@"\n`;
+  writeFileSync(`${folder}/watched`, script, { mode: 0o755 });
+  tool('mount', '--bind', `${folder}/watched`, lvm);
+  return () => void tool('umount', lvm);
+}
 
 describe('commands around the making of a snapshot', () => {
   const folder = scratchFolder();
@@ -47,6 +60,21 @@ describe('commands around the making of a snapshot', () => {
     const policies = logged().filter((line) => line.includes('policy'));
     assert.equal(policies.length, 2);
     for (const line of policies) assert.match(line, /SCHED_OTHER/);
+  });
+
+  test('LVM gives way until it suspends the volume, and not at all between them', () => {
+    const restore = watchLvm(log);
+    try {
+      setUp();
+      laboratory.turnSucceeds('--nice', 'idle');
+      laboratory.turnSucceeds(...hooks, '--nice', 'idle');
+    } finally {
+      restore();
+    }
+    const made = logged().filter((line) => line.startsWith('lvcreate'));
+    assert.deepEqual(made, ['lvcreate 0 19', 'lvcreate 0 0']);
+    const removed = logged().filter((line) => line.startsWith('lvremove'));
+    assert.deepEqual(removed, ['lvremove 0 19', 'lvremove 0 19']);
   });
 
   test('the snapshot is made between them', () => {
