@@ -1,6 +1,7 @@
 /** Looks through the links that a rollback will apply: each of its device, whole, every hash right. */
 
 import type { FileDevice } from './block-device.js';
+import { mayBeUnnamed } from './chain-directory.js';
 import type { Link } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
 import type { Group } from './change-reader.js';
@@ -11,6 +12,7 @@ import { native } from './native.js';
 import { interrupted } from './run-context.js';
 
 export interface LinkCheck {
+  /** As it is now. */
   readonly destination: ChainDestination;
   readonly device: FileDevice;
   /** Also those of another device. */
@@ -57,7 +59,8 @@ function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkC
     throw new LvmsyncError('destinationUnfit', `${path}: ${what}`, UNTOUCHED);
   };
   const { deviceIdentity, devicePath = 'another device' } = hello.attributes;
-  if ((deviceIdentity ?? null) !== destination.identity) {
+  const isUnnamed = deviceIdentity === undefined && mayBeUnnamed(destination.identity);
+  if (!isUnnamed && deviceIdentity !== destination.identity) {
     const id = deviceIdentity === undefined ? '' : ` (${deviceIdentity})`;
     refuse(`this snapback belongs to ${devicePath}${id}, the chain to ${destination.path}`);
   }

@@ -8,6 +8,7 @@ import type { ChainDestination, ChainRecord } from './chain-record.js';
 import { readRecord } from './chain-record.js';
 import { stableIdentity } from './device-identity.js';
 import type { DeviceIdentity } from './device-topology.js';
+import { isNewerKind } from './disk-identity.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
@@ -126,6 +127,11 @@ export async function describeDestination(device: FileDevice): Promise<ChainDest
   return { identity, path: resolve(device.path), size: device.size };
 }
 
+/** Whether a program that knew fewer kinds of identity wrote none for it. */
+export function mayBeUnnamed(identity: string | null): boolean {
+  return identity === null || isNewerKind(identity);
+}
+
 /** Why that device is not the one of the record, or not as it left it; undefined if it is. */
 export function destinationMismatch(
   { destination: recorded, doing }: Pick<ChainRecord, 'destination' | 'doing'>,
@@ -134,7 +140,8 @@ export function destinationMismatch(
   const name = ({ path, identity }: ChainDestination): string =>
     identity === null ? path : `${path} (${identity})`;
   const isFile = recorded.identity === null && actual.identity === null;
-  const same = isFile ? recorded.path === actual.path : recorded.identity === actual.identity;
+  const byPath = recorded.identity === null && mayBeUnnamed(actual.identity);
+  const same = byPath ? recorded.path === actual.path : recorded.identity === actual.identity;
   if (!same) return `the chain belongs to ${name(recorded)}, not to ${name(actual)}`;
   // A run that was cut off may have made a file longer or shorter.
   if (recorded.size === actual.size || (isFile && doing !== null)) return undefined;

@@ -4,17 +4,24 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
+import { diskIdentity } from './disk-identity.js';
 import { VERSION } from './version.js';
 
 /**
- * Device-mapper's uuid of a block device, which for a logical volume is made of LVM's own uuids.
- * Undefined for other devices and for files: they have none that a copy or a reboot would not change.
+ * What a block device is known by: device-mapper's uuid, which for a logical volume is made of LVM's own, or
+ * what a disk is called by its maker. Undefined for what has none, and for files: those have their path.
  */
 export async function stableIdentity(device: FileDevice): Promise<string | undefined> {
   const { blockDevice, major, minor } = device.info;
-  if (!blockDevice) return undefined;
-  const uuid = await readFile(`/sys/dev/block/${major}:${minor}/dm/uuid`, 'utf8').catch(() => '');
-  return uuid.trim() === '' ? undefined : uuid.trim();
+  return blockDevice ? diskIdentity(`${major}:${minor}`) : undefined;
+}
+
+/** What to say where a chain begins that could not tell another disk of that name; undefined for nothing. */
+export async function nameAdvice(device: FileDevice): Promise<string | undefined> {
+  const { path } = device;
+  if (!device.info.blockDevice || path.startsWith('/dev/disk/by-')) return undefined;
+  if ((await stableIdentity(device)) !== undefined) return undefined;
+  return `${path}: it has no serial number and no uuid, so the chain knows it by this name only, which another disk may have after a reboot. Use a name that stays with the disk, such as one in /dev/disk/by-id or /dev/disk/by-path`;
 }
 
 /**

@@ -11,7 +11,7 @@ import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
 import { DRY_RUN, type SetPlace } from './control-frame.js';
 import { lookAtDestination, openDestination, planSize } from './destination.js';
-import { snapbackFacts, stableIdentity } from './device-identity.js';
+import { nameAdvice, snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { hasLz4 } from './installation.js';
@@ -179,6 +179,8 @@ async function applyStream(
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.command });
+      const advice = command.chain.init ? await nameAdvice(device) : undefined;
+      if (advice !== undefined) reporter.warn(advice);
     }
     if (dryRun) {
       return await rehearse(stream, { device, size, turn }, { command, context });

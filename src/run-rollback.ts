@@ -90,7 +90,7 @@ class Rollback {
       this.#say(`It holds ${plan.to.time} (${plan.to.uuid}): there is nothing to undo.`);
       return;
     }
-    const writes = await this.#check(plan.links, record, (link) => plan.complete.has(link));
+    const writes = await this.#check(plan.links, (link) => plan.complete.has(link));
     const size = humanSize(writes.bytes);
     this.#say(`${this.#device.path}: from ${plan.from.time} back to ${plan.to.time}`);
     this.#say(`  ${plan.steps} steps, ${plan.links.length} snapbacks, ${size} to be written`);
@@ -148,7 +148,7 @@ class Rollback {
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
     // Of a rollback that came to its end the newest one has to be whole.
-    const { bytes } = await this.#check(links, record, ({ streamId }) => {
+    const { bytes } = await this.#check(links, ({ streamId }) => {
       return doing === null && streamId === redo;
     });
     const point = former.point?.time ?? 'no point';
@@ -162,11 +162,8 @@ class Rollback {
     this.#context.reporter.info(`${destination} holds ${point} again`);
   }
 
-  #check(
-    links: readonly Link[],
-    { destination }: ChainRecord,
-    isComplete: (link: Link) => boolean,
-  ): Promise<LinkWrites> {
+  async #check(links: readonly Link[], isComplete: (link: Link) => boolean): Promise<LinkWrites> {
+    const destination = await describeDestination(this.#device);
     const { reporter, signal } = this.#context;
     const totalBytes = links.reduce((sum, { fileSize }) => sum + fileSize, 0);
     const onProgress = (doneBytes: number): void =>
