@@ -5,6 +5,7 @@ import { CYCLE_TAG, chainTagOf, snapshotName, timeOfTags, UNCONFIRMED_TAG } from
 import { bareUuid } from './device-name.js';
 import { LvmsyncError } from './errors.js';
 import { listTaggedVolumes, type TaggedVolume } from './lvs-report.js';
+import { refuseSiblingMerge } from './origin-merge.js';
 import { fullName, unfit } from './unfit-volume.js';
 import { identifyVolume, inspectPath, type PathKind } from './volume-name.js';
 
@@ -82,13 +83,20 @@ function refuseKind(volume: TaggedVolume): void {
   }
 }
 
-/** Those of the chain with that tag, oldest first. */
+/**
+ * Those of the chain with that tag, oldest first. Throws (sourceUnfit) while a snapshot that is none of
+ * them is being merged into the origin.
+ */
 export async function listSnapshots(
   origin: CycleOrigin,
   tag: string,
   run: RunCommand = runCommand,
 ): Promise<readonly CycleSnapshot[]> {
-  return ofChain(await listTaggedVolumes(origin.vgName, run), origin, tag);
+  const volumes = await listTaggedVolumes(origin.vgName, run);
+  const snapshots = ofChain(volumes, origin, tag);
+  const others = volumes.filter(({ uuid }) => snapshots.every((one) => one.uuid !== uuid));
+  refuseSiblingMerge(origin, origin.uuid, others);
+  return snapshots;
 }
 
 /** Of the chain that the snapshot of that uuid was made for; undefined where the origin has no such. */

@@ -8,6 +8,8 @@ import { type RunCommand, runCommand } from './command.js';
 import { parseDeviceName } from './device-name.js';
 import type { StatusTarget } from './device-status.js';
 import { LvmsyncError } from './errors.js';
+import { readMappedTable } from './mapped-table.js';
+import { refuseRunningMerge } from './origin-merge.js';
 import { FAULT_TEXTS } from './snapshot-status.js';
 import type { Source } from './source.js';
 import { readStores, type Store } from './store-status.js';
@@ -29,12 +31,14 @@ export function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
  * To be called once the last byte was read, before it is said anywhere that all of it is there. Throws
  * (sourceUnfit) if the data came from a snapshot that has overflowed: a read that was under way then may
  * have got what the origin holds now. The kernel calls a snapshot invalid before it lets the write go on
- * that it had no room for, so of one that is whole now every read was right.
+ * that it had no room for, so of one that is whole now every read was right. The same where a merge into
+ * a device that was read has begun.
  */
 export async function requireWhole(
-  { device }: Pick<Source, 'device'>,
+  { device, members }: Pick<Source, 'device' | 'members'>,
   run: RunCommand = runCommand,
 ): Promise<void> {
+  await refuseRunningMerge(members, (member) => readMappedTable(member, run));
   const own = storeOf(device);
   if (own === undefined) return;
   for (const { store, target } of await readStores([own], run)) {

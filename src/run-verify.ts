@@ -11,6 +11,7 @@ import { type ExtentList, NO_EXTENTS } from './extent.js';
 import { within } from './extent-sets.js';
 import type { SyncCommand, VerifyCommand } from './options.js';
 import { RateLimit } from './rate-limit.js';
+import { requireWhole } from './read-snapshot.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
 import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault } from './source-report.js';
@@ -79,6 +80,7 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Comp
     if (signal.aborted) throw interrupted(signal);
     addMissing(job, { extents, size: destination.size, found });
     reportWrites(job, await destination.finish());
+    await requireWhole(job.source);
     const { totalBytes: comparedBytes } = command.allowSmaller ? shared : extents;
     return { found, comparedBytes };
   } finally {

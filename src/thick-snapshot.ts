@@ -1,11 +1,12 @@
 /** A thick snapshot, described only where `lvs`, the metadata and the kernel agree and its list is whole. */
 
-import type { RunCommand } from './command.js';
+import { type RunCommand, runCommand } from './command.js';
 import { bareUuid, formatDeviceName } from './device-name.js';
 import { parseInfo, type TableTarget } from './device-table.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
 import { type ConfigSection, findInteger, findSection, findString } from './lvm-config.js';
-import type { Volume } from './lvs-report.js';
+import { listVolumes, type Volume } from './lvs-report.js';
+import { refuseSiblingMerge } from './origin-merge.js';
 import { FAULT_TEXTS, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
 import { fullName, unfit } from './unfit-volume.js';
 import { type Claim, readMetadata, readTargets, refuseContradiction } from './witnesses.js';
@@ -34,8 +35,8 @@ export interface Origin {
 }
 
 /**
- * `volumes` are those of its group. Throws LvmsyncError 'sourceUnfit' if it is merging, inactive,
- * overflowed, or described differently by LVM and the kernel.
+ * `volumes` are those of its group. Throws LvmsyncError 'sourceUnfit' if it is merging or has a sibling that is, is
+ * inactive or overflowed, or described differently by LVM and the kernel.
  */
 export async function describeThick(
   volume: Volume,
@@ -48,6 +49,7 @@ export async function describeThick(
     throw unfit(volume, 'a sparse volume: its origin is virtual and holds no data');
   }
   await refuseMerge(volume, origin, run);
+  refuseSiblingMerge(volume, origin.uuid, volumes);
   if (volume.deviceNumber === undefined) {
     throw unfit(volume, 'not active here', `Activate it: lvchange -ay ${fullName(origin)}.`);
   }
@@ -146,4 +148,12 @@ async function deviceClaims(
     { what: 'origin device', by: 'its table', value: target.origin },
     { what: 'origin device', by: 'its name', value: real?.number },
   ];
+}
+
+/** As describeThick, for a merge that began since. To be called when the origin is open: then none begins. */
+export async function refuseNewMerge(
+  snapshot: ThickSnapshot,
+  run: RunCommand = runCommand,
+): Promise<void> {
+  refuseSiblingMerge(snapshot, snapshot.origin.uuid, await listVolumes(snapshot.vgName, run));
 }

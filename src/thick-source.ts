@@ -4,12 +4,13 @@ import type { FileDevice } from './block-device.js';
 import { LvmsyncError } from './errors.js';
 import { NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
+import { refuseRunningMerge } from './origin-merge.js';
 import type { Reporter } from './reporter.js';
 import type { Source } from './source.js';
 import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
-import type { ThickSnapshot } from './thick-snapshot.js';
+import { refuseNewMerge, type ThickSnapshot } from './thick-snapshot.js';
 import { fullName } from './unfit-volume.js';
 
 const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNAPSHOT';
@@ -33,6 +34,14 @@ export function openThick(
     const view = await opened.open(snapshot.snapshotPath, 'source');
     if (sizeOf === 'origin') refuseSmallerData(device, origin);
     const { size } = sizeOf === 'origin' ? origin : device;
+    const members = [
+      { identity: origin.identity, role: 'the origin' },
+      { identity: view.identity, role: 'the snapshot' },
+      { identity: cowStore.identity, role: 'the COW store of the snapshot' },
+      { identity: device.identity, role: 'the data source' },
+    ];
+    await refuseNewMerge(snapshot);
+    await refuseRunningMerge(members);
     const watch = await SourceWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
     const changes = await readThickChanges(snapshot, { origin, cowStore });
     reportChanges(snapshot, changes, { size, reporter });
@@ -41,12 +50,7 @@ export function openThick(
       extents: changes.extents.clippedTo(size).withTail(snapshot.originSizeAtSnapshot, size),
       zeros: NO_EXTENTS,
       chunkSize: changes.chunkSize,
-      members: [
-        { identity: origin.identity, role: 'the origin' },
-        { identity: view.identity, role: 'the snapshot' },
-        { identity: cowStore.identity, role: 'the COW store of the snapshot' },
-        { identity: device.identity, role: 'the data source' },
-      ],
+      members,
       attributes: {
         devicePath: device.path,
         deviceIdentity: snapshot.origin.uuid,

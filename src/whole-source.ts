@@ -3,6 +3,7 @@
 import { type ExtentList, NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
 import type { SourceRequest } from './options.js';
+import { refuseRunningMerge } from './origin-merge.js';
 import type { Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
 import { openSource, type Source } from './source.js';
@@ -44,12 +45,14 @@ async function findPlain(request: SourceRequest): Promise<string | undefined> {
 function openPlain(path: string, reporter: Reporter): Promise<Source> {
   return withDevices(reporter, async (opened) => {
     const device = await opened.open(path, 'source');
+    const members = [{ identity: device.identity, role: 'the source' }];
+    await refuseRunningMerge(members);
     return {
       device,
       extents: allOf(device.size),
       zeros: NO_EXTENTS,
       chunkSize: 4096,
-      members: [{ identity: device.identity, role: 'the source' }],
+      members,
       attributes: { devicePath: device.path },
       stores: [],
       watch: await SourceWatch.begin(device),

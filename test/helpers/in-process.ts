@@ -5,15 +5,20 @@ import { parseOptions, toCommand } from '../../src/options.js';
 import { Reporter } from '../../src/reporter.js';
 import { runApply } from '../../src/run-apply.js';
 import type { RunContext } from '../../src/run-context.js';
+import { runCycle } from '../../src/run-cycle.js';
+import { runDoctor } from '../../src/run-doctor.js';
+import { runDump } from '../../src/run-dump.js';
 import { runRollback } from '../../src/run-rollback.js';
 import { runSync } from '../../src/run-sync.js';
+import { runVerify } from '../../src/run-verify.js';
 import type { CliResult } from './cli.js';
 
-/** What `lvmsync WORDS` does, for a local sync, an apply of a file, a rollback. Never rejects. */
+/** What `lvmsync WORDS` does, where that is no run of the other side. Never rejects. */
 export async function runInProcess(
   words: readonly string[],
   engine: 'auto' | 'uring' | 'threads' = 'auto',
 ): Promise<CliResult> {
+  let stdout = '';
   let stderr = '';
   const write = (text: string): void => {
     stderr += text;
@@ -23,13 +28,15 @@ export async function runInProcess(
     reporter,
     signal: new AbortController().signal,
     command: ['lvmsync', ...words].join(' '),
-    print: () => undefined,
+    print: (text) => {
+      stdout += text;
+    },
     answer: () => undefined,
     agentSocket: undefined,
     engine,
   };
   const status = await run(words, context);
-  return { status, signal: null, stdout: Buffer.alloc(0), stderr };
+  return { status, signal: null, stdout: Buffer.from(stdout), stderr };
 }
 
 async function run(words: readonly string[], context: RunContext): Promise<number> {
@@ -38,6 +45,10 @@ async function run(words: readonly string[], context: RunContext): Promise<numbe
     if (command.kind === 'sync') return await runSync(command, context);
     if (command.kind === 'apply') return await runApply(command, context);
     if (command.kind === 'rollback') return await runRollback(command, context);
+    if (command.kind === 'dump') return await runDump(command, context);
+    if (command.kind === 'verify') return await runVerify(command, context);
+    if (command.kind === 'cycle') return await runCycle(command, context);
+    if (command.kind === 'doctor') return await runDoctor(command, context);
     throw new Error(`a run of kind ${command.kind} needs a process of its own`);
   } catch (error) {
     context.reporter.fatal(error);

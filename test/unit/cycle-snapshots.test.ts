@@ -97,6 +97,14 @@ describe('the snapshots of a chain', () => {
     });
   }
 
+  it('F1: are not told while another snapshot is merged into the origin', async () => {
+    const other = snapshotRow({ lv_name: 'other', lv_uuid: 'other', lv_tags: '', lv_merging: '1' });
+    const { run } = host([...THICK, other, snapshotRow()]);
+    const error = await refusal(listSnapshots(ORIGIN, TAG, run));
+    assert.match(error.message, /: a merge of my-vg\/other into my-vg\/da-ta--x is scheduled/);
+    assert.equal(error.exitStatus, EXIT.sourceUnfit);
+  });
+
   it('come in the order of their times', async () => {
     const later = { lv_uuid: 'later', lv_tags: `lvmsync_at_20261123T105508Z,lvmsync_cycle,${TAG}` };
     const { run } = host([...THICK, snapshotRow(later), snapshotRow()]);

@@ -48,7 +48,7 @@ async function endless({ signal }: RunContext): Promise<never> {
 
 it('a source that is no view of a snapshot needs no look at its end', async () => {
   const { run, calls } = answering('0 81920 snapshot Invalid\n');
-  await requireWhole({ device: PLAIN }, run);
+  await requireWhole({ device: PLAIN, members: [] }, run);
   assert.equal(calls.length, 0);
 });
 

@@ -132,6 +132,19 @@ describe('findSnapshot refuses a thick snapshot with exit code 10', () => {
       /^my-vg\/sn-ap: its merge into the origin failed/,
     ],
     [
+      'F1: a snapshot whose sibling is merged, or will be',
+      lvsWith(thick, 'snap2', { lv_merging: '1' }),
+      'my-vg/sn-ap',
+      /^my-vg\/sn-ap: a merge of my-vg\/snap2 into my-vg\/da-ta--x is scheduled or running$/,
+      /try again when it has ended/,
+    ],
+    [
+      'F1: a snapshot whose sibling was merged in part',
+      lvsWith(thick, 'snap2', { lv_merge_failed: '1' }),
+      'my-vg/sn-ap',
+      /^my-vg\/sn-ap: a merge of my-vg\/snap2 into my-vg\/da-ta--x failed$/,
+    ],
+    [
       'a merge that only the kernel knows of',
       lvsWith(recorded('thick-merging'), '[s]', { lv_merging: '0' }),
       'v/s',
