@@ -2,12 +2,12 @@
 
 import type { FileDevice } from './block-device.js';
 import { mayBeUnnamed } from './chain-directory.js';
-import type { Link } from './chain-link.js';
+import { countedParts, type Link } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
 import type { Group } from './change-reader.js';
-import { LvmsyncError } from './errors.js';
+import { LvmsyncError, withContext } from './errors.js';
 import { bytesOf } from './extent.js';
-import { inspectFile } from './inspect.js';
+import { inspectFile, type Looking } from './inspect.js';
 import { native } from './native.js';
 import { interrupted } from './run-context.js';
 
@@ -32,8 +32,8 @@ export interface LinkWrites {
 }
 
 /**
- * Resolves with what they will write. Throws (streamCorrupt, streamTruncated) for one that is
- * damaged, (destinationUnfit) for one of another device.
+ * Resolves with what they will write, the newest first. Throws (streamCorrupt, streamTruncated) for one
+ * that is damaged, or does not hold what a newer one counts on, (destinationUnfit) for one of another device.
  */
 export async function checkLinks(links: readonly Link[], check: LinkCheck): Promise<LinkWrites> {
   if (!check.force) for (const link of links) refuseOtherDevice(link, check);
@@ -44,8 +44,10 @@ export async function checkLinks(links: readonly Link[], check: LinkCheck): Prom
   };
   let bytes = 0;
   let readBytes = 0;
-  for (const link of links) {
-    bytes += await checkContent(link, check, onGroup);
+  for (const [index, link] of links.entries()) {
+    requireCounted(link, links.slice(index + 1));
+    const countedBy = countedParts(links.slice(0, index));
+    bytes += await checkContent(link, check, { onGroup, countedBy });
     readBytes += link.fileSize;
     check.onProgress(readBytes);
   }
@@ -69,24 +71,30 @@ function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkC
   }
 }
 
+/** What it counts on has to be undone after it. */
+function requireCounted({ path, counted }: Link, older: readonly Link[]): void {
+  if (counted === undefined) return;
+  if (older.some(({ streamId }) => streamId === counted.streamId)) return;
+  const message = `${path}: it counts on a snapback that is not there (${counted.streamId})`;
+  throw new LvmsyncError('streamCorrupt', message, UNTOUCHED);
+}
+
 async function checkContent(
   link: Link,
   { isComplete, signal }: LinkCheck,
-  onGroup: (group: Group) => void,
+  looking: Looking,
 ): Promise<number> {
   const mayBeUnused = !isComplete(link);
-  const looking = inspectFile(link.path, signal, { mayBeUnused, onGroup });
-  const { fault, tornTail, bytes } = await looking.catch((error: unknown) => {
+  const look = inspectFile(link.path, signal, { ...looking, mayBeUnused });
+  const { fault, tornTail, bytes } = await look.catch((error: unknown) => {
     throw signal.aborted ? interrupted(signal, UNTOUCHED) : error;
   });
   if (signal.aborted) throw interrupted(signal, UNTOUCHED);
-  if (fault !== undefined) {
-    throw new LvmsyncError(fault.code, fault.message, { ...UNTOUCHED, cause: fault });
-  }
+  if (fault !== undefined) throw withContext(fault, UNTOUCHED);
   if (tornTail === undefined || mayBeUnused) return bytes;
   throw new LvmsyncError(
     'streamTruncated',
-    `${tornTail}, and its run had come to its end`,
+    `${tornTail.message}, and its run had come to its end`,
     UNTOUCHED,
   );
 }

@@ -3,7 +3,7 @@
 import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
-import { type LinkFiles, readLinks } from './chain-link.js';
+import { findLost, type LinkFiles, readLinks } from './chain-link.js';
 import type { ChainDestination, ChainRecord } from './chain-record.js';
 import { readRecord } from './chain-record.js';
 import { stableIdentity } from './device-identity.js';
@@ -30,9 +30,12 @@ export async function readChain(directory: string): Promise<ChainState> {
 /** A rollback that was cut off may have moved some of them already. */
 async function readAllLinks(directory: string, record?: ChainRecord): Promise<LinkFiles> {
   const { links, others } = await readLinks(directory);
-  if (record?.doing?.what !== 'rollback') return { links, others };
+  if (record?.doing?.what !== 'rollback') return { links: findLost(links), others };
   const moved = await readLinks(join(directory, record.doing.folder));
-  return { links: [...links, ...moved.links], others: [...others, ...moved.others] };
+  return {
+    links: findLost([...links, ...moved.links]),
+    others: [...others, ...moved.others],
+  };
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { isPointTime, isUuid, type Point } from './chain-record.js';
 import { ChangeReader } from './change-reader.js';
 import type { Hello } from './control-frame.js';
+import { type Counted, type CountedBy, countedIn } from './counted-link.js';
 import { LvmsyncError } from './errors.js';
 
 export interface Link {
@@ -21,6 +22,12 @@ export interface Link {
   readonly from: Point;
   readonly to: Point;
   readonly hello: Hello;
+  /** A part of one before it, which has to be there. */
+  readonly counted: Counted | undefined;
+  /** By hand: its size says nothing of what it holds. */
+  readonly compressed: boolean;
+  /** What others count on in it and its size has no room for. */
+  readonly lost?: string;
 }
 
 const SUFFIX = '.snapback';
@@ -60,8 +67,9 @@ export async function readLink(directory: string, name: string): Promise<Link | 
   const stats = statSync(path, { throwIfNoEntry: false });
   // What is no file might never end.
   if (stats?.isFile() !== true) return undefined;
-  const hello = await readHello(path);
-  if (hello?.kind !== 'snapback') return undefined;
+  const beginning = await readBeginning(path);
+  if (beginning?.hello.kind !== 'snapback') return undefined;
+  const { hello } = beginning;
   const { fromPoint, toPoint, fromTime, toTime, previousLink: previous } = hello.attributes;
   if (!isUuid(fromPoint) || !isUuid(toPoint) || !isPointTime(fromTime) || !isPointTime(toTime)) {
     return undefined;
@@ -71,15 +79,19 @@ export async function readLink(directory: string, name: string): Promise<Link | 
     from: { uuid: fromPoint, time: fromTime },
     to: { uuid: toPoint, time: toTime },
   };
-  return { path, name, fileSize: stats.size, streamId, previous, ...points, hello };
+  return { path, name, fileSize: stats.size, streamId, previous, ...points, ...beginning };
 }
 
-async function readHello(path: string): Promise<Hello | undefined> {
+type Beginning = Pick<Link, 'hello' | 'counted' | 'compressed'>;
+
+async function readBeginning(path: string): Promise<Beginning | undefined> {
   const fd = openSync(path, 'r');
   const reader = new ChangeReader(fd, path);
   try {
     const form = await reader.readForm();
-    return form.form === 'framed' ? form.hello : undefined;
+    if (form.form !== 'framed') return undefined;
+    const { hello } = form;
+    return { hello, counted: countedIn(hello), compressed: reader.compressed };
   } catch (error) {
     if (error instanceof LvmsyncError) return undefined;
     throw error;
@@ -87,6 +99,41 @@ async function readHello(path: string): Promise<Hello | undefined> {
     await reader.close();
     closeSync(fd);
   }
+}
+
+/** What the snapbacks of a folder count on; nothing where it cannot be read. */
+export async function countedBeside(directory: string): Promise<readonly CountedBy[]> {
+  let names: string[] = [];
+  try {
+    names = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  } catch {
+    return [];
+  }
+  const links: Link[] = [];
+  for (const name of names) {
+    const link = await readLink(directory, name);
+    if (link !== undefined) links.push(link);
+  }
+  return countedParts(links);
+}
+
+/** What these links count on. */
+export function countedParts(links: readonly Link[]): readonly CountedBy[] {
+  return links.flatMap(({ counted, name }) => (counted ? [{ ...counted, by: name }] : []));
+}
+
+/** Finds those that are shorter than what others of them count on. */
+export function findLost(links: readonly Link[]): readonly Link[] {
+  const parts = countedParts(links);
+  return links.map((link) => {
+    const missing = parts.find(({ streamId, bytes }) => {
+      return streamId === link.streamId && bytes > link.fileSize && !link.compressed;
+    });
+    if (missing === undefined) return link;
+    const { by, bytes } = missing;
+    const lost = `${link.name} holds ${link.fileSize} bytes, and ${by} counts on its first ${bytes}`;
+    return { ...link, lost };
+  });
 }
 
 /** For reading; the caller closes it. Throws (snapback). */

@@ -9,6 +9,8 @@ export interface Linked {
   readonly previous: string | undefined;
   readonly from: Point;
   readonly to: Point;
+  /** Why it cannot be undone, where that is known. */
+  readonly lost?: string;
 }
 
 /** One step from a point to the next: the link of the run that completed it, and of its attempts before. */
@@ -32,7 +34,10 @@ export interface ChainOrder<L extends Linked = Linked> {
   readonly gap: string | undefined;
 }
 
-/** Looks at names of streams and points only; whether a link is whole is a question of its content. */
+/**
+ * Looks at names of streams and points, and at what is known to be lost; whether a link is whole is a
+ * question of its content.
+ */
 export function orderChain<L extends Linked>(
   { point, last, pruned, doing }: Pick<ChainRecord, 'point' | 'last' | 'pruned' | 'doing'>,
   links: readonly L[],
@@ -51,7 +56,16 @@ export function orderChain<L extends Linked>(
     const gap = `${stray.name} does not lead to what the destination holds`;
     return { turns: [], attempts: [], present: resting, unused, gap };
   }
+  const attemptLost = firstLost(attempts);
+  if (attemptLost !== undefined) {
+    return { turns: [], attempts: [], present: false, unused, gap: attemptLost };
+  }
   const { turns, mismatch } = groupTurns(point, walked.slice(attempts.length));
+  const lost = turns.findIndex((turn) => firstLost(turn.links) !== undefined);
+  if (lost >= 0) {
+    const gap = firstLost(turns[lost]?.links ?? []);
+    return { turns: turns.slice(0, lost), attempts, present: true, unused, gap };
+  }
   const gap = mismatch ?? missing;
   if (gap === undefined) return { turns, attempts, present: true, unused, gap };
   // What is missing may be an attempt of the oldest turn that was found, which then undoes a part only.
@@ -63,6 +77,10 @@ export function orderChain<L extends Linked>(
     unused,
     gap,
   };
+}
+
+function firstLost(links: readonly Linked[]): string | undefined {
+  return links.find(({ lost }) => lost !== undefined)?.lost;
 }
 
 /** Every point that can be gone back to, newest first, the recorded one included. */

@@ -5,9 +5,10 @@
 
 import { closeSync, fdatasyncSync } from 'node:fs';
 import type { FileDevice } from './block-device.js';
-import { type Link, openLink } from './chain-link.js';
+import { countedParts, type Link, openLink } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
+import { type Counted, type CountedBy, CountedParts, countOn, type Mark } from './counted-link.js';
 import { LvmsyncError } from './errors.js';
 import { bytesOf } from './extent.js';
 import { type NativeExtentSet, native } from './native.js';
@@ -19,12 +20,14 @@ export interface SavedQuestion {
   readonly signal: AbortSignal;
   /** Called after each group: much may have to be read. */
   readonly onGroup?: (() => void) | undefined;
+  /** Called for a link that is damaged: with it all that it saved is lost. */
+  readonly onLost?: ((fault: LvmsyncError) => void) | undefined;
 }
 
 /**
- * Counts only what undoing these links would write: intact groups of this destination, found right by
- * their hashes, and durable when this resolves. Undefined where there are no links. What the signal stops
- * rejects with the addon's error.
+ * Counts only what undoing these links, newest first, would write: intact groups of this destination, found
+ * right by their hashes, and durable when this resolves. A link counts together with what it counts on
+ * itself. Undefined where there are no links. What the signal stops rejects with the addon's error.
  */
 export async function readSaved(
   links: readonly Link[],
@@ -33,13 +36,24 @@ export async function readSaved(
   if (links.length === 0) return undefined;
   const extents = new native.ExtentSet();
   let bytes = 0;
-  for (const link of links.filter((one) => isOf(one, question))) {
-    const added = await addGroups(extents, link, question);
-    // A damaged one undoes nothing: without it from the beginning, as the set cannot be made smaller.
-    if (added === undefined) return readSaved(without(links, link), question);
-    bytes += added;
+  let counted: Counted | undefined;
+  let next: Link | undefined = links.find((one) => isOf(one, question));
+  let countedBy: readonly CountedBy[] = [];
+  while (next !== undefined) {
+    const link: Link = next;
+    const part = await readPart(extents, link, { ...question, countedBy });
+    if (part instanceof LvmsyncError) {
+      question.onLost?.(part);
+      // It undoes nothing. From the beginning, as the set cannot be made smaller.
+      return readSaved(without(links, link), question);
+    }
+    bytes += part.bytes;
+    counted ??= countOn(link.hello, part.mark);
+    countedBy = countedParts([link]);
+    const older = links.slice(links.indexOf(link) + 1);
+    next = older.find(({ streamId }) => streamId === link.counted?.streamId);
   }
-  return { extents, bytes };
+  return { extents, bytes, counted };
 }
 
 function without(links: readonly Link[], link: Link): readonly Link[] {
@@ -54,12 +68,18 @@ function isOf({ hello }: Link, { destination, device }: SavedQuestion): boolean 
   return !device.info.blockDevice || hello.deviceSize <= device.size;
 }
 
-/** Resolves with the bytes that were not in the set before; undefined for a link that is damaged. */
-async function addGroups(
+interface Part {
+  /** That were not in the set before. */
+  readonly bytes: number;
+  readonly mark: Mark;
+}
+
+/** Resolves with the fault of a link that is damaged, or lost what others count on. */
+async function readPart(
   extents: NativeExtentSet,
   { path, hello }: Link,
-  { signal, onGroup }: SavedQuestion,
-): Promise<number | undefined> {
+  { signal, onGroup, countedBy }: SavedQuestion & { readonly countedBy: readonly CountedBy[] },
+): Promise<Part | LvmsyncError> {
   const fd = openLink(path);
   const reader = new ChangeReader(fd, path);
   const stop = (): void => reader.cancel();
@@ -68,17 +88,22 @@ async function addGroups(
     flush(fd, path);
     const form = await reader.readForm();
     reader.begin(form, { deviceSize: hello.deviceSize, strict: true, mayBeUnused: true });
+    const parts = new CountedParts(hello, countedBy);
+    let { mark } = reader;
+    parts.see(mark);
     const slab = native.allocateSlab(GROUP_SLAB_SIZE);
     let bytes = 0;
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       bytes += bytesOf(extents.add(group.operations));
+      ({ mark } = reader);
+      parts.see(mark);
       onGroup?.();
     }
-    return bytes;
+    return parts.fault(path, reader.end.tornTail) ?? { bytes, mark };
   } catch (error) {
     // Not what the content says, but a disk that cannot be relied on.
     if (!(error instanceof LvmsyncError) || error.code === 'snapback') throw error;
-    return undefined;
+    return error;
   } finally {
     signal.removeEventListener('abort', stop);
     await reader.close();

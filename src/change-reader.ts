@@ -14,6 +14,7 @@ import {
   type Hello,
   STREAM_TAG_SIZE,
 } from './control-frame.js';
+import type { Mark } from './counted-link.js';
 import { type ErrorContext, type ExitName, LvmsyncError } from './errors.js';
 import { LZ4_MAGIC } from './lz4-frame.js';
 import { isLz4, Lz4Input } from './lz4-input.js';
@@ -44,8 +45,8 @@ export interface Group {
 export interface ReaderEnd {
   /** Of payload past the destination's end: classic streams only. */
   readonly droppedBytes: number;
-  /** A snapback whose last, never used group is damaged: why. */
-  readonly tornTail: string | undefined;
+  /** A snapback whose last, never used group is damaged, or that has no END: why. */
+  readonly tornTail: LvmsyncError | undefined;
   /** The sender says that its source was written while it was read. */
   readonly sourceChanged: boolean;
 }
@@ -179,7 +180,13 @@ export class ChangeReader {
   /** What was read, as an answer to the sender tells it. */
   get counts(): { readonly records: number; readonly bytes: number; readonly digest: string } {
     const { records, bytes } = this.#counts;
-    return { records, bytes, digest: Buffer.from(this.#native.state().digest).toString('hex') };
+    return { records, bytes, digest: this.mark.digest };
+  }
+
+  /** Of a framed stream: how far it was found right; after begin, and whenever next has returned a group. */
+  get mark(): Mark {
+    const { position, digest } = this.#native.state();
+    return { bytes: position, digest: Buffer.from(digest).toString('hex') };
   }
 
   /** Ends a wait for input. */
@@ -224,7 +231,7 @@ export class ChangeReader {
     }
     if (this.#hello?.kind !== 'snapback') throw fault;
     await this.#requireTornTail(fault);
-    this.#finish({ tornTail: fault.message });
+    this.#finish({ tornTail: fault });
     return undefined;
   }
 
@@ -298,7 +305,8 @@ export class ChangeReader {
     const kind = this.#hello?.kind;
     if (kind === 'wire' || kind === 'file') throw this.#cut('before its end mark');
     // Every group of a snapback was durable before it was used: it undoes all that its run did.
-    this.#finish(kind === undefined ? {} : { tornTail: `${this.name}: it has no end mark` });
+    const tornTail = this.#error('streamTruncated', 'it has no end mark');
+    this.#finish(kind === undefined ? {} : { tornTail });
   }
 
   #finish(facts: Partial<ReaderEnd>): void {

@@ -63,6 +63,12 @@ export interface HelloAttributes {
   readonly previousLink?: string;
   /** Of a stream that ends here: DRY_RUN asks whether the receiver would take such a one. */
   readonly question?: string;
+  /** Of a snapback that counts on another: stream id, in hexadecimal, of that one. See counted-link. */
+  readonly countedLink?: string;
+  /** Bytes of that file, in decimal. */
+  readonly countedBytes?: string;
+  /** SHA-256, in hexadecimal, of what those bytes hold and count on. */
+  readonly countedHash?: string;
 }
 
 /** As an attribute and not only as a word, which a forced command of ssh would leave out. */
@@ -82,6 +88,9 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   fromTime: 10,
   previousLink: 11,
   question: 12,
+  countedLink: 16,
+  countedBytes: 17,
+  countedHash: 18,
 };
 
 /** The last record of a framed stream. */
@@ -156,6 +165,9 @@ function attributeTags(): [keyof HelloAttributes, number][] {
     'fromTime',
     'previousLink',
     'question',
+    'countedLink',
+    'countedBytes',
+    'countedHash',
   ];
   return names.map((name) => [name, ATTRIBUTE_TAGS[name]]);
 }

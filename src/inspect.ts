@@ -9,6 +9,7 @@ import {
   type StreamForm,
 } from './change-reader.js';
 import type { Hello } from './control-frame.js';
+import { type CountedBy, CountedParts } from './counted-link.js';
 import { DeviceMap } from './device-map.js';
 import { LvmsyncError } from './errors.js';
 import { native } from './native.js';
@@ -35,7 +36,7 @@ export interface Inspection {
   /** The source was written while it was read. */
   readonly sourceChanged: boolean;
   /** Of a snapback whose run was cut off: where it ends. Its use is not harmed. */
-  readonly tornTail: string | undefined;
+  readonly tornTail: LvmsyncError | undefined;
   /** Why it cannot be applied, or not to its end. */
   readonly fault: LvmsyncError | undefined;
 }
@@ -43,13 +44,15 @@ export interface Inspection {
 export interface Looking extends Pick<ReadingRules, 'mayBeUnused'> {
   /** Sees each group that was found right. */
   readonly onGroup?: (group: Group) => void;
+  /** What others may count on in it: it is at fault if any of that is not there. */
+  readonly countedBy?: readonly CountedBy[];
 }
 
 /** Throws (usage) where the file cannot be opened; what is wrong inside is in the result. */
 export async function inspectFile(
   path: string,
   signal: AbortSignal,
-  { onGroup, ...rules }: Looking = {},
+  { onGroup, countedBy = [], ...rules }: Looking = {},
 ): Promise<Inspection> {
   const fd = openFile(path);
   const reader = new ChangeReader(fd, path);
@@ -61,11 +64,15 @@ export async function inspectFile(
   try {
     form = await reader.readForm();
     reader.begin(form, { deviceSize: Number.MAX_SAFE_INTEGER, strict: true, ...rules });
+    const parts = form.form === 'framed' ? new CountedParts(form.hello, countedBy) : undefined;
+    parts?.see(reader.mark);
     const slab = native.allocateSlab(GROUP_SLAB_SIZE);
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       found.add(group);
       onGroup?.(group);
+      parts?.see(reader.mark);
     }
+    fault = parts?.fault(path, reader.end.tornTail);
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;
     fault = error;

@@ -9,6 +9,8 @@ import { readSaved } from './chain-saved.js';
 import { readRedoLinks, redoPath, removeUndoneFolder } from './chain-undone.js';
 import type { HelloAttributes } from './control-frame.js';
 import { deviceAttributes } from './device-identity.js';
+import type { LvmsyncError } from './errors.js';
+import type { Reporter } from './reporter.js';
 import type { RollbackPlan } from './rollback-plan.js';
 import { Snapback } from './snapback.js';
 import { checkSnapback, type Saved, type SnapbackPlace } from './snapback-file.js';
@@ -24,6 +26,7 @@ export interface RedoFacts {
   /** Bytes of the device that will be overwritten; undefined: whether there is room is not asked. */
   readonly roomFor: number | undefined;
   readonly signal: AbortSignal;
+  readonly reporter: Pick<Reporter, 'warn'>;
 }
 
 /** In the folder of that name. One that cannot be made leaves no folder that nothing names. */
@@ -59,11 +62,14 @@ async function placeIn(folder: string, facts: RedoFacts): Promise<SnapbackPlace>
 
 /** By the runs of this rollback that were cut off: what takes it back writes theirs last. */
 async function savedBefore(facts: RedoFacts): Promise<Saved | undefined> {
-  const { directory, device, begun, signal } = facts;
+  const { directory, device, begun, signal, reporter } = facts;
   if (begun === undefined) return undefined;
   const { walked, missing } = await readRedoLinks(join(directory, begun.folder), begun);
   if (missing !== undefined) return undefined;
-  return readSaved(walked, { device, destination: await describeDestination(device), signal });
+  const onLost = ({ message }: LvmsyncError): void =>
+    reporter.warn(`${message}: this rollback cannot be taken back`);
+  const destination = await describeDestination(device);
+  return readSaved(walked, { device, destination, signal, onLost });
 }
 
 async function helloFacts({

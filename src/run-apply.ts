@@ -10,6 +10,7 @@ import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
 import { DRY_RUN, type SetPlace } from './control-frame.js';
+import { requireCountedParts } from './counted-file.js';
 import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { nameAdvice, snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
@@ -169,7 +170,10 @@ async function applyStream(
     const { device } = destination;
     let { size } = device;
     if (form.form === 'framed') {
-      if (!force) await refuseOtherDevice(stream, device);
+      if (!force) {
+        await refuseOtherDevice(stream, device);
+        await requireCountedParts(command.input, form.hello, context.signal);
+      }
       await refuseOwnSource(form.hello, device);
       const rules = { allowSmaller, isTurn: command.chain !== undefined, reporter };
       size = planSize(device, form.hello.deviceSize, rules);
@@ -216,7 +220,12 @@ function formatReady(streamId: string): string {
 
 function tellOfOtherParts({ form, reader }: Stream, reporter: Reporter): void {
   if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
-  const { streamIndex, streamCount } = form.hello;
+  const { streamIndex, streamCount, attributes } = form.hello;
+  if (attributes.countedLink !== undefined) {
+    reporter.info(
+      `${reader.name}: it undoes its run only together with snapback ${attributes.countedLink}: apply that one after it`,
+    );
+  }
   if (streamCount === 1) return;
   reporter.info(
     `${reader.name}: this was snapback ${streamIndex} of ${streamCount} of its run; the others undo the rest of it`,
@@ -324,7 +333,7 @@ function conclude(
   const { tornTail, sourceChanged, droppedBytes } = result.reader.end;
   if (tornTail !== undefined) {
     reporter.info(
-      `${tornTail}: this is where its run was interrupted; nothing after it had been overwritten`,
+      `${tornTail.message}: this is where its run was interrupted; nothing after it had been overwritten`,
     );
   }
   if (sourceChanged) {
@@ -372,6 +381,9 @@ async function snapbackOptions(
     streamId === undefined
       ? undefined
       : signOfLife(() => context.answer(formatAnswer({ kind: 'busy', streamId })));
-  const saved = await turn?.savedBefore({ device, signal: context.signal, onGroup });
+  const { signal, reporter } = context;
+  const onLost = ({ message }: LvmsyncError): void =>
+    reporter.warn(`${message}: this turn cannot be undone later`);
+  const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
   return { path, overwrite, facts, sorted: false, inUse, roomFor, saved };
 }

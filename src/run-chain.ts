@@ -1,24 +1,26 @@
 /** `lvmsync chain DIR [DESTINATION]`: what a chain can go back to. Nothing is changed. */
 
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { FileDevice } from './block-device.js';
 import { describeDestination, destinationMismatch, readChain } from './chain-directory.js';
-import type { Link } from './chain-link.js';
+import { findLost, type Link } from './chain-link.js';
 import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
-import type { ChainRecord, Point } from './chain-record.js';
+import { type ChainRecord, isGoingBack, type Point } from './chain-record.js';
+import { readRedoLinks } from './chain-undone.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { formatObject } from './json-object.js';
 import type { ChainCommand } from './options.js';
 import type { RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
 
-/** Status 12 for another destination than the one of the chain, 15 for a chain with a gap. */
+/** Status 12 for another destination than the one of the chain, 15 for a chain with a gap, also in what was undone. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
   const survey = await surveyChain(command);
   context.print(command.json ? formatObject(asJson(survey)) : describe(survey));
   if (survey.mismatch !== undefined) return EXIT.destinationUnfit;
-  return survey.order.gap === undefined ? EXIT.done : EXIT.streamCorrupt;
+  const { order, redoGap } = survey;
+  return (order.gap ?? redoGap) === undefined ? EXIT.done : EXIT.streamCorrupt;
 }
 
 export interface Survey {
@@ -29,6 +31,8 @@ export interface Survey {
   readonly others: readonly string[];
   /** Why the next turn, or a rollback, would not take the destination that was named. */
   readonly mismatch: string | undefined;
+  /** Why the last rollback cannot be taken back. */
+  readonly redoGap: string | undefined;
 }
 
 async function surveyChain({ directory, destination }: ChainCommand): Promise<Survey> {
@@ -39,7 +43,21 @@ async function surveyChain({ directory, destination }: ChainCommand): Promise<Su
     record === undefined || destination === undefined
       ? undefined
       : await mismatchOf(record, destination);
-  return { directory, record, order, others, mismatch };
+  const redoGap = record && (await redoGapOf(directory, record));
+  return { directory, record, order, others, mismatch, redoGap };
+}
+
+/** Undefined also where there is nothing to take back. */
+async function redoGapOf(
+  directory: string,
+  { doing, undone: last }: ChainRecord,
+): Promise<string | undefined> {
+  const undone = isGoingBack(doing) ? doing : last;
+  if (undone === null) return undefined;
+  const folder = join(directory, undone.folder);
+  if (!existsSync(folder)) return `${undone.folder} is not there`;
+  const { walked, missing } = await readRedoLinks(folder, undone);
+  return missing ?? findLost(walked).find(({ lost }) => lost !== undefined)?.lost;
 }
 
 const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
@@ -81,7 +99,7 @@ function sizeOf(links: readonly Link[]): number {
 
 /** docs/chain.md says what the names mean. */
 function asJson(survey: Survey): Record<string, unknown> {
-  const { directory, record, order, others, mismatch } = survey;
+  const { directory, record, order, others, mismatch, redoGap } = survey;
   return {
     path: resolve(directory),
     exists: record !== undefined,
@@ -100,6 +118,7 @@ function asJson(survey: Survey): Record<string, unknown> {
     ],
     unused: [...order.unused.map(({ name }) => name), ...others],
     gap: order.gap ?? null,
+    redoGap: redoGap ?? null,
     mismatch: mismatch ?? null,
   };
 }
@@ -113,7 +132,7 @@ function linkJson(
 
 /** Text of others in it is made harmless. */
 export function describe(survey: Survey): string {
-  const { directory, record, order, others, mismatch } = survey;
+  const { directory, record, order, others, mismatch, redoGap } = survey;
   const head = escapeText(directory);
   if (record === undefined) {
     const what = existsSync(directory) ? 'holds no chain' : 'is not there';
@@ -125,6 +144,7 @@ export function describe(survey: Survey): string {
     ['holds', whatItHolds(record)],
   ];
   if (mismatch !== undefined) rows.push(['but', mismatch]);
+  if (redoGap !== undefined) rows.push(['but', `that rollback cannot be taken back: ${redoGap}`]);
   if (record.point !== null) rows.push(['before', howFarBack(order)]);
   const unused = [...order.unused.map(({ name }) => name), ...others];
   if (unused.length > 0) rows.push(['unused', unused.join(', ')]);

@@ -1,6 +1,10 @@
 /** `lvmsync inspect FILE...`: what files of changes hold, and whether they are whole. */
 
+import { dirname } from 'node:path';
+import { countedBeside } from './chain-link.js';
 import { HANDSHAKE } from './change-writer.js';
+import type { Hello } from './control-frame.js';
+import type { CountedBy } from './counted-link.js';
 import { EXIT, type LvmsyncError } from './errors.js';
 import { type Inspection, inspectFile } from './inspect.js';
 import { formatObject } from './json-object.js';
@@ -11,8 +15,13 @@ import { escapeText, humanSize } from './text.js';
 /** The status is that of the first file that cannot be applied. */
 export async function runInspect(command: InspectCommand, context: RunContext): Promise<number> {
   let status: number = EXIT.done;
+  const beside = new Map<string, readonly CountedBy[]>();
   for (const path of command.files) {
-    const inspection = await inspectFile(path, context.signal).catch((error: unknown) => {
+    const folder = dirname(path);
+    const countedBy = beside.get(folder) ?? (await countedBeside(folder));
+    beside.set(folder, countedBy);
+    const look = inspectFile(path, context.signal, { countedBy });
+    const inspection = await look.catch((error: unknown) => {
       throw context.signal.aborted ? interrupted(context.signal) : error;
     });
     if (context.signal.aborted) throw interrupted(context.signal);
@@ -73,11 +82,18 @@ function aboutTheDevice({ hello }: Inspection): [string, string][] {
     ['device', `${devicePath ?? 'unnamed'}${id}, ${humanSize(hello.deviceSize)}`],
     ['from', [fromPoint, fromTime].filter(Boolean).join(', ')],
     ['to', [toPoint, toTime].filter(Boolean).join(', ')],
+    ['needs', whatItNeeds(hello)],
   ];
   if (hello.streamCount > 1) {
     rows.push(['stream', `${hello.streamIndex} of ${hello.streamCount}`]);
   }
   return rows.flatMap(([label, text]) => (text ? [[label, escapeText(text)]] : []));
+}
+
+/** To undo what it belongs to, besides itself. */
+function whatItNeeds({ attributes: { countedLink, countedBytes } }: Hello): string | undefined {
+  if (countedLink === undefined) return undefined;
+  return `snapback ${countedLink}, its first ${countedBytes} bytes, applied after it`;
 }
 
 function contentOf(inspection: Inspection): string {

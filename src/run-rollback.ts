@@ -103,6 +103,7 @@ class Rollback {
       begun: record.doing?.what === 'rollback' ? record.doing : undefined,
       roomFor: force ? undefined : writes.distinctBytes,
       signal: this.#context.signal,
+      reporter: this.#context.reporter,
     };
     if (dryRun) await checkRedo(facts);
     else await this.#execute(record, facts, writes.bytes);

@@ -13,6 +13,7 @@ import {
   statfsSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Counted } from './counted-link.js';
 import { type DeviceIdentity, identityFromStat, identityKey } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 import type { NativeExtentSet } from './native.js';
@@ -41,6 +42,8 @@ export interface Saved {
   /** Taken over by the snapback that is given it. */
   readonly extents: NativeExtentSet;
   readonly bytes: number;
+  /** What the snapback that is given it counts on, and has to name. */
+  readonly counted: Counted | undefined;
 }
 
 export interface OpenSnapback {

@@ -7,6 +7,7 @@ import { closeSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ioFailure, type Slab } from './block-device.js';
 import { ChangeWriter, type HelloFacts } from './change-writer.js';
+import { countedAttributes } from './counted-link.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { BATCH_LIMITS, regroup } from './extent.js';
@@ -52,10 +53,12 @@ export class Snapback {
 
   /** Throws (snapback) if the file exists or cannot be made. Its first bytes are durable on return. */
   static async create(options: SnapbackOptions): Promise<Snapback> {
-    const { path, facts, sorted } = options;
+    const { path, facts, sorted, saved } = options;
     const file = openSnapback(options);
     try {
-      const hello = { kind: 'snapback', totalBytes: undefined, sorted, ...facts } as const;
+      const attributes = { ...facts.attributes, ...countedAttributes(saved?.counted) };
+      const about = { kind: 'snapback', totalBytes: undefined, sorted } as const;
+      const hello = { ...about, ...facts, attributes };
       const writer = await ChangeWriter.framed(file.fd, hello);
       const snapback = new Snapback(options, file, writer);
       snapback.#appendedSize = fstatSync(file.fd).size;
