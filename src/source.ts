@@ -56,5 +56,5 @@ async function open(request: SourceRequest, context: RunContext): Promise<Source
     });
   }
   const { dataSource } = request;
-  return openThick(volume, { dataSource, sizeOf: 'origin' }, context.reporter);
+  return openThick(volume, { dataSource, sizeOf: 'origin' }, context);
 }

@@ -5,6 +5,7 @@ import type { SnapshotUsage } from './device-status.js';
 import { SECTOR_SIZE } from './dmsetup-lines.js';
 import { LvmsyncError } from './errors.js';
 import { ExtentList } from './extent.js';
+import { ListWait, type WaitRules } from './list-wait.js';
 import { type DecodedStore, isNativeError, native } from './native.js';
 import { readSnapshotStatus } from './snapshot-status.js';
 import type { ThickSnapshot } from './thick-snapshot.js';
@@ -20,41 +21,46 @@ export interface ThickEffects {
   readonly readStatus: (snapshot: ThickSnapshot) => Promise<SnapshotUsage>;
 }
 
-/** A busy origin can outrun one reading; a store that is incomplete three times is damaged. */
-const ATTEMPTS = 3;
+export interface ListReading extends Partial<ThickEffects>, WaitRules {}
 
 /**
  * `cowStore` and `origin` are open and stay the caller's. Throws (sourceUnfit) unless the number of
  * exceptions agrees with the kernel's count before and after the reading: never a partial list.
+ *
+ * The kernel counts an exception when it begins to make it, and lists it when the old content is in the
+ * store: with a slow store and a busy origin the list is always short of the count. So it is read until it
+ * is as long as the count was at first. What was counted then and listed later had not yet been written.
  */
 export async function readThickChanges(
   snapshot: ThickSnapshot,
   devices: { readonly origin: FileDevice; readonly cowStore: FileDevice },
-  { readStatus }: ThickEffects = { readStatus: readSnapshotStatus },
+  reading: ListReading = {},
 ): Promise<ThickChanges> {
   const { cowStore } = devices;
-  for (let attempt = 1; ; attempt++) {
-    // A page of the origin that is only in the cache is in no list until it is written back.
-    await devices.origin.sync();
-    const before = await readStatus(snapshot);
+  const { readStatus = readSnapshotStatus } = reading;
+  // A page of the origin that is only in the cache is in no list until it is written back.
+  await devices.origin.sync();
+  let usage = await readStatus(snapshot);
+  const least = expected(snapshot, usage);
+  const wait = new ListWait(reading);
+  for (;;) {
     const chunkSectors = snapshot.chunkSize / SECTOR_SIZE;
-    const areas = Math.max(0, Math.floor(before.metadataSectors / chunkSectors) - 1);
+    const areas = Math.max(0, Math.floor(usage.metadataSectors / chunkSectors) - 1);
     const decoded = await decode(cowStore, snapshot.originSizeAtSnapshot, areas);
     await checkHeader(cowStore);
-    const after = await readStatus(snapshot);
-    if (decoded.chunkSize !== snapshot.chunkSize) throw wrongChunkSize(snapshot, decoded);
-    const least = expected(snapshot, before);
-    const most = expected(snapshot, after);
-    if (decoded.exceptions > most || (decoded.exceptions < least && attempt === ATTEMPTS)) {
+    usage = await readStatus(snapshot);
+    const { chunkSize, exceptions, extents } = decoded;
+    if (chunkSize !== snapshot.chunkSize) throw wrongChunkSize(snapshot, decoded);
+    const most = expected(snapshot, usage);
+    const isShort = exceptions < least;
+    if (exceptions > most || (isShort && !(await wait.mayGrow(exceptions, least)))) {
       throw new LvmsyncError(
         'sourceUnfit',
-        `${cowStore.path}: ${decoded.exceptions} changed chunks are listed where the kernel counts ${least} to ${most}`,
+        `${cowStore.path}: ${exceptions} changed chunks are listed where the kernel counts ${least} to ${most}`,
         { hint: 'The COW store is damaged, its change list cannot be trusted: full copy needed.' },
       );
     }
-    if (decoded.exceptions < least) continue;
-    const { chunkSize, exceptions, extents } = decoded;
-    return { extents: new ExtentList(extents), chunkSize, exceptions, usage: after };
+    if (!isShort) return { extents: new ExtentList(extents), chunkSize, exceptions, usage };
   }
 }
 

@@ -6,6 +6,7 @@ import { NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
 import { refuseRunningMerge } from './origin-merge.js';
 import type { Reporter } from './reporter.js';
+import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
@@ -25,7 +26,7 @@ export interface ThickRequest {
 export function openThick(
   snapshot: ThickSnapshot,
   { dataSource, sizeOf }: ThickRequest,
-  reporter: Reporter,
+  { reporter, signal }: Pick<RunContext, 'reporter' | 'signal'>,
 ): Promise<Source> {
   return withDevices(reporter, async (opened) => {
     const origin = await opened.open(snapshot.origin.path, 'source');
@@ -40,10 +41,14 @@ export function openThick(
       { identity: cowStore.identity, role: 'the COW store of the snapshot' },
       { identity: device.identity, role: 'the data source' },
     ];
+    const onSlow = (listed: number, counted: number): void =>
+      reporter.info(
+        `${fullName(snapshot)}: its COW store is slow, ${listed} of ${counted} changed chunks are listed there: waiting for the others`,
+      );
     await refuseNewMerge(snapshot);
     await refuseRunningMerge(members);
     const watch = await SourceWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
-    const changes = await readThickChanges(snapshot, { origin, cowStore });
+    const changes = await readThickChanges(snapshot, { origin, cowStore }, { signal, onSlow });
     reportChanges(snapshot, changes, { size, reporter });
     return {
       device,

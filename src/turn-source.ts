@@ -57,7 +57,7 @@ async function open({ base, next }: TurnPoints, context: RunContext): Promise<So
     } as const;
     return openThin(newer, request, context);
   }
-  const source = await openThickTurn(newer, older, context.reporter);
+  const source = await openThickTurn(newer, older, context);
   // The next turn begins from the new one; what becomes of the base does not matter any more.
   return { ...source, findLateFault: () => findLateFault(newer) };
 }
@@ -65,12 +65,12 @@ async function open({ base, next }: TurnPoints, context: RunContext): Promise<So
 function openThickTurn(
   newer: ThickSnapshot,
   older: ThickSnapshot | ThinVolume | undefined,
-  reporter: Reporter,
+  context: RunContext,
 ): Promise<Source> {
-  if (older === undefined) return openWholeThick(newer, reporter);
+  if (older === undefined) return openWholeThick(newer, context.reporter);
   if (older.kind === 'thin') throw unfit(older, `not a thick snapshot, as ${fullName(newer)} is`);
   const request = { dataSource: newer.snapshotPath, sizeOf: 'dataSource' } as const;
-  return openThick(older, request, reporter);
+  return openThick(older, request, context);
 }
 
 /** Described anew, with every check: the snapshot that the plan was made with. */

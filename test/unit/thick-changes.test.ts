@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FileDevice } from '../../src/block-device.js';
 import { LvmsyncError } from '../../src/errors.js';
+import type { WaitRules } from '../../src/list-wait.js';
 import { native } from '../../src/native.js';
 import {
   findLateFault,
@@ -55,14 +56,22 @@ function firstChunks(count: number): number[] {
 }
 
 /** Reads the store on disk while the kernel counts as given, one answer after the other. */
-async function read(counts: readonly SnapshotUsage[]) {
+async function read(
+  counts: readonly SnapshotUsage[],
+  { onStatus, ...rules }: WaitRules & { readonly onStatus?: (asked: number) => void } = {},
+) {
   const origin = await FileDevice.open(originPath, { role: 'source' });
   const cowStore = await FileDevice.open(cowPath, { role: 'cowStore' });
   const answers = [...counts];
+  let asked = 0;
   try {
-    const readStatus = async (): Promise<SnapshotUsage> => answers.shift()!;
-    const changes = await readThickChanges(snapshot, { origin, cowStore }, { readStatus });
-    return { changes, asked: counts.length - answers.length };
+    const readStatus = async (): Promise<SnapshotUsage> => {
+      onStatus?.(asked++);
+      return answers.shift() ?? counts.at(-1)!;
+    };
+    const reading = { readStatus, ...rules };
+    const changes = await readThickChanges(snapshot, { origin, cowStore }, reading);
+    return { changes, asked };
   } finally {
     await origin.close();
     await cowStore.close();
@@ -94,12 +103,42 @@ test('exceptions that came while the store was read are welcome', async () => {
   assert.equal(changes.exceptions, 50);
 });
 
-test('a list shorter than the count before it is read again, and refused at the third time', async () => {
+test('F32: a list shorter than the first count is read until it is as long, whatever is counted by then', async () => {
+  const counts = [51, 60, 70, 80, 90, 100].map(usageOf);
+  const grow = (asked: number): void => {
+    const oldChunks = firstChunks(Math.min(47 + asked, 51));
+    writeCowStore(cowPath, { chunkSize: CHUNK, oldChunks });
+  };
+  const { changes, asked } = await read(counts, { onStatus: grow });
+  assert.equal(changes.exceptions, 51);
+  assert.equal(asked, 6);
+});
+
+test('F32: one that grows may take longer than the patience with one that does not', async () => {
+  const grow = (asked: number): void => {
+    writeCowStore(cowPath, { chunkSize: CHUNK, oldChunks: firstChunks(45 + asked) });
+  };
+  const began = performance.now();
+  const { changes } = await read([usageOf(51)], { onStatus: grow, patience: 100 });
+  assert.equal(changes.exceptions, 51);
+  assert.ok(performance.now() - began > 300);
+});
+
+test('F32: one that does not grow is damaged, and refused when the patience is over', async () => {
   writeCowStore(cowPath, { chunkSize: CHUNK, oldChunks: firstChunks(50) });
-  const { asked } = await read([usageOf(51), usageOf(51), usageOf(50), usageOf(50)]);
-  assert.equal(asked, 4);
-  const short = Array.from({ length: 6 }, () => usageOf(51));
-  await assertUnfit(read(short), /50 changed chunks are listed where the kernel counts 51 to 51/);
+  const began = performance.now();
+  await assertUnfit(
+    read([usageOf(51)], { patience: 300 }),
+    /50 changed chunks are listed where the kernel counts 51 to 51/,
+  );
+  assert.ok(performance.now() - began >= 300);
+});
+
+test('F32: a signal ends the wait', async () => {
+  writeCowStore(cowPath, { chunkSize: CHUNK, oldChunks: firstChunks(50) });
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), 50);
+  await assert.rejects(read([usageOf(51)], { signal: stop.signal }), { name: 'AbortError' });
 });
 
 test('a list longer than the count after it is refused at once', async () => {

@@ -28,6 +28,10 @@ export interface CycleKinds {
   readonly host?: string;
   /** The copy is thin: what was discarded is given back there. */
   readonly thinCopy?: boolean;
+  /** Milliseconds that each write to the COW stores of thick snapshots takes. */
+  readonly storeDelay?: number;
+  /** How many write at once; one without. */
+  readonly writers?: number;
 }
 
 /** `vg0/mail`, thick or thin, and `vg1/mail`, to which it is copied. */
@@ -42,18 +46,23 @@ export class CycleLaboratory {
   readonly #destination: string;
   /** Of a thin origin. */
   readonly #pool: TestThinPool | undefined;
+  readonly #writers: number;
   #writer: ChildProcess | undefined;
 
   constructor(
     kind: 'thick' | 'thin',
     random: Random,
-    { host = '', thinCopy = false }: CycleKinds = {},
+    { host = '', thinCopy = false, storeDelay, writers = 1 }: CycleKinds = {},
   ) {
     this.kind = kind;
-    this.#here = new TestVolumeGroup({ name: 'vg0', size: 90 * MiB, extentSize: MiB });
+    this.#writers = writers;
+    // Where the stores lie elsewhere there is no room for more than the origin.
+    const size = storeDelay === undefined ? 90 * MiB : SIZE + MiB;
+    this.#here = new TestVolumeGroup({ name: 'vg0', size, extentSize: MiB });
     this.#there = new TestVolumeGroup({ name: 'vg1', size: 48 * MiB, extentSize: MiB });
     if (kind === 'thin') this.#pool = createPool(this.#here, 64 * MiB);
     this.origin = (this.#pool ?? this.#here).createVolume('mail', SIZE);
+    if (storeDelay !== undefined) this.#here.addSlowDevice(40 * MiB, storeDelay);
     const there = thinCopy ? createPool(this.#there, 32 * MiB) : this.#there;
     this.copy = there.createVolume('mail', SIZE);
     this.chain = `${scratchFolder()}/mail.chain`;
@@ -68,19 +77,24 @@ export class CycleLaboratory {
       const fs = require('node:fs');
       const crypto = require('node:crypto');
       const { spawnSync } = require('node:child_process');
-      const [, device, size, discards] = process.argv;
+      const [, device, size, discards, writers] = process.argv;
       const descriptor = fs.openSync(device, fs.constants.O_WRONLY | fs.constants.O_DSYNC);
-      setInterval(() => {
+      const write = () => {
         const offset = crypto.randomInt(Number(size) / 4096) * 4096;
-        fs.writeSync(descriptor, crypto.randomBytes(4096), 0, 4096, offset);
-        if (discards === '1' && crypto.randomInt(100) === 0) {
-          const place = String(Math.floor(offset / 65536) * 65536);
-          spawnSync('blkdiscard', ['-o', place, '-l', '65536', device]);
-        }
-      }, 20);`;
+        fs.write(descriptor, crypto.randomBytes(4096), 0, 4096, offset, (error) => {
+          if (error) throw error;
+          if (discards === '1' && crypto.randomInt(100) === 0) {
+            const place = String(Math.floor(offset / 65536) * 65536);
+            spawnSync('blkdiscard', ['-o', place, '-l', '65536', device]);
+          }
+          setTimeout(write, 20);
+        });
+      };
+      for (let i = 0; i < Number(writers); i++) write();`;
     const discards = this.kind === 'thin' ? '1' : '0';
-    const words = ['-e', script, this.origin.path, `${SIZE}`, discards];
-    this.#writer = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const words = ['-e', script, this.origin.path, `${SIZE}`, discards, `${this.#writers}`];
+    const env = { ...process.env, UV_THREADPOOL_SIZE: `${this.#writers}` };
+    this.#writer = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit'], env });
   }
 
   async stopWriter(): Promise<void> {

@@ -53,6 +53,7 @@ export class TestVolumeGroup {
   /** The file behind the loop device. */
   readonly backingFile: string;
   readonly #folder = scratchFolder();
+  #slow: { readonly name: string; readonly below: string } | undefined;
 
   constructor(options: VolumeGroupOptions = {}) {
     this.name = options.name ?? 'vg0';
@@ -95,8 +96,26 @@ export class TestVolumeGroup {
     return { vgName, lvName, dmName, path, size: deviceSize(path) };
   }
 
+  /** Gives the group a second device, each write to which takes so many milliseconds. */
+  addSlowDevice(size: number, delay: number): void {
+    // LVM would find the same label on the loop device, were it at the same place there.
+    const below = loopDevice(`${this.#folder}/slow`, size + MiB);
+    const start = MiB / 512;
+    const name = `slow-${this.name}`;
+    const table = `0 ${size / 512} delay ${below} ${start} 0 ${below} ${start} ${delay}`;
+    tool('dmsetup', 'create', name, '--table', table);
+    // LVM's own writes go to the other one.
+    tool('pvcreate', '-q', '--pvmetadatacopies', '0', `/dev/mapper/${name}`);
+    tool('vgextend', '-q', this.name, `/dev/mapper/${name}`);
+    this.#slow = { name, below };
+  }
+
   destroy(): void {
     tool('vgremove', '-q', '-f', '-f', this.name);
+    if (this.#slow !== undefined) {
+      tool('dmsetup', 'remove', this.#slow.name);
+      tool('losetup', '-d', this.#slow.below);
+    }
     tool('losetup', '-d', this.loopDevice);
     rmSync(this.#folder, { recursive: true });
   }
