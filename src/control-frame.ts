@@ -63,6 +63,8 @@ export interface HelloAttributes {
   readonly previousLink?: string;
   /** Of a stream that ends here: DRY_RUN asks whether the receiver would take such a one. */
   readonly question?: string;
+  /** Bytes, in decimal, that a copy has to hold already: what is not in the stream has to be there. */
+  readonly copySize?: string;
   /** Of a snapback that counts on another: stream id, in hexadecimal, of that one. See counted-link. */
   readonly countedLink?: string;
   /** Bytes of that file, in decimal. */
@@ -88,6 +90,7 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   fromTime: 10,
   previousLink: 11,
   question: 12,
+  copySize: 13,
   countedLink: 16,
   countedBytes: 17,
   countedHash: 18,
@@ -165,6 +168,7 @@ function attributeTags(): [keyof HelloAttributes, number][] {
     'fromTime',
     'previousLink',
     'question',
+    'copySize',
     'countedLink',
     'countedBytes',
     'countedHash',

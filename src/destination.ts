@@ -110,14 +110,24 @@ export async function checkDestination(
   }
 }
 
+/** What a destination is measured by, in bytes. */
+export interface SizeNeeded {
+  /** What it has to hold in the end. */
+  readonly sourceSize: number;
+  /** What it has to hold already: the rest is not sent. */
+  readonly copySize: number;
+  /** It is a snapback that is to be applied. */
+  readonly isUndo?: boolean;
+}
+
 /**
  * The size in bytes that the destination has to have before the first byte is written: it must hold
- * all of the source. A smaller regular file is to grow; anything else that is smaller is refused
- * unless `allowSmaller`. Changes nothing.
+ * all of the source. A regular file grows where the source did, if it holds all that is not sent; anything
+ * else that is smaller is refused unless `allowSmaller`. Changes nothing.
  */
 export function planSize(
   device: FileDevice,
-  sourceSize: number,
+  needed: SizeNeeded,
   options: {
     readonly allowSmaller: boolean;
     /** Of a chain. */
@@ -125,18 +135,46 @@ export function planSize(
     readonly reporter: Reporter;
   },
 ): number {
+  const { sourceSize, copySize } = needed;
   if (device.size >= sourceSize) return device.size;
   if (options.allowSmaller) {
     const sizes = compareSizes(device.size, sourceSize);
     options.reporter.warn(`${device.path}: ${sizes}; changes beyond its end are left out`);
     return device.size;
   }
-  if (!device.info.blockDevice) return sourceSize;
-  throw tooSmall(device, { sourceSize, isTurn: options.isTurn === true });
+  if (device.info.blockDevice) {
+    throw tooSmall(device, { sourceSize, isTurn: options.isTurn === true });
+  }
+  if (device.size < copySize)
+    throw needed.isUndo ? changedSize(device, copySize) : tooShort(device, copySize);
+  return sourceSize;
+}
+
+interface Measured {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What is not in the list of changes is not sent, so it has to be in the copy already. */
+export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
+  const message = `${path}: too short to be a copy: it holds ${size} bytes, the source held ${copySize}`;
+  return new LvmsyncError('destinationUnfit', message, {
+    state: 'Nothing was written.',
+    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only what changed.',
+  });
+}
+
+function changedSize({ path, size }: Measured, formerSize: number): LvmsyncError {
+  const message = `${path}: too short: it holds ${size} bytes, and held ${formerSize} when the snapback was made`;
+  return new LvmsyncError('destinationUnfit', message, {
+    state: 'Nothing was written.',
+    hint: 'Is it the file that the snapback belongs to? lvmsync inspect shows which one that is.',
+  });
 }
 
 export function tooSmall(
-  { path, size }: { readonly path: string; readonly size: number },
+  { path, size }: Measured,
   { sourceSize, isTurn = false }: { readonly sourceSize: number; readonly isTurn?: boolean },
 ): LvmsyncError {
   const message = `${path}: too small: ${compareSizes(size, sourceSize)}`;

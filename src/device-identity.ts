@@ -42,6 +42,20 @@ export async function snapbackFacts(
   return { deviceSize: size, attributes: { ...(await deviceAttributes(device)), ...grown } };
 }
 
+/** What a stream says of its source. */
+export async function streamAttributes({
+  device,
+  attributes,
+  copySize,
+}: {
+  readonly device: FileDevice;
+  readonly attributes: HelloAttributes;
+  readonly copySize: number;
+}): Promise<HelloAttributes> {
+  const needed = copySize === 0 ? {} : { copySize: String(copySize) };
+  return { ...(await deviceAttributes(device)), ...attributes, ...needed };
+}
+
 /** What a stream or snapback says of the device it belongs to. */
 export async function deviceAttributes(device: FileDevice): Promise<HelloAttributes> {
   const deviceIdentity = await stableIdentity(device);

@@ -3,7 +3,7 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { FileDevice } from './block-device.js';
-import { lookAtDestination, tooSmall } from './destination.js';
+import { lookAtDestination, tooShort, tooSmall } from './destination.js';
 import { type Diagnosis, failureOf } from './doctor-report.js';
 import type { SourceFindings } from './doctor-source.js';
 import { LvmsyncError } from './errors.js';
@@ -15,7 +15,7 @@ const SUBJECT = 'destination';
 /** Of a source on another host nothing is known. */
 export async function examineDestination(
   path: string,
-  source: Pick<SourceFindings, 'members' | 'size'>,
+  source: SourceSizes & Pick<SourceFindings, 'members'>,
   command: string,
 ): Promise<Diagnosis[]> {
   const warnings: Diagnosis[] = [];
@@ -27,7 +27,7 @@ export async function examineDestination(
     const request = { path, members: source.members, force: false, command };
     const { device, close } = await lookAtDestination(request, listener);
     try {
-      return [...judgeSize(describe(device), source.size), ...warnings];
+      return [...judgeSize(describe(device), source), ...warnings];
     } finally {
       await close();
     }
@@ -37,27 +37,30 @@ export async function examineDestination(
   }
 }
 
-export interface Place {
+export type SourceSizes = Pick<SourceFindings, 'size' | 'copySize'>;
+
+/** With its size in bytes, where that is known. */
+export interface Place extends Pick<Diagnosis, 'size' | 'fileSize' | 'text'> {
   readonly path: string;
-  /** Bytes; undefined: what is smaller is made larger. */
-  readonly size: number | undefined;
-  readonly text: string;
 }
 
 function describe({ path, size, info: { blockDevice } }: FileDevice): Place {
   if (blockDevice) return { path, size, text: `${path} may be written, ${humanSize(size)}` };
-  return { path, size: undefined, text: `${path} may be written, a file of ${humanSize(size)}` };
+  return { path, fileSize: size, text: `${path} may be written, a file of ${humanSize(size)}` };
 }
 
-/** Size of both in bytes; what is not known is no obstacle. */
-export function judgeSize(
-  { path, size, text }: Place,
-  sourceSize: number | undefined,
-): Diagnosis[] {
-  if (size !== undefined && sourceSize !== undefined && size < sourceSize) {
+/** What is not known is no obstacle. */
+export function judgeSize({ path, ...place }: Place, source: SourceSizes): Diagnosis[] {
+  const { size, fileSize } = place;
+  const { size: sourceSize = 0, copySize = 0 } = source;
+  if (size !== undefined && size < sourceSize) {
     return [failureOf(SUBJECT, tooSmall({ path, size }, { sourceSize }))];
   }
-  return [{ level: 'ok', subject: SUBJECT, text, ...(size !== undefined && { size }) }];
+  // Under --init it would be made longer.
+  if (fileSize !== undefined && fileSize < Math.min(copySize, sourceSize)) {
+    return [failureOf(SUBJECT, tooShort({ path, size: fileSize }, copySize))];
+  }
+  return [{ level: 'ok', subject: SUBJECT, ...place }];
 }
 
 /** How much it would need only a dry run can tell. */

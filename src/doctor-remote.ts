@@ -1,7 +1,7 @@
 /** Has the lvmsync of another host examine that host, as the place of a destination. */
 
 import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
-import { judgeSize } from './doctor-destination.js';
+import { judgeSize, type SourceSizes } from './doctor-destination.js';
 import { type Diagnosis, failureOf, parseDiagnosis } from './doctor-report.js';
 import { LvmsyncError } from './errors.js';
 import type { DoctorCommand } from './examine-commands.js';
@@ -19,13 +19,9 @@ export interface RemotePlace {
   readonly path: string;
 }
 
-/** `sourceSize` in bytes, where it is known. */
 export async function examineRemote(
   { host, path }: RemotePlace,
-  {
-    command,
-    sourceSize,
-  }: { readonly command: DoctorCommand; readonly sourceSize: number | undefined },
+  { command, source }: { readonly command: DoctorCommand; readonly source: SourceSizes },
   context: RunContext,
 ): Promise<Diagnosis[]> {
   const { remote, snapback } = command;
@@ -36,7 +32,7 @@ export async function examineRemote(
     const answer = await askPeer({ host, remote, words, timeoutSeconds }, context);
     if (context.signal.aborted) throw interrupted(context.signal);
     const found = readAnswer(host, answer);
-    return found.flatMap((one) => judgeRemote(one, { host, path, sourceSize }));
+    return found.flatMap((one) => judgeRemote(one, { host, path, source }));
   } catch (error) {
     if (!(error instanceof LvmsyncError) || context.signal.aborted) throw error;
     return [failureOf(SUBJECT, error)];
@@ -65,11 +61,15 @@ function readAnswer(host: string, answer: PeerAnswer): readonly Diagnosis[] {
 
 function judgeRemote(
   found: Diagnosis,
-  { host, path, sourceSize }: RemotePlace & { readonly sourceSize: number | undefined },
+  { host, path, source }: RemotePlace & { readonly source: SourceSizes },
 ): Diagnosis[] {
-  const { subject, level, text, size } = found;
-  if (subject === 'destination' && level === 'ok' && size !== undefined) {
-    return judgeSize({ path, size, text }, sourceSize).map((one) => ({ ...one, host }));
+  const { subject, level, text, size, fileSize } = found;
+  if (subject === 'destination' && level === 'ok') {
+    const sizes = {
+      ...(size !== undefined && { size }),
+      ...(fileSize !== undefined && { fileSize }),
+    };
+    return judgeSize({ path, text, ...sizes }, source).map((one) => ({ ...one, host }));
   }
   if (subject === 'lvmsync' && text !== VERSION) {
     const both = `${text} there, ${VERSION} here: what both know is used`;

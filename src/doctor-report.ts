@@ -19,6 +19,8 @@ export interface Diagnosis {
   readonly host?: string;
   /** Bytes, of a device. */
   readonly size?: number;
+  /** Bytes, of a file, which grows where the source did. */
+  readonly fileSize?: number;
 }
 
 /** What a run would fail with. */
@@ -53,12 +55,13 @@ export function statusOf(all: readonly Diagnosis[]): number {
 
 /** Back from a line of JSON; undefined for anything else. */
 export function parseDiagnosis(line: string): Diagnosis | undefined {
-  const { level, subject, text, remedy, size } = parseObject(line) ?? {};
+  const { level, subject, text, remedy, size, fileSize } = parseObject(line) ?? {};
   if (level !== 'ok' && level !== 'warning' && level !== 'missing') return undefined;
   if (typeof subject !== 'string' || typeof text !== 'string') return undefined;
   return {
     ...{ level, subject, text },
     ...(typeof remedy === 'string' && { remedy }),
     ...(typeof size === 'number' && { size }),
+    ...(typeof fileSize === 'number' && { fileSize }),
   };
 }

@@ -22,6 +22,8 @@ export interface SourceFindings {
   readonly kind: 'thick' | 'thin' | undefined;
   /** Bytes, of the whole source; undefined where it could not be told. */
   readonly size: number | undefined;
+  /** Bytes that a copy has to hold already; undefined where it could not be told. */
+  readonly copySize: number | undefined;
   readonly members: readonly SourceMember[];
 }
 
@@ -36,17 +38,18 @@ export async function examineSource(subject: string, reporter: Reporter): Promis
     const found =
       volume.kind === 'thick' ? await lookThick(volume, opened) : await lookThin(volume, opened);
     const fills = await readFillsOf([found.store]);
-    const { device, members, what } = found;
+    const { device, members, what, copySize } = found;
     const text = `${fullName(volume)}, ${what}; ${device.path} is read, ${humanSize(device.size)}`;
     const diagnoses = [
       { level: 'ok', subject: SUBJECT, text, size: device.size } as const,
       ...fills.map(judgeFill),
       ...judgeDirect(device),
     ];
-    return { kind, size: device.size, members, diagnoses };
+    return { kind, size: device.size, copySize, members, diagnoses };
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;
-    return { kind, size: undefined, members: [], diagnoses: [failureOf(SUBJECT, error)] };
+    const diagnoses = [failureOf(SUBJECT, error)];
+    return { kind, size: undefined, copySize: undefined, members: [], diagnoses };
   } finally {
     await opened.close();
   }
@@ -56,6 +59,7 @@ interface Look {
   readonly what: string;
   /** Whose size counts. */
   readonly device: FileDevice;
+  readonly copySize: number;
   readonly members: readonly SourceMember[];
   readonly store: Store;
 }
@@ -67,6 +71,7 @@ async function lookThick(snapshot: ThickSnapshot, opened: OpenDevices): Promise<
   return {
     what: `a thick snapshot in chunks of ${humanSize(snapshot.chunkSize)}`,
     device,
+    copySize: snapshot.originSizeAtSnapshot,
     members: [
       { identity: device.identity, role: 'the origin' },
       { identity: view.identity, role: 'the snapshot' },
@@ -86,6 +91,7 @@ async function lookThin(volume: ThinVolume, opened: OpenDevices): Promise<Look> 
   return {
     what: `a thin volume of the pool ${poolName}${since}`,
     device,
+    copySize: volume.size,
     members: [{ identity: device.identity, role: 'the data source' }],
     store,
   };

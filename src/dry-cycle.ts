@@ -42,7 +42,7 @@ export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
       await checkPlace(source);
       const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin, time) };
       const { totalBytes } = source.extents;
-      await askReceiver({ source, totalBytes, attributes, command }, guarded);
+      await askReceiver({ source: { ...source, attributes }, totalBytes, command }, guarded);
       const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
       const place = placeName(command.destination);
       const may: Row = ['destination', `${place} may be written`];

@@ -110,7 +110,7 @@ async function askEach(source: Source, command: SendRequest, context: RunContext
   for (const [i, { extents }] of asked.entries()) {
     const place = { streamIndex: i + 1, streamCount: parts.length };
     const own = snapback && snapbackOfPart(snapback, place);
-    const question = { source, totalBytes: extents.totalBytes, attributes: source.attributes };
+    const question = { source, totalBytes: extents.totalBytes };
     await askReceiver({ ...question, command: { ...command, snapback: own } }, context);
   }
 }

@@ -23,6 +23,8 @@ export function openOffline(
       device,
       extents,
       zeros: NO_EXTENTS,
+      // A COW store does not tell how large its origin was; nothing is sent behind what it lists.
+      copySize: device.size,
       chunkSize,
       members: [
         { identity: device.identity, role: 'the data source' },

@@ -5,8 +5,8 @@
 
 import { ChangeWriter, newStreamId } from './change-writer.js';
 import { connect } from './connect.js';
-import { DRY_RUN, type HelloAttributes } from './control-frame.js';
-import { deviceAttributes } from './device-identity.js';
+import { DRY_RUN } from './control-frame.js';
+import { streamAttributes } from './device-identity.js';
 import { LvmsyncError } from './errors.js';
 import { isNativeError } from './native.js';
 import type { SendRequest } from './options.js';
@@ -22,10 +22,9 @@ import { closeInput, type OnLine, type Peer, type PeerExit } from './transport.j
 const PATIENCE = 60;
 
 export interface ReceiverQuestion {
-  readonly source: Pick<Source, 'device'>;
+  readonly source: Pick<Source, 'device' | 'attributes' | 'copySize'>;
   /** Bytes that would be written. */
   readonly totalBytes: number;
-  readonly attributes: HelloAttributes;
   readonly command: SendRequest;
 }
 
@@ -85,15 +84,15 @@ async function conversation(
 
 async function begin(
   { inputFd }: Peer,
-  { source: { device }, totalBytes, attributes }: ReceiverQuestion,
+  { source, totalBytes }: ReceiverQuestion,
   streamId: Uint8Array,
 ): Promise<void> {
   const facts = {
     kind: 'wire',
-    deviceSize: device.size,
+    deviceSize: source.device.size,
     sorted: true,
     totalBytes,
-    attributes: { ...(await deviceAttributes(device)), ...attributes, question: DRY_RUN },
+    attributes: { ...(await streamAttributes(source)), question: DRY_RUN },
   } as const;
   try {
     await ChangeWriter.framed(inputFd, facts, { streamId });

@@ -9,9 +9,10 @@ import { pruneChain } from './chain-prune.js';
 import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
-import { DRY_RUN, type SetPlace } from './control-frame.js';
+import { DRY_RUN, type Hello, type SetPlace } from './control-frame.js';
+import { copySizeOf, parseSize } from './copy-size.js';
 import { requireCountedParts } from './counted-file.js';
-import { lookAtDestination, openDestination, planSize } from './destination.js';
+import { lookAtDestination, openDestination, planSize, type SizeNeeded } from './destination.js';
 import { nameAdvice, snapbackFacts, stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
@@ -176,7 +177,7 @@ async function applyStream(
       }
       await refuseOwnSource(form.hello, device);
       const rules = { allowSmaller, isTurn: command.chain !== undefined, reporter };
-      size = planSize(device, form.hello.deviceSize, rules);
+      size = planSize(device, sizeNeeded(form.hello), rules);
     }
     if (command.chain && step) {
       const about = { step, device, force };
@@ -197,6 +198,11 @@ async function applyStream(
     turn?.close();
     await destination.close();
   }
+}
+
+function sizeNeeded(hello: Hello): SizeNeeded {
+  const isUndo = hello.kind === 'snapback';
+  return { sourceSize: hello.deviceSize, copySize: copySizeOf(hello), isUndo };
 }
 
 async function rehearse(
@@ -318,10 +324,10 @@ function refuseMixture({ name, end }: ChangeReader): void {
 /** A file that a run made larger has its former size again; a device has no other. */
 async function undoGrowth(form: StreamForm, device: FileDevice): Promise<void> {
   if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
-  const { formerSize } = form.hello.attributes;
-  if (formerSize === undefined || !/^\d{1,16}$/.test(formerSize)) return;
-  if (device.info.blockDevice || Number(formerSize) >= device.size) return;
-  await device.resize(Number(formerSize));
+  const formerSize = parseSize(form.hello.attributes.formerSize);
+  if (formerSize === undefined) return;
+  if (device.info.blockDevice || formerSize >= device.size) return;
+  await device.resize(formerSize);
   await device.sync();
 }
 

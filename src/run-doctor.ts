@@ -15,6 +15,7 @@ const NO_SOURCE: SourceFindings = {
   diagnoses: [],
   kind: undefined,
   size: undefined,
+  copySize: undefined,
   members: [],
 };
 
@@ -36,7 +37,7 @@ export async function runDoctor(command: DoctorCommand, context: RunContext): Pr
   tell(source.diagnoses);
   if (destination !== undefined) {
     const { host, path } = destination;
-    const about = { command, sourceSize: source.size };
+    const about = { command, source };
     if (host !== undefined) tell(await examineRemote({ host, path }, about, context));
     else tell(await examineDestination(path, source, context.command));
   }

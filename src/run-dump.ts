@@ -4,7 +4,7 @@ import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { ioFailure, SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
-import { deviceAttributes } from './device-identity.js';
+import { streamAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump } from './dump.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { slabSizeFor } from './extent.js';
@@ -110,7 +110,7 @@ async function beginStream(
     deviceSize: source.device.size,
     sorted: true,
     totalBytes: source.extents.totalBytes,
-    attributes: { ...(await deviceAttributes(source.device)), ...source.attributes },
+    attributes: await streamAttributes(source),
   } as const;
   return ChangeWriter.framed(output, facts, options);
 }

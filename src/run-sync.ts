@@ -174,7 +174,8 @@ function planCopy(
   { allowSmaller, discard }: SyncCommand,
   reporter: Reporter,
 ): CopyPlan {
-  const size = planSize(device, source.device.size, { allowSmaller, reporter });
+  const needed = { sourceSize: source.device.size, copySize: source.copySize };
+  const size = planSize(device, needed, { allowSmaller, reporter });
   const all = source.extents.clippedTo(size);
   const zeros = discard ? source.zeros.clippedTo(size) : NO_EXTENTS;
   return { size, extents: difference(all, zeros), zeros, totalBytes: all.totalBytes };

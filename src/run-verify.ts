@@ -5,6 +5,7 @@ import { DeviceHashes } from './block-hashes.js';
 import { type Comparer, compare, Differences } from './compare.js';
 import { ByteComparer } from './compare-bytes.js';
 import { HashComparer } from './compare-hashes.js';
+import { tooShort } from './destination.js';
 import { identityKey } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { type ExtentList, NO_EXTENTS } from './extent.js';
@@ -60,12 +61,16 @@ async function open(command: VerifyCommand, context: RunContext): Promise<Source
 }
 
 async function compareOnce(job: Verification, extents: ExtentList): Promise<Compared> {
-  const { command, context } = job;
+  const { source, command, context } = job;
   const { signal, reporter } = context;
   const destination = await openDestination(job);
   const found = new Differences();
   try {
-    const shared = extents.clippedTo(destination.size);
+    const { size } = destination;
+    if (size < source.copySize && !command.allowSmaller) {
+      throw tooShort({ path: nameOf(command), size }, source.copySize);
+    }
+    const shared = extents.clippedTo(size);
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
     await compare(
       {
@@ -78,7 +83,7 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Comp
       found,
     );
     if (signal.aborted) throw interrupted(signal);
-    addMissing(job, { extents, size: destination.size, found });
+    addMissing(job, { extents, size, found });
     reportWrites(job, await destination.finish());
     await requireWhole(job.source);
     const { totalBytes: comparedBytes } = command.allowSmaller ? shared : extents;
@@ -181,6 +186,8 @@ function tell({ source, command, context }: Verification, compared: Compared, re
     source: source.device.path,
     destination: nameOf(command),
     ...compared,
+    full: command.full,
+    sourceBytes: source.device.size,
     repairedBytes: repaired,
   };
   context.print(command.json ? describeAsJson(findings) : describeAsText(findings));

@@ -22,6 +22,11 @@ export interface Source {
   readonly extents: ExtentList;
   /** The part of `extents` that is known to read as zeros, and need not be read. */
   readonly zeros: ExtentList;
+  /**
+   * Bytes that a copy has to hold already, since only `extents` are sent: what the source held at the
+   * snapshot. 0 where everything is sent.
+   */
+  readonly copySize: number;
   /** Bytes: the unit of change. */
   readonly chunkSize: number;
   /** Everything this run depends on: none of it may be written. */

@@ -54,6 +54,7 @@ export function openThick(
       device,
       extents: changes.extents.clippedTo(size).withTail(snapshot.originSizeAtSnapshot, size),
       zeros: NO_EXTENTS,
+      copySize: snapshot.originSizeAtSnapshot,
       chunkSize: changes.chunkSize,
       members,
       attributes: {

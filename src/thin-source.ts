@@ -72,6 +72,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
         // Another device may hold data, or an external origin shine through, where this one has no block.
         readsAsZeros: device === newer && to.externalOrigin === undefined,
       }),
+      copySize: from?.size ?? 0,
       chunkSize: changes.dataBlockSize,
       members: [
         { identity: newer.identity, role: 'the volume' },

@@ -91,6 +91,7 @@ function openWholeThick(snapshot: ThickSnapshot, reporter: Reporter): Promise<So
       device,
       extents: NO_EXTENTS.withTail(0, device.size),
       zeros: NO_EXTENTS,
+      copySize: 0,
       chunkSize: snapshot.chunkSize,
       members: [{ identity: device.identity, role: 'the snapshot' }],
       // Its own COW store is found by who looks.

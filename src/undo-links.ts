@@ -5,6 +5,7 @@ import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
 import { type Link, openLink } from './chain-link.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
+import { parseSize } from './copy-size.js';
 import { findPunchRules } from './punch-rules.js';
 import { describeFailure, interrupted } from './run-context.js';
 import type { Snapback } from './snapback.js';
@@ -86,9 +87,7 @@ async function growFor(links: readonly Link[], device: FileDevice): Promise<void
 async function restoreSize(links: readonly Link[], device: FileDevice): Promise<void> {
   const oldest = links.at(-1)?.hello;
   if (oldest === undefined || device.info.blockDevice) return;
-  const { formerSize } = oldest.attributes;
-  const known = formerSize !== undefined && /^\d{1,16}$/.test(formerSize);
-  const size = known ? Number(formerSize) : oldest.deviceSize;
+  const size = parseSize(oldest.attributes.formerSize) ?? oldest.deviceSize;
   if (size >= device.size) return;
   await device.resize(size);
   await device.sync();

@@ -8,6 +8,10 @@ export interface Findings {
   readonly source: string;
   readonly destination: string;
   readonly comparedBytes: number;
+  /** Everything was compared; otherwise only what a sync would send. */
+  readonly full: boolean;
+  /** Of the whole source. */
+  readonly sourceBytes: number;
   readonly found: Differences;
   /** What was sent before this was compared; 0 for a comparison without a repair. */
   readonly repairedBytes: number;
@@ -17,11 +21,15 @@ export interface Findings {
 const SHOWN = 10;
 
 export function describeAsText(findings: Findings): string {
-  const { source, destination, comparedBytes, found, repairedBytes } = findings;
+  const { source, destination, comparedBytes, full, found, repairedBytes } = findings;
   const [here, there] = [source, destination].map((name) => escapeText(name));
   const compared = `${humanSize(comparedBytes)} compared`;
   const before = repairedBytes === 0 ? '' : `${humanSize(repairedBytes)} sent. `;
-  if (found.bytes === 0) return `${before}${there} equals ${here}: ${compared}\n`;
+  if (found.bytes === 0) {
+    if (full) return `${before}${there} equals ${here}: ${compared}\n`;
+    const all = `--full compares all ${humanSize(findings.sourceBytes)}`;
+    return `${before}${there} equals ${here} in what changed: ${compared}; ${all}\n`;
+  }
   const ranges = found.count === 1 ? '1 range' : `${found.count} ranges`;
   const share = `${humanSize(found.bytes)} of ${compared}`;
   const rows = found

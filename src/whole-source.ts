@@ -19,7 +19,7 @@ export async function openWhole(request: SourceRequest, context: RunContext): Pr
   const plain = await findPlain(request);
   if (plain !== undefined) return openPlain(plain, context.reporter);
   const source = await openSource(request, context);
-  return { ...source, extents: allOf(source.device.size), zeros: NO_EXTENTS };
+  return { ...source, extents: allOf(source.device.size), zeros: NO_EXTENTS, copySize: 0 };
 }
 
 /** What a sync would send of a snapshot, and all of anything else. Whoever opened it closes it. */
@@ -51,6 +51,7 @@ function openPlain(path: string, reporter: Reporter): Promise<Source> {
       device,
       extents: allOf(device.size),
       zeros: NO_EXTENTS,
+      copySize: 0,
       chunkSize: 4096,
       members,
       attributes: { devicePath: device.path },

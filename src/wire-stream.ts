@@ -4,7 +4,7 @@ import { DISCARD_FEATURE, LZ4_FEATURE } from './ack.js';
 import { SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
 import type { SetPlace } from './control-frame.js';
-import { deviceAttributes } from './device-identity.js';
+import { streamAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump, type GroupSink } from './dump.js';
 import { type ExtentList, limitsAmong, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
@@ -76,17 +76,16 @@ function hasFrames({ format }: SendRequest): boolean {
 
 async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWriter> {
   const { source, part, place, command, streamId, peer, pace } = stream;
-  const { device, attributes } = source;
   const options = { compress: command.compression === 'lz4', pace };
   if (!hasFrames(command)) return ChangeWriter.classic(peer.inputFd, options);
   const facts = {
     kind: 'wire',
-    deviceSize: device.size,
+    deviceSize: source.device.size,
     // What reads as zeros comes last, so that by then the receiver has said whether it can punch.
     sorted: zeros.count === 0,
     totalBytes: part.extents.totalBytes,
     place,
-    attributes: { ...(await deviceAttributes(device)), ...attributes },
+    attributes: await streamAttributes(source),
   } as const;
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });
 }

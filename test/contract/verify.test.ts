@@ -73,7 +73,10 @@ for (const [way, to] of WAYS) {
       assertSucceeds(lvmsync([...fixture.source, destination]));
       const after = lvmsync(words);
       assertSucceeds(after);
-      assert.match(after.stdout.toString(), / equals .*: 284\.0 KiB compared\n$/);
+      assert.match(
+        after.stdout.toString(),
+        / equals .*: 284\.0 KiB compared; --full compares all .*\n$/,
+      );
     });
 
     it('looks only at what a sync would send, or with --full at everything', () => {

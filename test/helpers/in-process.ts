@@ -13,6 +13,23 @@ import { runSync } from '../../src/run-sync.js';
 import { runVerify } from '../../src/run-verify.js';
 import type { CliResult } from './cli.js';
 
+/** What a test that sends by itself gives the program's own parts. What is said goes to `write`. */
+export function contextOf(
+  words: readonly string[],
+  write: (text: string) => void = () => undefined,
+  engine = 'auto',
+): RunContext {
+  return {
+    reporter: new Reporter({ verbosity: 'normal', write, isTTY: false }),
+    signal: new AbortController().signal,
+    command: ['lvmsync', ...words].join(' '),
+    print: () => undefined,
+    answer: () => undefined,
+    agentSocket: undefined,
+    engine,
+  };
+}
+
 /** What `lvmsync WORDS` does, where that is no run of the other side. Never rejects. */
 export async function runInProcess(
   words: readonly string[],
@@ -23,17 +40,11 @@ export async function runInProcess(
   const write = (text: string): void => {
     stderr += text;
   };
-  const reporter = new Reporter({ verbosity: 'normal', write, isTTY: false });
-  const context: RunContext = {
-    reporter,
-    signal: new AbortController().signal,
-    command: ['lvmsync', ...words].join(' '),
-    print: (text) => {
+  const context = {
+    ...contextOf(words, write, engine),
+    print: (text: string) => {
       stdout += text;
     },
-    answer: () => undefined,
-    agentSocket: undefined,
-    engine,
   };
   const status = await run(words, context);
   return { status, signal: null, stdout: Buffer.from(stdout), stderr };

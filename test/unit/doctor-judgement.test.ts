@@ -214,18 +214,31 @@ describe('the doctor on devices', () => {
     });
   }
 
-  const sizes: readonly [string, number | undefined, number | undefined, Level][] = [
-    ['a device of the size of the source', 10, 10, 'ok'],
-    ['a larger one', 11, 10, 'ok'],
-    ['a smaller one', 9, 10, 'missing'],
-    ['a file, which grows', undefined, 10, 'ok'],
-    ['a device for a source that is not known', 9, undefined, 'ok'],
+  const sizes: readonly [
+    string,
+    { size?: number; fileSize?: number },
+    number | undefined,
+    Level,
+  ][] = [
+    ['a device of the size of the source', { size: 10 }, 10, 'ok'],
+    ['a larger one', { size: 11 }, 10, 'ok'],
+    ['a smaller one', { size: 9 }, 10, 'missing'],
+    ['a file, which grows as the source did', { fileSize: 8 }, 10, 'ok'],
+    ['F3: a file that is shorter than the source ever was', { fileSize: 7 }, 10, 'missing'],
+    ['a file of an older lvmsync, which does not tell its size', {}, 10, 'ok'],
+    ['a device for a source that is not known', { size: 9 }, undefined, 'ok'],
   ];
-  for (const [what, size, sourceSize, level] of sizes) {
+  for (const [what, place, size, level] of sizes) {
     it(`${what} is ${level}`, () => {
-      const [found] = judgeSize({ path: '/dev/x', size, text: 'may' }, sourceSize);
+      const source = { size, copySize: size === undefined ? undefined : 8 };
+      const [found] = judgeSize({ path: '/dev/x', text: 'may', ...place }, source);
       assert.equal(found?.level, level);
-      if (level === 'missing') assert.match(found?.text ?? '', /holds 9 bytes, the source 10$/);
+      if (level === 'missing') {
+        assert.match(
+          found?.text ?? '',
+          /holds (9 bytes, the source 10|7 bytes, the source held 8)$/,
+        );
+      }
     });
   }
 });

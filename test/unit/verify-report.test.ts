@@ -3,11 +3,12 @@ import { describe, it } from 'node:test';
 import { Differences, MOST_RANGES } from '../../src/compare.js';
 import { describeAsJson, describeAsText } from '../../src/verify-report.js';
 
-function findings(ranges: number, repairedBytes = 0) {
+function findings(ranges: number, repairedBytes = 0, full = true) {
   const found = new Differences();
   for (let i = 0; i < ranges; i++) found.add(i * 65536, 4096);
   const names = { source: '/dev/vg/mail', destination: 'backup:/dev/vg1/\x1b[2Jmail' };
-  return { ...names, comparedBytes: 24 * 1024 * 1024, found, repairedBytes };
+  const sizes = { comparedBytes: 24 * 1024 * 1024, sourceBytes: 64 * 1024 * 1024 };
+  return { ...names, ...sizes, full, found, repairedBytes };
 }
 
 describe('what a verify found', () => {
@@ -15,6 +16,13 @@ describe('what a verify found', () => {
     assert.equal(
       describeAsText(findings(0)),
       'backup:/dev/vg1/\\x1b[2Jmail equals /dev/vg/mail: 24.0 MiB compared\n',
+    );
+  });
+
+  it('F3: says where only what changed was compared', () => {
+    assert.equal(
+      describeAsText(findings(0, 0, false)),
+      'backup:/dev/vg1/\\x1b[2Jmail equals /dev/vg/mail in what changed: 24.0 MiB compared; --full compares all 64.0 MiB\n',
     );
   });
 

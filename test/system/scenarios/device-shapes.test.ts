@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { ENGINES, syncs } from '../harness/cli.js';
+import { ENGINES, lvmsync, syncs } from '../harness/cli.js';
 import {
   assertSameContent,
   fillRandom,
@@ -197,16 +197,33 @@ describe('sources', () => {
     assertSameContent(origin.path, copy.path);
   });
 
-  test('a regular file that is shorter than the source is extended, never beyond its size', (t) => {
+  test('F3: a regular file grows as the origin did; one that is shorter than the origin was is refused', (t) => {
     const { group, origin } = lab(t);
     const file = `${scratchFolder()}/image`;
     saveContent(origin.path, file);
-    const whole = statSync(file).size;
-    writeFileSync(file, '', { flag: 'r+' });
+    const former = statSync(file).size;
     const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
-    writeRandom(origin.path, random, [{ offset: origin.size - CHUNK, length: CHUNK }]);
-    tool('truncate', '-s', `${whole - CHUNK}`, file);
+    const lv = `${group.name}/${origin.lvName}`;
+    tool('lvchange', '-an', '-y', lv);
+    tool('lvextend', '-q', '-L', '24m', lv);
+    tool('lvchange', '-ay', lv);
+    scribble(group.volume('data'));
+    const shorter = `${file}-shorter`;
+    tool('cp', file, shorter);
+    tool('truncate', '-s', '-1', shorter);
+    for (const words of [
+      [snapshot.path, shorter],
+      ['verify', snapshot.path, shorter],
+    ]) {
+      const refused = lvmsync(words);
+      assert.equal(refused.status, 12, refused.stderr);
+      assert.match(
+        refused.stderr,
+        new RegExp(`too short to be a copy: .* the source held ${former}`),
+      );
+      assert.equal(statSync(shorter).size, former - 1);
+    }
     syncs([snapshot.path, file]);
-    assertSameContent(origin.path, file);
+    assertSameContent(group.volume('data').path, file);
   });
 });
