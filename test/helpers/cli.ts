@@ -56,8 +56,9 @@ export interface RunningCli {
 export function startLvmsync(
   words: readonly string[],
   stdout: number | 'ignore' = 'ignore',
+  program = CLI,
 ): RunningCli {
-  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['pipe', stdout, 'pipe'] });
+  const child = spawn(process.execPath, [program, ...words], { stdio: ['pipe', stdout, 'pipe'] });
   assert.ok(child.stdin !== null && child.stderr !== null);
   let stderr = '';
   child.stderr.on('data', (text) => {

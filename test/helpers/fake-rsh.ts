@@ -40,10 +40,10 @@ export function fakeRsh(folder: string, body: string): FakeRsh {
   return { command: path, argvFile };
 }
 
-/** The folder that fakeRsh puts in front of PATH, with our program as `lvmsync`. */
-export function writeLvmsync(tools: string): void {
+/** The folder that fakeRsh puts in front of PATH, with our program, or another, as `lvmsync`. */
+export function writeLvmsync(tools: string, program = CLI): void {
   const path = join(tools, 'lvmsync');
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${CLI}' "$@"\n`);
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`);
   chmodSync(path, 0o755);
 }
 
