@@ -1,7 +1,7 @@
 /** After a turn: has what no `--keep` rule keeps removed, and says what came of it. */
 
+import { localTime } from './chain-time.js';
 import type { ChainTurn } from './chain-turn.js';
-import { pointTime } from './cycle-names.js';
 import type { Reporter } from './reporter.js';
 
 /** Never rejects: the point is reached, whatever becomes of the oldest snapbacks. */
@@ -15,7 +15,7 @@ export async function pruneChain(
     if (removed > 0) reporter.verbose(`snapbacks that are no longer kept: ${removed} removed`);
     if (ahead === undefined) return;
     reporter.warn(
-      `the new point is of ${ahead.time}, and the clock here says ${pointTime(now)}: until then no snapback is removed for its age`,
+      `the new point is of ${localTime(ahead.time)}, and the clock here says ${localTime(now)}: until then no snapback is removed for its age`,
     );
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,7 @@
 /** Which step a stream is, and whether a chain may take it. Pure. */
 
 import { type ChainRecord, isGoingBack, isPointTime, isUuid, type Point } from './chain-record.js';
+import { localTime } from './chain-time.js';
 import type { StreamForm } from './change-reader.js';
 import { LvmsyncError } from './errors.js';
 
@@ -57,7 +58,7 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
   const doing = record?.doing;
   // A full copy overwrites all that a rollback left, which may be one that cannot be finished.
   if (isGoingBack(doing) && !(init && force)) {
-    const option = doing.what === 'redo' ? '--redo' : `--to ${doing.to.time}`;
+    const option = doing.what === 'redo' ? '--redo' : `--to ${localTime(doing.to.time)}`;
     const what = 'the chain: a rollback has not come to its end';
     return { what, hint: 'Finish it first:', rollback: option };
   }
@@ -102,5 +103,5 @@ function whyNotFollowing(
 }
 
 function describePoint({ uuid, time }: Point): string {
-  return `${time} (${uuid})`;
+  return `${localTime(time)} (${uuid})`;
 }

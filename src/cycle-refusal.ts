@@ -1,5 +1,6 @@
 /** Why a turn cannot be taken, in words, with what to do about it. Pure. */
 
+import { localTime } from './chain-time.js';
 import type { Refusal } from './cycle-plan.js';
 import type { CycleOrigin, CycleSnapshot } from './cycle-volumes.js';
 import { LvmsyncError } from './errors.js';
@@ -28,7 +29,7 @@ export function describeRefusal(
       );
     case 'holdsPoint':
       return there(
-        `its chain has begun, it holds what the origin was at ${refusal.point.time}`,
+        `its chain has begun, it holds what the origin was at ${localTime(refusal.point.time)}`,
         'Leave out --init; with --force, too, everything is copied once more.',
       );
     case 'rollback':
@@ -39,13 +40,13 @@ export function describeRefusal(
     case 'baseGone':
       return unfit(
         origin,
-        `its snapshot of ${refusal.point.time} is gone, which is what ${place} holds`,
+        `its snapshot of ${localTime(refusal.point.time)} is gone, which is what ${place} holds`,
         ANEW,
       );
     case 'otherSpelling':
       return new LvmsyncError(
         'sourceUnfit',
-        `${fullName(refusal.base)}: the snapshot of ${refusal.base.time}, which is what ${place} holds, belongs to the cycle under another spelling of host, destination or directory`,
+        `${fullName(refusal.base)}: the snapshot of ${localTime(refusal.base.time)}, which is what ${place} holds, belongs to the cycle under another spelling of host, destination or directory`,
         {
           state,
           hint: `Use the same words as before. Or, where those will not be used any more, give this cycle its snapshots: ${retagCommand(refusal)}`,
@@ -61,13 +62,13 @@ export function describeRefusal(
       );
     case 'nextGone':
       return there(
-        `it holds part of a snapshot that is gone; what it held before was of ${refusal.point.time}`,
+        `it holds part of a snapshot that is gone; what it held before was of ${localTime(refusal.point.time)}`,
         `Go back to that, ${undoCommand({ destination, chain })}`,
       );
     case 'nextLost':
       return unfit(
         refusal.next,
-        `it overflowed, and ${place} holds part of it; what that held before was of ${refusal.point.time}`,
+        `it overflowed, and ${place} holds part of it; what that held before was of ${localTime(refusal.point.time)}`,
         `${ROOM} Go back to what was held before, ${undoCommand({ destination, chain })}`,
       );
   }

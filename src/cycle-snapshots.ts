@@ -1,5 +1,6 @@
 /** Makes, wakes and removes the snapshots of a chain. Each call of a tool is one transaction of LVM. */
 
+import { localTime } from './chain-time.js';
 import { type Argv, CommandError, type RunCommand, runCommand } from './command.js';
 import { CYCLE_TAG, pointTime, snapshotName, timeTag, UNCONFIRMED_TAG } from './cycle-names.js';
 import { type CycleOrigin, type CycleSnapshot, listSnapshots } from './cycle-volumes.js';
@@ -145,6 +146,6 @@ export function timeAfter(former: string | undefined, now: number): NewTime {
   if (next <= now) return { time: pointTime(now), wait: 0, warning: undefined };
   const time = pointTime(next);
   if (next - now <= WAIT_LIMIT_MS) return { time, wait: next - now, warning: undefined };
-  const warning = `the newest snapshot is of a time in the future, ${former}, and the clock says ${pointTime(now)}: times follow it, a second each, until the clock has caught up`;
+  const warning = `the newest snapshot is of a time in the future, ${localTime(next - 1000)}, and the clock says ${localTime(now)}: times follow it, a second each, until the clock has caught up`;
   return { time, wait: 0, warning };
 }

@@ -1,5 +1,6 @@
 /** The volume that a cycle follows, and the snapshots of it that earlier turns made. */
 
+import { localTime } from './chain-time.js';
 import { CommandError, type RunCommand, runCommand } from './command.js';
 import { CYCLE_TAG, chainTagOf, snapshotName, timeOfTags, UNCONFIRMED_TAG } from './cycle-names.js';
 import { bareUuid } from './device-name.js';
@@ -145,5 +146,5 @@ function stateOf({ merging, mergeFailed, invalid, tags }: TaggedVolume): CycleSn
 
 /** For messages: the name and the moment. */
 export function describeSnapshot(snapshot: CycleSnapshot): string {
-  return `${fullName(snapshot)} of ${snapshot.time}`;
+  return `${fullName(snapshot)} of ${localTime(snapshot.time)}`;
 }

@@ -375,7 +375,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['rollback'],
     group: 'Undo',
-    help: 'Go back to the newest point until the end of TIME: ISO 8601 or the beginning of it, such as 2026-11-23 or 2026-11-23T10:15, in the local time zone unless it ends in Z.',
+    help: 'Go back to the newest point until the end of TIME: ISO 8601 or the beginning of it, such as 2026-11-23 or 2026-11-23T10:15, in the local time zone unless it ends in Z or in an offset, as `chain` prints it.',
   },
   {
     name: 'steps',

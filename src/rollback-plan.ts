@@ -2,6 +2,7 @@
 
 import { type ChainOrder, type Linked, pointsOf } from './chain-order.js';
 import type { ChainRecord, Point } from './chain-record.js';
+import { localTime, timeSpan } from './chain-time.js';
 import { LvmsyncError } from './errors.js';
 
 /** Where a rollback is to lead: the newest point until then, or so many turns back. */
@@ -47,6 +48,22 @@ export function planRollback<L extends Linked>(
   return { from: point, to, steps, links, complete, last };
 }
 
+/** From where to where, and how far that is. */
+export function describeWay({ from, to }: Pick<RollbackPlan, 'from' | 'to'>): string {
+  const way = `from ${localTime(from.time)} back to ${localTime(to.time)}`;
+  const distance = Date.parse(from.time) - Date.parse(to.time);
+  return distance > 0 ? `${way}, ${timeSpan(distance)} earlier` : way;
+}
+
+/** How the time was understood that somebody typed, and how far the point is from it. */
+export function describeChoice(
+  { until, text }: Extract<RollbackTarget, { readonly until: number }>,
+  { time }: Point,
+): string {
+  const distance = timeSpan(until - Date.parse(time));
+  return `--to ${text} means until ${localTime(until)}: this restore point is ${distance} before it`;
+}
+
 /** As many as there are points where none is that old. */
 function stepsUntil(points: readonly Point[], until: number): number {
   const found = points.findIndex(({ time }) => Date.parse(time) <= until);
@@ -60,7 +77,7 @@ function outOfReach(
 ): LvmsyncError {
   const wanted = 'steps' in target ? `${target.steps} steps` : `to ${target.text}`;
   const oldest = points.at(-1);
-  const reach = oldest === undefined ? 'to no point at all' : `to ${oldest.time}`;
+  const reach = oldest === undefined ? 'to no point at all' : `to ${localTime(oldest.time)}`;
   const what = `the chain does not go back ${wanted}, only ${reach}`;
   if (gap === undefined) return refusal(what);
   return new LvmsyncError('streamCorrupt', `${what}: ${gap}`, UNTOUCHED);
@@ -70,7 +87,7 @@ function outOfReach(
 function requireFurther(passed: readonly Point[], begun: Point): void {
   if (passed.some(({ uuid }) => uuid === begun.uuid)) return;
   throw refusal(
-    `a rollback to ${begun.time} has not come to its end: only that one can follow, or one to an older point`,
+    `a rollback to ${localTime(begun.time)} has not come to its end: only that one can follow, or one to an older point`,
     'Or take it back with --redo.',
   );
 }

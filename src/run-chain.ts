@@ -7,6 +7,7 @@ import { describeDestination, destinationMismatch, readChain } from './chain-dir
 import { findLost, type Link } from './chain-link.js';
 import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
 import { type ChainRecord, isGoingBack, type Point } from './chain-record.js';
+import { localTime } from './chain-time.js';
 import { readRedoLinks } from './chain-undone.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { formatObject } from './json-object.js';
@@ -153,16 +154,16 @@ export function describe(survey: Survey): string {
 }
 
 function whatItHolds({ point, doing, undone }: ChainRecord): string {
-  const holds = point === null ? 'no point' : `${point.time} (${point.uuid})`;
+  const holds = point === null ? 'no point' : `${localTime(point.time)} (${point.uuid})`;
   switch (doing?.what) {
     case undefined:
       return undone === null ? holds : `${holds}, after a rollback that --redo takes back`;
     case 'init':
-      return `${holds}: the full copy of ${doing.to.time} has not come to its end`;
+      return `${holds}: the full copy of ${localTime(doing.to.time)} has not come to its end`;
     case 'turn':
-      return `${holds}, and a part of ${doing.to.time}: that turn has not come to its end`;
+      return `${holds}, and a part of ${localTime(doing.to.time)}: that turn has not come to its end`;
     case 'rollback':
-      return `${holds} in part: a rollback to ${doing.to.time} has not come to its end`;
+      return `${holds} in part: a rollback to ${localTime(doing.to.time)} has not come to its end`;
     case 'redo':
       return `${holds} in part: a rollback --redo has not come to its end`;
   }
@@ -176,7 +177,7 @@ function howFarBack({ turns, gap }: ChainOrder): string {
 function tableOf(survey: Survey): string {
   const rows = reachable(survey).map(
     ({ steps, time, undoBytes }) =>
-      `  ${String(steps).padStart(5)}  ${time}  ${humanSize(undoBytes).padStart(10)}\n`,
+      `  ${String(steps).padStart(5)}  ${localTime(time).padEnd(25)}  ${humanSize(undoBytes).padStart(10)}\n`,
   );
-  return rows.length === 0 ? '' : `  steps  point                 undo data\n${rows.join('')}`;
+  return rows.length === 0 ? '' : `  steps  point${' '.repeat(24)}undo data\n${rows.join('')}`;
 }

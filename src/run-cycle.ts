@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askChain } from './chain-question.js';
 import { refuseOwnStorage } from './chain-storage.js';
+import { localTime } from './chain-time.js';
 import { chainTag } from './cycle-names.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
 import { describeOverflow, describeRefusal } from './cycle-refusal.js';
@@ -69,7 +70,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     const effects = realEffects({ origin, tag, snapshots, command, context });
     const held = await takeTurn(plan.turn, effects);
     context.reporter.info(
-      `${placeName(command.destination)} holds what the origin was at ${held.time}`,
+      `${placeName(command.destination)} holds what the origin was at ${localTime(held.time)}`,
     );
     return EXIT.done;
   } finally {

@@ -2,6 +2,7 @@
 
 import { dirname } from 'node:path';
 import { countedBeside } from './chain-link.js';
+import { localTime } from './chain-time.js';
 import { HANDSHAKE } from './change-writer.js';
 import type { Hello } from './control-frame.js';
 import type { CountedBy } from './counted-link.js';
@@ -78,10 +79,13 @@ function aboutTheDevice({ hello }: Inspection): [string, string][] {
   const { fromPoint, fromTime, toPoint, toTime } = hello.attributes;
   const id = deviceIdentity === undefined ? '' : ` (${deviceIdentity})`;
   const rows: [string, string | undefined][] = [
-    ['made', [createdAt, program && `by ${program}`].filter(Boolean).join(' ')],
+    [
+      'made',
+      [createdAt && localTime(createdAt), program && `by ${program}`].filter(Boolean).join(' '),
+    ],
     ['device', `${devicePath ?? 'unnamed'}${id}, ${humanSize(hello.deviceSize)}`],
-    ['from', [fromPoint, fromTime].filter(Boolean).join(', ')],
-    ['to', [toPoint, toTime].filter(Boolean).join(', ')],
+    ['from', [fromPoint, fromTime && localTime(fromTime)].filter(Boolean).join(', ')],
+    ['to', [toPoint, toTime && localTime(toTime)].filter(Boolean).join(', ')],
     ['needs', whatItNeeds(hello)],
   ];
   if (hello.streamCount > 1) {

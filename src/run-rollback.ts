@@ -14,6 +14,7 @@ import {
 import type { Link } from './chain-link.js';
 import { orderChain } from './chain-order.js';
 import { type ChainRecord, isGoingBack, writeRecord } from './chain-record.js';
+import { localTime } from './chain-time.js';
 import {
   makeUndoneFolder,
   moveBack,
@@ -24,7 +25,7 @@ import {
 import { lookAtDestination, openDestination } from './destination.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { RollbackCommand } from './options.js';
-import { planRollback, type RollbackTarget } from './rollback-plan.js';
+import { describeChoice, describeWay, planRollback, type RollbackTarget } from './rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from './rollback-redo.js';
 import { type RunContext, selectEngine } from './run-context.js';
 import type { Snapback } from './snapback.js';
@@ -87,12 +88,13 @@ class Rollback {
   async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
     const plan = planRollback(record, orderChain(record, links), target);
     if (plan.links.length === 0 && record.doing === null) {
-      this.#say(`It holds ${plan.to.time} (${plan.to.uuid}): there is nothing to undo.`);
+      this.#say(`It holds ${localTime(plan.to.time)} (${plan.to.uuid}): there is nothing to undo.`);
       return;
     }
     const writes = await this.#check(plan.links, (link) => plan.complete.has(link));
     const size = humanSize(writes.bytes);
-    this.#say(`${this.#device.path}: from ${plan.from.time} back to ${plan.to.time}`);
+    this.#say(`${this.#device.path}: ${describeWay(plan)}`);
+    if ('until' in target) this.#say(`  ${describeChoice(target, plan.to)}`);
     this.#say(`  ${plan.steps} steps, ${plan.links.length} snapbacks, ${size} to be written`);
     for (const { name } of plan.links) this.#say(`  ${name}`);
     const { directory, force, dryRun } = this.#command;
@@ -128,7 +130,7 @@ class Rollback {
     const after = await describeDestination(this.#device);
     writeRecord(directory, { ...record, destination: after, point, last, doing: null, undone });
     const { reporter } = this.#context;
-    reporter.info(`${destination} holds ${point.time} (${point.uuid})`);
+    reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
     reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
   }
@@ -152,7 +154,7 @@ class Rollback {
     const { bytes } = await this.#check(links, ({ streamId }) => {
       return doing === null && streamId === redo;
     });
-    const point = former.point?.time ?? 'no point';
+    const point = former.point === null ? 'no point' : localTime(former.point.time);
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
     if (dryRun) return [directory, path].forEach(requireWritable);
     writeRecord(directory, { ...record, doing: { what: 'redo', folder, redo }, undone: null });
