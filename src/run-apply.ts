@@ -13,7 +13,7 @@ import { DRY_RUN, type Hello, type SetPlace } from './control-frame.js';
 import { copySizeOf, parseSize } from './copy-size.js';
 import { requireCountedParts } from './counted-file.js';
 import { lookAtDestination, openDestination, planSize, type SizeNeeded } from './destination.js';
-import { nameAdvice, snapbackFacts, stableIdentity } from './device-identity.js';
+import { nameAdvice, snapbackFacts } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { hasLz4 } from './installation.js';
@@ -31,6 +31,7 @@ import {
 } from './run-context.js';
 import { signOfLife } from './sign-of-life.js';
 import { Snapback, type SnapbackOptions } from './snapback.js';
+import { refuseOtherTarget } from './undo-target.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;
@@ -172,7 +173,7 @@ async function applyStream(
     let { size } = device;
     if (form.form === 'framed') {
       if (!force) {
-        await refuseOtherDevice(stream, device);
+        await refuseOtherTarget(form.hello, stream.reader.name, device);
         await requireCountedParts(command.input, form.hello, context.signal);
       }
       await refuseOwnSource(form.hello, device);
@@ -350,19 +351,6 @@ function conclude(
   if (dropped === 0) return EXIT.done;
   reporter.warn(`${result.device.path}: ${dropped} bytes beyond its end were left out`);
   return allowSmaller ? EXIT.done : EXIT.partlyBeyondEnd;
-}
-
-/** A snapback undoes what was done to one device: on another it would be damage. */
-async function refuseOtherDevice({ form, reader }: Stream, device: FileDevice): Promise<void> {
-  if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
-  const { deviceIdentity, devicePath } = form.hello.attributes;
-  const actual = await stableIdentity(device);
-  if (deviceIdentity === undefined || actual === undefined || deviceIdentity === actual) return;
-  throw new LvmsyncError(
-    'destinationUnfit',
-    `${reader.name}: this snapback belongs to ${devicePath ?? 'another device'} (${deviceIdentity}), not to ${device.path} (${actual})`,
-    { state: 'Nothing was written.', hint: '--force applies it all the same.' },
-  );
 }
 
 async function snapbackOptions(

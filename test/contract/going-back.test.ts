@@ -1,13 +1,23 @@
 /** A snapback put to the test: a rollback that is itself cut off, and ends of a file that a crash leaves. */
 
 import assert from 'node:assert/strict';
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  linkSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
 import { assertFails, assertSucceeds, CLI, canTrace, lvmsync, runTool } from '../helpers/cli.js';
 import { offlineSource } from '../helpers/offline-source.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { framedStream } from '../helpers/stream-parts.js';
 
 const MiB = 1024 * 1024;
 const folder = scratchFolder();
@@ -64,6 +74,67 @@ describe('a rollback', () => {
       assert.ok(readFileSync(destination).equals(source.former), `killed at ${nth}`);
     }
     assert.ok(unfinished >= 3, `${unfinished} rollbacks were cut off`);
+  });
+});
+
+describe('F4: a snapback of a file', () => {
+  const refused = (snapback: string, destination: string, message: RegExp): void => {
+    const before = readFileSync(destination);
+    for (const words of [[], ['--dry-run']]) {
+      assertFails(lvmsync([...words, '--apply', snapback, destination]), 12, message);
+    }
+    assert.ok(readFileSync(destination).equals(before), 'nothing was written');
+  };
+
+  test('is refused for another file of that size, unless that is forced', () => {
+    const { destination, snapback } = synced();
+    const other = join(folder, `other-${count}`);
+    writeFileSync(other, source.content);
+    refused(snapback, other, /this snapback belongs to .*destination-\d+, not to .*other/);
+    renameSync(destination, `${destination}.moved`);
+    refused(snapback, `${destination}.moved`, /belongs to/);
+    assertSucceeds(lvmsync(['--force', '--apply', snapback, `${destination}.moved`]));
+    assert.ok(readFileSync(`${destination}.moved`).equals(source.former));
+  });
+
+  test('is refused where the file has got another size, unless that is forced', () => {
+    const { destination, snapback } = synced();
+    appendFileSync(destination, Buffer.alloc(512));
+    refused(snapback, destination, /is of 16777216 bytes, and .* holds 16777728/);
+    assertSucceeds(lvmsync(['--force', '--apply', snapback, destination]));
+  });
+
+  test('is taken for the same file by another name, and for one restored to its place', () => {
+    const { destination, snapback } = synced();
+    const [hard, soft] = [`${destination}.hard`, `${destination}.soft`];
+    linkSync(destination, hard);
+    symlinkSync(destination, soft);
+    for (const name of [hard, soft, relative(process.cwd(), destination)]) {
+      writeFileSync(destination, source.content);
+      assertSucceeds(lvmsync(['--apply', snapback, name]));
+      assert.ok(readFileSync(destination).equals(source.former), name);
+    }
+    rmSync(destination);
+    writeFileSync(destination, source.content);
+    assertSucceeds(lvmsync(['--apply', snapback, destination]));
+    assert.ok(readFileSync(destination).equals(source.former));
+  });
+
+  test('of which the run made the file longer is taken before and after that', async () => {
+    const { destination, snapback } = synced();
+    const [stream, grown] = [`${snapback}.stream`, `${snapback}.grown`];
+    await framedStream(stream, {
+      kind: 'file',
+      deviceSize: 17 * MiB,
+      groups: [[{ offset: 0, data: random.bytes(4096) }]],
+    });
+    assertSucceeds(lvmsync(['--apply', stream, '--snapback', grown, destination]));
+    refused(snapback, destination, /is of 16777216 bytes, and .* holds 17825792/);
+    for (let round = 0; round < 2; round++) {
+      assertSucceeds(lvmsync(['--apply', grown, destination]));
+      assert.ok(readFileSync(destination).equals(source.content));
+    }
+    assertSucceeds(lvmsync(['--apply', snapback, destination]));
   });
 });
 

@@ -22,14 +22,12 @@ export class UndoLaboratory {
   /** The changes as a stream of kind file. */
   readonly stream: string;
   readonly kinds: readonly RunKind[];
-  readonly #undo: string;
   readonly #lanes: readonly UndoableRun[];
 
   /** All files lie in `folder`. Call `fill` before the first run. */
   constructor(folder: string, spec: OfflineSourceSpec) {
     this.source = offlineSource(folder, spec);
     this.stream = join(folder, 'stream');
-    this.#undo = join(folder, 'undo');
     this.#lanes = Array.from(
       { length: LANES },
       (_, lane) => new UndoableRun(this.source, join(folder, `${lane}`)),
@@ -49,7 +47,7 @@ export class UndoLaboratory {
         name: 'rollback',
         prepare: (files) => {
           writeFileSync(files.destination, this.source.content);
-          copyFileSync(this.#undo, files.snapback);
+          copyFileSync(undoOf(files), files.snapback);
         },
         words: ({ snapback, destination }) => ['--apply', snapback, destination],
       },
@@ -60,10 +58,11 @@ export class UndoLaboratory {
     const output = { stdout: this.stream };
     const dump = [CLI, ...this.source.words, '--stdout'];
     assertSucceeds(await runProcess(process.execPath, dump, output));
-    const files = this.lane(0);
-    files.reset();
-    const words = [...this.source.words, '--snapback', this.#undo, files.destination];
-    assertSucceeds(await runInProcess(words));
+    for (const files of this.#lanes) {
+      files.reset();
+      const words = [...this.source.words, '--snapback', undoOf(files), files.destination];
+      assertSucceeds(await runInProcess(words));
+    }
   }
 
   lane(number: number): UndoableRun {
@@ -71,4 +70,9 @@ export class UndoLaboratory {
     assert.ok(files, `lane ${number}`);
     return files;
   }
+}
+
+/** The snapback of a run to that destination: it belongs to no other. */
+function undoOf({ folder }: UndoableRun): string {
+  return join(folder, 'undo');
 }
