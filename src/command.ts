@@ -6,6 +6,7 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
+import { supervise } from './command-supervision.js';
 import { type ExitName, LvmsyncError } from './errors.js';
 import { native } from './native.js';
 
@@ -103,10 +104,13 @@ export function streamCommand(argv: Argv, options: CommandOptions = {}): Command
   });
   closeSync(writeFd);
   if (child.stderr === null) throw new Error('a child without pipes');
+  const supervision = supervise({ child, program, shielded: false, isSlow: true });
   const words = collectHead(child.stderr, STDERR_KEPT);
-  const ended = Promise.all([endOf(child), words]).then(([end, stderr]) =>
-    checkEnd(argv, code, { ...end, stderr }),
-  );
+  const ended = Promise.all([endOf(child), words]).then(([end, stderr]) => {
+    supervision.dismiss();
+    supervision.checkEnd(end.status);
+    checkEnd(argv, code, { ...end, stderr });
+  });
   // Whoever reads the output learns of a failure there first.
   ended.catch(() => undefined);
   return { stdout: readAhead(readFd), ended, stop: () => child.kill() };
@@ -161,6 +165,7 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
     child.stderr.destroy();
   };
   signal?.addEventListener('abort', stop, { once: true });
+  const supervision = supervise({ child, program, shielded, isSlow: false });
   try {
     const [stdout, stderr, end] = await Promise.all([
       collectWithin(child.stdout, { argv, code, limit: stdoutLimit }),
@@ -168,13 +173,16 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
       endOf(child),
     ]);
     signal?.throwIfAborted();
+    supervision.checkEnd(end.status);
     checkEnd(argv, code, { ...end, stderr });
     return { stdout, stderr };
   } catch (error) {
     signal?.throwIfAborted();
+    supervision.checkEnd(null);
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
+    supervision.dismiss();
     stop();
   }
 }

@@ -37,7 +37,7 @@ export interface MachineFacts {
   readonly canKeepRecords: boolean;
 }
 
-export async function readMachine(engine: string, signal: AbortSignal): Promise<MachineFacts> {
+export async function readMachine(engine: string): Promise<MachineFacts> {
   const folder = `/lib/modules/${release()}`;
   const lists = ['modules.dep', 'modules.builtin'].map((name) => readText(`${folder}/${name}`));
   return {
@@ -46,19 +46,19 @@ export async function readMachine(engine: string, signal: AbortSignal): Promise<
     uid: process.getuid?.() ?? -1,
     lz4: hasLz4(),
     ssh2: hasSsh2(),
-    targets: await listTargets(signal),
+    targets: await listTargets(),
     modules: lists.join('\n'),
     locks: findLockPlace(),
     canKeepRecords: isWritable(HELD_DIRECTORY),
   };
 }
 
-async function listTargets(signal: AbortSignal): Promise<readonly string[] | LvmsyncError> {
+async function listTargets(): Promise<readonly string[] | LvmsyncError> {
   try {
-    const { stdout } = await runCommand(['dmsetup', 'targets'], { signal });
+    const { stdout } = await runCommand(['dmsetup', 'targets']);
     return stdout.split('\n').map((line) => line.split(/\s/, 1)[0] ?? '');
   } catch (error) {
-    if (error instanceof LvmsyncError) return error;
+    if (error instanceof CommandError) return error;
     throw error;
   }
 }

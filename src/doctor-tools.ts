@@ -109,15 +109,15 @@ export function isAtLeast(version: string, minimum: string): boolean {
   return true;
 }
 
-export async function examineTools(needs: Needs, signal: AbortSignal): Promise<Diagnosis[]> {
-  return Promise.all(TOOLS.map(async (tool) => judgeTool(tool, await ask(tool, signal), needs)));
+export async function examineTools(needs: Needs): Promise<Diagnosis[]> {
+  return Promise.all(TOOLS.map(async (tool) => judgeTool(tool, await ask(tool), needs)));
 }
 
-async function ask({ argv, userProgram }: Tool, signal: AbortSignal): Promise<ToolAnswer> {
+async function ask({ argv, userProgram }: Tool): Promise<ToolAnswer> {
   try {
-    return await runCommand(argv, { signal, userProgram: userProgram === true });
+    return await runCommand(argv, { userProgram: userProgram === true });
   } catch (error) {
-    if (error instanceof LvmsyncError) return error;
+    if (error instanceof CommandError) return error;
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** The program: argv to a command, the command run, its outcome as an exit status. */
 
+import { superviseCommands } from './command-supervision.js';
 import { EXIT, exitStatusOf } from './errors.js';
 import { formatHelp } from './help.js';
 import { saysJson } from './option-checks.js';
@@ -84,9 +85,16 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
   if (command.priority !== undefined) {
     (await import('./priority.js')).setPriority(command.priority);
   }
+  const signal = stopOnSignals(reporter);
+  const { interrupted } = await import('./run-context.js');
+  superviseCommands({
+    signal,
+    say: (text) => reporter.info(text),
+    interruption: () => interrupted(signal),
+  });
   return run(command, {
     reporter,
-    signal: stopOnSignals(reporter),
+    signal,
     command: ['lvmsync', ...argv].join(' '),
     // What a login prints may not have ended its line; an empty one is passed over.
     answer: (line) => writeWhole(STDOUT, `\n${line}`),

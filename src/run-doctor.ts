@@ -32,8 +32,8 @@ export async function runDoctor(command: DoctorCommand, context: RunContext): Pr
   const source =
     snapshot === undefined ? NO_SOURCE : await examineSource(snapshot, context.reporter);
   const needs = needsOf(command, source);
-  tell(judgeMachine(await readMachine(context.engine, context.signal), needs));
-  tell(await examineTools(needs, context.signal));
+  tell(judgeMachine(await readMachine(context.engine), needs));
+  tell(await examineTools(needs));
   tell(source.diagnoses);
   if (destination !== undefined) {
     const { host, path } = destination;
