@@ -3,6 +3,7 @@
 import { localTime } from './chain-time.js';
 import type { ChainTurn } from './chain-turn.js';
 import type { Reporter } from './reporter.js';
+import { humanSize } from './text.js';
 
 /** Never rejects: the point is reached, whatever becomes of the oldest snapbacks. */
 export async function pruneChain(
@@ -11,8 +12,14 @@ export async function pruneChain(
   now = Date.now(),
 ): Promise<void> {
   try {
-    const { removed, ahead } = await turn.prune(now);
+    const { removed, ahead, leftover } = await turn.prune(now);
     if (removed > 0) reporter.verbose(`snapbacks that are no longer kept: ${removed} removed`);
+    if (leftover !== undefined && leftover.files.length > 0) {
+      const { files, bytes } = leftover;
+      reporter.info(
+        `${files.length} files of the chain (${humanSize(bytes)}) are of no more use, nothing goes back to them: "lvmsync chain" names them, --keep removes them`,
+      );
+    }
     if (ahead === undefined) return;
     reporter.warn(
       `the new point is of ${localTime(ahead.time)}, and the clock here says ${localTime(now)}: until then no snapback is removed for its age`,

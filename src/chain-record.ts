@@ -62,6 +62,15 @@ export interface ChainRecord {
   readonly doing: Doing | null;
   /** Of the last thing that was done, if it was a rollback: only then can that be taken back. */
   readonly undone: Undone | null;
+  /** What nothing goes back to any more; see chain-leftover. Older programs leave it out. */
+  readonly leftover?: Leftover;
+}
+
+export interface Leftover {
+  /** Stream id of the newest link of each chain that was begun anew. */
+  readonly links: readonly string[];
+  /** Rollbacks that cannot be taken back, since a turn was taken. */
+  readonly undone: readonly Undone[];
 }
 
 export const RECORD_NAME = 'chain.json';
@@ -127,15 +136,23 @@ export function isStreamId(value: unknown): value is string {
 
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
-  const { destination, point, last, pruned, doing, undone } = value;
+  const { destination, point, last, pruned, doing, undone, leftover } = value;
   return (
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
     (last === null || isStreamId(last)) &&
     (pruned === null || isStreamId(pruned)) &&
     (doing === null || isDoing(doing)) &&
-    (undone === null || isUndone(undone))
+    (undone === null || isUndone(undone)) &&
+    (leftover === undefined || isLeftover(leftover))
   );
+}
+
+function isLeftover(value: unknown): value is Leftover {
+  if (!isObject(value)) return false;
+  const { links, undone } = value;
+  const named = Array.isArray(links) && links.every(isStreamId);
+  return named && Array.isArray(undone) && undone.every(isUndone);
 }
 
 function isDestination(value: unknown): value is ChainDestination {

@@ -15,11 +15,18 @@ import {
   makeChainDirectory,
 } from './chain-directory.js';
 import { isAheadOf, turnsToPrune } from './chain-keep.js';
+import {
+  findLeftover,
+  type LeftoverFiles,
+  leftoverAfter,
+  removeLeftover,
+} from './chain-leftover.js';
 import { type Link, linkName, readLinks } from './chain-link.js';
 import { orderChain, walkBack } from './chain-order.js';
 import {
   type ChainDestination,
   type ChainRecord,
+  type Leftover,
   type Point,
   readRecord,
   writeRecord,
@@ -47,9 +54,11 @@ export interface Pruned {
   readonly removed: number;
   /** The new point, if it is of a time to come, so that nothing was removed for its age. */
   readonly ahead: Point | undefined;
+  /** What no rule was given to remove. */
+  readonly leftover: LeftoverFiles | undefined;
 }
 
-const NONE_PRUNED: Pruned = { removed: 0, ahead: undefined };
+const NONE_PRUNED: Pruned = { removed: 0, ahead: undefined, leftover: undefined };
 
 interface Found {
   readonly lock: Pick<RunLock, 'release'>;
@@ -161,7 +170,9 @@ export class ChainTurn {
     const doing = { what: from === undefined ? 'init' : 'turn', to } as const;
     const last = snapback?.streamId ?? null;
     const destination = this.#destination;
-    this.#write({ version: 1, destination, point, last, pruned, doing, undone: null });
+    const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
+    const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
+    this.#write({ ...next, ...(leftover && { leftover }) });
   }
 
   /** To be called when everything is durable: from now on the destination holds the new point. */
@@ -178,7 +189,8 @@ export class ChainTurn {
   async prune(now: number): Promise<Pruned> {
     const record = this.#record;
     const { directory, keep } = this.#request;
-    if (record === undefined || record.point === null || keep.length === 0) return NONE_PRUNED;
+    if (record === undefined || record.point === null) return NONE_PRUNED;
+    if (keep.length === 0) return { ...NONE_PRUNED, leftover: await this.#newLeftover(record) };
     const { point } = record;
     const { links } = await readLinks(directory);
     const { turns } = orderChain(record, links);
@@ -189,7 +201,27 @@ export class ChainTurn {
     const { walked } = walkBack({ from: pruned, before: null }, links);
     const hasAge = keep.some((rule) => 'seconds' in rule);
     const ahead = hasAge && isAheadOf(now, point) ? point : undefined;
-    return { removed: removeLinks(directory, walked), ahead };
+    const removed = removeLinks(directory, walked) + (await this.#clearLeftover());
+    return { removed, ahead, leftover: undefined };
+  }
+
+  /** Undefined where this turn added nothing to what was there. */
+  async #newLeftover(record: ChainRecord): Promise<LeftoverFiles | undefined> {
+    const count = (leftover: Leftover | undefined): number =>
+      (leftover?.links.length ?? 0) + (leftover?.undone.length ?? 0);
+    if (count(record.leftover) === count(this.#former?.leftover)) return undefined;
+    return findLeftover(this.#request.directory, record);
+  }
+
+  /** Resolves with the number of files. */
+  async #clearLeftover(): Promise<number> {
+    if (this.#record?.leftover === undefined) return 0;
+    const { directory } = this.#request;
+    const { leftover, ...rest } = this.#record;
+    const found = await findLeftover(directory, { ...rest, leftover });
+    removeLeftover(directory, found);
+    this.#write(rest);
+    return found.files.length;
   }
 
   #write(record: ChainRecord): void {

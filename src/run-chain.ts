@@ -1,9 +1,10 @@
 /** `lvmsync chain DIR [DESTINATION]`: what a chain can go back to. Nothing is changed. */
 
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { FileDevice } from './block-device.js';
 import { describeDestination, destinationMismatch, readChain } from './chain-directory.js';
+import { findLeftover, type LeftoverFiles } from './chain-leftover.js';
 import { findLost, type Link } from './chain-link.js';
 import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
 import { type ChainRecord, isGoingBack, type Point } from './chain-record.js';
@@ -14,6 +15,7 @@ import { formatObject } from './json-object.js';
 import type { ChainCommand } from './options.js';
 import type { RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
+import { typedPath } from './words.js';
 
 /** Status 12 for another destination than the one of the chain, 15 for a chain with a gap, also in what was undone. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
@@ -34,6 +36,7 @@ export interface Survey {
   readonly mismatch: string | undefined;
   /** Why the last rollback cannot be taken back. */
   readonly redoGap: string | undefined;
+  readonly leftover: LeftoverFiles;
 }
 
 async function surveyChain({ directory, destination }: ChainCommand): Promise<Survey> {
@@ -45,7 +48,8 @@ async function surveyChain({ directory, destination }: ChainCommand): Promise<Su
       ? undefined
       : await mismatchOf(record, destination);
   const redoGap = record && (await redoGapOf(directory, record));
-  return { directory, record, order, others, mismatch, redoGap };
+  const leftover = await findLeftover(directory, record ?? { last: null });
+  return { directory, record, order, others, mismatch, redoGap, leftover };
 }
 
 /** Undefined also where there is nothing to take back. */
@@ -100,7 +104,7 @@ function sizeOf(links: readonly Link[]): number {
 
 /** docs/chain.md says what the names mean. */
 function asJson(survey: Survey): Record<string, unknown> {
-  const { directory, record, order, others, mismatch, redoGap } = survey;
+  const { directory, record, order, others, mismatch, redoGap, leftover } = survey;
   return {
     path: resolve(directory),
     exists: record !== undefined,
@@ -120,6 +124,7 @@ function asJson(survey: Survey): Record<string, unknown> {
     unused: [...order.unused.map(({ name }) => name), ...others],
     gap: order.gap ?? null,
     redoGap: redoGap ?? null,
+    leftover: leftover.files.map((path) => relative(directory, path)),
     mismatch: mismatch ?? null,
   };
 }
@@ -133,7 +138,7 @@ function linkJson(
 
 /** Text of others in it is made harmless. */
 export function describe(survey: Survey): string {
-  const { directory, record, order, others, mismatch, redoGap } = survey;
+  const { directory, record, order, mismatch, redoGap, leftover } = survey;
   const head = escapeText(directory);
   if (record === undefined) {
     const what = existsSync(directory) ? 'holds no chain' : 'is not there';
@@ -147,10 +152,21 @@ export function describe(survey: Survey): string {
   if (mismatch !== undefined) rows.push(['but', mismatch]);
   if (redoGap !== undefined) rows.push(['but', `that rollback cannot be taken back: ${redoGap}`]);
   if (record.point !== null) rows.push(['before', howFarBack(order)]);
-  const unused = [...order.unused.map(({ name }) => name), ...others];
+  if (leftover.files.length > 0) rows.push(['useless', describeLeftover(leftover)]);
+  const useless = new Set(leftover.files);
+  const others = order.unused.filter((link) => !useless.has(link.path)).map(({ name }) => name);
+  const unused = [...others, ...survey.others];
   if (unused.length > 0) rows.push(['unused', unused.join(', ')]);
   const lines = rows.map(([label, text]) => `  ${label.padEnd(8)}${escapeText(text)}\n`);
   return `${head}\n${lines.join('')}${tableOf(survey)}`;
+}
+
+function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {
+  const typed = (paths: readonly string[]): string =>
+    paths.map((path) => typedPath(path, undefined)).join(' ');
+  const rmdir = folders.length === 0 ? '' : `; rmdir ${typed(folders)}`;
+  const what = `${files.length} files (${humanSize(bytes)}) that nothing goes back to`;
+  return `${what}: the next turn with --keep removes them, or: rm ${typed(files)}${rmdir}`;
 }
 
 function whatItHolds({ point, doing, undone }: ChainRecord): string {
