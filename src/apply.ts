@@ -1,6 +1,6 @@
 /** Writes the groups of a change stream to a device. */
 
-import type { PunchRules, Slab, SlabPool } from './block-device.js';
+import type { Slab, SlabPool } from './block-device.js';
 import type { ChangeReader, Group } from './change-reader.js';
 import { ExtentList, planBatches } from './extent.js';
 import { InFlight } from './in-flight.js';
@@ -13,8 +13,6 @@ export interface Apply {
   readonly reader: ChangeReader;
   readonly stage: WriteStage;
   readonly pool: SlabPool;
-  /** How the destination is made to read as zeros. */
-  readonly punchRules: PunchRules;
   /** Bytes; what lies beyond is left out. */
   readonly destinationSize: number;
   /** The stream names no place twice: its groups may be written in any order. */
@@ -89,7 +87,7 @@ async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Grou
   }
   const zeros = new ExtentList(discards).clippedTo(job.destinationSize);
   for (const batch of planBatches(zeros, job.stage.zeroLimits)) {
-    await job.stage.writeZeros(batch.operations, job.punchRules);
+    await job.stage.writeZeros(batch.operations);
   }
   job.onProgress(job.stage.writtenBytes);
 }

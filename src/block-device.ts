@@ -68,7 +68,15 @@ export interface BlockDevice {
   /** Reads every operation, whole, into the slab. */
   readBatch(slab: Slab, operations: Operations): Promise<void>;
   writeBatch(slab: Slab, operations: Operations): Promise<void>;
-  /** Makes the extents read as zeros; resolves with those that have to be written instead. */
+  /**
+   * Of the extents, looked at in parts between multiples of `unit` bytes (0: each as a whole), those that
+   * hold anything but zeros; neighbours are one.
+   */
+  findData(extents: ExtentPairs, unit: number): Promise<ExtentPairs>;
+  /**
+   * Gives the extents back, as far as they are whole blocks; resolves with those that have to be written
+   * as zeros instead. Whether a discard did what it was asked to has to be seen by reading.
+   */
   punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs>;
   /** What was written before is durable when this resolves. Never retried after a failure. */
   sync(): Promise<void>;
@@ -88,12 +96,15 @@ const CODES: Record<DeviceRole, { readonly open: ExitName; readonly io: ExitName
   destination: { open: 'destinationUnfit', io: 'destinationWrite' },
 };
 
+const SCRATCH_SIZE = 2 * 1024 * 1024;
+
 /** A block device or regular file on this machine, open. The opener closes it. */
 export class FileDevice implements BlockDevice {
   readonly path: string;
   readonly file: NativeBlockFile;
   readonly info: NativeFileInfo;
   readonly #role: DeviceRole;
+  readonly #scratch = new SlabPool(2, SCRATCH_SIZE);
   #size: number;
 
   private constructor(path: string, role: DeviceRole, file: NativeBlockFile) {
@@ -148,6 +159,15 @@ export class FileDevice implements BlockDevice {
     } catch (error) {
       const failed = isNativeError(error) && error.file === 1 ? other : this;
       return failed.#attempt('read', Promise.reject(error));
+    }
+  }
+
+  async findData(extents: ExtentPairs, unit: number): Promise<ExtentPairs> {
+    const scratch = await this.#scratch.lease();
+    try {
+      return await this.#attempt('read', this.file.findData(scratch, extents, unit));
+    } finally {
+      this.#scratch.release(scratch);
     }
   }
 

@@ -35,6 +35,8 @@ export type TableTarget =
       readonly metadata: DeviceNumber;
       readonly data: DeviceNumber;
       readonly blockSizeSectors: number;
+      /** Else they hold what those places of the pool held before (skip_block_zeroing). */
+      readonly zeroesNewBlocks: boolean;
     }
   | { readonly type: 'linear'; readonly device: DeviceNumber; readonly offsetSectors: number }
   | { readonly type: 'error' }
@@ -71,7 +73,14 @@ function tableTarget(target: string, fields: readonly string[]): TableTarget | u
       };
     case 'thin-pool':
       if (!isDevice(first) || !isDevice(second) || !isCount(third)) break;
-      return { type: target, metadata: first, data: second, blockSizeSectors: Number(third) };
+      return {
+        type: target,
+        metadata: first,
+        data: second,
+        blockSizeSectors: Number(third),
+        // Behind the low water mark and the number of features.
+        zeroesNewBlocks: !fields.slice(5).includes('skip_block_zeroing'),
+      };
     case 'linear':
       if (!isDevice(first) || !isCount(second)) break;
       return { type: target, device: first, offsetSectors: Number(second) };

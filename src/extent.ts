@@ -134,6 +134,16 @@ export function bytesOf(operations: Float64Array): number {
   return bytes;
 }
 
+/** Where they are on the device: pairs offset, length. */
+export function pairsOf(operations: Float64Array): Float64Array {
+  const pairs = new Float64Array((operations.length / 3) * 2);
+  for (let i = 0, j = 0; i < operations.length; i += 3) {
+    pairs[j++] = operations[i] ?? 0;
+    pairs[j++] = operations[i + 1] ?? 0;
+  }
+  return pairs;
+}
+
 /** The same operations in the same order, cut so that each list of them is within the limits. */
 export function* regroup(operations: Float64Array, limits: BatchLimits): Generator<Float64Array> {
   let triples: number[] = [];

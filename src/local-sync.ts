@@ -1,6 +1,6 @@
 /** Copies changed extents from one device of this machine to another, in one process. */
 
-import type { BlockDevice, PunchRules, SlabPool } from './block-device.js';
+import type { BlockDevice, SlabPool } from './block-device.js';
 import {
   BATCH_LIMITS,
   type Batch,
@@ -22,7 +22,6 @@ export interface LocalSync {
   readonly limits?: BatchLimits;
   /** To read as zeros, without being read from the source; disjoint from `extents`. */
   readonly zeros: ExtentList;
-  readonly punchRules: PunchRules;
   readonly stage: WriteStage;
   readonly pool: SlabPool;
   /** Resolves when so many bytes may be read and written. */
@@ -55,7 +54,7 @@ export async function localSync(sync: LocalSync): Promise<void> {
 }
 
 async function zeroBatch(sync: LocalSync, { operations }: Batch): Promise<void> {
-  await sync.stage.writeZeros(operations, sync.punchRules);
+  await sync.stage.writeZeros(operations);
   sync.onProgress(sync.stage.writtenBytes);
 }
 

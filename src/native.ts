@@ -47,6 +47,11 @@ export interface NativeBlockFile {
     scratch: ArrayBuffer,
     operations: Operations,
   ): Promise<ExtentPairs>;
+  /**
+   * Of the extents, looked at in parts between multiples of `unit` bytes (0: each as a whole), those that
+   * hold anything but zeros; neighbours are one. `scratch` has 64 KiB at least.
+   */
+  findData(scratch: ArrayBuffer, extents: ExtentPairs, unit: number): Promise<ExtentPairs>;
   writeBatch(slab: ArrayBuffer, operations: Operations): Promise<void>;
   /** Gives space back; resolves with what has to be written as zeros instead. */
   punch(
@@ -57,6 +62,17 @@ export interface NativeBlockFile {
   resize(size: number): Promise<void>;
   /** Waits for running work. */
   close(): Promise<void>;
+}
+
+/** A part of a device that lies in a thin pool. Bytes. */
+export interface PoolStretch {
+  readonly start: number;
+  readonly end: number;
+  readonly blockSize: number;
+  /** Where byte 0 of the device is in a block. */
+  readonly shift: number;
+  /** What is before comes from an external origin. */
+  readonly bareFrom: number;
 }
 
 export interface StreamTotals {
@@ -175,6 +191,8 @@ export interface DecodedStore {
 
 export interface Native {
   allocateSlab(size: number): ArrayBuffer;
+  /** Blocks of the pool, as far as they are bare, that the operations touch and do not cover whole. */
+  partlyCovered(operations: Operations, stretch: PoolStretch): ExtentPairs;
   selectEngine(name: string): { readonly name: string; readonly refused: string | null };
   /**
    * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.

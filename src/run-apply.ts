@@ -20,7 +20,6 @@ import { hasLz4 } from './installation.js';
 import type { ApplyCommand } from './options.js';
 import { refuseOwnSource } from './own-source.js';
 import type { Progress } from './progress.js';
-import { findPunchRules } from './punch-rules.js';
 import type { Reporter } from './reporter.js';
 import {
   describeFailure,
@@ -32,6 +31,8 @@ import {
 import { signOfLife } from './sign-of-life.js';
 import { Snapback, type SnapbackOptions } from './snapback.js';
 import { refuseOtherTarget } from './undo-target.js';
+import { refuseSharedBlocks } from './unzeroed-blocks.js';
+import { findWriteRules } from './write-rules.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;
@@ -255,11 +256,13 @@ async function writeStream(
   const { reader, form } = stream;
   const { device, size, turn } = target;
   const { reporter, signal } = context;
+  const rules = await findWriteRules(device);
+  if (placeOf(form) !== undefined) refuseSharedBlocks(rules.unzeroed, device.path);
   const options = await snapbackOptions(command, stream, { ...target, context });
   const snapback = options && (await Snapback.create(options));
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
-  const stage = new WriteStage(device, snapback, pool);
+  const stage = new WriteStage(device, snapback, pool, rules);
   const totalBytes = form.form === 'framed' ? form.hello.totalBytes : undefined;
   const disjoint = form.form === 'framed' || !(command.force || form.leftover);
   const streamId = answeredStream(form);
@@ -280,8 +283,7 @@ async function writeStream(
     if (streamId !== undefined) {
       context.answer(formatReady(streamId));
     }
-    const punchRules = await findPunchRules(device);
-    const writing = { stage, pool, punchRules, destinationSize: size, disjoint };
+    const writing = { stage, pool, destinationSize: size, disjoint };
     const job = { reader, ...writing, signal, onProgress, ...(onFirstGroup && { onFirstGroup }) };
     const leftOut = await apply(job);
     if (signal.aborted) {

@@ -8,7 +8,6 @@ import { BATCH_LIMITS, type ExtentList, NO_EXTENTS, slabSizeFor } from './extent
 import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
-import { findPunchRules } from './punch-rules.js';
 import { limitsAt, RateLimit } from './rate-limit.js';
 import { requireWhole } from './read-snapshot.js';
 import { undoCommand } from './remote-command.js';
@@ -26,6 +25,7 @@ import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 import type { Writes } from './source-watch.js';
 import { guardStores } from './store-use.js';
+import { findWriteRules } from './write-rules.js';
 import { WriteStage } from './write-stage.js';
 
 export async function runSync(command: SyncCommand, context: RunContext): Promise<number> {
@@ -124,20 +124,20 @@ async function copyTo(
 ): Promise<Writes> {
   const { reporter, signal } = context;
   const { size, extents, zeros, totalBytes } = planCopy(device, source, command, reporter);
+  const rules = await findWriteRules(device);
   const options = await snapbackOptions(command, { device, size, source, totalBytes });
   const snapback = options && (await Snapback.create(options));
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
-  const stage = new WriteStage(device, snapback, pool);
+  const stage = new WriteStage(device, snapback, pool, rules);
   const onProgress = (doneBytes: number): void =>
     reporter.progress({ activity: 'Sending', doneBytes, totalBytes });
   const started = performance.now();
   let writes: Writes;
   try {
     if (size > device.size) await device.resize(size);
-    const punchRules = await findPunchRules(device);
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
     const limits = limitsAt(BATCH_LIMITS, command.bytesPerSecond);
-    const copy = { source: source.device, extents, zeros, punchRules, pace, limits };
+    const copy = { source: source.device, extents, zeros, pace, limits };
     await localSync({ ...copy, stage, pool, signal, onProgress });
     writes = source.watch.writes();
     if (signal.aborted) {

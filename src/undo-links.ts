@@ -6,9 +6,9 @@ import { type FileDevice, SlabPool } from './block-device.js';
 import { type Link, openLink } from './chain-link.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
 import { parseSize } from './copy-size.js';
-import { findPunchRules } from './punch-rules.js';
 import { describeFailure, interrupted } from './run-context.js';
 import type { Snapback } from './snapback.js';
+import { findWriteRules } from './write-rules.js';
 import { WriteStage } from './write-stage.js';
 
 export interface UndoLinks {
@@ -28,7 +28,7 @@ export interface UndoLinks {
 export async function undoLinks(job: UndoLinks): Promise<number> {
   const { links, device, snapback } = job;
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
-  const stage = new WriteStage(device, snapback, pool);
+  const stage = new WriteStage(device, snapback, pool, await findWriteRules(device));
   try {
     await growFor(links, device);
     for (const link of links) await undoLink(link, { job, stage, pool });
@@ -59,8 +59,7 @@ async function undoLink({ path }: Link, { job, stage, pool }: Writing): Promise<
     const form = await reader.readForm();
     // Whether that can be was seen when the links were checked.
     reader.begin(form, { deviceSize: device.size, strict: true, mayBeUnused: true });
-    const punchRules = await findPunchRules(device);
-    const writing = { reader, stage, pool, punchRules, destinationSize: device.size };
+    const writing = { reader, stage, pool, destinationSize: device.size };
     await apply({ ...writing, disjoint: true, signal, onProgress: job.onProgress });
     if (!signal.aborted) return;
     await device.sync();

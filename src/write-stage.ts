@@ -3,27 +3,51 @@
  * what reached the destination, so that a failure can say what state was left.
  */
 
-import type { BlockDevice, PunchRules, Slab, SlabPool } from './block-device.js';
-import { BATCH_LIMITS, type BatchLimits, ExtentList, planBatches, slabSizeFor } from './extent.js';
-import { type ExtentPairs, native, type Operations } from './native.js';
+import type { BlockDevice, Slab, SlabPool } from './block-device.js';
+import {
+  BATCH_LIMITS,
+  type BatchLimits,
+  ExtentList,
+  NO_EXTENTS,
+  pairsOf,
+  planBatches,
+  slabSizeFor,
+} from './extent.js';
+import { difference, union } from './extent-sets.js';
+import { native, type Operations } from './native.js';
+import { NewBlocks } from './new-blocks.js';
 import type { Snapback } from './snapback.js';
+import { PLAIN_RULES, type WriteRules } from './write-rules.js';
 
 const GIB = 2 ** 30;
+/** Bytes: what any block of a pool is a multiple of. */
+const SMALLEST_BLOCK = 64 * 1024;
 const WHOLE_STRETCHES: BatchLimits = { bytes: GIB, operations: 512, operationBytes: GIB };
 
 export class WriteStage {
   readonly #destination: BlockDevice;
   readonly #snapback: Snapback | undefined;
   readonly #pool: SlabPool;
+  readonly #rules: WriteRules;
+  readonly #newBlocks: NewBlocks;
   /** Never written to. */
   #zeros: Slab | undefined;
   #writtenBytes = 0;
   #begun = false;
 
-  constructor(destination: BlockDevice, snapback: Snapback | undefined, pool: SlabPool) {
+  constructor(
+    destination: BlockDevice,
+    snapback: Snapback | undefined,
+    pool: SlabPool,
+    rules = PLAIN_RULES,
+  ) {
     this.#destination = destination;
     this.#snapback = snapback;
     this.#pool = pool;
+    this.#rules = rules;
+    this.#newBlocks = new NewBlocks(destination, rules.unzeroed, (operations) =>
+      this.#zeroNew(operations),
+    );
   }
 
   /** Bytes whose write was completed; durable only after finish. */
@@ -51,8 +75,24 @@ export class WriteStage {
   /** To be called after save has resolved for the same ranges. The slab stays the caller's. */
   async write(slab: Slab, operations: Operations): Promise<void> {
     this.#begun = true;
-    await this.#destination.writeBatch(slab, operations);
+    await this.#put(slab, operations);
     this.#count(operations);
+  }
+
+  async #put(slab: Slab, operations: Operations): Promise<void> {
+    await this.#newBlocks.prepare(operations);
+    await this.#destination.writeBatch(slab, operations);
+  }
+
+  /** Nothing there changes, but for a moment: a crash may leave in a block what the pool held before. */
+  async #zeroNew(operations: Operations): Promise<void> {
+    await this.#snapback?.save(this.#zeroSlab, operations);
+    await this.#destination.writeBatch(this.#zeroSlab, operations);
+  }
+
+  get #zeroSlab(): Slab {
+    this.#zeros ??= native.allocateSlab(slabSizeFor(BATCH_LIMITS));
+    return this.#zeros;
   }
 
   /** Old content has to be read and saved in pieces that fit a slab; else nothing is held in memory. */
@@ -64,15 +104,26 @@ export class WriteStage {
    * Makes the ranges, a batch within zeroLimits, read as zeros after saving their former content:
    * gives them back where the destination can, writes zeros where it cannot.
    */
-  async writeZeros(operations: Operations, rules: PunchRules): Promise<void> {
+  async writeZeros(operations: Operations): Promise<void> {
     await this.save(operations);
     this.#begun = true;
-    const left = await this.#destination.punch(toExtentPairs(operations), rules);
-    for (const batch of planBatches(new ExtentList(left), BATCH_LIMITS)) {
-      this.#zeros ??= native.allocateSlab(slabSizeFor(BATCH_LIMITS));
-      await this.#destination.writeBatch(this.#zeros, batch.operations);
+    const { punch } = this.#rules;
+    const extents = new ExtentList(pairsOf(operations));
+    const left = new ExtentList(await this.#destination.punch(extents.pairs, punch));
+    const seen = punch.discard ? await this.#stillData(difference(extents, left)) : NO_EXTENTS;
+    for (const batch of planBatches(union(left, seen), BATCH_LIMITS)) {
+      await this.#put(this.#zeroSlab, batch.operations);
     }
     this.#count(operations);
+  }
+
+  /**
+   * A discard of a thin volume that succeeded may have left blocks as they were: Linux cuts it inside
+   * of blocks where their size is no power of two, and dm-thin passes over those whose data are being
+   * read through another volume. Reading what is unmapped costs no I/O.
+   */
+  async #stillData(discarded: ExtentList): Promise<ExtentList> {
+    return new ExtentList(await this.#destination.findData(discarded.pairs, SMALLEST_BLOCK));
   }
 
   #count(operations: Operations): void {
@@ -84,13 +135,4 @@ export class WriteStage {
     await this.#destination.sync();
     await this.#snapback?.finish();
   }
-}
-
-function toExtentPairs(operations: Operations): ExtentPairs {
-  const pairs = new Float64Array((operations.length / 3) * 2);
-  for (let i = 0, j = 0; i < operations.length; i += 3) {
-    pairs[j++] = operations[i] ?? 0;
-    pairs[j++] = operations[i + 1] ?? 0;
-  }
-  return pairs;
 }

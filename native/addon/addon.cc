@@ -12,6 +12,7 @@
 #include <memory>
 #include <utility>
 
+#include "../core/pool_blocks.h"
 #include "../core/slab.h"
 
 namespace lvmsync {
@@ -112,12 +113,23 @@ Napi::Value SetIdlePolicy(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// partlyCovered(operations, { start, end, blockSize, shift, bareFrom }): pairs offset, length.
+Napi::Value PartlyCoveredBy(const Napi::CallbackInfo& info) {
+  const auto given = info[1].As<Napi::Object>();
+  const auto number = [&given](const char* name) { return WholeNumber(given.Get(name), name); };
+  const PoolStretch stretch{number("start"), number("end"), number("blockSize"), number("shift"),
+                            number("bareFrom")};
+  if (stretch.block_size == 0) throw Napi::RangeError::New(info.Env(), "blockSize is 0");
+  return FromExtents(info.Env(), PartlyCovered(OperationsOf(info[0]), stretch));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData(env);
   // Node deletes the instance data itself; the pool must hear of the end before that.
   env.SetInstanceData(data);
   env.AddCleanupHook([data] { data->pool.Shutdown(); });
   exports.Set("allocateSlab", Napi::Function::New(env, AllocateSlab, "allocateSlab"));
+  exports.Set("partlyCovered", Napi::Function::New(env, PartlyCoveredBy, "partlyCovered"));
   exports.Set("selectEngine", Napi::Function::New(env, SelectEngine, "selectEngine"));
   exports.Set("makePipe", Napi::Function::New(env, MakePipe, "makePipe"));
   exports.Set("endProcess", Napi::Function::New(env, EndProcess, "endProcess"));

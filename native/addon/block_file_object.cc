@@ -1,8 +1,9 @@
-// JavaScript class BlockFile: open, readBatch, hashBatch, compareBatch, writeBatch, sync, resize,
-// close.
+// JavaScript class BlockFile: open, readBatch, hashBatch, compareBatch, findData, writeBatch,
+// punch, sync, resize, close.
 #include <functional>
 
 #include "../core/compare.h"
+#include "../core/find_data.h"
 #include "../core/punch.h"
 #include "addon.h"
 
@@ -23,6 +24,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
                         InstanceMethod("readBatch", &BlockFileObject::ReadBatch),
                         InstanceMethod("hashBatch", &BlockFileObject::HashBatchOf),
                         InstanceMethod("compareBatch", &BlockFileObject::CompareBatch),
+                        InstanceMethod("findData", &BlockFileObject::FindDataIn),
                         InstanceMethod("writeBatch", &BlockFileObject::WriteBatch),
                         InstanceMethod("punch", &BlockFileObject::Punch),
                         InstanceMethod("sync", &BlockFileObject::Sync),
@@ -140,6 +142,21 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
     };
     job->keep.push_back(Keep(info.This()));
     return DataOf(info.Env()).pool.Submit(std::move(job));
+  }
+
+  // findData(scratch, extents, unit) -> Promise<pairs offset, length>
+  Napi::Value FindDataIn(const Napi::CallbackInfo& info) {
+    const std::span<std::byte> scratch = BytesOf(info[0]);
+    const uint64_t unit = WholeNumber(info[2], "unit");
+    auto data = std::make_shared<ExtentList>();
+    auto job = std::make_unique<Job>(info.Env());
+    job->keep.push_back(Keep(info[0]));
+    job->work = [file = Begin(), engine = EngineOf(info.Env()), scratch, unit, data,
+                 extents = ExtentsOf(info[1])] {
+      return FindData(TheSyscalls(), *engine, *file, scratch, extents, unit, data.get());
+    };
+    job->result = [data](Napi::Env env) -> Napi::Value { return FromExtents(env, *data); };
+    return Submit(info, std::move(job));
   }
 
   // punch(extents, { discard, granularity }) -> Promise<what is left to be written as zeros>

@@ -11,7 +11,8 @@ namespace lvmsync {
 
 enum class PunchMethod : uint8_t {
   kHole,     // fallocate: a regular file, or a block device that promises zeros
-  kDiscard,  // BLKDISCARD of whole blocks of a thin volume: what it unmaps reads as zeros
+  kDiscard,  // BLKDISCARD of whole blocks of a thin volume: what it unmaps reads as zeros, but it
+             // may leave some as they were
 };
 
 struct PunchRules {
@@ -22,9 +23,8 @@ struct PunchRules {
 };
 
 // Gives back what it can, in order, and lists in `left` what has to be written as zeros instead:
-// ends that are no whole blocks, what a discard did not turn into zeros after all, and everything
-// from the point where the device turns out not to be able to. A refusal (EOPNOTSUPP, EINVAL) is no
-// failure; any other error is one.
+// ends that are no whole blocks, and everything from the point where the device turns out not to be
+// able to. A refusal (EOPNOTSUPP, EINVAL) is no failure; any other error is one.
 Status PunchExtents(const BlockFile& file, const PunchRules& rules, std::span<const Extent> extents,
                     ExtentList* left);
 

@@ -43,9 +43,8 @@ export async function applyToMemory(
     const stage = new WriteStage(destination, undefined, pool);
     const disjoint = form.form === 'framed' || (strict && !form.leftover);
     const destinationSize = destination.size;
-    const writing = { stage, pool, punchRules: { discard: false, granularity: 1 } };
     const onProgress = () => undefined;
-    await apply({ reader, ...writing, destinationSize, disjoint, signal, onProgress });
+    await apply({ reader, stage, pool, destinationSize, disjoint, signal, onProgress });
     return { form, destination, end: reader.end, error: undefined };
   } catch (error) {
     return { form, destination, end: undefined, error };

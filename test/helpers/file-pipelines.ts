@@ -21,7 +21,6 @@ const applyPool = new CountingPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
 
 const { signal } = new AbortController();
 const quiet = { signal, onProgress: () => undefined };
-const punchRules = { discard: false, granularity: 1 };
 
 export interface SyncRun {
   readonly source: string;
@@ -38,7 +37,7 @@ export async function syncFiles(run: SyncRun): Promise<void> {
   try {
     await withDestination(run, source.size, async (device, snapback) => {
       const stage = new WriteStage(device, snapback, syncPool);
-      const what = { source, extents: run.extents, zeros: NO_EXTENTS, punchRules };
+      const what = { source, extents: run.extents, zeros: NO_EXTENTS };
       await localSync({ ...what, ...quiet, stage, pool: syncPool });
       await stage.finish();
     });
@@ -107,7 +106,7 @@ export async function applyFile({ strict = true, ...run }: ApplyRun): Promise<vo
       reader.begin(form, { deviceSize: destinationSize, strict });
       const stage = new WriteStage(device, snapback, applyPool);
       const disjoint = form.form === 'framed' || strict;
-      const how = { punchRules, destinationSize, disjoint, ...quiet };
+      const how = { destinationSize, disjoint, ...quiet };
       await apply({ reader, stage, pool: applyPool, ...how });
       await stage.finish();
     });

@@ -54,6 +54,19 @@ export class MemoryDevice implements BlockDevice {
     });
   }
 
+  async findData(extents: ExtentPairs, unit: number): Promise<ExtentPairs> {
+    const found: number[] = [];
+    for (let i = 0; i < extents.length; i += 2) {
+      const [offset = 0, length = 0] = extents.subarray(i, i + 2);
+      const step = unit === 0 ? length : unit;
+      for (let at = offset; at < offset + length; at += step) {
+        const part = this.content.subarray(at, Math.min(at + step, offset + length));
+        if (part.some((byte) => byte !== 0)) found.push(at, part.length);
+      }
+    }
+    return Float64Array.from(found);
+  }
+
   /** Memory has no space to give back: everything has to be written. */
   async punch(extents: ExtentPairs): Promise<ExtentPairs> {
     return extents;

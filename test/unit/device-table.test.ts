@@ -78,6 +78,7 @@ describe('parseTable', () => {
           metadata: '254:0',
           data: '254:1',
           blockSizeSectors: 128,
+          zeroesNewBlocks: true,
         },
         {
           name: 'vg0-snap',

@@ -132,8 +132,8 @@ describe('a local sync', () => {
     const stage = new WriteStage(destination, given.snapback, pool);
     const { signal } = given.controller ?? new AbortController();
     const onProgress = given.onProgress ?? (() => undefined);
-    const nothing = { zeros: NO_EXTENTS, punchRules: { discard: false, granularity: 1 } };
-    const job = { source, extents: changedList(), ...nothing, stage, pool, signal, onProgress };
+    const what = { extents: changedList(), zeros: NO_EXTENTS };
+    const job = { source, ...what, stage, pool, signal, onProgress };
     const outcome = await localSync(job).then(
       () => undefined,
       (error: unknown) => error,
@@ -296,8 +296,7 @@ async function runApply(path: string, given: ApplyRun) {
     reader.begin(form, { deviceSize: destination.size, strict: true });
     const destinationSize = given.destinationSize ?? destination.size;
     const onProgress = given.onProgress ?? (() => undefined);
-    const writing = { stage, pool, punchRules: { discard: false, granularity: 1 } };
-    const job = { reader, ...writing, destinationSize, disjoint: true, signal, onProgress };
+    const job = { reader, stage, pool, destinationSize, disjoint: true, signal, onProgress };
     const outcome = await apply(job).then(
       (leftOut) => ({ leftOut, error: undefined }),
       (error: unknown) => ({ leftOut: undefined, error }),

@@ -26,6 +26,8 @@ export interface ThinPoolOptions {
   readonly blockSize: number;
   /** Bytes, at least 2 MiB. */
   readonly metadataSize?: number;
+  /** Whether new blocks are zeroed, as LVM's default is; else they hold what they held before. */
+  readonly zero?: boolean;
 }
 
 export class TestThinPool {
@@ -42,7 +44,7 @@ export class TestThinPool {
       ...['lvcreate', '-q', '-y', '--type', 'thin-pool', '-L', `${options.size}b`],
       ...['-c', `${options.blockSize}b`],
       ...['--poolmetadatasize', `${options.metadataSize ?? 4 * MiB}b`],
-      ...['-n', this.name, group.name],
+      ...['-Z', options.zero === false ? 'n' : 'y', '-n', this.name, group.name],
     );
   }
 

@@ -1,0 +1,89 @@
+// Copies in pools that do not zero new blocks (lvcreate -Zn), and that held other data before.
+
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { syncs } from '../harness/cli.js';
+import {
+  assertSameContent,
+  fillRandom,
+  Random,
+  saveContent,
+  writeRandom,
+} from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { mappedBytes, shellForSsh, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { tool } from '../harness/tool.js';
+
+useOwnStateFolder();
+
+const random = new Random();
+const folder = scratchFolder();
+const rsh = shellForSsh();
+
+const SIZE = 4 * MiB;
+const WRITTEN = MiB;
+const POOL = 12 * MiB;
+
+for (const blockSize of [64 * KiB, 192 * KiB]) {
+  describe(`F2: a copy in a pool without zeroing, in blocks of ${blockSize / KiB} KiB`, () => {
+    const former = `${folder}/former`;
+    const snapback = `${folder}/snapback`;
+    const changes = `${folder}/changes`;
+    const sparse = [`bs=${blockSize}`, 'iflag=fullblock', 'conv=sparse,notrunc,fsync'];
+    let group: TestVolumeGroup;
+    let pool: TestThinPool;
+    let origin: LogicalVolume;
+    let copy: LogicalVolume;
+
+    before(() => {
+      group = new TestVolumeGroup({ size: 64 * MiB });
+      pool = new TestThinPool(group, { size: POOL, blockSize, zero: false });
+      const other = pool.createVolume('other', POOL);
+      fillRandom(other.path, random, POOL - (POOL % blockSize));
+      group.remove(other);
+      origin = group.createVolume('origin', SIZE);
+      tool('dd', 'if=/dev/zero', `of=${origin.path}`, 'bs=1M', 'count=4', 'status=none');
+      fillRandom(origin.path, random, WRITTEN);
+      const snapshot = group.createSnapshot(origin, { chunkSize: 4 * KiB });
+      saveContent(snapshot.path, former);
+      writeRandom(origin.path, random, [
+        { offset: 8 * KiB, length: 4 * KiB },
+        // Alone in a block; two in one block; over the edge of two blocks; at the end.
+        { offset: 1300 * KiB, length: 4 * KiB },
+        { offset: 1700 * KiB, length: 4 * KiB },
+        { offset: 1708 * KiB, length: 4 * KiB },
+        { offset: 1916 * KiB, length: 8 * KiB },
+        { offset: 2400 * KiB, length: 700 * KiB },
+        { offset: SIZE - 4 * KiB, length: 4 * KiB },
+      ]);
+    });
+    beforeEach(() => {
+      rmSync(snapback, { force: true });
+      if (copy !== undefined) group.remove(copy);
+      copy = pool.createVolume('copy', SIZE);
+      tool('dd', `if=${former}`, `of=${copy.path}`, ...sparse, 'status=none');
+      assertSameContent(former, copy.path);
+      assert.ok(mappedBytes(copy) < 2 * MiB, 'most of it is not mapped');
+    });
+    after(() => group.destroy());
+
+    test('F2: a sync leaves nothing beside what it writes, and is undone exactly', () => {
+      syncs(['--snapback', snapback, 'vg0/snap', copy.path]);
+      assertSameContent(origin.path, copy.path);
+      syncs(['--apply', snapback, copy.path]);
+      assertSameContent(former, copy.path);
+    });
+
+    test('F2: so does a stream from another host, and a classic one', () => {
+      syncs([...rsh, 'vg0/snap', `h:${copy.path}`]);
+      assertSameContent(origin.path, copy.path);
+      group.remove(copy);
+      copy = pool.createVolume('copy', SIZE);
+      syncs(['--format=classic', '--stdout', 'vg0/snap'], { stdoutFile: changes });
+      tool('dd', `if=${former}`, `of=${copy.path}`, ...sparse, 'status=none');
+      syncs(['--apply', changes, copy.path]);
+      assertSameContent(origin.path, copy.path);
+    });
+  });
+}
