@@ -99,17 +99,19 @@ export function isNameTaken(error: unknown): boolean {
 
 /** A thin snapshot has no device until it is asked for. */
 export async function activate(
-  snapshot: CycleSnapshot,
+  { vgName, uuid }: CycleSnapshot,
   run: RunCommand = runCommand,
 ): Promise<void> {
-  await run(['lvchange', '-q', '-ay', '-K', '--', fullName(snapshot)], SHIELDED);
+  const which = `lv_uuid="${uuid}"`;
+  await run(['lvchange', '-q', '-ay', '-K', '--select', which, '--', vgName], SHIELDED);
 }
 
+/** By its uuid, as it is removed: another volume may have its name by now. */
 export async function deactivate(
-  snapshot: CycleSnapshot,
+  { vgName, uuid }: CycleSnapshot,
   run: RunCommand = runCommand,
 ): Promise<void> {
-  await run(['lvchange', '-q', '-an', '--', fullName(snapshot)], SHIELDED);
+  await run(['lvchange', '-q', '-an', '--select', `lv_uuid="${uuid}"`, '--', vgName], SHIELDED);
 }
 
 /**

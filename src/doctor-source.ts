@@ -77,7 +77,7 @@ async function lookThick(snapshot: ThickSnapshot, opened: OpenDevices): Promise<
       { identity: view.identity, role: 'the snapshot' },
       { identity: cowStore.identity, role: 'the COW store of the snapshot' },
     ],
-    store: { name: fullName(snapshot), dmName: snapshot.dmName },
+    store: { name: fullName(snapshot), dmUuid: snapshot.dmUuid },
   };
 }
 

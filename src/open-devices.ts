@@ -1,6 +1,7 @@
 /** The devices a source needs, opened one after the other and closed together. */
 
 import { FileDevice } from './block-device.js';
+import { LvmsyncError } from './errors.js';
 import type { Reporter } from './reporter.js';
 
 export class OpenDevices {
@@ -11,9 +12,18 @@ export class OpenDevices {
     this.#reporter = reporter;
   }
 
-  async open(path: string, role: 'source' | 'cowStore'): Promise<FileDevice> {
+  /**
+   * `number`, "major:minor", is that of the device that the path is known to lead to. Throws (sourceUnfit)
+   * if it leads to another one by now.
+   */
+  async open(path: string, role: 'source' | 'cowStore', number?: string): Promise<FileDevice> {
     const device = await FileDevice.open(path, { role });
     this.#devices.push(device);
+    if (number !== undefined && device.identity.device !== number) {
+      throw new LvmsyncError('sourceUnfit', `${path}: another device has this name by now`, {
+        hint: 'A volume was renamed meanwhile: run the command again, with the new name.',
+      });
+    }
     const { directError } = device.info;
     if (directError !== null) {
       this.#reporter.verbose(

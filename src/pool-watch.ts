@@ -20,8 +20,8 @@ export type StartPoolWatcher = (pool: ThinPool, recordPath: string) => Promise<P
  * it frees the metadata snap of the pool and removes the record.
  */
 export async function startPoolWatcher(pool: ThinPool, recordPath: string): Promise<PoolWatcher> {
-  const { name, dmName, number } = pool;
-  const words = [POOL_WATCHER, name, dmName, number, recordPath];
+  const { name, dmName, dmUuid, number } = pool;
+  const words = [POOL_WATCHER, name, dmName, dmUuid, number, recordPath];
   const companion = startCompanion([...OWN_PROGRAM, ...words]);
   const word = await companion.firstLine;
   if (word !== READY) {

@@ -20,11 +20,10 @@ import { readLine } from './virtual-files.js';
 export function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
   if (!info.blockDevice) return undefined;
   const folder = `/sys/dev/block/${info.major}:${info.minor}/dm`;
-  const dmName = readLine(`${folder}/name`);
-  const isVolume = readLine(`${folder}/uuid`)?.startsWith('LVM-');
-  if (dmName === undefined || !isVolume) return undefined;
-  const volume = parseDeviceName(dmName);
-  return volume && { name: fullName(volume), dmName };
+  const dmUuid = readLine(`${folder}/uuid`);
+  const volume = parseDeviceName(readLine(`${folder}/name`) ?? '');
+  if (volume === undefined || !dmUuid?.startsWith('LVM-')) return undefined;
+  return { name: fullName(volume), dmUuid };
 }
 
 /**

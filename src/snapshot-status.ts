@@ -7,10 +7,10 @@ import { unfit } from './unfit-volume.js';
 
 /** The fill of the COW store. Throws 'sourceUnfit' if its list of changes is not whole any more. */
 export async function readSnapshotStatus(
-  snapshot: VolumeName & { readonly dmName: string },
+  snapshot: VolumeName & { readonly dmUuid: string },
   run: RunCommand = runCommand,
 ): Promise<SnapshotUsage> {
-  const { stdout } = await run(['dmsetup', 'status', '--', snapshot.dmName], {
+  const { stdout } = await run(['dmsetup', 'status', '-u', snapshot.dmUuid], {
     code: 'sourceUnfit',
   });
   const targets = parseStatus(stdout);

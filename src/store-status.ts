@@ -7,8 +7,8 @@ import type { Fill } from './progress.js';
 export interface Store {
   /** VG/LV of the snapshot, or VG/POOL. */
   readonly name: string;
-  /** Whose status line tells how it fares. */
-  readonly dmName: string;
+  /** Of the device whose status line tells how it fares: a name may change while it is open. */
+  readonly dmUuid: string;
 }
 
 export interface StoreStatus {
@@ -22,17 +22,16 @@ export async function readStores(
   run: RunCommand,
   signal?: AbortSignal,
 ): Promise<StoreStatus[]> {
-  if (stores.length === 0) return [];
-  const names = new Set(stores.map(({ dmName }) => dmName));
-  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', ...names], {
-    code: 'sourceUnfit',
-    ...(signal && { signal }),
-  });
-  return parseStatus(stdout).flatMap((target) => {
-    // Of a single device it prints no name.
-    const store = stores.find(({ dmName }) => dmName === target.name) ?? stores[0];
-    return store === undefined ? [] : [{ store, target }];
-  });
+  const distinct = new Map(stores.map((store) => [store.dmUuid, store]));
+  const found: StoreStatus[] = [];
+  for (const store of distinct.values()) {
+    const { stdout } = await run(['dmsetup', 'status', '--noflush', '-u', store.dmUuid], {
+      code: 'sourceUnfit',
+      ...(signal && { signal }),
+    });
+    found.push(...parseStatus(stdout).map((target) => ({ store, target })));
+  }
+  return found;
 }
 
 /** What fills in it, and how far it has. Nothing of what is no store, or has failed. */

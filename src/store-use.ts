@@ -185,7 +185,7 @@ class StoreWatch {
     for (const status of found) {
       const { store, target } = status;
       // A list that was read stays right: only what is being read from ends with its store.
-      if (isOverflow(target) && store.dmName === own?.dmName) return overflowed(store, target);
+      if (isOverflow(target) && store.dmUuid === own?.dmUuid) return overflowed(store, target);
       if (target.type === 'thin-pool' && 'fault' in target) return failedPool(store.name);
       for (const fill of fillsOf(status)) {
         if (fill.percent >= maxPercent) return tooFull(fill, maxPercent);

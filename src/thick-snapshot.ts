@@ -16,9 +16,13 @@ export interface ThickSnapshot {
   readonly vgName: string;
   readonly lvName: string;
   readonly uuid: string;
-  readonly dmName: string;
+  /** Device-mapper's, which stays when the volume is renamed. */
+  readonly dmUuid: string;
   readonly snapshotPath: string;
   readonly cowPath: string;
+  /** "major:minor" of what the two paths lead to. */
+  readonly snapshotNumber: string;
+  readonly cowNumber: string;
   /** Bytes. */
   readonly chunkSize: number;
   readonly origin: Origin;
@@ -32,6 +36,8 @@ export interface Origin {
   /** Bytes, now. */
   readonly size: number;
   readonly path: string;
+  /** "major:minor" */
+  readonly deviceNumber: string;
 }
 
 /**
@@ -50,7 +56,8 @@ export async function describeThick(
   }
   await refuseMerge(volume, origin, run);
   refuseSiblingMerge(volume, origin.uuid, volumes);
-  if (volume.deviceNumber === undefined) {
+  const { deviceNumber } = origin;
+  if (volume.deviceNumber === undefined || deviceNumber === undefined) {
     throw unfit(volume, 'not active here', `Activate it: lvchange -ay ${fullName(origin)}.`);
   }
   if (volume.invalid) throw unfit(volume, FAULT_TEXTS.Invalid);
@@ -69,11 +76,16 @@ export async function describeThick(
     vgName: volume.vgName,
     lvName: volume.lvName,
     uuid: volume.uuid,
-    dmName: formatDeviceName(volume),
+    dmUuid: deviceUuid(volume),
     snapshotPath: volume.path,
     cowPath: `${volume.path}-cow`,
+    snapshotNumber: volume.deviceNumber,
+    cowNumber: target.cow,
     chunkSize: target.chunkSizeSectors * SECTOR_SIZE,
-    origin: { lvName: origin.lvName, uuid: origin.uuid, size: origin.size, path: origin.path },
+    origin: {
+      ...{ lvName: origin.lvName, uuid: origin.uuid, size: origin.size, path: origin.path },
+      deviceNumber,
+    },
     originSizeAtSnapshot: target.length * SECTOR_SIZE,
   };
   await readSnapshotStatus(snapshot, run);
@@ -137,7 +149,7 @@ async function deviceClaims(
   });
   const info = parseInfo(stdout);
   const [own, cow, real] = names.map((name) => info.get(name));
-  const uuid = `LVM-${bareUuid(volume.vgUuid)}${bareUuid(volume.uuid)}`;
+  const uuid = deviceUuid(volume);
   return [
     { what: 'device', by: 'lvs', value: volume.deviceNumber },
     { what: 'device', by: 'kernel', value: own?.number },
@@ -148,6 +160,10 @@ async function deviceClaims(
     { what: 'origin device', by: 'its table', value: target.origin },
     { what: 'origin device', by: 'its name', value: real?.number },
   ];
+}
+
+function deviceUuid({ vgUuid, uuid }: Volume): string {
+  return `LVM-${bareUuid(vgUuid)}${bareUuid(uuid)}`;
 }
 
 /** As describeThick, for a merge that began since. To be called when the origin is open: then none begins. */

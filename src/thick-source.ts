@@ -19,20 +19,25 @@ const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNA
 export interface ThickRequest {
   /** Read instead of the origin. */
   readonly dataSource: string | undefined;
+  /** "major:minor" of what that path leads to, where it is known. */
+  readonly dataSourceNumber?: string;
   /** Whose size counts: of an origin that has grown since, a newer snapshot holds the size before. */
   readonly sizeOf: 'origin' | 'dataSource';
 }
 
 export function openThick(
   snapshot: ThickSnapshot,
-  { dataSource, sizeOf }: ThickRequest,
+  { dataSource, dataSourceNumber, sizeOf }: ThickRequest,
   { reporter, signal }: Pick<RunContext, 'reporter' | 'signal'>,
 ): Promise<Source> {
   return withDevices(reporter, async (opened) => {
-    const origin = await opened.open(snapshot.origin.path, 'source');
-    const cowStore = await opened.open(snapshot.cowPath, 'cowStore');
-    const device = dataSource === undefined ? origin : await opened.open(dataSource, 'source');
-    const view = await opened.open(snapshot.snapshotPath, 'source');
+    const { path, deviceNumber } = snapshot.origin;
+    const origin = await opened.open(path, 'source', deviceNumber);
+    const cowStore = await opened.open(snapshot.cowPath, 'cowStore', snapshot.cowNumber);
+    const device =
+      dataSource === undefined ? origin : await opened.open(dataSource, 'source', dataSourceNumber);
+    const { snapshotPath, snapshotNumber } = snapshot;
+    const view = await opened.open(snapshotPath, 'source', snapshotNumber);
     if (sizeOf === 'origin') refuseSmallerData(device, origin);
     const { size } = sizeOf === 'origin' ? origin : device;
     const members = [
@@ -62,7 +67,7 @@ export function openThick(
         deviceIdentity: snapshot.origin.uuid,
         fromPoint: snapshot.uuid,
       },
-      stores: [{ name: fullName(snapshot), dmName: snapshot.dmName }],
+      stores: [{ name: fullName(snapshot), dmUuid: snapshot.dmUuid }],
       watch,
       findLateFault: () => findLateFault(snapshot),
       close: () => opened.close(),

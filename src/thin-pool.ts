@@ -10,8 +10,9 @@ import { LvmsyncError } from './errors.js';
 export interface ThinPool {
   /** VG/POOL, as LVM and people name it. */
   readonly name: string;
-  /** The device-mapper device that takes messages. */
+  /** The device-mapper device that takes messages: its name when it was found, and what does not change. */
   readonly dmName: string;
+  readonly dmUuid: string;
   /** Stays the same when the pool is renamed or activated in another way. */
   readonly uuid: string;
   /** "major:minor" */
@@ -22,7 +23,7 @@ export interface ThinPool {
 }
 
 /** What it takes to talk to a pool, and about it. */
-export type MessageTarget = Pick<ThinPool, 'name' | 'dmName'>;
+export type MessageTarget = Pick<ThinPool, 'name' | 'dmName' | 'dmUuid'>;
 
 const POOL = { code: 'pool' } as const;
 /** What a metadata snap hangs on must go through, whatever is typed meanwhile. */
@@ -59,13 +60,13 @@ export async function findThinPool(
 async function readInfo(
   dmName: string,
   run: RunCommand,
-): Promise<{ uuid: string; number: string }> {
+): Promise<Pick<ThinPool, 'uuid' | 'dmUuid' | 'number'>> {
   const columns = ['-c', '--noheadings', '--separator', ' ', '-o', 'name,major,minor,uuid'];
   const { stdout } = await run(['dmsetup', 'info', ...columns, '--', dmName], POOL);
   const info = parseInfo(stdout).get(dmName);
   if (info === undefined) throw new LvmsyncError('pool', `${dmName}: dmsetup does not describe it`);
   // "LVM-" and two uuids of 32 characters; the layer comes after them.
-  return { uuid: info.uuid.slice(0, 68), number: info.number };
+  return { uuid: info.uuid.slice(0, 68), dmUuid: info.uuid, number: info.number };
 }
 
 /** Throws (pool) for a pool that has failed. */
@@ -73,7 +74,7 @@ export async function readPoolStatus(
   pool: MessageTarget,
   run: RunCommand = runCommand,
 ): Promise<ThinPoolStatus> {
-  const { stdout } = await run(['dmsetup', 'status', '--noflush', '--', pool.dmName], SHIELDED);
+  const { stdout } = await run(['dmsetup', 'status', '--noflush', '-u', pool.dmUuid], SHIELDED);
   const [status] = parseStatus(stdout);
   if (status?.type === 'thin-pool' && !('fault' in status)) return status;
   throw failedPool(pool.name);
@@ -111,11 +112,11 @@ function findFault(status: ThinPoolStatus): string | undefined {
 export type PoolMessage = 'reserve_metadata_snap' | 'release_metadata_snap';
 
 export async function sendPoolMessage(
-  pool: Pick<ThinPool, 'dmName'>,
+  pool: Pick<ThinPool, 'dmUuid'>,
   message: PoolMessage,
   run: RunCommand = runCommand,
 ): Promise<void> {
-  await run(['dmsetup', 'message', '--', pool.dmName, '0', message], SHIELDED);
+  await run(['dmsetup', 'message', '-u', pool.dmUuid, '0', message], SHIELDED);
 }
 
 /** What a person types to free a metadata snap that nobody needs any more. */

@@ -31,11 +31,17 @@ export async function openThin(
   request: SourceRequest & { kind: 'snapshot' },
   context: RunContext,
 ): Promise<Source> {
-  const { from, to } = await findPair(volume, request.since);
-  refuseStrangers({ from, to });
+  const pair = await findPair(volume, request.since);
+  refuseStrangers(pair);
   const { dataSource } = request;
   const remedy = request.since === undefined ? NEWER_SNAPSHOT : '';
-  return openDifference({ from, to, dataSource, remedy }, context);
+  return openDifference({ ...pair, dataSource, remedy }, context);
+}
+
+/** What changed from one volume to another. */
+export async function openThinPair(pair: ThinPair, context: RunContext): Promise<Source> {
+  refuseStrangers(pair);
+  return openDifference({ ...pair, dataSource: undefined, remedy: '' }, context);
 }
 
 /** All of a volume: what it maps, and as zeros what it does not. */
@@ -58,7 +64,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
   requireActive(to);
   const pool = await findThinPool(to);
   return withDevices(context.reporter, async (opened) => {
-    const newer = await opened.open(to.path, 'source');
+    const newer = await opened.open(to.path, 'source', to.deviceNumber);
     const device = dataSource === undefined ? newer : await opened.open(dataSource, 'source');
     if (device.size < newer.size) throw smallerData(device.path, to);
     // A page that is only in the cache is in no mapping until it is written back.

@@ -1,7 +1,6 @@
 /** A thin volume, described only where `lvs`, the metadata and the kernel agree on which one it is. */
 
 import type { RunCommand } from './command.js';
-import { formatDeviceName } from './device-name.js';
 import { findInteger, findSection, findString } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
 import { failedPool } from './thin-pool.js';
@@ -13,12 +12,13 @@ export interface ThinVolume {
   readonly vgName: string;
   readonly lvName: string;
   readonly uuid: string;
-  readonly dmName: string;
   readonly path: string;
   /** Bytes. */
   readonly size: number;
   /** Whether this host's kernel has it; a thin snapshot is inactive unless asked for. */
   readonly active: boolean;
+  /** "major:minor" of what the path leads to, where it is active. */
+  readonly deviceNumber: string | undefined;
   readonly poolName: string;
   /** The device's number in the pool; a merge changes it, so it holds for this run only. */
   readonly thinId: number;
@@ -61,8 +61,8 @@ export async function describeThin(
   return {
     kind: 'thin',
     ...{ vgName, lvName, uuid, path, size, poolName, thinId },
-    dmName: formatDeviceName(volume),
     active: volume.deviceNumber !== undefined,
+    deviceNumber: volume.deviceNumber,
     ...(origin === undefined ? {} : { origin }),
     ...(externalOrigin === undefined ? {} : { externalOrigin }),
   };

@@ -10,10 +10,10 @@ import { SourceWatch } from './source-watch.js';
 import { findLateFault } from './thick-changes.js';
 import type { ThickSnapshot } from './thick-snapshot.js';
 import { openThick } from './thick-source.js';
-import { openThin, openWholeThin } from './thin-source.js';
+import { openThinPair, openWholeThin } from './thin-source.js';
 import type { ThinVolume } from './thin-volume.js';
 import { fullName, unfit } from './unfit-volume.js';
-import { findSnapshot } from './volume-group.js';
+import { describeKnown } from './volume-group.js';
 
 /** The points that a turn leads from and to; both snapshots are there, the newer one is active. */
 export interface TurnPoints {
@@ -44,18 +44,12 @@ export async function openTurn(points: TurnPoints, context: RunContext): Promise
 }
 
 async function open({ base, next }: TurnPoints, context: RunContext): Promise<Source> {
-  const newer = await find(next);
-  const older = base && (await find(base));
+  const newer = await describeKnown(next);
+  const older = base && (await describeKnown(base));
   if (newer.kind === 'thin') {
-    if (base === undefined) return openWholeThin(newer, context);
-    const since = devicePath(base);
-    const request = {
-      kind: 'snapshot',
-      snapshot: newer.path,
-      dataSource: undefined,
-      since,
-    } as const;
-    return openThin(newer, request, context);
+    if (older === undefined) return openWholeThin(newer, context);
+    if (older.kind === 'thick') throw unfit(older, `not a thin volume, as ${fullName(newer)} is`);
+    return openThinPair({ from: older, to: newer }, context);
   }
   const source = await openThickTurn(newer, older, context);
   // The next turn begins from the new one; what becomes of the base does not matter any more.
@@ -69,24 +63,15 @@ function openThickTurn(
 ): Promise<Source> {
   if (older === undefined) return openWholeThick(newer, context.reporter);
   if (older.kind === 'thin') throw unfit(older, `not a thick snapshot, as ${fullName(newer)} is`);
-  const request = { dataSource: newer.snapshotPath, sizeOf: 'dataSource' } as const;
+  const { snapshotPath: dataSource, snapshotNumber: dataSourceNumber } = newer;
+  const request = { dataSource, dataSourceNumber, sizeOf: 'dataSource' } as const;
   return openThick(older, request, context);
-}
-
-/** Described anew, with every check: the snapshot that the plan was made with. */
-async function find(snapshot: CycleSnapshot): Promise<ThickSnapshot | ThinVolume> {
-  const found = await findSnapshot(devicePath(snapshot));
-  if (found.uuid === snapshot.uuid) return found;
-  throw unfit(snapshot, 'another snapshot has its name now');
-}
-
-function devicePath(snapshot: CycleSnapshot): string {
-  return `/dev/${fullName(snapshot)}`;
 }
 
 function openWholeThick(snapshot: ThickSnapshot, reporter: Reporter): Promise<Source> {
   return withDevices(reporter, async (opened) => {
-    const device = await opened.open(snapshot.snapshotPath, 'source');
+    const { snapshotPath, snapshotNumber } = snapshot;
+    const device = await opened.open(snapshotPath, 'source', snapshotNumber);
     return {
       device,
       extents: NO_EXTENTS.withTail(0, device.size),

@@ -30,6 +30,28 @@ export async function findSnapshot(
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<ThickSnapshot | ThinVolume> {
   const { volume, volumes } = await findVolume(subject, run, inspect);
+  return describe(volume, volumes, run);
+}
+
+/**
+ * The snapshot of that uuid, whatever its name is by now. Throws as findSnapshot does, and 'sourceUnfit' if it
+ * is gone.
+ */
+export async function describeKnown(
+  snapshot: Pick<Volume, 'vgName' | 'lvName' | 'uuid'>,
+  run: RunCommand = runCommand,
+): Promise<ThickSnapshot | ThinVolume> {
+  const volumes = await listVolumes(snapshot.vgName, run);
+  const volume = volumes.find(({ uuid }) => uuid === snapshot.uuid);
+  if (volume === undefined) throw unfit(snapshot, 'it was removed meanwhile');
+  return describe(volume, volumes, run);
+}
+
+function describe(
+  volume: Volume,
+  volumes: readonly Volume[],
+  run: RunCommand,
+): Promise<ThickSnapshot | ThinVolume> {
   if (volume.segmentType === 'thin') return describeThin(volume, volumes, run);
   if (volume.roles.includes('thicksnapshot')) return describeThick(volume, volumes, run);
   throw notSnapshot(volume, volumes);

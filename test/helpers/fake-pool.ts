@@ -6,6 +6,7 @@ import type { ThinPool } from '../../src/thin-pool.js';
 export const POOL: ThinPool = {
   name: 'vg0/pool',
   dmName: 'vg0-pool-tpool',
+  dmUuid: 'LVM-0123456789abcdef0123456789abcdefFEDCBA9876543210FEDCBA9876543210-tpool',
   uuid: 'LVM-0123456789abcdef0123456789abcdefFEDCBA9876543210FEDCBA9876543210',
   number: '254:7',
   metadataPath: '/dev/mapper/vg0-pool_tmeta',

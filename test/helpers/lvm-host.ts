@@ -36,7 +36,8 @@ export function runOn(host: Host, calls: Argv[] = []): RunCommand {
   return async (argv, options = {}) => {
     calls.push(argv);
     const [tool, ...args] = argv;
-    const names = args.slice(args.indexOf('--') + 1);
+    const uuid = args[args.indexOf('-u') + 1];
+    const names = args.includes('-u') ? namesOf(host, uuid) : args.slice(args.indexOf('--') + 1);
     const fail = (stderr: string, status: number) =>
       new CommandError({
         argv,
@@ -59,6 +60,17 @@ export function runOn(host: Host, calls: Argv[] = []): RunCommand {
     await writeFile(expandTemplate(args[args.indexOf('-f') + 1] ?? '', group), host.metadata);
     return { stdout: '', stderr: '' };
   };
+}
+
+/** The device-mapper uuid of a device of the host, by its name. */
+export function uuidOf(host: Host, name: string): string {
+  const line = host.info.split('\n').find((one) => one.startsWith(`${name} `));
+  return line?.split(' ')[3] ?? assert.fail(`no device ${name}`);
+}
+
+function namesOf(host: Host, uuid = ''): string[] {
+  const line = host.info.split('\n').find((one) => one.endsWith(` ${uuid}`));
+  return [line?.split(' ')[0] ?? 'no-such-device'];
 }
 
 /** vgcfgbackup's file name goes through printf with the group's name as its argument. */

@@ -252,13 +252,14 @@ describe('a snapshot', () => {
     assert.deepEqual(calls, [['lvremove', '-q', '-y', '--select', which, '--', 'vg']]);
   });
 
-  it('is activated although it is to be skipped, and deactivated', async () => {
+  it('F46: is activated although it is to be skipped, and deactivated, by its uuid', async () => {
     const { run, calls } = host([]);
     await activate(snapshot, run);
     await deactivate(snapshot, run);
+    const which = ['--select', 'lv_uuid="a-b-c"', '--', 'vg'];
     assert.deepEqual(calls, [
-      ['lvchange', '-q', '-ay', '-K', '--', 'vg/snap'],
-      ['lvchange', '-q', '-an', '--', 'vg/snap'],
+      ['lvchange', '-q', '-ay', '-K', ...which],
+      ['lvchange', '-q', '-an', ...which],
     ]);
   });
 });

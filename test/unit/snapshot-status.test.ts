@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readSnapshotStatus } from '../../src/snapshot-status.js';
-import { recorded, refusal, runOn } from '../helpers/lvm-host.js';
+import { recorded, refusal, runOn, uuidOf } from '../helpers/lvm-host.js';
 
 const thick = recorded('thick');
 
 describe('readSnapshotStatus', () => {
-  const snapshot = { vgName: 'my-vg', lvName: 'sn-ap', dmName: 'my--vg-sn--ap' };
+  const snapshot = { vgName: 'my-vg', lvName: 'sn-ap', dmUuid: uuidOf(thick, 'my--vg-sn--ap') };
 
   it('tells how much of the COW store is used', async () => {
     assert.deepEqual(await readSnapshotStatus(snapshot, runOn(thick)), {

@@ -8,8 +8,8 @@ import { Reporter } from '../../src/reporter.js';
 import { interrupted, type RunContext } from '../../src/run-context.js';
 import { guardStores, type StoreGuard } from '../../src/store-use.js';
 
-const SNAP = { name: 'vg/snap', dmName: 'vg-snap' };
-const POOL = { name: 'vg/pool', dmName: 'vg-pool-tpool' };
+const SNAP = { name: 'vg/snap', dmUuid: 'LVM-snap' };
+const POOL = { name: 'vg/pool', dmUuid: 'LVM-pool-tpool' };
 /** A regular file: a view of nothing. */
 const PLAIN = { info: { blockDevice: false } } as FileDevice;
 
@@ -73,7 +73,7 @@ describe('a guard over stores', () => {
     const { length } = calls;
     await pause(60);
     assert.equal(calls.length, length);
-    assert.deepEqual(calls[0], ['dmsetup', 'status', '--noflush', '--', 'vg-snap']);
+    assert.deepEqual(calls[0], ['dmsetup', 'status', '--noflush', '-u', 'LVM-snap']);
   });
 
   const refusals: readonly [string, string, typeof SNAP, RegExp, number, RegExp][] = [
@@ -132,9 +132,9 @@ describe('a guard over stores', () => {
     });
   }
 
-  it('tells two stores apart by their names', async () => {
-    const { run } = answering(`vg-pool-tpool: ${pool(1, 1)}vg-snap: ${thick(850)}`);
-    const ended = guardStores(guardOf([POOL, SNAP], 80), endless, { run });
+  it('asks for each store by itself, and once', async () => {
+    const { run } = answering(pool(1, 1), thick(850));
+    const ended = guardStores(guardOf([POOL, SNAP, POOL], 80), endless, { run });
     await assert.rejects(ended, /^LvmsyncError: vg\/snap: its COW store is 85\.0% full/);
   });
 

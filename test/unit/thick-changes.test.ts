@@ -33,11 +33,19 @@ const snapshot: ThickSnapshot = {
   vgName: 'vg',
   lvName: 'snap',
   uuid: 'uuid-of-snap',
-  dmName: 'vg-snap',
+  dmUuid: 'LVM-snap',
   snapshotPath: '/dev/mapper/vg-snap',
+  snapshotNumber: '254:3',
+  cowNumber: '254:2',
   cowPath,
   chunkSize: CHUNK,
-  origin: { lvName: 'data', uuid: 'uuid-of-data', size: ORIGIN_SIZE, path: originPath },
+  origin: {
+    lvName: 'data',
+    uuid: 'uuid-of-data',
+    size: ORIGIN_SIZE,
+    path: originPath,
+    deviceNumber: '254:1',
+  },
   originSizeAtSnapshot: ORIGIN_SIZE,
 };
 

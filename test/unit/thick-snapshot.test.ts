@@ -10,20 +10,28 @@ import {
   recorded,
   refusal,
   runOn,
+  uuidOf,
 } from '../helpers/lvm-host.js';
 
 const thick = recorded('thick');
 const thin = recorded('thin');
+
+function numberOf(name: string): string {
+  const line = thick.info.split('\n').find((one) => one.startsWith(`${name} `)) ?? '';
+  return line.split(' ').slice(1, 3).join(':');
+}
 
 describe('findSnapshot on a thick snapshot', () => {
   const wanted = {
     kind: 'thick',
     vgName: 'my-vg',
     lvName: 'sn-ap',
-    dmName: 'my--vg-sn--ap',
+    dmUuid: uuidOf(thick, 'my--vg-sn--ap'),
     snapshotPath: '/dev/mapper/my--vg-sn--ap',
     cowPath: '/dev/mapper/my--vg-sn--ap-cow',
     chunkSize: 4096,
+    snapshotNumber: numberOf('my--vg-sn--ap'),
+    cowNumber: numberOf('my--vg-sn--ap-cow'),
     originSizeAtSnapshot: 64 * 1024 * 1024,
   };
   const subjects = ['my-vg/sn-ap', '/dev/my-vg/sn-ap', '/dev/mapper/my--vg-sn--ap'];
@@ -33,7 +41,8 @@ describe('findSnapshot on a thick snapshot', () => {
       const { uuid, origin, ...rest } = await findThick(subject, missing);
       assert.deepEqual(rest, wanted);
       assert.match(uuid, /^\w{6}(-\w{4}){5}-\w{6}$/);
-      const { uuid: originUuid, ...others } = origin;
+      const { uuid: originUuid, deviceNumber, ...others } = origin;
+      assert.equal(deviceNumber, numberOf('my--vg-da--ta----x'));
       assert.notEqual(originUuid, uuid);
       assert.deepEqual(others, {
         lvName: 'da-ta--x',

@@ -39,6 +39,7 @@ describe('findThinPool', () => {
     assert.deepEqual(await findThinPool(wanted, kernel({ pools })), {
       name: 'vg-0/my-pool',
       dmName: 'vg--0-my--pool-tpool',
+      dmUuid: `${UUID}-tpool`,
       uuid: UUID,
       number: '254:5',
       metadataPath: '/dev/mapper/vg--0-my--pool_tmeta',
@@ -120,9 +121,9 @@ describe('what is asked of a pool', () => {
     await readPoolStatus(POOL, run).catch(() => undefined);
     await sendPoolMessage(POOL, 'reserve_metadata_snap', run);
     const [status, message] = asked;
-    assert.deepEqual(status?.argv, ['dmsetup', 'status', '--noflush', '--', POOL.dmName]);
+    assert.deepEqual(status?.argv, ['dmsetup', 'status', '--noflush', '-u', POOL.dmUuid]);
     assert.deepEqual(message?.argv, [
-      ...['dmsetup', 'message', '--', POOL.dmName],
+      ...['dmsetup', 'message', '-u', POOL.dmUuid],
       ...['0', 'reserve_metadata_snap'],
     ]);
     for (const { options } of asked) assert.deepEqual(options, { code: 'pool', shielded: true });

@@ -3,7 +3,15 @@ import { describe, it } from 'node:test';
 import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
 import { findSnapshot } from '../../src/volume-group.js';
 import type { PathKind } from '../../src/volume-name.js';
-import { deviceOf, type Host, missing, recorded, refusal, runOn } from '../helpers/lvm-host.js';
+import {
+  deviceOf,
+  type Host,
+  missing,
+  recorded,
+  refusal,
+  runOn,
+  uuidOf,
+} from '../helpers/lvm-host.js';
 
 const thick = recorded('thick');
 const thin = recorded('thin');
@@ -24,14 +32,15 @@ describe('findSnapshot', () => {
     assert.equal(found.lvName, 'sn-ap');
   });
 
-  it('puts "--" before every name it gives to a tool', async () => {
+  it('puts "--" before every name it gives to a tool, but for a device that it knows by its uuid', async () => {
     const calls: Argv[] = [];
     await findSnapshot('my-vg/sn-ap', runOn(thick, calls), missing);
     assert.deepEqual(
       calls.map(([tool, verb]) => (tool === 'dmsetup' ? `${tool} ${verb}` : tool)),
       ['lvs', 'dmsetup table', 'vgcfgbackup', 'dmsetup info', 'dmsetup status'],
     );
-    for (const call of calls) {
+    assert.deepEqual(calls.at(-1)?.slice(2), ['-u', uuidOf(thick, 'my--vg-sn--ap')]);
+    for (const call of calls.slice(0, -1)) {
       const first = call.findIndex((word) => /^my-(-?)vg/.test(word));
       assert.equal(call[first - 1], '--', call.join(' '));
     }
