@@ -71,6 +71,19 @@ export function formatAnswer(answer: Answer): string {
   }
 }
 
+const HEAD = /lvmsync-(busy|ready|result) 1 [0-9a-f]{32}( |$)/;
+
+/**
+ * A line without what stands before its answer, such as the words of a login that did not end theirs; all of
+ * a line without an answer.
+ */
+export function cutNoise(line: string): { readonly noise: string; readonly answer: string } {
+  const at = line.search(HEAD);
+  return at < 0
+    ? { noise: line, answer: '' }
+    : { noise: line.slice(0, at), answer: line.slice(at) };
+}
+
 /** Undefined for any other line, and for one of a version that is not known here. */
 export function parseAnswer(line: string): Answer | Garbled | undefined {
   const [word, version, streamId = '', ...rest] = line.split(' ');

@@ -8,18 +8,21 @@ import { LvmsyncError } from './errors.js';
 import type { BenchCommand } from './examine-commands.js';
 import { isNativeError, native } from './native.js';
 import { judge } from './peer-verdict.js';
+import type { Reporter } from './reporter.js';
 import { interrupted, type RunContext } from './run-context.js';
-import { closeInput, type OnLine, type Peer } from './transport.js';
+import { LIMITS, noAnswer, type StallWatch, watchForStall } from './stall-watch.js';
+import { closeInput, type OnLine, type Peer, type PeerStream } from './transport.js';
 
 const MILLISECONDS = 2000;
-/** For logging in, and again for what is on its way at the end. Seconds. */
-const PATIENCE = 60;
+/** For what is on its way at the end. Milliseconds. */
+const LAST_PATIENCE_MS = 60_000;
 const PIECE = 256 * 1024;
 const KEPT_LINES = 4;
 
 const READY = 'lvmsync-bench-ready';
-/** Any shell knows these; what arrives is thrown away. */
-const SCRIPT = `echo ${READY}; exec cat >/dev/null`;
+const DONE = 'lvmsync-bench-done';
+/** Any shell knows these; what arrives is thrown away. An empty line ends what the login printed. */
+const SCRIPT = `echo; echo ${READY}; cat >/dev/null; echo ${DONE}`;
 
 export interface Link {
   readonly host: string;
@@ -69,46 +72,60 @@ async function openAll(link: Link, streams: number, context: RunContext): Promis
   }
 }
 
+/** What the other side says. */
+class Heard {
+  readonly lastLines: string[] = [];
+  isDone = false;
+  #tellReady: () => void = () => undefined;
+  #tellDone: () => void = () => undefined;
+  readonly ready = new Promise<void>((resolve) => {
+    this.#tellReady = resolve;
+  });
+  /** Everything has arrived there. */
+  readonly done = new Promise<void>((resolve) => {
+    this.#tellDone = resolve;
+  });
+
+  take(line: string, stream: PeerStream): void {
+    if (stream === 'stderr') {
+      this.lastLines.push(line);
+      if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
+    } else if (line === READY) this.#tellReady();
+    else if (line === DONE) {
+      this.isDone = true;
+      this.#tellDone();
+    }
+  }
+}
+
 /** One connection. */
 class Line {
   readonly peer: Peer;
   /** Rejects (transport) if the other side ends, or says nothing for too long. */
   readonly ready: Promise<void>;
   readonly #host: string;
-  readonly #lastLines: readonly string[];
+  readonly #heard: Heard;
 
   private constructor(
     host: string,
-    {
-      peer,
-      greeted,
-      lastLines,
-    }: { peer: Peer; greeted: Promise<void>; lastLines: readonly string[] },
-    patience: number,
+    { peer, heard }: { readonly peer: Peer; readonly heard: Heard },
+    { reporter, limitSeconds }: Pick<StallWatch, 'reporter' | 'limitSeconds'>,
   ) {
     this.#host = host;
     this.peer = peer;
-    this.#lastLines = lastLines;
-    this.ready = this.#await(greeted, patience);
+    this.#heard = heard;
+    this.ready = this.#await(reporter, limitSeconds);
     // Who does not come to wait for it has failed before.
     this.ready.catch(() => undefined);
   }
 
   static async open({ host, command }: Link, streams: number, context: RunContext): Promise<Line> {
     const remote = { ...command.remote, streams };
-    const lastLines: string[] = [];
-    let greet: () => void = () => undefined;
-    const greeted = new Promise<void>((resolve) => {
-      greet = resolve;
-    });
-    const onLine: OnLine = (text, stream) => {
-      if (stream === 'stdout' && text === READY) greet();
-      if (stream === 'stdout') return;
-      lastLines.push(text);
-      if (lastLines.length > KEPT_LINES) lastLines.shift();
-    };
+    const heard = new Heard();
+    const onLine: OnLine = (text, stream) => heard.take(text, stream);
     const peer = await connectScript({ host, remote, script: SCRIPT, onLine }, context);
-    return new Line(host, { peer, greeted, lastLines }, remote.timeoutSeconds ?? PATIENCE);
+    const limitSeconds = remote.timeoutSeconds ?? LIMITS.answer;
+    return new Line(host, { peer, heard }, { reporter: context.reporter, limitSeconds });
   }
 
   /** Writes until the moment, then until all has arrived; resolves with the bytes. */
@@ -117,7 +134,7 @@ class Line {
     const writer = new native.RecordWriter(peer.inputFd, newStreamId());
     const bytes = randomBytes(PIECE);
     // A link that takes nothing any more does not hold us.
-    const late = setTimeout(() => peer.kill(), until - performance.now() + PATIENCE * 1000);
+    const late = setTimeout(() => peer.kill(), until - performance.now() + LAST_PATIENCE_MS);
     void peer.exited.then(() => writer.cancel());
     let count = 0;
     try {
@@ -129,36 +146,37 @@ class Line {
       if (!isNativeError(error)) throw error;
       await closeInput(peer);
       throw await this.#failure();
-    } finally {
-      clearTimeout(late);
     }
-    await closeInput(peer);
-    const exit = await peer.exited;
-    if (exit.kind === 'status' && exit.status === 0) return count;
+    const ended = closeInput(peer);
+    await Promise.race([this.#heard.done, ended]);
+    clearTimeout(late);
+    // What the login left behind may hold the connection open.
+    peer.kill();
+    await ended;
+    if (this.#heard.isDone) return count;
     throw await this.#failure();
   }
 
-  async #await(greeted: Promise<void>, patience: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
+  async #await(reporter: Reporter, limitSeconds: number): Promise<void> {
+    let tellLate: () => void = () => undefined;
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), patience * 1000);
+      tellLate = () => resolve('late');
     });
+    const watch = { host: this.#host, reporter, progress: () => 0, limitSeconds };
+    const forget = watchForStall({ ...watch, onTimeout: tellLate });
     const end = this.peer.exited.then(() => 'end' as const);
-    const first = await Promise.race([greeted, end, late]);
-    clearTimeout(timer);
+    const first = await Promise.race([this.#heard.ready, end, late]);
+    forget();
     if (first === 'end') throw await this.#failure();
     if (first !== 'late') return;
     this.peer.kill();
-    throw new LvmsyncError(
-      'transport',
-      `${this.#host}: no answer for ${patience} seconds: given up`,
-    );
+    throw noAnswer(this.#host, limitSeconds);
   }
 
   async #failure(): Promise<unknown> {
     const exit = await this.peer.exited;
     const nothing = { ready: false, result: undefined, unreadBytes: 0, requireAck: false };
-    const about = { host: this.#host, exit, lastLines: this.#lastLines };
+    const about = { host: this.#host, exit, lastLines: this.#heard.lastLines };
     const sent = { records: 0, bytes: 0, digest: '' };
     try {
       judge({ ...about, ...nothing, sent, sentAll: false, classic: true });

@@ -1,6 +1,6 @@
 /** What `lvmsync bench` measures, one row each, as a table and as JSON. Pure. */
 
-import { parseObject } from './json-object.js';
+import { objectIn } from './json-object.js';
 import { escapeText, humanSize } from './text.js';
 
 /** `read` source, `hash` and `lz4` of this or the other processor, `link`, `write` of the scratch file. */
@@ -53,9 +53,14 @@ function labelOf({ what, requestSize = 0, order, streams = 1, ratio = 1 }: Bench
 
 const MEASURED: readonly string[] = ['read', 'hash', 'lz4', 'link', 'write'] satisfies Measured[];
 
-/** Back from a line of JSON of another host; undefined for anything else. */
+/** Whether a line of another host is the last one of its rows. */
+export function isAdvice(line: string): boolean {
+  return objectIn(line, ({ what }) => what === 'advice') !== undefined;
+}
+
+/** Back from a line of another host that ends in JSON; undefined for anything else. */
 export function parseRow(line: string): BenchRow | undefined {
-  const fields = parseObject(line) ?? {};
+  const fields = objectIn(line, (one) => 'bytesPerSecond' in one) ?? {};
   const { what, bytesPerSecond, requestSize, order, direct } = fields;
   if (!isMeasured(what) || typeof bytesPerSecond !== 'number') return undefined;
   if (!Number.isFinite(bytesPerSecond) || bytesPerSecond < 0) return undefined;

@@ -3,11 +3,12 @@
 import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
 import { isDoing, isPoint } from './chain-record.js';
 import type { ChainState } from './cycle-plan.js';
-import { EXIT, LvmsyncError } from './errors.js';
-import { findObject } from './json-object.js';
+import { EXIT, LvmsyncError, withContext } from './errors.js';
+import { type Fields, objectIn } from './json-object.js';
 import type { CycleCommand } from './options.js';
 import { hostName } from './remote-name.js';
 import { interrupted, type RunContext } from './run-context.js';
+import { LIMITS, noAnswer } from './stall-watch.js';
 import { escapeText } from './text.js';
 
 /**
@@ -18,27 +19,31 @@ export async function askChain(command: CycleCommand, context: RunContext): Prom
   const { destination, chain, remote, force } = command;
   const host = hostName(destination);
   const words = ['chain', '--json', '--', chain.directory, destination.path];
-  const { timeoutSeconds } = remote;
-  const request = { host: destination.host, remote, words, timeoutSeconds };
+  const isLast = (line: string): boolean => chainIn(line) !== undefined;
+  const limitSeconds = LIMITS.chain;
+  const request = { host: destination.host, remote, words, isLast, limitSeconds };
   const answer = await askPeer(request, context);
-  if (answer.isLate) throw late(command);
+  if (answer.lateAfter !== undefined) {
+    throw withContext(noAnswer(host, answer.lateAfter), { state: 'Nothing was sent.' });
+  }
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
   refuseFailure(host, answer);
-  return parseAnswer(answer.text, { host, force });
+  const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
+  return parseAnswer(found.at(-1) ?? {}, { host, force });
 }
 
-function late({ destination, remote: { timeoutSeconds } }: CycleCommand): LvmsyncError {
-  const message = `${hostName(destination)}: no answer for ${timeoutSeconds} seconds: given up`;
-  return new LvmsyncError('transport', message, { state: 'Nothing was sent.' });
+function chainIn(line: string): Fields | undefined {
+  return objectIn(line, (one) => 'point' in one || 'mismatch' in one);
 }
 
 /** What our own program ends with when it has answered: what is wrong stands in the answer. */
 const ANSWERED: readonly number[] = [EXIT.done, EXIT.destinationUnfit, EXIT.streamCorrupt];
 function refuseFailure(host: string, answer: PeerAnswer): void {
-  const { exit, text, lastLines } = answer;
+  const { exit, lines, isWhole, lastLines } = answer;
+  if (isWhole && exit.kind === 'signal') return;
   const said = lastLines.map((line) => escapeText(line, 400)).join(' | ');
   const status = exit.kind === 'status' ? exit.status : undefined;
-  if (status !== undefined && ANSWERED.includes(status) && text !== '') return;
+  if (status !== undefined && ANSWERED.includes(status) && lines.length > 0) return;
   requirePeer(host, answer);
   throw new LvmsyncError(
     'transport',
@@ -51,11 +56,9 @@ function refuseFailure(host: string, answer: PeerAnswer): void {
 }
 
 function parseAnswer(
-  text: string,
+  { point, doing, mismatch }: Fields,
   { host, force }: { readonly host: string; readonly force: boolean },
 ): ChainState {
-  const fields = findObject(text, (one) => 'point' in one || 'mismatch' in one);
-  const { point, doing, mismatch } = fields ?? {};
   if (typeof mismatch === 'string' && !force) {
     throw new LvmsyncError('destinationUnfit', `${host}: ${escapeText(mismatch, 400)}`, {
       state: 'Nothing was sent.',

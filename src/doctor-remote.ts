@@ -6,13 +6,13 @@ import { type Diagnosis, failureOf, parseDiagnosis } from './doctor-report.js';
 import { LvmsyncError } from './errors.js';
 import type { DoctorCommand } from './examine-commands.js';
 import { interrupted, type RunContext } from './run-context.js';
+import { noAnswer } from './stall-watch.js';
 import { escapeText } from './text.js';
 import { VERSION } from './version.js';
 
-/** A login may take long; a program that is none of ours may wait for ever. Seconds. */
-const PATIENCE = 60;
-
 const SUBJECT = 'other host';
+/** Of what the other host says of its destination. */
+const SUBJECT_OF_PLACE = 'destination';
 
 export interface RemotePlace {
   readonly host: string;
@@ -27,9 +27,10 @@ export async function examineRemote(
   const { remote, snapback } = command;
   const undo = snapback === undefined ? [] : ['--snapback', snapback];
   const words = ['doctor', '--json', ...undo, '--', '-', path];
-  const timeoutSeconds = remote.timeoutSeconds ?? PATIENCE;
+  const last = snapback === undefined ? SUBJECT_OF_PLACE : 'snapback';
+  const isLast = (line: string): boolean => parseDiagnosis(line)?.subject === last;
   try {
-    const answer = await askPeer({ host, remote, words, timeoutSeconds }, context);
+    const answer = await askPeer({ host, remote, words, isLast }, context);
     if (context.signal.aborted) throw interrupted(context.signal);
     const found = readAnswer(host, answer);
     return found.flatMap((one) => judgeRemote(one, { host, path, source }));
@@ -40,13 +41,9 @@ export async function examineRemote(
 }
 
 function readAnswer(host: string, answer: PeerAnswer): readonly Diagnosis[] {
-  if (answer.isLate) {
-    throw new LvmsyncError('transport', `${host}: nothing there answers`, {
-      hint: 'Is it lvmsync that --remote-path names?',
-    });
-  }
-  const found = answer.text.split('\n').flatMap((line) => parseDiagnosis(line) ?? []);
-  if (found.some(({ subject }) => subject === 'destination')) return found;
+  const found = answer.lines.flatMap((line) => parseDiagnosis(line) ?? []);
+  if (found.some(({ subject }) => subject === SUBJECT_OF_PLACE)) return found;
+  if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
   requirePeer(host, answer);
   if (found.length > 0) {
     throw new LvmsyncError('transport', `${host}: it said nothing of the destination`, {

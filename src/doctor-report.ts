@@ -1,7 +1,7 @@
 /** What `lvmsync doctor` finds, one diagnosis a line. Pure. */
 
 import { EXIT, type LvmsyncError } from './errors.js';
-import { parseObject } from './json-object.js';
+import { objectIn } from './json-object.js';
 import { escapeText } from './text.js';
 
 /** `missing`: a run will fail; `warning`: one may, or does without something. */
@@ -53,9 +53,10 @@ export function statusOf(all: readonly Diagnosis[]): number {
   return all.some(({ level }) => level === 'missing') ? EXIT.usage : EXIT.done;
 }
 
-/** Back from a line of JSON; undefined for anything else. */
+/** Back from a line that ends in JSON; undefined for anything else. */
 export function parseDiagnosis(line: string): Diagnosis | undefined {
-  const { level, subject, text, remedy, size, fileSize } = parseObject(line) ?? {};
+  const fields = objectIn(line, (one) => 'level' in one && 'subject' in one);
+  const { level, subject, text, remedy, size, fileSize } = fields ?? {};
   if (level !== 'ok' && level !== 'warning' && level !== 'missing') return undefined;
   if (typeof subject !== 'string' || typeof text !== 'string') return undefined;
   return {

@@ -20,15 +20,19 @@ export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Braces of a line that are tried. */
+const MOST_TRIES = 64;
+
 /**
- * The last object in an answer of whole lines, which has such a field: what a login prints may stand before
- * it, even in the same line.
+ * The object at the end of a line that a peer printed, if it is the one that is looked for: what a login
+ * prints may stand before it, even braces.
  */
-export function findObject(text: string, isIt: (fields: Fields) => boolean): Fields | undefined {
-  for (const line of text.split('\n').reverse()) {
-    const begin = line.indexOf('{');
-    const fields = begin < 0 ? undefined : parseObject(line.slice(begin));
+export function objectIn(line: string, isIt: (fields: Fields) => boolean): Fields | undefined {
+  let at = line.indexOf('{"');
+  for (let tries = 0; at >= 0 && tries < MOST_TRIES; tries++) {
+    const fields = parseObject(line.slice(at));
     if (fields !== undefined && isIt(fields)) return fields;
+    at = line.indexOf('{"', at + 1);
   }
   return undefined;
 }

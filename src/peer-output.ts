@@ -1,6 +1,6 @@
 /** What a peer prints: shown to the person, kept for a failure, and searched for its answers. */
 
-import { type Answer, type Done, type Failed, type Garbled, parseAnswer } from './ack.js';
+import { type Answer, cutNoise, type Done, type Failed, type Garbled, parseAnswer } from './ack.js';
 import { EXIT } from './errors.js';
 import type { Reporter } from './reporter.js';
 import type { PeerStream } from './transport.js';
@@ -29,6 +29,16 @@ export class PeerOutput {
   readonly features = new Promise<readonly string[]>((resolve) => {
     this.#tellFeatures = resolve;
   });
+  #tellAnswered: () => void = () => undefined;
+  /** Resolves with its first word but that it is at work. */
+  readonly answered = new Promise<void>((resolve) => {
+    this.#tellAnswered = resolve;
+  });
+  #tellConcluded: () => void = () => undefined;
+  /** Resolves when it has told how it ended. */
+  readonly concluded = new Promise<void>((resolve) => {
+    this.#tellConcluded = resolve;
+  });
   #result: Done | Failed | undefined;
   #secondStart = 0;
   #shown = 0;
@@ -51,7 +61,7 @@ export class PeerOutput {
     return this.#ready;
   }
 
-  /** How often it said that it is at work, and not ready yet. */
+  /** How often it said that it is at work. */
   get signsOfLife(): number {
     return this.#signsOfLife;
   }
@@ -66,9 +76,14 @@ export class PeerOutput {
   }
 
   take(line: string, stream: PeerStream): void {
-    const answer = stream === 'stdout' ? parseAnswer(line) : undefined;
-    if (answer?.streamId === this.#streamId) this.#note(answer);
-    else this.#show(line, stream);
+    const { noise, answer: text } = cutNoise(line);
+    const answer = stream === 'stdout' ? parseAnswer(text) : undefined;
+    if (answer?.streamId !== this.#streamId) {
+      this.#show(line, stream);
+      return;
+    }
+    if (noise !== '') this.#show(noise, stream);
+    this.#note(answer);
   }
 
   #note(answer: Answer | Garbled): void {
@@ -76,13 +91,15 @@ export class PeerOutput {
     if (answer.kind === 'garbled') {
       this.#result = { ...answer, ...UNREADABLE };
     } else if (answer.kind === 'busy') {
-      if (!this.#ready) this.#signsOfLife++;
+      this.#signsOfLife++;
     } else if (answer.kind === 'ready') {
       this.#ready = true;
       this.#tellFeatures(answer.features);
     } else if (this.#result === undefined) this.#result = answer;
     // The receiver may fail at its very end, when it has told of its success already.
     else if (this.#result.kind === 'done' && answer.kind === 'failed') this.#result = answer;
+    if (answer.kind !== 'busy') this.#tellAnswered();
+    if (this.#result !== undefined) this.#tellConcluded();
   }
 
   #show(line: string, stream: PeerStream): void {

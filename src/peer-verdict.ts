@@ -23,6 +23,8 @@ export interface PeerOutcome {
   readonly classic: boolean;
   /** It was a turn of a chain: when that is confirmed it is recorded, and the receiver only clears up. */
   readonly isTurn?: boolean;
+  /** It had told how it ended, but its connection did not end: we cut it. */
+  readonly wasCut?: boolean;
 }
 
 /**
@@ -32,7 +34,8 @@ export interface PeerOutcome {
 export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   const { exit, result, host } = outcome;
   if (result?.kind === 'failed') throw receiverFailure(host, result);
-  if (outcome.isTurn === true && wasCutOff(exit) && isConfirmed(outcome)) return { verified: true };
+  const mayBeCutOff = outcome.isTurn === true || outcome.wasCut === true;
+  if (mayBeCutOff && wasCutOff(exit) && isConfirmed(outcome)) return { verified: true };
   if (exit.kind === 'failed') throw exit.error;
   if (exit.kind === 'signal') throw broken(outcome, `was ended by ${exit.signal}`);
   if (exit.status !== 0) throw statusFailure(outcome, exit.status);

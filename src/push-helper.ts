@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { newStreamId } from './change-writer.js';
-import { LvmsyncError } from './errors.js';
-import { isNativeError, native } from './native.js';
+import { LvmsyncError, withContext } from './errors.js';
+import { isNativeError, type NativeRecordWriter, native } from './native.js';
 import type { SyncCommand } from './options.js';
 import { loginArgv } from './remote-command.js';
 import { interrupted, type RunContext } from './run-context.js';
+import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
 import { escapeText } from './text.js';
 import { closeInput, connectCommand, type Peer, type PeerExit } from './transport.js';
 import { quotePath, quoteWord } from './words.js';
@@ -24,6 +25,8 @@ const LAST_PATIENCE_MS = 8000;
  * stands for as long as the file is needed: however its end comes, what was made is removed.
  */
 const KEEPER = [
+  // What the login printed may not have ended its line.
+  'echo',
   'umask 077',
   'if command -v "$1" >/dev/null 2>&1; then echo lvmsync-helper present; exit 0; fi',
   'd=$(mktemp -dt lvmsync-XXXXXXXX) || exit 1',
@@ -58,6 +61,8 @@ export async function withHelper(
   }
 }
 
+const UNTOUCHED = { state: 'Nothing was written there.' };
+
 interface HelperFile {
   /** Bytes. */
   readonly size: number;
@@ -89,6 +94,9 @@ class Keeper {
   #wake: (() => void) | undefined;
   #exit: PeerExit | undefined;
   #lastWords = '';
+  #heard = 0;
+  #writer: NativeRecordWriter | undefined;
+  #late: LvmsyncError | undefined;
 
   constructor(command: SyncCommand, context: RunContext, file: HelperFile) {
     this.#host = command.destination.host ?? '';
@@ -109,6 +117,7 @@ class Keeper {
     // A login shell may have words of its own to say.
     if (stream === 'stderr') this.#lastWords = escapeText(line, WORDS_KEPT);
     if (stream === 'stderr' || !line.startsWith(TAG)) return;
+    this.#heard++;
     this.#answers.push(line.slice(TAG.length));
     this.#wake?.();
   }
@@ -119,6 +128,7 @@ class Keeper {
     const stop = (): void => this.#peer.kill();
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
+    const forget = this.#watch();
     try {
       const first = await this.#next();
       if (first === 'present') return this.#command.remote.program;
@@ -130,8 +140,23 @@ class Keeper {
       if (program === undefined) throw this.#failure(second);
       return program;
     } finally {
+      forget();
       signal.removeEventListener('abort', stop);
     }
+  }
+
+  #watch(): () => void {
+    const limitSeconds = this.#command.remote.timeoutSeconds ?? LIMITS.hashes;
+    return watchForStall({
+      host: this.#host,
+      reporter: this.#context.reporter,
+      progress: () => this.#heard + (this.#writer?.taken() ?? 0),
+      limitSeconds,
+      onTimeout: () => {
+        this.#late = noAnswer(this.#host, limitSeconds);
+        this.#peer.kill();
+      },
+    });
   }
 
   /** The next word from there; undefined once it has ended. */
@@ -146,6 +171,7 @@ class Keeper {
 
   async #write(path: string): Promise<void> {
     const writer = new native.RecordWriter(this.#peer.inputFd, newStreamId());
+    this.#writer = writer;
     // Once it has ended nobody reads the pipe.
     void this.#peer.exited.then(() => writer.cancel());
     try {
@@ -160,7 +186,8 @@ class Keeper {
 
   #failure(answer: string | undefined): LvmsyncError {
     const { signal } = this.#context;
-    if (signal.aborted) return interrupted(signal, { state: 'Nothing was written there.' });
+    if (signal.aborted) return interrupted(signal, UNTOUCHED);
+    if (this.#late !== undefined) return withContext(this.#late, UNTOUCHED);
     const reasons: Readonly<Record<string, string>> = {
       damaged: 'it did not arrive whole',
       unfit: 'it does not run there',
@@ -169,7 +196,7 @@ class Keeper {
     const reason = reasons[answer ?? ''] ?? ended;
     const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
     return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
-      state: 'Nothing was written there.',
+      ...UNTOUCHED,
       hint: 'It may help to set TMPDIR there, or to install lvmsync.',
     });
   }

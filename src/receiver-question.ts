@@ -7,7 +7,7 @@ import { ChangeWriter, newStreamId } from './change-writer.js';
 import { connect } from './connect.js';
 import { DRY_RUN } from './control-frame.js';
 import { streamAttributes } from './device-identity.js';
-import { LvmsyncError } from './errors.js';
+import { LvmsyncError, withContext } from './errors.js';
 import { isNativeError } from './native.js';
 import type { SendRequest } from './options.js';
 import { PeerOutput } from './peer-output.js';
@@ -16,10 +16,8 @@ import { receiverArguments } from './remote-command.js';
 import { hostName } from './remote-name.js';
 import { interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
-import { closeInput, type OnLine, type Peer, type PeerExit } from './transport.js';
-
-/** A login may take long; a program that is none of ours may wait for ever. Seconds. */
-const PATIENCE = 60;
+import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
+import { closeInput, endSoon, type OnLine, type Peer, type PeerExit } from './transport.js';
 
 export interface ReceiverQuestion {
   readonly source: Pick<Source, 'device' | 'attributes' | 'copySize'>;
@@ -37,13 +35,13 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   const words = ['--dry-run', ...receiverArguments(command)];
   const { host } = command.destination;
   const peer = await connect({ host, remote: command.remote, words, onLine }, context);
-  const late = { isSo: false };
-  const exit = await conversation(peer, { question, streamId, late }, context);
+  const end = await conversation(peer, { question, streamId, output }, context);
   output.end();
-  if (context.signal.aborted) throw interrupted(context.signal, UNTOUCHED);
-  if (late.isSo) throw silent(command);
+  const { exit } = end;
   const { ready, result, lastLines } = output;
-  if (ready && exit.kind === 'status' && exit.status === 0) return;
+  if (context.signal.aborted) throw interrupted(context.signal, UNTOUCHED);
+  if (end.lateAfter !== undefined) throw silent(command, end.lateAfter);
+  if (ready && result === undefined && (end.wasCut || isDone(exit))) return;
   const answered = result !== undefined || ready;
   if (!answered && exit.kind === 'status' && [0, 1].includes(exit.status)) {
     throw cannotBeAsked(command, lastLines);
@@ -56,28 +54,49 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
 interface Conversation {
   readonly question: ReceiverQuestion;
   readonly streamId: Uint8Array;
-  readonly late: { isSo: boolean };
+  readonly output: PeerOutput;
+}
+
+interface End {
+  readonly exit: PeerExit;
+  /** It had answered, and did not end. */
+  readonly wasCut: boolean;
+  /** Ended after so many seconds without an answer. */
+  readonly lateAfter: number | undefined;
 }
 
 async function conversation(
   peer: Peer,
-  { question, streamId, late }: Conversation,
-  { signal }: RunContext,
-): Promise<PeerExit> {
+  { question, streamId, output }: Conversation,
+  { signal, reporter }: RunContext,
+): Promise<End> {
+  const { remote, destination } = question.command;
   const kill = (): void => peer.kill();
-  const seconds = question.command.remote.timeoutSeconds ?? PATIENCE;
-  const timer = setTimeout(() => {
-    late.isSo = true;
-    kill();
-  }, seconds * 1000);
+  const limitSeconds = remote.timeoutSeconds ?? LIMITS.answer;
+  let lateAfter: number | undefined;
+  let cut = { wasCut: false };
+  const forget = watchForStall({
+    host: hostName(destination),
+    reporter,
+    progress: () => output.signsOfLife,
+    limitSeconds,
+    onTimeout: () => {
+      lateAfter = limitSeconds;
+      kill();
+    },
+  });
+  void output.answered.then(() => {
+    forget();
+    cut = endSoon(peer);
+  });
   signal.addEventListener('abort', kill);
   if (signal.aborted) kill();
   try {
     await begin(peer, question, streamId);
     await closeInput(peer);
-    return await peer.exited;
+    return { exit: await peer.exited, wasCut: cut.wasCut, lateAfter };
   } finally {
-    clearTimeout(timer);
+    forget();
     signal.removeEventListener('abort', kill);
   }
 }
@@ -104,9 +123,12 @@ async function begin(
 
 const UNTOUCHED = { state: 'Nothing was written there.' };
 
-function silent(command: SendRequest): LvmsyncError {
-  const host = hostName(command.destination);
-  return new LvmsyncError('transport', `${host}: nothing there answers a dry run`, UNTOUCHED);
+function isDone(exit: PeerExit): boolean {
+  return exit.kind === 'status' && exit.status === 0;
+}
+
+function silent({ destination }: SendRequest, seconds: number): LvmsyncError {
+  return withContext(noAnswer(hostName(destination), seconds), UNTOUCHED);
 }
 
 function cannotBeAsked(command: SendRequest, lastLines: readonly string[]): LvmsyncError {

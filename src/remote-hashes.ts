@@ -4,7 +4,13 @@ import type { HashedDestination } from './block-hashes.js';
 import { newStreamId } from './change-writer.js';
 import { connect } from './connect.js';
 import { LvmsyncError } from './errors.js';
-import { formatHashRequest, HASH_SIZE, type HashAnswer, parseHashAnswer } from './hash-lines.js';
+import {
+  formatHashRequest,
+  HASH_SIZE,
+  type HashAnswer,
+  hashAnswerStart,
+  parseHashAnswer,
+} from './hash-lines.js';
 import { type NativeRecordWriter, native, type Operations } from './native.js';
 import type { VerifyCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
@@ -12,11 +18,8 @@ import { judgeHasher } from './peer-verdict.js';
 import { hasherArguments } from './remote-command.js';
 import { interrupted, type RunContext } from './run-context.js';
 import type { Writes } from './source-watch.js';
-import { watchForStall } from './stall-watch.js';
-import { closeInput, type Peer, type PeerExit, type PeerStream } from './transport.js';
-
-/** A login may take long; a program that is none of ours may wait for ever. Milliseconds. */
-const READY_PATIENCE_MS = 60_000;
+import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
+import { closeInput, endSoon, type Peer, type PeerExit, type PeerStream } from './transport.js';
 
 interface Waiting {
   readonly number: number;
@@ -101,9 +104,10 @@ class RemoteHashes implements HashedDestination {
   async finish(): Promise<Writes> {
     this.#send(formatHashRequest({ kind: 'end', requests: this.#requests }));
     const writes = await this.#done.promise;
+    const end = this.#peer && endSoon(this.#peer);
     const exit = await this.#closePeer();
     if (this.#failure !== undefined) throw this.#failure;
-    if (exit !== undefined && (exit.kind !== 'status' || exit.status !== 0)) {
+    if (exit !== undefined && !end?.wasCut && (exit.kind !== 'status' || exit.status !== 0)) {
       throw this.#judge(exit);
     }
     return writes;
@@ -135,20 +139,23 @@ class RemoteHashes implements HashedDestination {
     const onAbort = (): void => this.#fail(interrupted(signal));
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort);
-    const late = setTimeout(() => this.#fail(silent(host)), READY_PATIENCE_MS);
-    this.#forget.push(
-      () => signal.removeEventListener('abort', onAbort),
-      () => clearTimeout(late),
-      watchForStall({
+    const watch = (limit: number, fail: (host: string, seconds: number) => LvmsyncError) => {
+      const limitSeconds = timeoutSeconds ?? limit;
+      return watchForStall({
         host,
         reporter,
-        timeoutSeconds,
+        limitSeconds,
         progress: () => (this.#isIdle ? performance.now() : this.#answers),
-        onTimeout: () => this.#fail(stalled(host, timeoutSeconds)),
-      }),
-    );
+        onTimeout: () => this.#fail(fail(host, limitSeconds)),
+      });
+    };
+    const forgetReady = watch(LIMITS.answer, noAnswer);
+    this.#forget.push(() => signal.removeEventListener('abort', onAbort), forgetReady);
     void this.#ready.promise.then(
-      () => clearTimeout(late),
+      () => {
+        forgetReady();
+        this.#forget.push(watch(LIMITS.hashes, stalled));
+      },
       () => peer.kill(),
     );
   }
@@ -168,11 +175,10 @@ class RemoteHashes implements HashedDestination {
   }
 
   #take(line: string, stream: PeerStream): void {
-    const answer = stream === 'stdout' ? parseHashAnswer(line, this.#sessionId) : undefined;
-    if (answer === undefined) {
-      this.#output.take(line, stream);
-      return;
-    }
+    const start = stream === 'stdout' ? hashAnswerStart(line, this.#sessionId) : -1;
+    if (start !== 0) this.#output.take(start < 0 ? line : line.slice(0, start), stream);
+    const answer = start < 0 ? undefined : parseHashAnswer(line.slice(start), this.#sessionId);
+    if (answer === undefined) return;
     if (this.#failure !== undefined) return;
     this.#answers++;
     if (answer.kind === 'garbled' || !this.#accept(answer)) this.#fail(unreadable(this.#host));
@@ -251,12 +257,6 @@ function unreadable(host: string): LvmsyncError {
   });
 }
 
-function silent(host: string): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: nothing there says that it can verify`, {
-    hint: 'The Ruby lvmsync cannot, nor can one of ours that is too old.',
-  });
-}
-
-function stalled(host: string, seconds: number | undefined): LvmsyncError {
+function stalled(host: string, seconds: number): LvmsyncError {
   return new LvmsyncError('transport', `${host}: nothing moved for ${seconds} seconds: given up`);
 }

@@ -1,17 +1,18 @@
 /** `lvmsync bench [SNAPSHOT|DEVICE] [HOST]`: how fast each part of a run is, and what to make of it. */
 
-import { askPeer, requirePeer } from './ask-peer.js';
+import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
 import { advise } from './bench-advice.js';
 import { measureLink } from './bench-link.js';
 import { measureHash, measureLz4 } from './bench-processor.js';
 import { areaOf, measureReads, readSample } from './bench-reads.js';
-import { type BenchRow, formatRow, parseRow, TABLE_HEADING } from './bench-report.js';
+import { type BenchRow, formatRow, isAdvice, parseRow, TABLE_HEADING } from './bench-report.js';
 import { measureScratch } from './bench-scratch.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { BenchCommand } from './examine-commands.js';
 import { hasLz4 } from './installation.js';
 import { formatObject } from './json-object.js';
 import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import { noAnswer } from './stall-watch.js';
 import { openChangedOrWhole } from './whole-source.js';
 
 /** Each row is printed as soon as it is measured. */
@@ -62,7 +63,7 @@ async function* measureSource(
 }
 
 /** A login may take long, and the measurement takes some seconds. */
-const PATIENCE = 90;
+const LIMIT_SECONDS = 90;
 
 /** By the lvmsync there. Throws its refusal, or (transport). */
 async function askForScratch(
@@ -71,16 +72,22 @@ async function askForScratch(
   context: RunContext,
 ): Promise<readonly BenchRow[]> {
   const words = ['bench', '--json', '--scratch', scratch];
-  const timeoutSeconds = remote.timeoutSeconds ?? PATIENCE;
-  const answer = await askPeer({ host, remote, words, timeoutSeconds }, context);
+  const request = { host, remote, words, isLast: isAdvice, limitSeconds: LIMIT_SECONDS };
+  const answer = await askPeer(request, context);
   if (context.signal.aborted) throw interrupted(context.signal);
-  const rows = answer.text.split('\n').flatMap((line) => parseRow(line) ?? []);
-  if (answer.exit.kind === 'status' && answer.exit.status === EXIT.done && rows.length > 0) {
+  const rows = answer.lines.flatMap((line) => parseRow(line) ?? []);
+  if (rows.length > 0 && endedWell(answer)) {
     return rows.map((row) => ({ ...row, host }));
   }
-  if (!answer.isLate) requirePeer(host, answer);
+  if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
+  requirePeer(host, answer);
   const said = answer.lastLines.join(' | ');
   throw new LvmsyncError('transport', `${host}: its disk was not measured (it said: ${said})`, {
     hint: 'It takes this lvmsync there, and a FILE that does not exist.',
   });
+}
+
+function endedWell({ exit, isWhole }: PeerAnswer): boolean {
+  if (exit.kind === 'status') return exit.status === EXIT.done;
+  return isWhole && exit.kind === 'signal';
 }

@@ -67,7 +67,8 @@ async function serve(path: string, { requests, session }: Conversation): Promise
   });
   const output = new native.RecordWriter(STDOUT, new Uint8Array(16));
   const answer = (one: HashAnswer): Promise<void> =>
-    output.writeRaw(Buffer.from(formatHashAnswer(session, one)));
+    // What the login printed before may not have ended its line.
+    output.writeRaw(Buffer.from(`\n${formatHashAnswer(session, one)}`));
   try {
     await answer({ kind: 'ready', size: destination.size });
     await answerAll(requests, destination, answer);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChangeWriter, newStreamId } from './change-writer.js';
 import { connect } from './connect.js';
 import { LvmsyncError } from './errors.js';
-import { isNativeError, type StreamTotals } from './native.js';
+import { isNativeError, native, type StreamTotals } from './native.js';
 import type { SendRequest } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
@@ -14,14 +14,18 @@ import { receiverArguments } from './remote-command.js';
 import { hostName } from './remote-name.js';
 import { cancelSoonAfter, interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
-import { watchForStall } from './stall-watch.js';
+import { LIMITS, watchForStall } from './stall-watch.js';
 import type { Part } from './stream-parts.js';
 import type { StreamSet } from './stream-set.js';
-import { closeInput, type OnLine, type Peer, type PeerExit } from './transport.js';
+import { closeInput, endSoon, type OnLine, type Peer, type PeerExit } from './transport.js';
 import { writeWireStream } from './wire-stream.js';
 
 /** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
 const LAST_PATIENCE_MS = 8000;
+/** Of a receiver that has told how it ended, until its connection ends. Milliseconds. */
+const LINGER_MS = 10_000;
+/** The same of one that removes old links of a chain. */
+const CLEARING_MS = 600_000;
 /** A login that takes longer may go on beside further ones. */
 const LOGIN_PATIENCE_MS = 5000;
 
@@ -55,7 +59,9 @@ export class Sending {
   #exit: PeerExit | undefined;
   #writer: ChangeWriter | undefined;
   #timedOut = false;
+  #end: { readonly wasCut: boolean } | undefined;
   #waitsForOthers = false;
+  #sendsData = false;
   #unreadBytes = 0;
 
   constructor(shipment: Shipment) {
@@ -118,6 +124,9 @@ export class Sending {
       this.#exit = exit;
       cancel();
     });
+    void this.#output.concluded.then(() => {
+      this.#end = endSoon(peer, this.#isConfirmedTurn ? CLEARING_MS : LINGER_MS);
+    });
     try {
       return { kind: 'all', totals: await this.#writeStream(peer) };
     } catch (thrown) {
@@ -128,6 +137,7 @@ export class Sending {
       if (thrown instanceof LvmsyncError) await this.#sayWhy(thrown);
       return { kind: 'failed', error };
     } finally {
+      this.#sendsData = false;
       forgetWriter();
       this.#unreadBytes = await closeInput(peer);
       forgetPeer();
@@ -152,8 +162,12 @@ export class Sending {
         context.reporter.verbose('the link holds the run up: compressing from here (LZ4)'),
       beforeData: async () => {
         if (await set.ready(peer)) await this.#waitForOthers(() => set.allReady(peer));
+        this.#sendsData = true;
       },
-      beforeEnd: () => this.#waitForOthers(() => set.allSent(peer)),
+      beforeEnd: () => {
+        this.#sendsData = false;
+        return this.#waitForOthers(() => set.allSent(peer));
+      },
     });
   }
 
@@ -166,21 +180,26 @@ export class Sending {
   }
 
   #watch(peer: Peer): () => void {
-    const { command, context } = this.#shipment;
+    const { context } = this.#shipment;
     return watchForStall({
       host: this.name,
       reporter: context.reporter,
       progress: () => {
-        // Who waits for another stream, or for a receiver that clears up, is not the one that has stalled.
-        if (this.#waitsForOthers || this.#isConfirmedTurn) return performance.now();
-        return this.#moved;
+        // Who waits for another stream, or for the source, or has had its say, has not stalled.
+        const isIdle = this.#sendsData && native.unreadBytes(peer.inputFd) === 0;
+        const mayRest = this.#waitsForOthers || isIdle || this.#end !== undefined;
+        return mayRest ? performance.now() : this.#moved;
       },
-      timeoutSeconds: command.remote.timeoutSeconds,
+      limitSeconds: this.#limitSeconds,
       onTimeout: () => {
         this.#timedOut = true;
         peer.kill();
       },
     });
+  }
+
+  get #limitSeconds(): number {
+    return this.#shipment.command.remote.timeoutSeconds ?? LIMITS.stream;
   }
 
   /** Grows with what the receiver takes, and while it says that it is at work. */
@@ -220,12 +239,12 @@ export class Sending {
       requireAck: remote.requireAck,
       classic: format === 'classic',
       isTurn: chain !== undefined,
+      wasCut: this.#end?.wasCut === true,
     });
   }
 
   #timeout(): LvmsyncError {
-    const { timeoutSeconds } = this.#shipment.command.remote;
-    const message = `${this.name}: nothing moved for ${timeoutSeconds} seconds: given up`;
+    const message = `${this.name}: nothing moved for ${this.#limitSeconds} seconds: given up`;
     return new LvmsyncError('transport', message);
   }
 }

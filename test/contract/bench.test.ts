@@ -81,7 +81,10 @@ describe('bench with another host', () => {
     const rsh = fixture.rsh('exec sh -c "$line"');
     assertSucceeds(bench('-e', rsh.command, '--streams', '1', 'backup'));
     const argv = readFileSync(rsh.argvFile, 'utf8').trimEnd().split('\n');
-    assert.equal(argv.at(-1), 'echo lvmsync-bench-ready; exec cat >/dev/null');
+    assert.equal(
+      argv.at(-1),
+      'echo; echo lvmsync-bench-ready; cat >/dev/null; echo lvmsync-bench-done',
+    );
   });
 
   const failures: readonly [what: string, script: string, message: RegExp][] = [

@@ -175,7 +175,7 @@ describe('the doctor of another host', () => {
     const command = fixture.rsh('exec sleep 600').command;
     const result = doctor('--timeout', '1', '-e', command, '-', 'backup:/x');
     assert.equal(result.status, 1);
-    assert.match(find(result, 'other host').text, /nothing there answers/);
+    assert.match(find(result, 'other host').text, /no answer for 1 seconds/);
   });
 
   it('cannot be made to say what another host has not found, nor to move the cursor', () => {

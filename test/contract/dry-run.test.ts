@@ -198,7 +198,7 @@ describe('a dry run', () => {
     const words = ['--dry-run', '--timeout', '1', '-e', hanging, ...fixture.source, 'backup:/x'];
     const result = lvmsync(words);
     assert.equal(result.status, 17, result.stderr);
-    assert.match(result.stderr, /nothing there answers a dry run/);
+    assert.match(result.stderr, /no answer for 1 seconds/);
   });
 });
 

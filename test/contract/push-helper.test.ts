@@ -84,7 +84,7 @@ describe('a host without lvmsync', () => {
       return;
     }
     const there = `env PATH=/usr/bin:/bin TMPDIR=${TEMPORARY} dash -c "$line"`;
-    const result = send(fixture.rsh(`head -c 1000 | ${there} | head -n 1`).command, fixture.copy());
+    const result = send(fixture.rsh(`head -c 1000 | ${there} | head -n 2`).command, fixture.copy());
     assertFails(result, 17, /--push-helper/);
     assertNothingLeft();
   });

@@ -357,7 +357,7 @@ describe('one of several streams that fails', () => {
 
   it('because it hangs: --timeout ends all, and names the one', () => {
     const path = copy();
-    const hang = 'dd bs=64k count=40 2> /dev/null | sh -c "$line"; exec sleep 600';
+    const hang = '(dd bs=64k count=40 2> /dev/null; exec sleep 600) | sh -c "$line"';
     const result = send(COUNT, rsh(`if [ $n = 2 ]; then ${hang}; fi`), path, '--timeout', '2');
     assertFails(result, 17, /^FATAL ERROR: backup \(stream \d of 3\): nothing moved for 2 seconds/);
   });

@@ -98,8 +98,9 @@ describe('the question what a chain holds', () => {
       EXIT.destinationUnfit,
       /^backup: the chain belongs to x$/,
     ],
-    ['what is not JSON', answers('hello'), EXIT.transport, /cannot be read/],
-    ['JSON of another kind', answers('[]'), EXIT.transport, /cannot be read/],
+    ['what is not JSON', answers('hello'), EXIT.transport, /does not tell.*\(it said: hello\)/],
+    ['JSON of another kind', answers('[]'), EXIT.transport, /does not tell.*\(it said: \[\]\)/],
+    ['JSON of something else', answers({ level: 'ok' }), EXIT.transport, /cannot be read/],
     [
       'a point without a time',
       answers({ point: {}, doing: null }),

@@ -70,7 +70,6 @@ test('answers for our stream are taken and not shown', () => {
 const notOurs: readonly [what: string, text: string, stream: 'stdout' | 'stderr'][] = [
   ['for another stream', line({ ...DONE, streamId: 'b'.repeat(32) }), 'stdout'],
   ['on stderr', line(DONE), 'stderr'],
-  ['with something before it', `motd ${line(DONE)}`, 'stdout'],
 ];
 for (const [what, text, stream] of notOurs) {
   test(`an answer ${what} is only shown`, () => {
@@ -131,7 +130,14 @@ test('an answer inside a flood is not missed', () => {
   assert.deepEqual(output.result, DONE);
 });
 
-test('that it is at work counts as a sign of life until it is ready, and is not shown', () => {
+test('F13: what a login printed before an answer in its line is shown, and the answer taken', () => {
+  const { output, lines } = observed();
+  output.take(`{motd} ${line(DONE)}`, 'stdout');
+  assert.deepEqual(output.result, DONE);
+  assert.deepEqual(lines(), ['remote:{motd} ']);
+});
+
+test('that it is at work counts as a sign of life, and is not shown', () => {
   const { output, lines } = observed();
   const busy = line({ kind: 'busy', streamId: ID });
   output.take(busy, 'stdout');
@@ -143,5 +149,5 @@ test('that it is at work counts as a sign of life until it is ready, and is not 
   assert.equal(lines().length, 2);
   output.take(line({ kind: 'ready', streamId: ID, features: [] }), 'stdout');
   output.take(busy, 'stdout');
-  assert.equal(output.signsOfLife, 2);
+  assert.equal(output.signsOfLife, 3);
 });

@@ -31,7 +31,7 @@ function pass(seconds: number): void {
   }
 }
 
-function watched(timeoutSeconds?: number) {
+function watched(limitSeconds: number) {
   const state = { moved: 0, timeouts: 0, said: [] as string[] };
   const write = (text: string): void => {
     state.said.push(text.trimEnd());
@@ -40,7 +40,7 @@ function watched(timeoutSeconds?: number) {
     host: 'backup',
     reporter: new Reporter({ verbosity: 'normal', write, isTTY: false }),
     progress: () => state.moved,
-    timeoutSeconds,
+    limitSeconds,
     onTimeout: () => {
       state.timeouts++;
     },
@@ -48,23 +48,24 @@ function watched(timeoutSeconds?: number) {
   return { state, stop };
 }
 
-test('a stall is reported after 30 seconds, once, with the way to end it', () => {
-  const { state, stop } = watched();
-  pass(29);
+test('F13: a stall is reported after 10 seconds, once, with when it is ended', () => {
+  const { state, stop } = watched(3600);
+  state.moved++;
+  pass(10);
   assert.deepEqual(state.said, []);
   pass(600);
   assert.deepEqual(state.said, [
-    'WARNING: backup: nothing has moved for 30 seconds; --timeout would end this',
+    'WARNING: backup: nothing has moved for 10 seconds; given up after 3600 (see --timeout)',
   ]);
   assert.equal(state.timeouts, 0);
   stop();
 });
 
 test('a second stall is reported anew', () => {
-  const { state, stop } = watched();
+  const { state, stop } = watched(3600);
   pass(40);
   state.moved++;
-  pass(29);
+  pass(10);
   assert.equal(state.said.length, 1);
   pass(2);
   assert.equal(state.said.length, 2);
@@ -89,11 +90,13 @@ test('the time set by the user ends it, once', () => {
   assert.deepEqual([state.said, state.timeouts], [[], 1]);
 });
 
-test('with a long time set by the user the stall is reported before, without the advice', () => {
-  const { state } = watched(100);
-  pass(99);
-  assert.deepEqual(state.said, ['WARNING: backup: nothing has moved for 30 seconds']);
-  pass(2);
+test('F13: who has not said a word is said to give no answer', () => {
+  const { state } = watched(60);
+  pass(59);
+  const said = 'WARNING: backup: no answer for 10 seconds; given up after 60 (see --timeout)';
+  assert.deepEqual(state.said, [said]);
+  assert.equal(state.timeouts, 0);
+  pass(1);
   assert.equal(state.timeouts, 1);
 });
 
