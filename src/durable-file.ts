@@ -25,33 +25,35 @@ interface Replacing {
  * The file has the former content or this one, and after it returned this one, whatever happens. Two at
  * once with one draft would disturb each other: the caller holds a lock.
  */
-export function replaceDurably(
-  path: string,
-  text: string,
-  { mode = OWNER_ONLY, draft = `${path}.draft` }: Replacing = {},
-): void {
-  // One that a crash left may have other rights, or be a link.
-  rmSync(draft, { force: true });
-  try {
-    writeDraft(draft, text, mode);
-    renameSync(draft, path);
-  } catch (error) {
-    discard(draft);
-    throw error;
-  }
-  syncDirectory(dirname(path));
+export function replaceDurably(path: string, text: string, options: Replacing = {}): void {
+  closeSync(replaceAndKeepOpen(path, () => text, options));
 }
 
-function writeDraft(draft: string, text: string, mode: number): void {
+/**
+ * The same, with what `compose` makes of the descriptor of the new file, which nobody sees before it is
+ * complete. Returns that descriptor, open.
+ */
+export function replaceAndKeepOpen(
+  path: string,
+  compose: (fd: number) => string,
+  { mode = OWNER_ONLY, draft = `${path}.draft` }: Replacing = {},
+): number {
+  // One that a crash left may have other rights, or be a link.
+  rmSync(draft, { force: true });
   const fd = openSync(draft, 'wx', OWNER_ONLY);
   try {
     // Whatever the umask of who started us is.
     fchmodSync(fd, mode);
     // Unlike writeSync it goes on after a part, until all is written or the disk is full.
-    writeFileSync(fd, text);
+    writeFileSync(fd, compose(fd));
     fsyncSync(fd);
-  } finally {
+    renameSync(draft, path);
+    syncDirectory(dirname(path));
+    return fd;
+  } catch (error) {
     closeSync(fd);
+    discard(draft);
+    throw error;
   }
 }
 

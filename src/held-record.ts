@@ -3,21 +3,27 @@
  * that died, even by a power cut, can be told from somebody else's.
  */
 
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { replaceDurably, syncDirectory } from './durable-file.js';
+import { replaceAndKeepOpen, syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
-import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
+import { type FileOwner, ownerHasEnded, ownFile } from './kernel-lock.js';
 
 /** Survives a reboot, as a held metadata snap does. */
 export const HELD_DIRECTORY = '/var/lib/lvmsync';
 
 export interface HeldRecord {
-  readonly owner: ProcessIdentity;
+  readonly owner: FileOwner;
   /** Metadata block of the held root; absent: about to be reserved. */
   readonly heldRoot?: number | undefined;
   /** If about to be reserved: the pool's transaction, in which none was held. */
   readonly transactionId?: number | undefined;
+}
+
+/** As it was found. */
+export interface FoundRecord extends HeldRecord {
+  /** Whether the run whose record it is has surely ended. */
+  readonly hasEnded: boolean;
 }
 
 export interface HeldSnap {
@@ -36,6 +42,8 @@ export function openHeldRecord(poolUuid: string, directory = HELD_DIRECTORY): He
 /** The record of one pool. Only who holds the lock of the pool may change it. */
 export class HeldRecordFile {
   readonly path: string;
+  /** Of what this process wrote last: says to the kernel that it lives. */
+  #fd: number | undefined;
 
   constructor(path: string) {
     this.path = path;
@@ -43,8 +51,12 @@ export class HeldRecordFile {
 
   /** Of this process. Durable when it returns. Throws (pool). */
   write(state: Omit<HeldRecord, 'owner'>): void {
-    const record = JSON.stringify({ owner: ownIdentity(), ...state });
-    attempt(this.path, () => replaceDurably(this.path, record));
+    const compose = (fd: number): string => JSON.stringify({ owner: ownFile(fd), ...state });
+    attempt(this.path, () => {
+      const fd = replaceAndKeepOpen(this.path, compose);
+      this.#close();
+      this.#fd = fd;
+    });
   }
 
   /** Throws (pool). */
@@ -52,17 +64,27 @@ export class HeldRecordFile {
     attempt(this.path, () => {
       rmSync(this.path, { force: true });
       syncDirectory(dirname(this.path));
+      this.#close();
     });
   }
 
   /** Undefined if there is none, or one that cannot be understood. */
-  read(): HeldRecord | undefined {
+  read(): FoundRecord | undefined {
+    let fd: number | undefined;
     try {
-      const value: unknown = JSON.parse(readFileSync(this.path, 'utf8'));
-      return isRecord(value) ? value : undefined;
+      fd = openSync(this.path, 'r');
+      const value: unknown = JSON.parse(readFileSync(fd, 'utf8'));
+      return isRecord(value) ? { ...value, hasEnded: ownerHasEnded(value.owner, fd) } : undefined;
     } catch {
       return undefined;
+    } finally {
+      if (fd !== undefined) closeSync(fd);
     }
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
   }
 }
 
@@ -71,15 +93,15 @@ export class HeldRecordFile {
  * announced itself left it in the transaction in which it saw that none was held; in any later one it
  * may as well be somebody else's.
  */
-export function isLeftover(record: HeldRecord | undefined, held: HeldSnap): boolean {
-  if (record === undefined || !hasEnded(record.owner)) return false;
+export function isLeftover(record: FoundRecord | undefined, held: HeldSnap): boolean {
+  if (record?.hasEnded !== true) return false;
   if (record.heldRoot !== undefined) return record.heldRoot === held.heldRoot;
   return record.transactionId === held.transactionId;
 }
 
 /** Whether the record's run died between announcing itself and knowing what it held. */
-export function wasAboutToReserve(record: HeldRecord | undefined): boolean {
-  return record !== undefined && record.heldRoot === undefined && hasEnded(record.owner);
+export function wasAboutToReserve(record: FoundRecord | undefined): boolean {
+  return record?.hasEnded === true && record.heldRoot === undefined;
 }
 
 function isRecord(value: unknown): value is HeldRecord {

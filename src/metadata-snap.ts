@@ -16,7 +16,6 @@ import {
   wasAboutToReserve,
 } from './held-record.js';
 import { type StartPoolWatcher, startPoolWatcher } from './pool-watch.js';
-import { hasEnded } from './process-identity.js';
 import type { Reporter } from './reporter.js';
 import { acquireRunLock, type RunLock } from './run-lock.js';
 import {
@@ -38,11 +37,15 @@ export interface SnapContext {
   readonly recordDirectory?: string;
   /** Where locks are kept; default that of all runs. */
   readonly lockDirectory?: string;
+  /** How long another run is waited for; default ten minutes. */
+  readonly lockLimitMs?: number;
   readonly startWatcher?: StartPoolWatcher;
 }
 
 /** Another run on the same pool holds it for seconds: it is waited for. Milliseconds. */
 const LOCK_PAUSE_MS = 200;
+/** A run that has it for longer reads a very large pool, or hangs. Milliseconds. */
+const LOCK_LIMIT_MS = 10 * 60 * 1000;
 /** Longer than a tool that was started needs to send its message. Milliseconds. */
 const LATE_MESSAGE_MS = 1000;
 
@@ -88,14 +91,14 @@ async function readSettledStatus(
 
 type LockedPool = MessageTarget & Pick<ThinPool, 'number'>;
 
-interface LockContext extends Pick<SnapContext, 'command' | 'lockDirectory'> {
+interface LockContext extends Pick<SnapContext, 'command' | 'lockDirectory' | 'lockLimitMs'> {
   /** Called with who has the lock, each time that it is found taken; what it throws ends the wait. */
-  readonly onTaken: (message: string) => void;
+  readonly onTaken: (who: LvmsyncError) => void;
 }
 
 async function lockPool(pool: LockedPool, context: SnapContext): Promise<RunLock> {
   let waited = false;
-  const onTaken = (message: string): void => {
+  const onTaken = ({ message }: LvmsyncError): void => {
     context.signal.throwIfAborted();
     if (!waited) context.reporter.info(`${message}: waiting for it`);
     waited = true;
@@ -104,7 +107,8 @@ async function lockPool(pool: LockedPool, context: SnapContext): Promise<RunLock
 }
 
 async function waitForLock(pool: LockedPool, context: LockContext): Promise<RunLock> {
-  const { command, lockDirectory: directory } = context;
+  const { command, lockDirectory: directory, lockLimitMs = LOCK_LIMIT_MS } = context;
+  const deadline = performance.now() + lockLimitMs;
   const request = {
     path: `thin pool ${pool.name}`,
     command,
@@ -115,10 +119,22 @@ async function waitForLock(pool: LockedPool, context: LockContext): Promise<RunL
       return await acquireRunLock({ kind: 'block', device: pool.number }, request);
     } catch (error) {
       if (!(error instanceof LvmsyncError) || error.code !== 'locked') throw error;
-      context.onTaken(error.message);
+      context.onTaken(error);
+      if (performance.now() > deadline) throw waitedTooLong(error, lockLimitMs);
       await sleep(LOCK_PAUSE_MS);
     }
   }
+}
+
+function waitedTooLong(cause: LvmsyncError, limitMs: number): LvmsyncError {
+  const message = `${cause.message}; waited for it for ${Math.round(limitMs / 1000)} seconds`;
+  const { hint } = cause;
+  const state = 'Nothing was reserved in the pool.';
+  return new LvmsyncError('locked', message, {
+    ...(hint === undefined ? {} : { hint }),
+    state,
+    cause,
+  });
 }
 
 /**
@@ -137,7 +153,7 @@ export async function releaseForDeadRun(
   });
   try {
     const left = record.read();
-    if (left === undefined || !hasEnded(left.owner)) return;
+    if (left?.hasEnded !== true) return;
     const { heldRoot } = await readSettledStatus(pool, run, left.heldRoot === undefined);
     const isItsOwn = left.heldRoot === undefined || left.heldRoot === heldRoot;
     if (heldRoot !== undefined && isItsOwn) await release(pool, run);

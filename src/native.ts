@@ -198,6 +198,13 @@ export interface Native {
    * Neither end is inherited unless a child is given it. With a writer of "ours" its end does not block.
    */
   makePipe(writer: 'ours' | 'theirs'): { readonly readFd: number; readonly writeFd: number };
+  /**
+   * Whether this process now has the kernel's lock (flock) on the open file, which lasts until the
+   * descriptor is closed. False, too, where the file system has no such locks.
+   */
+  lockFile(fd: number): boolean;
+  /** Whether it is locked through another descriptor; null where that cannot be known. */
+  isFileLocked(fd: number): boolean | null;
   /** Does not return, and does nothing of what Node does at its end: see program.ts. */
   endProcess(status: number): never;
   /** Of one thread of this process and those it starts; throws the errno of ioprio_set. */

@@ -32,6 +32,12 @@ export function hasEnded(identity: ProcessIdentity, root = ''): boolean {
   return stat.startTime !== identity.startTime || stat.isDead;
 }
 
+/** Whether it is of this boot, but in another pid namespace, where its pid means something else. */
+export function mayBeElsewhere(identity: ProcessIdentity): boolean {
+  const here = surroundings('');
+  return identity.bootId === here.bootId && identity.pidNamespace !== here.pidNamespace;
+}
+
 function surroundings(root: string): Pick<ProcessIdentity, 'bootId' | 'pidNamespace'> {
   return {
     bootId: readLine(join(root, '/proc/sys/kernel/random/boot_id')) ?? '',

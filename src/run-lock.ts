@@ -4,7 +4,8 @@
  * Every run that wants a destination puts a claim file of its own into the lock directory, and only
  * then looks for those of others. Of two runs the one whose claim came second must see the first, so
  * two can never both find none. No file is ever taken over: each has a name that is used once, so the
- * claim of a process that has ended can be removed by anyone at any time without a race.
+ * claim of a process that has ended can be removed by anyone at any time without a race. That a process
+ * lives the kernel says, which takes back the lock on its claim file when it ends (kernel-lock.ts).
  *
  * The receivers of one set of streams want the same destination and write disjoint parts of it: their
  * claims do not stand against each other, but each of them does against everybody else's, so that the
@@ -12,21 +13,23 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import {
-  appendFileSync,
-  existsSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type DeviceIdentity, identityKey } from './device-topology.js';
+import {
+  claimPrefix,
+  HELD_LINE,
+  KERNEL_CLAIM_LINE,
+  listClaims,
+  locked,
+  type Owner,
+  type Rival,
+  SUFFIX,
+} from './claim-file.js';
+import type { DeviceIdentity } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
+import { ownFile } from './kernel-lock.js';
 import { findLockDirectory, openLockDirectory } from './lock-directory.js';
-import { hasEnded, ownIdentity, type ProcessIdentity } from './process-identity.js';
-import { readText } from './virtual-files.js';
 
 export interface LockRequest {
   /** The destination as the user named it: for messages. */
@@ -85,6 +88,7 @@ export function requireUnlocked(
 /** Milliseconds that claims of which none is held yet may stand against each other. */
 const PATIENCE = 5000;
 const PAUSE = 10;
+const OWNER_ONLY = 0o600;
 
 /**
  * Holds the claim and returns nothing, or withdraws it and returns what stands against it. Among
@@ -112,42 +116,23 @@ async function contend(claim: Claim, deadline: number): Promise<Rival | undefine
   }
 }
 
-interface Owner extends ProcessIdentity {
-  readonly command: string;
-  /** Of a run that receives one of several streams. */
-  readonly set?: string | undefined;
-}
-
-interface Rival {
-  readonly name: string;
-  readonly path: string;
-  /** Undefined if the file is not one of ours: then it holds until somebody removes it. */
-  readonly owner: Owner | undefined;
-  readonly isHeld: boolean;
-  readonly hasKernelClaim: boolean;
-}
-
-const SUFFIX = '.lock';
-const HELD_LINE = 'held';
-const KERNEL_CLAIM_LINE = 'kernel';
-const OWNER_ONLY = 0o600;
-
-/** A claim file: a line of JSON that says whose it is, then a word in a line for each thing it gained. */
+/** The claim file of one run. */
 class Claim implements RunLock {
   readonly name: string;
   readonly #directory: string;
   readonly #prefix: string;
-  readonly #record: string;
+  readonly #command: string;
   readonly #set: string | undefined;
+  /** Of the claim file, while there is one. */
+  #fd: number | undefined;
   #isHeld = false;
 
   constructor(directory: string, device: DeviceIdentity, { command, set }: LockRequest) {
     this.#directory = directory;
+    this.#command = command;
     this.#set = set;
     this.#prefix = claimPrefix(device);
     this.name = `${this.#prefix}${randomUUID()}${SUFFIX}`;
-    const owner: Owner = { ...ownIdentity(), command, set };
-    this.#record = `${JSON.stringify(owner)}\n`;
   }
 
   get isHeld(): boolean {
@@ -158,7 +143,10 @@ class Claim implements RunLock {
   publish(): void {
     const draft = `${this.#path()}.draft`;
     this.#write(draft, () => {
-      writeFileSync(draft, this.#record, { flag: 'wx', mode: OWNER_ONLY });
+      const fd = openSync(draft, 'wx', OWNER_ONLY);
+      this.#fd = fd;
+      const owner: Owner = { ...ownFile(fd), command: this.#command, set: this.#set };
+      writeFileSync(fd, `${JSON.stringify(owner)}\n`);
       renameSync(draft, this.#path());
     });
   }
@@ -174,6 +162,7 @@ class Claim implements RunLock {
 
   release(): void {
     rmSync(this.#path(), { force: true });
+    this.#close();
     this.#isHeld = false;
   }
 
@@ -201,9 +190,13 @@ class Claim implements RunLock {
   }
 
   #append(line: string): void {
-    this.#write(this.#path(), () => {
-      appendFileSync(this.#path(), `${line}\n`, { mode: OWNER_ONLY });
-    });
+    // From where the last word ended.
+    this.#write(this.#path(), () => writeFileSync(this.#fd ?? this.#path(), `${line}\n`));
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
   }
 
   #write(path: string, action: () => void): void {
@@ -211,6 +204,7 @@ class Claim implements RunLock {
       action();
     } catch (cause) {
       rmSync(path, { force: true });
+      this.#close();
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new LvmsyncError('usage', `lock file cannot be written: ${reason}`, { cause });
     }
@@ -219,62 +213,4 @@ class Claim implements RunLock {
   #path(): string {
     return join(this.#directory, this.name);
   }
-}
-
-/** What the names of all claims on the device begin with. */
-function claimPrefix(device: DeviceIdentity): string {
-  return `${device.kind}-${identityKey(device).replace(/[:/]/g, '-')}.`;
-}
-
-/** What becomes of the claims of processes that have ended; none of them counts. */
-type Ended = 'remove' | 'leave';
-
-function listClaims(directory: string, prefix: string, ended: Ended): Rival[] {
-  return readdirSync(directory)
-    .filter((name) => name.startsWith(prefix) && name.endsWith(SUFFIX))
-    .flatMap((name) => readRival(name, join(directory, name), ended));
-}
-
-function readRival(name: string, path: string, ended: Ended): Rival[] {
-  const text = readText(path);
-  if (text === undefined && !existsSync(path)) return [];
-  const [record = '', ...gained] = (text ?? '').split('\n');
-  const hasKernelClaim = gained.includes(KERNEL_CLAIM_LINE);
-  const owner = parseOwner(record);
-  if (owner === undefined) return [{ name, path, owner, isHeld: true, hasKernelClaim }];
-  if (hasEnded(owner)) {
-    if (ended === 'remove') rmSync(path, { force: true });
-    return [];
-  }
-  return [{ name, path, owner, isHeld: gained.includes(HELD_LINE), hasKernelClaim }];
-}
-
-function parseOwner(record: string): Owner | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(record);
-  } catch {
-    return undefined;
-  }
-  return isOwner(value) ? value : undefined;
-}
-
-function isOwner(value: unknown): value is Owner {
-  if (typeof value !== 'object' || value === null) return false;
-  const fields: Partial<Record<keyof Owner, unknown>> = value;
-  const { pid, startTime, bootId, pidNamespace, command, set } = fields;
-  const texts = [startTime, bootId, pidNamespace, command, set ?? ''];
-  return Number.isSafeInteger(pid) && texts.every((text) => typeof text === 'string');
-}
-
-function locked(path: string, { owner, path: file }: Rival): LvmsyncError {
-  if (owner === undefined) {
-    return new LvmsyncError('locked', `${path}: the lock file ${file} cannot be understood`, {
-      hint: 'If no lvmsync is running on this destination, remove that file.',
-    });
-  }
-  const who = `process ${owner.pid}: ${owner.command}`;
-  return new LvmsyncError('locked', `${path}: another lvmsync is at work on it (${who})`, {
-    hint: 'Wait until that run has ended.',
-  });
 }

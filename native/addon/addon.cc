@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -80,6 +81,25 @@ Napi::Value UnreadBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), count);
 }
 
+// lockFile(fd): whether this process now has the lock (flock) on the open file. False, too, where
+// the file system has no such locks. It ends when the last copy of the descriptor is closed.
+Napi::Value LockFile(const Napi::CallbackInfo& info) {
+  const int fd = static_cast<int>(WholeNumber(info[0], "fd"));
+  return Napi::Boolean::New(info.Env(), ::flock(fd, LOCK_EX | LOCK_NB) == 0);
+}
+
+// isFileLocked(fd): whether another open file has that lock; null where that cannot be known.
+Napi::Value IsFileLocked(const Napi::CallbackInfo& info) {
+  const int fd = static_cast<int>(WholeNumber(info[0], "fd"));
+  // Shared, so that several can look at once.
+  if (::flock(fd, LOCK_SH | LOCK_NB) == 0) {
+    ::flock(fd, LOCK_UN);
+    return Napi::Boolean::New(info.Env(), false);
+  }
+  if (errno != EWOULDBLOCK) return info.Env().Null();
+  return Napi::Boolean::New(info.Env(), true);
+}
+
 // endProcess(status): at once, without anything that Node does at its end. Does not return.
 Napi::Value EndProcess(const Napi::CallbackInfo& info) {
   ::_exit(static_cast<int>(WholeNumber(info[0], "status")));
@@ -131,6 +151,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("allocateSlab", Napi::Function::New(env, AllocateSlab, "allocateSlab"));
   exports.Set("partlyCovered", Napi::Function::New(env, PartlyCoveredBy, "partlyCovered"));
   exports.Set("selectEngine", Napi::Function::New(env, SelectEngine, "selectEngine"));
+  exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
+  exports.Set("isFileLocked", Napi::Function::New(env, IsFileLocked, "isFileLocked"));
   exports.Set("makePipe", Napi::Function::New(env, MakePipe, "makePipe"));
   exports.Set("endProcess", Napi::Function::New(env, EndProcess, "endProcess"));
   exports.Set("unreadBytes", Napi::Function::New(env, UnreadBytes, "unreadBytes"));

@@ -155,6 +155,18 @@ for (const { here, there } of MEETINGS) {
       assertSynced(path);
     });
 
+    it('and is not kept from it by a run there that was killed', async () => {
+      const path = copy();
+      const other = startLvmsync(['--apply', '-', path], 'ignore', there.path);
+      const stream = run(here, ...source.words, '--stdout').stdout;
+      other.child.stdin?.write(stream.subarray(0, stream.length / 2));
+      await untilClaimed(path);
+      other.child.kill('SIGKILL');
+      await other.ended;
+      assertSucceeds(run(here, ...source.words, path));
+      assertSynced(path);
+    });
+
     it('by way of a helper that is lent', () => {
       const path = copy();
       const helper = fresh('helper');

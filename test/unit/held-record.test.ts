@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
-import { type HeldRecord, isLeftover, openHeldRecord } from '../../src/held-record.js';
+import { type FoundRecord, isLeftover, openHeldRecord } from '../../src/held-record.js';
 import { ownIdentity } from '../../src/process-identity.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -17,9 +17,10 @@ describe('the record of who holds a metadata snap', () => {
     const record = openHeldRecord('LVM-a', directory);
     assert.equal(record.read(), undefined);
     record.write({ transactionId: 5 });
-    assert.deepEqual(record.read(), { owner: ownIdentity(), transactionId: 5 });
+    const found = { owner: { ...ownIdentity(), kernelLock: true }, hasEnded: false };
+    assert.deepEqual(record.read(), { ...found, transactionId: 5 });
     record.write({ heldRoot: 4711 });
-    assert.deepEqual(record.read(), { owner: ownIdentity(), heldRoot: 4711 });
+    assert.deepEqual(record.read(), { ...found, heldRoot: 4711 });
     record.remove();
     record.remove();
     assert.equal(record.read(), undefined);
@@ -75,22 +76,45 @@ describe('the record of who holds a metadata snap', () => {
   });
 });
 
-describe('isLeftover', () => {
+describe('the run of a record', () => {
   const live = ownIdentity();
-  const dead = { ...live, startTime: '1' };
+  const owners: readonly (readonly [string, object, boolean])[] = [
+    ['of an older version lives, as its pid says', live, false],
+    ['of an older version died, as its pid says', { ...live, startTime: '1' }, true],
+    ['of an older version is in another container', { ...live, pidNamespace: 'x' }, false],
+    ['F10: has no lock, and its pid is given out again', { ...live, kernelLock: true }, true],
+    ['F10: died in a container', { ...live, kernelLock: true, pidNamespace: 'x' }, true],
+  ];
+  for (const [whose, owner, ended] of owners) {
+    it(`${whose}: it has ${ended ? '' : 'not '}ended`, () => {
+      const record = openHeldRecord('LVM-a', directory);
+      writeFileSync(record.path, JSON.stringify({ owner, heldRoot: 7 }));
+      assert.equal(record.read()?.hasEnded, ended);
+    });
+  }
+
+  it('lives while another part of this process reads what it wrote', () => {
+    openHeldRecord('LVM-a', directory).write({ heldRoot: 7 });
+    assert.equal(openHeldRecord('LVM-a', directory).read()?.hasEnded, false);
+  });
+});
+
+describe('isLeftover', () => {
+  const owner = ownIdentity();
   const held = { heldRoot: 7, transactionId: 3 };
-  const rows: readonly (readonly [string, HeldRecord, boolean])[] = [
-    ['of another boot', { owner: { ...live, bootId: 'another' }, heldRoot: 7 }, true],
-    ['of a pid given out again', { owner: dead, heldRoot: 7 }, true],
-    ['of a run that lives', { owner: live, heldRoot: 7 }, false],
-    ['of a dead run, with another root', { owner: dead, heldRoot: 8 }, false],
-    ['of a dead run that was about to reserve', { owner: dead, transactionId: 3 }, true],
-    ['of a live run that is about to reserve', { owner: live, transactionId: 3 }, false],
-    ['of one that was, before the pool went on', { owner: dead, transactionId: 2 }, false],
-    ['of one that was, nobody knows when', { owner: dead }, false],
+  const rows: readonly (readonly [string, Omit<FoundRecord, 'owner'>, boolean])[] = [
+    ['of a dead run', { hasEnded: true, heldRoot: 7 }, true],
+    ['of a run that lives', { hasEnded: false, heldRoot: 7 }, false],
+    ['of a dead run, with another root', { hasEnded: true, heldRoot: 8 }, false],
+    ['of a dead run that was about to reserve', { hasEnded: true, transactionId: 3 }, true],
+    ['of a live run that is about to reserve', { hasEnded: false, transactionId: 3 }, false],
+    ['of one that was, before the pool went on', { hasEnded: true, transactionId: 2 }, false],
+    ['of one that was, nobody knows when', { hasEnded: true }, false],
   ];
   for (const [what, record, wanted] of rows) {
-    it(`is ${wanted} for a record ${what}`, () => assert.equal(isLeftover(record, held), wanted));
+    it(`is ${wanted} for a record ${what}`, () => {
+      assert.equal(isLeftover({ owner, ...record }, held), wanted);
+    });
   }
 
   it('is false without a record', () => assert.equal(isLeftover(undefined, held), false));

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -9,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { LvmsyncError } from '../../src/errors.js';
 import { type HeldRecord, type HeldRecordFile, openHeldRecord } from '../../src/held-record.js';
 import { releaseForDeadRun, withMetadataSnap } from '../../src/metadata-snap.js';
@@ -16,9 +19,11 @@ import { ownIdentity } from '../../src/process-identity.js';
 import { Reporter } from '../../src/reporter.js';
 import { acquireRunLock } from '../../src/run-lock.js';
 import { FakePool, type FakePoolState, POOL, TRANSACTION_ID } from '../helpers/fake-pool.js';
+import { IN_NAMESPACE, noNamespace } from '../helpers/pid-namespace.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const scratch = scratchFolder();
+const skip = noNamespace();
 const DEAD = { ...ownIdentity(), startTime: '1' };
 
 let folder: string;
@@ -40,6 +45,7 @@ function hold<T>(
   pool: FakePool,
   work: () => Promise<T>,
   signal: AbortSignal = new AbortController().signal,
+  more: { readonly lockLimitMs?: number } = {},
 ): Promise<T> {
   const write = (text: string): void => void lines.push(text.trimEnd());
   return withMetadataSnap(
@@ -51,6 +57,7 @@ function hold<T>(
       run: pool.run,
       recordDirectory,
       lockDirectory,
+      ...more,
       startWatcher: async () => {
         watchers.push('started');
         return { dismiss: async () => void watchers.push('dismissed') };
@@ -82,7 +89,8 @@ describe('withMetadataSnap', () => {
     const result = await hold(pool, async () => {
       pool.calls.push('work');
       assert.equal(pool.heldRoot, 31);
-      assert.deepEqual(record().read(), { owner: ownIdentity(), heldRoot: 31 });
+      const owner = { ...ownIdentity(), kernelLock: true };
+      assert.deepEqual(record().read(), { owner, heldRoot: 31, hasEnded: false });
       assert.deepEqual(watchers, ['started']);
       return 'what was found';
     });
@@ -107,7 +115,8 @@ describe('withMetadataSnap', () => {
       return false;
     };
     await hold(pool, nothing);
-    assert.deepEqual(seen, { owner: ownIdentity(), transactionId: TRANSACTION_ID });
+    const owner = { ...ownIdentity(), kernelLock: true };
+    assert.deepEqual(seen, { owner, transactionId: TRANSACTION_ID });
   });
 
   it('releases what the record of a dead run says it held, says so, and works', async () => {
@@ -320,6 +329,37 @@ describe('withMetadataSnap', () => {
     );
     lock.release();
     assert.deepEqual(pool.calls, []);
+  });
+
+  it('F10: gives up waiting for another run when that takes too long, and names it', async () => {
+    const device = { kind: 'block', device: POOL.number } as const;
+    const request = { path: 'x', command: 'lvmsync of another', directory: lockDirectory };
+    const lock = await acquireRunLock(device, request);
+    const pool = new FakePool();
+    await assert.rejects(hold(pool, nothing, undefined, { lockLimitMs: 300 }), {
+      code: 'locked',
+      exitStatus: 19,
+      message: new RegExp(`vg0/pool.*process ${process.pid}: lvmsync of another.*waited`),
+    });
+    assert.equal(lines.filter((line) => /waiting for it/.test(line)).length, 1);
+    lock.release();
+    assert.deepEqual(pool.calls, []);
+  });
+
+  it('F10: goes on where the run that had it was killed in a container', { skip }, async () => {
+    const script = fileURLToPath(new URL('../helpers/snap-holder.js', import.meta.url));
+    const [execPath, ...execArgv] = [...IN_NAMESPACE, process.execPath];
+    const holder = fork(script, [recordDirectory, lockDirectory], { execPath, execArgv });
+    const [heldRoot] = await once(holder, 'message');
+    const pool = new FakePool({ heldRoot });
+    await assert.rejects(hold(pool, nothing, undefined, { lockLimitMs: 300 }), { code: 'locked' });
+    assert.match(lines[0] ?? '', /in another container: lvmsync held a\): waiting for it/);
+    assert.deepEqual(pool.calls, []);
+    holder.kill('SIGKILL');
+    await once(holder, 'exit');
+    await hold(pool, nothing, undefined, { lockLimitMs: 10_000 });
+    assert.deepEqual(pool.messages, ['release', 'reserve', 'release']);
+    assertNothingLeft();
   });
 
   it('asks nothing of the pool where the record cannot be kept', async () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -18,9 +19,11 @@ import type { DeviceIdentity } from '../../src/device-topology.js';
 import { ownIdentity } from '../../src/process-identity.js';
 import { acquireRunLock, type RunLock } from '../../src/run-lock.js';
 import type { ContenderOrder } from '../helpers/lock-contender.js';
+import { IN_NAMESPACE, noNamespace } from '../helpers/pid-namespace.js';
 
 const root = mkdtempSync(join(tmpdir(), 'run-lock-'));
 after(() => rmSync(root, { recursive: true }));
+const skip = noNamespace();
 const children = new Set<ChildProcess>();
 afterEach(async () => {
   for (const child of children) await kill(child);
@@ -42,8 +45,12 @@ const acquire = (directory: string, device: DeviceIdentity, command = 'lvmsync a
 
 const script = fileURLToPath(new URL('../helpers/lock-contender.js', import.meta.url));
 
-async function startContender(directory: string): Promise<ChildProcess> {
-  const child = fork(script, [directory]);
+async function startContender(
+  directory: string,
+  before: readonly string[] = [],
+): Promise<ChildProcess> {
+  const [execPath = '', ...execArgv] = [...before, process.execPath];
+  const child = fork(script, [directory], { execPath, execArgv });
   children.add(child);
   await once(child, 'spawn');
   return child;
@@ -105,6 +112,8 @@ const owners: [string, boolean, Partial<Record<string, unknown>>][] = [
   ['of another boot', false, { bootId: '00000000-0000-0000-0000-000000000000' }],
   ['of another pid namespace', true, { pidNamespace: 'pid:[1]', pid: 2 ** 22 + 1 }],
   ['without its fields', true, { pid: undefined }],
+  ['F10: without the lock of the kernel that it tells of', false, { kernelLock: true }],
+  ['F10: of a killed container', false, { kernelLock: true, pidNamespace: 'pid:[1]' }],
 ];
 
 for (const [whose, holds, change] of owners) {
@@ -179,6 +188,60 @@ test('the lock of a killed process is free at once', async () => {
   await kill(contender);
   (await acquire(directory, file('7'))).release();
   assert.deepEqual(readdirSync(directory), []);
+});
+
+test('F10: the lock of a process that is killed in a container is free, too', {
+  skip,
+}, async () => {
+  const directory = emptyDirectory();
+  const contender = await startContender(directory, IN_NAMESPACE);
+  assert.equal(await tell(contender, { kind: 'acquire', inode: '7' }), 'held');
+  await assert.rejects(acquire(directory, file('7')), {
+    message: /\(process \d+ in another container: contender\)/,
+    hint: 'Wait until that run has ended.',
+  });
+  await kill(contender);
+  (await onceFree(directory, file('7'))).release();
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+/** What is killed with a container may take a moment to end. */
+async function onceFree(directory: string, device: DeviceIdentity): Promise<RunLock> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await acquire(directory, device);
+    } catch (error) {
+      if (tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+test('F10: a lock file of an older version in another container is named, to be removed', async () => {
+  const directory = emptyDirectory();
+  const path = join(directory, 'block-254-3.00000000-0000-4000-8000-000000000000.lock');
+  const owner = { ...ownIdentity(), command: 'lvmsync x y', pidNamespace: 'pid:[1]' };
+  writeFileSync(path, `${JSON.stringify(owner)}\nheld\n`);
+  await assert.rejects(acquire(directory, disk), {
+    code: 'locked',
+    message: new RegExp(`in another container: lvmsync x y, lock file ${path}\\)$`),
+    hint: /When it has ended, remove that file/,
+  });
+});
+
+test('F10: a child inherits no lock', async () => {
+  const directory = emptyDirectory();
+  const lock = await acquire(directory, disk);
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  children.add(child);
+  await once(child, 'spawn');
+  const descriptors = readdirSync(`/proc/${child.pid}/fd`);
+  const open = descriptors.map((fd) => readlinkSync(`/proc/${child.pid}/fd/${fd}`));
+  assert.deepEqual(
+    open.filter((path) => path.startsWith(directory)),
+    [],
+  );
+  lock.release();
 });
 
 test('of many that ask at once, over the remains of dead runs, exactly one gets the lock', async () => {
