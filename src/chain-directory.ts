@@ -7,11 +7,13 @@ import { findLost, type LinkFiles, readLinks } from './chain-link.js';
 import type { ChainDestination, ChainRecord } from './chain-record.js';
 import { readRecord } from './chain-record.js';
 import { stableIdentity } from './device-identity.js';
-import type { DeviceIdentity } from './device-topology.js';
+import { type DeviceIdentity, identifyPath } from './device-topology.js';
 import { isNewerKind } from './disk-identity.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
+import type { SourceMember } from './source-family.js';
+import { listNames } from './virtual-files.js';
 
 export interface ChainState {
   /** Undefined where no chain was begun. */
@@ -121,6 +123,15 @@ function unusable(directory: string, cause: unknown): LvmsyncError {
   return new LvmsyncError('snapback', `${directory}: cannot be used for a chain (${code})`, {
     state: 'Nothing was written.',
     cause,
+  });
+}
+
+/** The files that are there: none of them may be the destination, under whatever name. */
+export function chainMembers(directory: string | undefined): SourceMember[] {
+  if (directory === undefined) return [];
+  return listNames(directory).flatMap((name) => {
+    const identity = identifyPath(join(directory, name));
+    return identity?.kind === 'file' ? [{ identity, role: 'a file of the chain' }] : [];
   });
 }
 

@@ -1,7 +1,16 @@
 /** The file of `--metrics`: read and replaced, never mixed up with a file of anything else. */
 
-import { accessSync, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { identifyPath, identityKey } from './device-topology.js';
 import { replaceDurably } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import type { Reporter } from './reporter.js';
@@ -16,8 +25,11 @@ export class MetricsFile {
   readonly #path: string;
   readonly #labels: Labels;
 
-  /** Throws (usage) where the file could not be written, or is not one of ours, before anything is done. */
-  constructor(path: string, labels: Labels) {
+  /**
+   * `others`: what else the run reads or writes. Throws (usage) where the file could not be written, is not one
+   * of ours, or one of the others, before anything is done.
+   */
+  constructor(path: string, labels: Labels, others: readonly string[] = []) {
     this.#path = path;
     this.#labels = labels;
     const folder = dirname(path);
@@ -28,6 +40,9 @@ export class MetricsFile {
       throw new LvmsyncError('usage', `--metrics: ${why}`, { state: 'Nothing was done.', cause });
     }
     readFormer(path);
+    if (others.some((other) => isSamePlace(path, other))) {
+      throw notOurs(path, 'this run reads or writes it as something else');
+    }
   }
 
   /** Replaces it. Never throws: a run is what it is, whether its figures can be kept or not. */
@@ -44,6 +59,21 @@ export class MetricsFile {
       // Also when quiet: nobody would see why the figures grow old.
       reporter.error(`${why}: the run is not affected, but its figures are lost`);
     }
+  }
+}
+
+/** By its name, since it is replaced, or by what is there. */
+function isSamePlace(path: string, other: string): boolean {
+  if (nameOf(path) === nameOf(other)) return true;
+  const [one, two] = [path, other].map(identifyPath);
+  return one !== undefined && two !== undefined && identityKey(one) === identityKey(two);
+}
+
+function nameOf(path: string): string {
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return resolve(path);
   }
 }
 

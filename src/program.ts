@@ -77,8 +77,8 @@ async function openMetrics(
 ): Promise<import('./metrics-file.js').MetricsFile | undefined> {
   if (command.metrics === undefined) return undefined;
   const { MetricsFile } = await import('./metrics-file.js');
-  const { labelsOf } = await import('./run-metrics.js');
-  return new MetricsFile(command.metrics, labelsOf(command));
+  const { labelsOf, pathsOf } = await import('./run-metrics.js');
+  return new MetricsFile(command.metrics, labelsOf(command), pathsOf(command));
 }
 
 async function start(command: Run, reporter: Reporter, argv: readonly string[]): Promise<number> {

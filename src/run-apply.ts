@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from './ack.js';
 import { APPLY_DEPTH, apply } from './apply.js';
 import { type FileDevice, SlabPool } from './block-device.js';
+import { chainMembers } from './chain-directory.js';
 import { pruneChain } from './chain-prune.js';
 import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
@@ -33,6 +34,7 @@ import { Snapback, type SnapbackOptions } from './snapback.js';
 import { refuseOtherTarget } from './undo-target.js';
 import { refuseSharedBlocks } from './unzeroed-blocks.js';
 import { findWriteRules } from './write-rules.js';
+import type { SourceMember } from './source-family.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;
@@ -165,7 +167,8 @@ async function applyStream(
   const step = command.chain && stepOf(form, stream.reader.name);
   const place = placeOf(form);
   const set = place && Buffer.from(place.setId).toString('hex');
-  const request = { path, members: [], force, command: context.command, set };
+  const members = [...inputMembers(stream), ...chainMembers(command.chain?.directory)];
+  const request = { path, members, force, command: context.command, set };
   const open = dryRun ? lookAtDestination : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;
@@ -200,6 +203,13 @@ async function applyStream(
     turn?.close();
     await destination.close();
   }
+}
+
+const CHANGES_FILE = 'the changes file';
+
+/** What must not be written while it is read. */
+function inputMembers({ identity }: Stream): SourceMember[] {
+  return identity === undefined ? [] : [{ identity, role: CHANGES_FILE }];
 }
 
 function sizeNeeded(hello: Hello): SizeNeeded {
@@ -364,7 +374,7 @@ async function snapbackOptions(
   if (path === undefined) return undefined;
   const inUse = [
     { identity: device.identity, role: 'the destination' },
-    { identity: stream.identity, role: 'the changes file' },
+    { identity: stream.identity, role: CHANGES_FILE },
   ];
   const { deviceSize, attributes } = await snapbackFacts(device, size);
   const place = placeOf(stream.form);

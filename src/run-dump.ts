@@ -10,6 +10,7 @@ import { EXIT, LvmsyncError } from './errors.js';
 import { slabSizeFor } from './extent.js';
 import { isNativeError } from './native.js';
 import type { DumpCommand } from './options.js';
+import { refuseOwnOutput } from './own-output.js';
 import { type Pace, RateLimit, streamLimits } from './rate-limit.js';
 import { requireWhole } from './read-snapshot.js';
 import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
@@ -32,6 +33,7 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
   selectEngine(context);
   const source = await openSource(command.source, context);
   try {
+    refuseOwnOutput(source);
     const { requireQuiet } = command;
     checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
     const guard = { source, maxPercent: command.maxCowUse, context };

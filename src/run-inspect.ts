@@ -6,16 +6,19 @@ import { localTime } from './chain-time.js';
 import { HANDSHAKE } from './change-writer.js';
 import type { Hello } from './control-frame.js';
 import type { CountedBy } from './counted-link.js';
+import { identifyPath } from './device-topology.js';
 import { EXIT, type LvmsyncError } from './errors.js';
 import { type Inspection, inspectFile } from './inspect.js';
 import { formatObject } from './json-object.js';
 import type { InspectCommand } from './options.js';
+import { refuseOutputTo } from './own-output.js';
 import { interrupted, type RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
 
 /** The status is that of the first file that cannot be applied. */
 export async function runInspect(command: InspectCommand, context: RunContext): Promise<number> {
   let status: number = EXIT.done;
+  for (const path of command.files) refuseOutputTo(path, identifyPath(path));
   const beside = new Map<string, readonly CountedBy[]>();
   for (const path of command.files) {
     const folder = dirname(path);

@@ -124,6 +124,30 @@ export function labelsOf(command: Exclude<Command, { kind: 'version' | 'help' }>
   return labels;
 }
 
+/** Of this machine, as far as the words tell: what the run reads or writes. */
+export function pathsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): string[] {
+  const paths: (string | undefined)[] = [];
+  let isHere = true;
+  if ('destination' in command && command.destination !== undefined) {
+    const { destination } = command;
+    const { host, path } =
+      typeof destination === 'string' ? { host: undefined, path: destination } : destination;
+    isHere = host === undefined;
+    if (isHere) paths.push(path);
+  }
+  if (isHere && 'snapback' in command) {
+    const { snapback } = command;
+    paths.push(typeof snapback === 'string' ? snapback : snapback?.path);
+  }
+  if ('input' in command && command.input !== '-') paths.push(command.input);
+  if ('files' in command) paths.push(...command.files);
+  if ('source' in command && typeof command.source === 'object') {
+    const { source } = command;
+    paths.push(source.dataSource, source.kind === 'cowStore' ? source.cowStore : undefined);
+  }
+  return paths.filter((path) => path !== undefined);
+}
+
 function volumeOf(source: SourceRequest): string {
   return source.kind === 'snapshot' ? source.snapshot : source.dataSource;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import { checkLinks, type LinkWrites } from './chain-check.js';
 import {
+  chainMembers,
   describeDestination,
   destinationMismatch,
   lockChain,
@@ -36,7 +37,8 @@ import { typedPath } from './words.js';
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const { destination: path, directory, force, dryRun } = command;
-  const request = { path, members: [], force, command: context.command };
+  const members = chainMembers(directory);
+  const request = { path, members, force, command: context.command };
   const open = dryRun ? lookAtDestination : openDestination;
   const destination = await open(request, context.reporter);
   try {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Counted } from './counted-link.js';
-import { type DeviceIdentity, identityFromStat, identityKey } from './device-topology.js';
+import { type DeviceIdentity, identityFromStat, identityKey, Topology } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 import type { NativeExtentSet } from './native.js';
 import { humanSize } from './text.js';
@@ -155,13 +155,15 @@ function refuseInUse(
       state: UNTOUCHED,
     });
   }
-  const same = inUse.find(
-    (one) => one.identity && identityKey(one.identity) === identityKey(identity),
-  );
-  if (same !== undefined) {
-    throw new LvmsyncError('snapback', `snapback ${path}: this is ${same.role}`, {
-      state: UNTOUCHED,
-    });
+  const topology = new Topology();
+  for (const { identity: used, role } of inUse) {
+    if (used === undefined) continue;
+    const [same, carries] = [[used], topology.storedOn(used)].map((all) =>
+      all.some((one) => identityKey(one) === identityKey(identity)),
+    );
+    if (!same && !carries) continue;
+    const what = same ? `this is ${role}` : `this carries ${role}`;
+    throw new LvmsyncError('snapback', `snapback ${path}: ${what}`, { state: UNTOUCHED });
   }
 }
 

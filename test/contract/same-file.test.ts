@@ -1,0 +1,198 @@
+/** A file that a run reads, named once more as one that it writes: under any name it is refused whole. */
+
+import assert from 'node:assert/strict';
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { ChainLaboratory } from '../helpers/chain-laboratory.js';
+import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
+import { offlineSource } from '../helpers/offline-source.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+
+const folder = scratchFolder();
+const CHUNKS = 256;
+/** All of it has changed, so that an undo file is larger than what it undoes. */
+const source = offlineSource(folder, {
+  chunkSize: 4096,
+  size: CHUNKS * 4096,
+  changedChunks: Array.from({ length: CHUNKS }, (_, chunk) => chunk),
+});
+let count = 0;
+
+function fresh(): string {
+  return join(folder, `file-${count++}`);
+}
+
+function copy(content: Buffer | string = source.former): string {
+  const path = fresh();
+  writeFileSync(path, content);
+  return path;
+}
+
+/** The undo file of a run. */
+function undoFile(): string {
+  const path = fresh();
+  assertSucceeds(lvmsync([...source.words, '--snapback', path, copy()]));
+  return path;
+}
+
+function withStdin(path: string, words: readonly string[]): CliResult {
+  const fd = openSync(path, 'r');
+  try {
+    return lvmsync(words, { stdio: [fd, 'pipe', 'pipe'] });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Standard output is opened as `1<>` and `>>` do it, so that the shell does not empty it. */
+function withStdout(path: string, flags: 'r+' | 'a', words: readonly string[]): CliResult {
+  const fd = openSync(path, flags);
+  try {
+    return lvmsync(words, { stdio: ['ignore', fd, 'pipe'] });
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function loopOn(path: string, context: TestContext): string | undefined {
+  const { status, stdout } = runTool(['losetup', '-f', '--show', path]);
+  if (status !== 0) {
+    context.skip('no loop device can be attached here');
+    return undefined;
+  }
+  const device = stdout.toString().trim();
+  context.after(() => runTool(['losetup', '-d', device]));
+  return device;
+}
+
+function assertRefused(result: CliResult, path: string, before: Buffer, message: RegExp): void {
+  assertFails(result, 12, message);
+  assert.ok(readFileSync(path).equals(before), 'the file is as it was');
+}
+
+const IS_INPUT = /is the changes file, which this run reads/;
+
+describe('F5: a changes file that is its own destination is refused', () => {
+  const names: readonly [what: string, name: (path: string) => string][] = [
+    ['its own name', (path) => path],
+    ['a symbolic link', (path) => link(path, symlinkSync)],
+    ['a hard link', (path) => link(path, linkSync)],
+  ];
+  function link(path: string, make: (path: string, name: string) => void): string {
+    const name = fresh();
+    make(path, name);
+    return name;
+  }
+
+  for (const [what, name] of names) {
+    test(`by ${what}`, () => {
+      const path = undoFile();
+      const before = readFileSync(path);
+      for (const dryRun of [[], ['--dry-run'], ['--force']]) {
+        const words = [...dryRun, '--apply', path, name(path)];
+        assertRefused(lvmsync(words), path, before, IS_INPUT);
+      }
+      const words = ['--apply', '-', name(path)];
+      assertRefused(withStdin(path, words), path, before, IS_INPUT);
+    });
+  }
+
+  test('by a loop device on it, and the other way round', (context) => {
+    const path = undoFile();
+    const before = readFileSync(path);
+    const loop = loopOn(path, context);
+    if (loop === undefined) return;
+    const built = /is built on the changes file/;
+    assertRefused(lvmsync(['--apply', path, loop]), path, before, built);
+    const carries = /carries the data of the changes file/;
+    assertRefused(lvmsync(['--apply', loop, path]), path, before, carries);
+  });
+
+  test('a snapback that is the changes file, or carries the destination', (context) => {
+    const path = undoFile();
+    const before = readFileSync(path);
+    const words = ['--apply', path, '--snapback', path, '--snapback-overwrite', copy()];
+    assertFails(lvmsync(words), 16, /this is the changes file/);
+    assert.ok(readFileSync(path).equals(before));
+    const disk = copy();
+    const loop = loopOn(disk, context);
+    if (loop === undefined) return;
+    const onDisk = [...source.words, '--snapback', disk, '--snapback-overwrite', loop];
+    for (const dryRun of [[], ['--dry-run']]) {
+      assertFails(lvmsync([...dryRun, ...onDisk]), 16, /this carries the destination/);
+      assert.ok(readFileSync(disk).equals(source.former));
+    }
+  });
+});
+
+describe('F5: standard output that is what a run reads is refused', () => {
+  const outputs: readonly [what: string, path: () => string][] = [
+    ['the data source', () => source.data],
+    ['the COW store', () => source.cowStore],
+  ];
+  for (const [what, path] of outputs) {
+    for (const flags of ['r+', 'a'] as const) {
+      test(`${what}, opened with ${flags}`, () => {
+        const before = readFileSync(path());
+        const result = withStdout(path(), flags, [...source.words, '--stdout']);
+        assertRefused(result, path(), before, /^FATAL ERROR: standard output is the /);
+      });
+    }
+  }
+
+  test('a file that inspect looks at', () => {
+    const path = undoFile();
+    const before = readFileSync(path);
+    const result = withStdout(path, 'a', ['inspect', path]);
+    assertRefused(result, path, before, /this is standard output/);
+  });
+});
+
+describe('F5: a file of a chain', () => {
+  test('is no destination of a rollback, nor of an apply to the chain', async () => {
+    const spec = { size: 64 * 1024, chunkSize: 4096, turns: 2, changedChunks: 3 };
+    const lab = new ChainLaboratory(fresh(), spec, new Random());
+    await lab.advanceTo(1);
+    const [name = ''] = readdirSync(lab.chain).filter((one) => one.endsWith('.snapback'));
+    const path = join(lab.chain, name);
+    const before = readFileSync(path);
+    const result = lvmsync(['rollback', '--force', '--steps', '1', path, lab.chain]);
+    assertRefused(result, path, before, /is a file of the chain/);
+    const words = await lab.words(2);
+    const turn = lvmsync(['--force', ...words.slice(0, -1), path]);
+    assertRefused(turn, path, before, /is a file of the chain/);
+  });
+});
+
+describe('F5: the file of --metrics', () => {
+  test('cannot be another file of the run', () => {
+    const metrics = fresh();
+    const destination = copy('');
+    const undo = undoFile();
+    const cases: readonly [path: string, words: readonly string[]][] = [
+      [destination, [...source.words, destination]],
+      [metrics, [...source.words, '--snapback', metrics, copy()]],
+      [undo, ['--apply', undo, copy()]],
+    ];
+    for (const [path, words] of cases) {
+      const result = lvmsync(['--metrics', path, ...words]);
+      assertFails(
+        result,
+        1,
+        /--metrics: .*: (this run reads or writes it|it is not a file of metrics)/,
+      );
+      assert.match(result.stderr, /Nothing was done/);
+    }
+    assert.equal(readFileSync(destination).length, 0);
+  });
+});
