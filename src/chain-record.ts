@@ -4,9 +4,8 @@
  * any crash the record tells what can be believed.
  */
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceDurably } from './durable-file.js';
+import { readRegular, replaceDurably } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { isObject, parseObject } from './json-object.js';
 
@@ -85,7 +84,7 @@ export function readRecord(directory: string): ChainRecord | undefined {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegular(path);
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
     if (code === 'ENOENT') return undefined;

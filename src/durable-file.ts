@@ -4,8 +4,10 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fstatSync,
   fsyncSync,
   openSync,
+  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -55,6 +57,18 @@ export function replaceAndKeepOpen(
     discard(draft);
     throw error;
   }
+}
+
+/** The whole text. Throws the error of a system call; for what is not a regular file one with `ENOTSUP`. */
+export function readRegular(path: string): string {
+  // Opening a fifo would block until it has a writer, and no signal could end that.
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (fstatSync(fd).isFile()) return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+  throw Object.assign(new Error('not a regular file'), { code: 'ENOTSUP' });
 }
 
 function discard(draft: string): void {

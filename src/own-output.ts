@@ -3,11 +3,12 @@
  * run could look.
  */
 
-import { fstatSync } from 'node:fs';
+import { constants, fstatSync, statSync } from 'node:fs';
 import { type DeviceIdentity, identityFromStat, identityKey, Topology } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 import type { Source } from './source.js';
 import { findRelation, type SourceMember } from './source-family.js';
+import { readText } from './virtual-files.js';
 import { STDOUT } from './write-whole.js';
 
 /** Throws (destinationUnfit) if a stream that is written there would change what is read. */
@@ -43,6 +44,23 @@ export function refuseOutputTo(path: string, identity: DeviceIdentity | undefine
   throw new LvmsyncError('destinationUnfit', `${path}: this is standard output, too`, {
     state: 'Nothing was written.',
     hint: 'Let standard output go to another file.',
+  });
+}
+
+const O_ACCMODE = 3;
+
+/**
+ * Throws (usage) where a stream would be lost. Node opens /dev/null for reading and writing in the place of a
+ * descriptor that is closed; a shell that is told to use it opens it for writing only.
+ */
+export function refuseClosedOutput(): void {
+  const { rdev } = fstatSync(STDOUT);
+  if (!fstatSync(STDOUT).isCharacterDevice() || rdev !== statSync('/dev/null').rdev) return;
+  const [, flags = ''] =
+    /^flags:\s*([0-7]+)$/m.exec(readText(`/proc/self/fdinfo/${STDOUT}`) ?? '') ?? [];
+  if ((Number.parseInt(flags, 8) & O_ACCMODE) !== constants.O_RDWR) return;
+  throw new LvmsyncError('usage', 'standard output is closed: the change stream would be lost', {
+    hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
   });
 }
 

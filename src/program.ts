@@ -8,7 +8,7 @@ import { type Command, parseOptions, toCommand, type Verbosity } from './options
 import { type MessageForm, Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
 import { VERSION_LINE } from './version.js';
-import { STDOUT, writeWhole, writeWords } from './write-whole.js';
+import { writeOutput, writeWords } from './write-whole.js';
 
 /** Does what the words ask for, and ends the process with the exit status. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -97,7 +97,7 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
     signal,
     command: ['lvmsync', ...argv].join(' '),
     // What a login prints may not have ended its line; an empty one is passed over.
-    answer: (line) => writeWhole(STDOUT, `\n${line}`),
+    answer: (line) => writeOutput(`\n${line}`),
     print,
     agentSocket: process.env.SSH_AUTH_SOCK,
     engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
@@ -159,6 +159,6 @@ function makeReporter(verbosity: Verbosity, form: MessageForm): Reporter {
 }
 
 function print(text: string): number {
-  writeWhole(STDOUT, text);
+  writeOutput(text);
   return EXIT.done;
 }

@@ -70,11 +70,19 @@ interface HelperFile {
   readonly hash: string;
 }
 
+/** A fifo would be read for ever. */
+async function lookAt(path: string): Promise<{ readonly size: number; readonly isFile: boolean }> {
+  const found = await stat(path);
+  return { size: found.size, isFile: found.isFile() };
+}
+
 async function describeFile(path: string): Promise<HelperFile> {
   try {
+    const { size, isFile } = await lookAt(path);
+    if (!isFile) throw Object.assign(new Error('not a regular file'), { code: 'ENOTSUP' });
     const hash = createHash('sha256');
     for await (const piece of createReadStream(path, { highWaterMark: PIECE })) hash.update(piece);
-    return { size: (await stat(path)).size, hash: hash.digest('hex') };
+    return { size, hash: hash.digest('hex') };
   } catch (cause) {
     const reason = cause instanceof Error && 'code' in cause ? cause.code : cause;
     throw new LvmsyncError('usage', `--push-helper: ${path}: cannot be read (${reason})`, {

@@ -37,6 +37,7 @@ export async function createRedo(facts: RedoFacts, folder: string): Promise<Snap
       ...(await placeIn(path, facts)),
       facts: await helloFacts(facts),
       sorted: false,
+      signal: facts.signal,
     });
   } catch (error) {
     if (facts.begun === undefined) removeUndoneFolder(path);

@@ -391,5 +391,5 @@ async function snapbackOptions(
   const onLost = ({ message }: LvmsyncError): void =>
     reporter.warn(`${message}: this turn cannot be undone later`);
   const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
-  return { path, overwrite, facts, sorted: false, inUse, roomFor, saved };
+  return { path, overwrite, facts, sorted: false, inUse, roomFor, saved, signal };
 }

@@ -10,7 +10,7 @@ import { EXIT, LvmsyncError } from './errors.js';
 import { slabSizeFor } from './extent.js';
 import { isNativeError } from './native.js';
 import type { DumpCommand } from './options.js';
-import { refuseOwnOutput } from './own-output.js';
+import { refuseClosedOutput, refuseOwnOutput } from './own-output.js';
 import { type Pace, RateLimit, streamLimits } from './rate-limit.js';
 import { requireWhole } from './read-snapshot.js';
 import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
@@ -30,6 +30,7 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
       },
     );
   }
+  if (!command.dryRun) refuseClosedOutput();
   selectEngine(context);
   const source = await openSource(command.source, context);
   try {
@@ -73,7 +74,8 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
     await requireWhole(source);
     const quiet = { requireQuiet: command.requireQuiet, reporter };
     await writer.end(reportWrites(source.watch, source.watch.writes(), quiet));
-    if (fstatSync(STDOUT).isFile()) await writer.syncData();
+    const kept = fstatSync(STDOUT);
+    if (kept.isFile() || kept.isBlockDevice()) await writer.syncData();
     const seconds = (performance.now() - started) / 1000;
     reporter.transferred({ bytes: extents.totalBytes, seconds, sourceSize: device.size });
   } catch (error) {

@@ -63,14 +63,14 @@ async function rehearse(source: Source, command: SyncCommand, context: RunContex
 export async function checkLocal(
   source: Source,
   command: SyncCommand,
-  { reporter, command: words }: RunContext,
+  { reporter, signal, command: words }: RunContext,
 ): Promise<CopyPlan> {
   const { destination, force } = command;
   const request = { path: destination.path, members: source.members, force, command: words };
   const { device, close } = await lookAtDestination(request, reporter);
   try {
     const plan = planCopy(device, source, command, reporter);
-    const options = await snapbackOptions(command, { device, source, ...plan });
+    const options = await snapbackOptions(command, signal, { device, source, ...plan });
     if (options !== undefined) checkSnapback(options);
     return plan;
   } finally {
@@ -125,7 +125,7 @@ async function copyTo(
   const { reporter, signal } = context;
   const { size, extents, zeros, totalBytes } = planCopy(device, source, command, reporter);
   const rules = await findWriteRules(device);
-  const options = await snapbackOptions(command, { device, size, source, totalBytes });
+  const options = await snapbackOptions(command, signal, { device, size, source, totalBytes });
   const snapback = options && (await Snapback.create(options));
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
   const stage = new WriteStage(device, snapback, pool, rules);
@@ -183,6 +183,7 @@ function planCopy(
 
 async function snapbackOptions(
   { snapback, force }: SyncCommand,
+  signal: AbortSignal,
   run: {
     readonly device: FileDevice;
     readonly size: number;
@@ -195,5 +196,5 @@ async function snapbackOptions(
   const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
   const facts = await snapbackFacts(device, size);
   const roomFor = force ? undefined : totalBytes;
-  return { ...snapback, facts, sorted: false, inUse, roomFor };
+  return { ...snapback, facts, sorted: false, inUse, roomFor, signal };
 }

@@ -54,7 +54,7 @@ export interface OpenSnapback {
   readonly fresh: boolean;
 }
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const OWNER_ONLY = 0o600;
 
 export function openSnapback(place: SnapbackPlace): OpenSnapback {
@@ -62,13 +62,14 @@ export function openSnapback(place: SnapbackPlace): OpenSnapback {
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) {
-      return { fd: openSync(path, O_WRONLY), durable: false, fresh: false };
+      return { fd: openSync(path, O_WRONLY | O_NONBLOCK), durable: false, fresh: false };
     }
     if (present !== undefined && !overwrite) throw exists(path);
     // Before what it would replace is given up.
     requireRoom(place, present);
     const fresh = present === undefined;
-    const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (fresh ? O_EXCL : 0);
+    // A fifo that came in its place would block, and no signal could end that.
+    const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (fresh ? O_EXCL : 0);
     const fd = openSync(path, flags, OWNER_ONLY);
     try {
       replaceContent(fd, path, inUse);
@@ -80,8 +81,17 @@ export function openSnapback(place: SnapbackPlace): OpenSnapback {
   } catch (error) {
     if (error instanceof LvmsyncError) throw error;
     if (errorCode(error) === 'EEXIST') throw exists(path);
+    if (errorCode(error) === 'ENXIO') throw unread(path, error);
     throw cannotCreate(path, error);
   }
+}
+
+function unread(path: string, cause: unknown): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: nobody reads this fifo (ENXIO)`, {
+    state: UNTOUCHED,
+    hint: 'Start what reads it first, or name a file.',
+    cause,
+  });
 }
 
 function cannotCreate(path: string, cause: unknown): LvmsyncError {

@@ -12,6 +12,7 @@ import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { BATCH_LIMITS, regroup } from './extent.js';
 import { isNativeError, type NativeExtentSet, native, type Operations } from './native.js';
+import { cancelSoonAfter, interrupted } from './run-context.js';
 import { type OpenSnapback, openSnapback, type SnapbackPlace } from './snapback-file.js';
 
 export interface SnapbackOptions extends SnapbackPlace {
@@ -19,6 +20,8 @@ export interface SnapbackOptions extends SnapbackPlace {
   readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes' | 'place'>;
   /** Offsets will be saved in ascending order. */
   readonly sorted: boolean;
+  /** Ends a wait for the reader of a fifo. */
+  readonly signal?: AbortSignal;
 }
 
 /** Whoever creates it calls close, after finish if the run came to its end. */
@@ -26,6 +29,7 @@ export class Snapback {
   readonly path: string;
   readonly #fd: number;
   readonly #durableMedium: boolean;
+  readonly #signal: AbortSignal | undefined;
   readonly #writer: ChangeWriter;
   /** In this file, or in one that is undone after it. */
   readonly #saved: NativeExtentSet;
@@ -47,6 +51,11 @@ export class Snapback {
     this.#saved = options.saved?.extents ?? new native.ExtentSet();
     this.#fd = file.fd;
     this.#durableMedium = file.durable;
+    this.#signal = options.signal;
+    // What goes to a file is not cut off: that is the whole of an undo.
+    if (!file.durable && options.signal !== undefined) {
+      cancelSoonAfter(options.signal, () => writer.cancel());
+    }
     this.#unused = file.fresh;
     this.#writer = writer;
   }
@@ -68,7 +77,7 @@ export class Snapback {
     } catch (error) {
       closeSync(file.fd);
       if (file.fresh) rmSync(path, { force: true });
-      throw failure(path, error);
+      throw failure(path, error, options.signal);
     }
   }
 
@@ -103,7 +112,7 @@ export class Snapback {
       }
       this.#unused = false;
     } catch (error) {
-      throw failure(this.path, error);
+      throw failure(this.path, error, this.#signal);
     }
   }
 
@@ -116,7 +125,7 @@ export class Snapback {
       this.#unused = false;
       this.#closeFile();
     } catch (error) {
-      throw failure(this.path, error);
+      throw failure(this.path, error, this.#signal);
     } finally {
       this.close();
     }
@@ -185,9 +194,10 @@ export class Snapback {
   }
 }
 
-function failure(path: string, error: unknown): LvmsyncError {
+function failure(path: string, error: unknown, signal: AbortSignal | undefined): LvmsyncError {
   if (error instanceof LvmsyncError) return error;
   if (isNativeError(error)) {
+    if (error.code === 'CANCELLED' && signal !== undefined) return interrupted(signal);
     const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
     return ioFailure({ path: `snapback ${path}`, code: 'snapback', action, error });
   }

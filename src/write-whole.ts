@@ -1,6 +1,7 @@
 /** What a person or a script reads of this program, written at once. */
 
 import { writeSync } from 'node:fs';
+import { LvmsyncError } from './errors.js';
 
 export const STDOUT = 1;
 const STDERR = 2;
@@ -21,6 +22,19 @@ export function writeWhole(fd: number, text: string): void {
       if (code !== 'EAGAIN') throw error;
       pause();
     }
+  }
+}
+
+/** What was asked for, on standard output. Throws (destinationWrite) where it cannot be written. */
+export function writeOutput(text: string): void {
+  try {
+    writeWhole(STDOUT, text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('destinationWrite', `standard output: ${reason}`, {
+      hint: 'What was asked for was not printed whole.',
+      cause,
+    });
   }
 }
 
