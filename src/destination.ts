@@ -1,5 +1,6 @@
 /** Opens what is to be written: claimed, checked to be safe, large enough. */
 
+import { statfsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FileDevice, requireWritable, SlabPool } from './block-device.js';
 import { type Finding, inspectDestination, requireFit } from './device-safety.js';
@@ -40,7 +41,7 @@ export async function openDestination(
 ): Promise<Destination> {
   const { path, command, set } = request;
   // Looked at first, so that a refusal can say more than "in use".
-  const seen = await FileDevice.open(path, { role: 'destination' });
+  const seen = await openToCheck(path);
   let lock: RunLock | undefined;
   try {
     lock = await acquireRunLock(seen.identity, { path, command, set });
@@ -189,6 +190,21 @@ export function tooSmall(
 
 function compareSizes(held: number, needed: number): string {
   return `it holds ${held} bytes, the source ${needed}`;
+}
+
+/** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
+const OVERLAYFS = 0x794c7630;
+
+/**
+ * For reading. An overlay copies a file of a lower layer up when it is first opened for writing, which may give it
+ * another inode: that comes before the checks, so that what is opened after them is what was checked.
+ */
+async function openToCheck(path: string): Promise<FileDevice> {
+  const seen = await FileDevice.open(path, { role: 'destination' });
+  if (seen.info.blockDevice || statfsSync(path).type !== OVERLAYFS) return seen;
+  await seen.close();
+  await (await FileDevice.open(path, { role: 'destination', write: true })).close();
+  return FileDevice.open(path, { role: 'destination' });
 }
 
 /** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */

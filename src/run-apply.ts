@@ -31,10 +31,10 @@ import {
 } from './run-context.js';
 import { signOfLife } from './sign-of-life.js';
 import { Snapback, type SnapbackOptions } from './snapback.js';
+import type { SourceMember } from './source-family.js';
 import { refuseOtherTarget } from './undo-target.js';
 import { refuseSharedBlocks } from './unzeroed-blocks.js';
 import { findWriteRules } from './write-rules.js';
-import type { SourceMember } from './source-family.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;

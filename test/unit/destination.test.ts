@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openDestination, tooSmall } from '../../src/destination.js';
@@ -64,6 +71,34 @@ test('what is opened is what was checked, also through a symbolic link', async (
   );
   assert.equal(opened.device.size, 1024 * 1024);
   await opened.close();
+});
+
+test('F42: a file of the lower layer of an overlay is copied up before it is checked, not after', async (t) => {
+  const base = join(folder, 'overlay');
+  const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) =>
+    join(base, name),
+  );
+  assert.ok(lower && upper && work && merged);
+  mkdirSync(base);
+  if (spawnSync('mount', ['-t', 'tmpfs', 'none', base]).status !== 0) {
+    return t.skip('no tmpfs can be mounted here');
+  }
+  t.after(() => spawnSync('umount', ['-R', base]));
+  for (const one of [lower, upper, work, merged]) mkdirSync(one);
+  const content = readFileSync(labelledFile('of-lower'));
+  writeFileSync(join(lower, 'copy'), content);
+  const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  if (spawnSync('mount', ['-t', 'overlay', 'none', '-o', layers, merged]).status !== 0) {
+    return t.skip('no overlay can be mounted here');
+  }
+  const path = join(merged, 'copy');
+  let copiedUp = false;
+  const reporter = reporterThat(() => {
+    copiedUp = existsSync(join(upper, 'copy'));
+  });
+  await (await openDestination({ ...request, path }, reporter)).close();
+  assert.ok(copiedUp, 'when the warning came');
+  assert.ok(readFileSync(path).equals(content));
 });
 
 const silent = (): Reporter => reporterThat(() => undefined);
