@@ -121,7 +121,7 @@ describe('F5: a changes file that is its own destination is refused', () => {
   test('a snapback that is the changes file, or carries the destination', (context) => {
     const path = undoFile();
     const before = readFileSync(path);
-    const words = ['--apply', path, '--snapback', path, '--snapback-overwrite', copy()];
+    const words = ['--force', '--apply', path, '--snapback', path, '--snapback-overwrite', copy()];
     assertFails(lvmsync(words), 16, /this is the changes file/);
     assert.ok(readFileSync(path).equals(before));
     const disk = copy();
