@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import {
   closeSync,
+  constants,
   existsSync,
   linkSync,
   lstatSync,
@@ -242,9 +243,14 @@ test('a fifo is accepted, and its reader gets the whole snapback', async () => {
   runTool(['mkfifo', path]);
   const { spawn } = await import('node:child_process');
   const copy = `${path}.copy`;
-  const cat = spawn('sh', ['-c', 'cat "$0" > "$1"', path, copy]);
+  // The first reader; the one that copies waits in its open for a writer.
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const cat = spawn('sh', ['-c', 'exec 3<"$0"; echo open; cat <&3 > "$1"', path, copy]);
   const done = new Promise((resolve) => cat.once('close', resolve));
+  const open = new Promise((resolve) => cat.stdout.once('data', resolve));
   const snapback = await create(path);
+  await open;
+  closeSync(reader);
   await snapback.save(native.allocateSlab(4096), operations(8192, 4096, 0));
   await snapback.finish();
   await done;
