@@ -3,9 +3,10 @@
  * character of a device or file name can become syntax.
  */
 
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
+import { allSaid, collect, type End, endCommand, endOf } from './command-output.js';
 import { supervise } from './command-supervision.js';
 import { type ExitName, LvmsyncError } from './errors.js';
 import { native } from './native.js';
@@ -30,7 +31,7 @@ const DEBIAN_PACKAGES: ReadonlyMap<string, string> = new Map([
 export interface CommandOptions {
   /** Exit code of the whole run if this command fails. Default: 'usage'. */
   readonly code?: ExitName;
-  /** Ends the command with SIGTERM; the call then rejects with the signal's reason. */
+  /** Ends the command, a shielded one with all that it started; the call then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Bytes of standard output above which the command is ended and the call fails. */
   readonly stdoutLimit?: number;
@@ -105,7 +106,7 @@ export function streamCommand(argv: Argv, options: CommandOptions = {}): Command
   closeSync(writeFd);
   if (child.stderr === null) throw new Error('a child without pipes');
   const supervision = supervise({ child, program, shielded: false, isSlow: true });
-  const words = collectHead(child.stderr, STDERR_KEPT);
+  const words = collect(child.stderr, { keep: STDERR_KEPT, until: allSaid(child) });
   const ended = Promise.all([endOf(child), words]).then(([end, stderr]) => {
     supervision.dismiss();
     supervision.checkEnd(end.status);
@@ -146,7 +147,7 @@ async function* readAhead(fd: number): AsyncGenerator<Uint8Array, void> {
 
 /**
  * Runs `argv` with nothing on standard input, a fixed PATH and LC_ALL=C (unless it is the user's), and
- * waits for its end.
+ * waits for its end, not for that of what it leaves behind.
  * Rejects with CommandError, or with the signal's reason if that ended it.
  */
 export async function runCommand(argv: Argv, options: CommandOptions = {}): Promise<CommandOutput> {
@@ -159,17 +160,20 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
     detached: shielded,
   });
   const stop = () => {
-    child.kill();
+    endCommand(child, { hasGroup: shielded });
     // A grandchild may hold the pipes open: do not wait for it.
     child.stdout.destroy();
     child.stderr.destroy();
   };
+  const until = allSaid(child);
+  const onMore = () =>
+    new CommandError({ argv, code, reason: `printed more than ${stdoutLimit} bytes` });
   signal?.addEventListener('abort', stop, { once: true });
   const supervision = supervise({ child, program, shielded, isSlow: false });
   try {
     const [stdout, stderr, end] = await Promise.all([
-      collectWithin(child.stdout, { argv, code, limit: stdoutLimit }),
-      collectHead(child.stderr, STDERR_KEPT),
+      collect(child.stdout, { keep: stdoutLimit, until, onMore }),
+      collect(child.stderr, { keep: STDERR_KEPT, until }),
       endOf(child),
     ]);
     signal?.throwIfAborted();
@@ -177,13 +181,13 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
     checkEnd(argv, code, { ...end, stderr });
     return { stdout, stderr };
   } catch (error) {
+    stop();
     signal?.throwIfAborted();
     supervision.checkEnd(null);
     throw error;
   } finally {
     signal?.removeEventListener('abort', stop);
     supervision.dismiss();
-    stop();
   }
 }
 
@@ -222,7 +226,7 @@ export function startCompanion(
 }
 
 async function firstLineOf(child: ChildProcessWithoutNullStreams): Promise<string> {
-  const words = collectHead(child.stderr, STDERR_KEPT);
+  const words = collect(child.stderr, { keep: STDERR_KEPT, until: allSaid(child) });
   let text = '';
   for await (const chunk of child.stdout) {
     text += chunk;
@@ -241,47 +245,6 @@ function toolEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 function userEnvironment({ NODE_OPTIONS: _ours, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return env;
-}
-
-interface Limit extends Pick<CommandFailure, 'argv' | 'code'> {
-  readonly limit: number;
-}
-
-async function collectWithin(stream: AsyncIterable<Buffer>, of: Limit): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.length;
-    if (size > of.limit) {
-      throw new CommandError({ ...of, reason: `printed more than ${of.limit} bytes` });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-}
-
-/** Reads to the end, so that the tool is never blocked, and keeps the first `limit` bytes. */
-async function collectHead(stream: AsyncIterable<Buffer>, limit: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    if (size < limit) chunks.push(chunk.subarray(0, limit - size));
-    size += chunk.length;
-  }
-  return Buffer.concat(chunks).toString();
-}
-
-interface End {
-  readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly error?: NodeJS.ErrnoException;
-}
-
-function endOf(child: ChildProcess): Promise<End> {
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve({ status: null, signal: null, error }));
-    child.once('close', (status, signal) => resolve({ status, signal }));
-  });
 }
 
 function checkEnd(

@@ -15,6 +15,8 @@ export interface SnapshotRequest {
   /** What lvcreate is told of the size of a thick snapshot's COW store; undefined for a thin one. */
   readonly size: readonly string[] | undefined;
   readonly hooks: FreezeHooks;
+  /** Ends the freeze. */
+  readonly signal: AbortSignal;
   /** ISO 8601, UTC. */
   readonly time: string;
 }
@@ -29,7 +31,8 @@ export async function makeSnapshot(
 ): Promise<CycleSnapshot> {
   const { origin, tag, hooks, time } = request;
   const name = `${origin.vgName}/${snapshotName(origin, time)}`;
-  await whileFrozen(hooks, () => create(request, run));
+  if (isHooked(hooks)) await createFrozen(request, run);
+  else await create(request, run);
   // Killed before this, a run cannot know whether the thaw came first.
   if (isHooked(hooks))
     await run(['lvchange', '-q', '--deltag', UNCONFIRMED_TAG, '--', name], SHIELDED);
@@ -39,6 +42,40 @@ export async function makeSnapshot(
     'sourceUnfit',
     `${name}: lvcreate made it, but lvs does not show it whole`,
   );
+}
+
+/** While something is frozen LVM's lock is not waited for: another command may hold it for long. */
+const NO_WAIT = ['--config', 'global/wait_for_locks=0'];
+/** The commands of others are short, and there may be many of them. */
+const MOST_FREEZES = 5;
+
+/** What lvcreate has to wait for, and whether it would make the snapshot at all, is seen before the freeze. */
+async function createFrozen(request: SnapshotRequest, run: RunCommand): Promise<void> {
+  for (let freezes = 1; ; freezes++) {
+    await create(request, run, ['--test']);
+    try {
+      const work = (): Promise<void> => create(request, run, NO_WAIT);
+      return await whileFrozen(request.hooks, work, request.signal);
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      if (freezes === MOST_FREEZES) throw neverFree(request.origin, error);
+    }
+  }
+}
+
+/** Whether lvcreate found the lock of the group taken; then it has done nothing. */
+function isLocked(error: unknown): boolean {
+  const cause = error instanceof LvmsyncError ? error.cause : undefined;
+  return cause instanceof CommandError && /can't get lock|flock failed/i.test(cause.stderr);
+}
+
+function neverFree({ vgName }: CycleOrigin, cause: unknown): LvmsyncError {
+  const what = `other commands of LVM held its lock each time that all was frozen, ${MOST_FREEZES} times`;
+  return new LvmsyncError('sourceUnfit', `${vgName}: ${what}`, {
+    state: 'All was thawed each time. No snapshot was made, nothing was sent.',
+    hint: 'Run it when fewer of them do.',
+    cause,
+  });
 }
 
 export function isHooked({ freeze, thaw }: FreezeHooks): boolean {

@@ -55,10 +55,14 @@ export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
 }
 
 /** Where something is removed first, the room that it gives back cannot be known. */
-async function tryMaking({ turn, origin, tag, command }: Rehearsal, time: string): Promise<void> {
+async function tryMaking(
+  { turn, origin, tag, command, context }: Rehearsal,
+  time: string,
+): Promise<void> {
   if (turn.next !== undefined || turn.removeFirst.length > 0) return;
   const hooks = { freeze: undefined, thaw: undefined };
-  await tryMakingSnapshot({ origin, tag, size: command.size, hooks, time });
+  const { signal } = context;
+  await tryMakingSnapshot({ origin, tag, size: command.size, hooks, signal, time });
 }
 
 /**

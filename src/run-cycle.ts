@@ -176,13 +176,14 @@ async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
     if (wait > 0) await sleep(wait);
     if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
     try {
-      const request = { origin, tag, size, hooks, time };
+      const request = { origin, tag, size, hooks, signal: context.signal, time };
       // Whoever is frozen waits for all of it.
       const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
       const made = await hurried(() => makeSnapshot(request));
       context.reporter.verbose(`made ${describeSnapshot(made)}`);
       return made;
     } catch (error) {
+      if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
       if (!isNameTaken(error) || attempt === MOST_ATTEMPTS) throw error;
       former = time;
     }

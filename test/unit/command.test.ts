@@ -188,6 +188,15 @@ describe('runCommand', () => {
     assert.equal(error.status, 3);
   });
 
+  it('F31: has ended when the tool has, whatever that left behind, and all that it printed is there', async () => {
+    const script = `head -c 300000 /dev/zero | tr '\\0' x; echo words >&2; sleep 20 & exit 0`;
+    const began = performance.now();
+    const { stdout, stderr } = await runCommand(['sh', '-c', script]);
+    assert.ok(performance.now() - began < 10_000);
+    assert.equal(stdout.length, 300_000);
+    assert.equal(stderr, 'words\n');
+  });
+
   it('does not start a tool when its signal is aborted already', async () => {
     const marker = join(folder, 'started');
     const signal = AbortSignal.abort(new Error('stopped before'));

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
 import {
@@ -17,10 +19,12 @@ import {
 } from '../../src/cycle-volumes.js';
 import { EXIT } from '../../src/errors.js';
 import { missing, recorded, refusal } from '../helpers/lvm-host.js';
+import { scratchFolder } from '../helpers/scratch.js';
 
 const TAG = 'lvmsync_0123456789ab';
 const TIME = '2026-11-23T10:55:07Z';
 const NO_HOOKS = { freeze: undefined, thaw: undefined };
+const { signal } = new AbortController();
 
 type Row = Readonly<Record<string, string>>;
 
@@ -179,7 +183,7 @@ describe('the volume that a cycle follows', () => {
 });
 
 describe('making a snapshot', () => {
-  const request = { origin: ORIGIN, tag: TAG, size: ['--size', '5g'], time: TIME };
+  const request = { origin: ORIGIN, tag: TAG, size: ['--size', '5g'], signal, time: TIME };
 
   it('is one call of lvcreate, with all tags, for a snapshot that cannot be written', async () => {
     const { run, calls } = host([...THICK, snapshotRow()]);
@@ -194,6 +198,42 @@ describe('making a snapshot', () => {
       ],
     ]);
   });
+
+  const LOCKED =
+    "/run/lock/lvm/V_my-vg: flock failed: Resource temporarily unavailable\n  Can't get lock for my-vg.";
+  for (const [title, busy, freezes] of [
+    ['is waited for before the freeze, and not in it', 1, 2],
+    ['makes the turn fail in the end', 9, 5],
+  ] as const) {
+    it(`F31: a lock that another command holds ${title}`, async () => {
+      const seen: string[] = [];
+      const { run: answer } = host([...THICK, snapshotRow()]);
+      let failures = busy;
+      const run: RunCommand = async (argv, options) => {
+        if (argv[0] === 'lvcreate') {
+          seen.push(argv.includes('--test') ? 'test' : 'make');
+          const mayWait = !argv.includes('global/wait_for_locks=0');
+          assert.equal(mayWait, argv.includes('--test'));
+          if (!mayWait && failures-- > 0) {
+            throw new CommandError({
+              argv,
+              code: 'sourceUnfit',
+              reason: 'exit status 5',
+              stderr: LOCKED,
+            });
+          }
+        }
+        return answer(argv, options);
+      };
+      const log = join(scratchFolder(), 'log');
+      const freeze = ['sh', '-c', 'echo freeze >>"$1"', 'sh', log] as const;
+      const making = makeSnapshot({ ...request, hooks: { freeze, thaw: undefined } }, run);
+      if (busy < 5) await making;
+      else assert.match((await refusal(making)).message, /held its lock each time/);
+      assert.deepEqual(seen, Array.from({ length: freezes }, () => ['test', 'make']).flat());
+      assert.equal(readFileSync(log, 'utf8'), 'freeze\n'.repeat(freezes));
+    });
+  }
 
   it('fails if lvs does not show it then', async () => {
     const error = await refusal(makeSnapshot({ ...request, hooks: NO_HOOKS }, host(THICK).run));
@@ -224,7 +264,10 @@ describe('a name that another chain took in the same second', () => {
       throw new CommandError({ argv, reason: 'exit status 5', stderr });
     };
     return refusal(
-      makeSnapshot({ origin: ORIGIN, tag: TAG, size: undefined, time: TIME, hooks: NO_HOOKS }, run),
+      makeSnapshot(
+        { origin: ORIGIN, tag: TAG, size: undefined, time: TIME, hooks: NO_HOOKS, signal },
+        run,
+      ),
     );
   };
 
