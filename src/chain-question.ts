@@ -62,7 +62,7 @@ function parseAnswer(
   if (typeof mismatch === 'string' && !force) {
     throw new LvmsyncError('destinationUnfit', `${host}: ${escapeText(mismatch, 400)}`, {
       state: 'Nothing was sent.',
-      hint: 'If it was only made larger, --force takes it as it is.',
+      hint: 'If it holds what the chain says all the same, or was only made larger, --force takes it as it is.',
     });
   }
   const known = (point === null || isPoint(point)) && (doing === null || isDoing(doing));

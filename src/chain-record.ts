@@ -49,6 +49,13 @@ export interface Undone {
   readonly redo: string;
 }
 
+/** Which run wrote last, as the registry of copies names it. */
+export interface RecordWriter {
+  readonly run: string;
+  /** What the registry said before: a run that was cut off in between left it there. */
+  readonly before: string | null;
+}
+
 export interface ChainRecord {
   readonly version: 1;
   readonly destination: ChainDestination;
@@ -63,6 +70,8 @@ export interface ChainRecord {
   readonly undone: Undone | null;
   /** What nothing goes back to any more; see chain-leftover. Older programs leave it out. */
   readonly leftover?: Leftover;
+  /** Absent: of a program that kept no registry. */
+  readonly writer?: RecordWriter | undefined;
 }
 
 export interface Leftover {
@@ -135,7 +144,7 @@ export function isStreamId(value: unknown): value is string {
 
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
-  const { destination, point, last, pruned, doing, undone, leftover } = value;
+  const { destination, point, last, pruned, doing, undone, leftover, writer } = value;
   return (
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
@@ -143,7 +152,8 @@ function isRecord(value: unknown): value is ChainRecord {
     (pruned === null || isStreamId(pruned)) &&
     (doing === null || isDoing(doing)) &&
     (undone === null || isUndone(undone)) &&
-    (leftover === undefined || isLeftover(leftover))
+    (leftover === undefined || isLeftover(leftover)) &&
+    (writer === undefined || isWriter(writer))
   );
 }
 
@@ -152,6 +162,12 @@ function isLeftover(value: unknown): value is Leftover {
   const { links, undone } = value;
   const named = Array.isArray(links) && links.every(isStreamId);
   return named && Array.isArray(undone) && undone.every(isUndone);
+}
+
+function isWriter(value: unknown): value is RecordWriter {
+  if (!isObject(value)) return false;
+  const { run, before } = value;
+  return typeof run === 'string' && (before === null || typeof before === 'string');
 }
 
 function isDestination(value: unknown): value is ChainDestination {

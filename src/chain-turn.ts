@@ -34,6 +34,7 @@ import {
 import { readSaved, type SavedQuestion } from './chain-saved.js';
 import { type Step, whyNot } from './chain-step.js';
 import type { HelloAttributes } from './control-frame.js';
+import type { CopyOwner } from './copy-owner.js';
 import { syncDirectory } from './durable-file.js';
 import { type ErrorContext, LvmsyncError } from './errors.js';
 import type { ChainRequest } from './options.js';
@@ -45,6 +46,7 @@ import { typedPath } from './words.js';
 export interface TurnFacts {
   readonly step: Step;
   readonly device: FileDevice;
+  readonly owner: CopyOwner;
   readonly force: boolean;
 }
 
@@ -64,6 +66,7 @@ interface Found {
   readonly lock: Pick<RunLock, 'release'>;
   readonly former: ChainRecord | undefined;
   readonly destination: ChainDestination;
+  readonly owner: CopyOwner;
 }
 
 /** One turn of one chain, which it keeps locked until close. */
@@ -73,6 +76,7 @@ export class ChainTurn {
   readonly #lock: Pick<RunLock, 'release'>;
   readonly #former: ChainRecord | undefined;
   readonly #destination: ChainDestination;
+  readonly #owner: CopyOwner;
   #record: ChainRecord | undefined;
 
   private constructor(request: ChainRequest, step: Step, found: Found) {
@@ -81,6 +85,7 @@ export class ChainTurn {
     this.#lock = found.lock;
     this.#former = found.former;
     this.#destination = found.destination;
+    this.#owner = found.owner;
   }
 
   /**
@@ -125,8 +130,12 @@ export class ChainTurn {
     const record = readRecord(directory);
     requireStep(request, about, record);
     const destination = await describeDestination(about.device);
-    if (record !== undefined && !init && !about.force) refuseMismatch(record, destination);
-    return new ChainTurn(request, about.step, { lock, former: record, destination });
+    const { owner, force } = about;
+    if (record !== undefined && !init) {
+      if (!force) refuseMismatch(record, destination);
+      owner.requireOwn(record, directory, { force });
+    } else owner.warnOfChain(directory);
+    return new ChainTurn(request, about.step, { lock, former: record, destination, owner });
   }
 
   /** The file that what is overwritten goes to; undefined for a full copy, which keeps nothing. */
@@ -170,9 +179,11 @@ export class ChainTurn {
     const doing = { what: from === undefined ? 'init' : 'turn', to } as const;
     const last = snapback?.streamId ?? null;
     const destination = this.#destination;
+    const writer = this.#owner.newWriter();
     const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
-    this.#write({ ...next, ...(leftover && { leftover }) });
+    this.#write({ ...next, ...(leftover && { leftover }), writer });
+    this.#owner.announce(writer, this.#request.directory);
   }
 
   /** To be called when everything is durable: from now on the destination holds the new point. */

@@ -11,6 +11,7 @@ import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
 import { DRY_RUN, type Hello, type SetPlace } from './control-frame.js';
+import { CopyOwner } from './copy-owner.js';
 import { copySizeOf, parseSize } from './copy-size.js';
 import { requireCountedParts } from './counted-file.js';
 import { lookAtDestination, openDestination, planSize, type SizeNeeded } from './destination.js';
@@ -149,6 +150,15 @@ function placeOf(form: StreamForm): SetPlace | undefined {
   return streamCount > 1 ? { setId, streamIndex, streamCount } : undefined;
 }
 
+function setOf(form: StreamForm): string | undefined {
+  const place = placeOf(form);
+  return place && Buffer.from(place.setId).toString('hex');
+}
+
+function helloOf(form: StreamForm): Hello | undefined {
+  return form.form === 'framed' ? form.hello : undefined;
+}
+
 /** A sender may ask for a dry run, too. */
 function isRehearsal({ form }: Stream, { dryRun }: ApplyCommand): boolean {
   if (dryRun) return true;
@@ -165,8 +175,7 @@ async function applyStream(
   const { reporter } = context;
   const { destination: path, force, allowSmaller } = command;
   const step = command.chain && stepOf(form, stream.reader.name);
-  const place = placeOf(form);
-  const set = place && Buffer.from(place.setId).toString('hex');
+  const set = setOf(form);
   const members = [...inputMembers(stream), ...chainMembers(command.chain?.directory)];
   const request = { path, members, force, command: context.command, set };
   const open = dryRun ? lookAtDestination : openDestination;
@@ -184,19 +193,21 @@ async function applyStream(
       const rules = { allowSmaller, isTurn: command.chain !== undefined, reporter };
       size = planSize(device, sizeNeeded(form.hello), rules);
     }
+    const owner = await CopyOwner.find(device, context);
     if (command.chain && step) {
-      const about = { step, device, force };
+      const about = { step, device, owner, force };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.command });
       const advice = command.chain.init ? await nameAdvice(device) : undefined;
       if (advice !== undefined) reporter.warn(advice);
-    }
+    } else owner.warnOfChain(undefined, helloOf(form));
     if (dryRun) {
-      return await rehearse(stream, { device, size, turn }, { command, context });
+      return await rehearse(stream, { device, size, turn, owner }, { command, context });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });
-    const status = await writeStream(stream, { device, size, turn }, { command, context });
+    const target = { device, size, turn, owner };
+    const status = await writeStream(stream, target, { command, context });
     tellOfOtherParts(stream, reporter);
     return status;
   } finally {
@@ -256,6 +267,7 @@ interface Target {
   readonly size: number;
   /** Of a chain; the caller closes it. */
   readonly turn: ChainTurn | undefined;
+  readonly owner: CopyOwner;
 }
 
 async function writeStream(
@@ -264,7 +276,7 @@ async function writeStream(
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
   const { reader, form } = stream;
-  const { device, size, turn } = target;
+  const { device, size, turn, owner } = target;
   const { reporter, signal } = context;
   const rules = await findWriteRules(device);
   if (placeOf(form) !== undefined) refuseSharedBlocks(rules.unzeroed, device.path);
@@ -272,7 +284,12 @@ async function writeStream(
   const snapback = options && (await Snapback.create(options));
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
-  const stage = new WriteStage(device, snapback, pool, rules);
+  const undoes = helloOf(form);
+  const announce = (): void => {
+    if (turn !== undefined) return;
+    owner.announceOther({ undo: snapback?.streamId ?? null, set: setOf(form), undoes });
+  };
+  const stage = new WriteStage(device, snapback, pool, { ...rules, announce });
   const totalBytes = form.form === 'framed' ? form.hello.totalBytes : undefined;
   const disjoint = form.form === 'framed' || !(command.force || form.leftover);
   const streamId = answeredStream(form);
@@ -283,7 +300,9 @@ async function writeStream(
   try {
     const grow = async (): Promise<void> => {
       turn?.begin(snapback);
-      if (size > device.size) await device.resize(size);
+      if (size === device.size) return;
+      announce();
+      await device.resize(size);
     };
     // Of several streams no data come before all are ready: until then each sees the former size. A
     // turn of a chain that ends before its data come has not begun.
@@ -307,6 +326,7 @@ async function writeStream(
     await stage.finish();
     await undoGrowth(form, device);
     await turn?.commit(device);
+    if (undoes !== undefined && isWholeUndo(reader, leftOut)) owner.settle(undoes);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
     // What writes into a pipe says these lines itself.
@@ -332,6 +352,11 @@ async function writeStream(
 function refuseMixture({ name, end }: ChangeReader): void {
   if (!end.sourceChanged) return;
   throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
+}
+
+/** A group that is torn may have been damaged later, and then undoes less than was done. */
+function isWholeUndo({ end: { tornTail, droppedBytes } }: ChangeReader, leftOut: number): boolean {
+  return tornTail === undefined && droppedBytes + leftOut === 0;
 }
 
 /** A file that a run made larger has its former size again; a device has no other. */

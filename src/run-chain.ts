@@ -10,6 +10,8 @@ import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
 import { type ChainRecord, isGoingBack, type Point } from './chain-record.js';
 import { localTime } from './chain-time.js';
 import { readRedoLinks } from './chain-undone.js';
+import { strangerIn } from './copy-owner.js';
+import { RegisteredCopy } from './copy-registry.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { formatObject } from './json-object.js';
 import type { ChainCommand } from './options.js';
@@ -46,7 +48,7 @@ async function surveyChain({ directory, destination }: ChainCommand): Promise<Su
   const mismatch =
     record === undefined || destination === undefined
       ? undefined
-      : await mismatchOf(record, destination);
+      : await mismatchOf(record, destination, directory);
   const redoGap = record && (await redoGapOf(directory, record));
   const leftover = await findLeftover(directory, record ?? { last: null });
   return { directory, record, order, others, mismatch, redoGap, leftover };
@@ -67,11 +69,16 @@ async function redoGapOf(
 
 const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
 
-async function mismatchOf(record: ChainRecord, path: string): Promise<string | undefined> {
+async function mismatchOf(
+  record: ChainRecord,
+  path: string,
+  directory: string,
+): Promise<string | undefined> {
   try {
     const device = await FileDevice.open(path, { role: 'destination' });
     try {
-      return destinationMismatch(record, await describeDestination(device));
+      const mismatch = destinationMismatch(record, await describeDestination(device));
+      return mismatch ?? strangerIn((await RegisteredCopy.find(device)).entry, record, directory);
     } finally {
       await device.close();
     }

@@ -23,6 +23,7 @@ import {
   readUndone,
   removeUndoneFolder,
 } from './chain-undone.js';
+import { CopyOwner } from './copy-owner.js';
 import { lookAtDestination, openDestination } from './destination.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import type { RollbackCommand } from './options.js';
@@ -44,7 +45,8 @@ export async function runRollback(command: RollbackCommand, context: RunContext)
   try {
     const lock = dryRun ? lookAtChain(directory) : await lockChain(directory, context.command);
     try {
-      await new Rollback(command, context, destination.device).run();
+      const owner = await CopyOwner.find(destination.device, context);
+      await new Rollback(command, context, { device: destination.device, owner }).run();
       return EXIT.done;
     } finally {
       lock.release();
@@ -61,11 +63,17 @@ class Rollback {
   readonly #command: RollbackCommand;
   readonly #context: RunContext;
   readonly #device: FileDevice;
+  readonly #owner: CopyOwner;
 
-  constructor(command: RollbackCommand, context: RunContext, device: FileDevice) {
+  constructor(
+    command: RollbackCommand,
+    context: RunContext,
+    { device, owner }: { readonly device: FileDevice; readonly owner: CopyOwner },
+  ) {
     this.#command = command;
     this.#context = context;
     this.#device = device;
+    this.#owner = owner;
   }
 
   async run(): Promise<void> {
@@ -80,11 +88,13 @@ class Rollback {
   }
 
   async #refuseOther(record: ChainRecord): Promise<void> {
-    if (this.#command.force) return;
+    const { force, directory } = this.#command;
     const actual = await describeDestination(this.#device);
-    const mismatch = destinationMismatch(record, actual);
-    if (mismatch === undefined) return;
-    throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, UNTOUCHED);
+    const mismatch = force ? undefined : destinationMismatch(record, actual);
+    if (mismatch !== undefined) {
+      throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, UNTOUCHED);
+    }
+    this.#owner.requireOwn(record, directory, { force });
   }
 
   async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
@@ -120,17 +130,20 @@ class Rollback {
     const snapback = await createRedo(facts, folder);
     const undone = { folder, redo: snapback.streamId };
     const { to: point, last } = plan;
+    const writer = this.#owner.newWriter();
     try {
       snapback.keep();
       const doing = { what: 'rollback', to: point, ...undone } as const;
-      writeRecord(directory, { ...record, doing, undone: null });
+      writeRecord(directory, { ...record, doing, undone: null, writer });
+      this.#owner.announce(writer, directory);
       await this.#apply(plan.links, bytes, snapback);
     } finally {
       snapback.close();
     }
     moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
-    writeRecord(directory, { ...record, destination: after, point, last, doing: null, undone });
+    const done = { point, last, doing: null, undone, writer };
+    writeRecord(directory, { ...record, destination: after, ...done });
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
@@ -159,10 +172,13 @@ class Rollback {
     const point = former.point === null ? 'no point' : localTime(former.point.time);
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
     if (dryRun) return [directory, path].forEach(requireWritable);
-    writeRecord(directory, { ...record, doing: { what: 'redo', folder, redo }, undone: null });
+    const begun = { doing: { what: 'redo', folder, redo }, undone: null } as const;
+    const writer = this.#owner.newWriter();
+    writeRecord(directory, { ...record, ...begun, writer });
+    this.#owner.announce(writer, directory);
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);
-    writeRecord(directory, former);
+    writeRecord(directory, { ...former, writer });
     removeUndoneFolder(path);
     this.#context.reporter.info(`${destination} holds ${point} again`);
   }

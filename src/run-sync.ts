@@ -1,6 +1,7 @@
 /** `lvmsync SNAPSHOT DESTINATION`: to a device of this machine, in this process, or to another host. */
 
 import { type FileDevice, SlabPool } from './block-device.js';
+import { CopyOwner } from './copy-owner.js';
 import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { snapbackFacts } from './device-identity.js';
 import { type ErrorContext, EXIT } from './errors.js';
@@ -71,6 +72,7 @@ export async function checkLocal(
   try {
     const plan = planCopy(device, source, command, reporter);
     const options = await snapbackOptions(command, signal, { device, source, ...plan });
+    (await CopyOwner.find(device, { reporter, command: words })).warnOfChain();
     if (options !== undefined) checkSnapback(options);
     return plan;
   } finally {
@@ -125,16 +127,22 @@ async function copyTo(
   const { reporter, signal } = context;
   const { size, extents, zeros, totalBytes } = planCopy(device, source, command, reporter);
   const rules = await findWriteRules(device);
+  const owner = await CopyOwner.find(device, context);
+  owner.warnOfChain();
   const options = await snapbackOptions(command, signal, { device, size, source, totalBytes });
   const snapback = options && (await Snapback.create(options));
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
-  const stage = new WriteStage(device, snapback, pool, rules);
+  const announce = (): void => owner.announceOther({ undo: snapback?.streamId ?? null });
+  const stage = new WriteStage(device, snapback, pool, { ...rules, announce });
   const onProgress = (doneBytes: number): void =>
     reporter.progress({ activity: 'Sending', doneBytes, totalBytes });
   const started = performance.now();
   let writes: Writes;
   try {
-    if (size > device.size) await device.resize(size);
+    if (size > device.size) {
+      announce();
+      await device.resize(size);
+    }
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
     const limits = limitsAt(BATCH_LIMITS, command.bytesPerSecond);
     const copy = { source: source.device, extents, zeros, pace, limits };

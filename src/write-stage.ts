@@ -30,16 +30,18 @@ export class WriteStage {
   readonly #pool: SlabPool;
   readonly #rules: WriteRules;
   readonly #newBlocks: NewBlocks;
+  readonly #announce: (() => void) | undefined;
   /** Never written to. */
   #zeros: Slab | undefined;
   #writtenBytes = 0;
   #begun = false;
 
+  /** `announce` is called before anything is written, and has to be durable when it returns. */
   constructor(
     destination: BlockDevice,
     snapback: Snapback | undefined,
     pool: SlabPool,
-    rules = PLAIN_RULES,
+    rules: WriteRules & { readonly announce?: () => void } = PLAIN_RULES,
   ) {
     this.#destination = destination;
     this.#snapback = snapback;
@@ -48,6 +50,7 @@ export class WriteStage {
     this.#newBlocks = new NewBlocks(destination, rules.unzeroed, (operations) =>
       this.#zeroNew(operations),
     );
+    this.#announce = rules.announce;
   }
 
   /** Bytes whose write was completed; durable only after finish. */
@@ -74,7 +77,7 @@ export class WriteStage {
 
   /** To be called after save has resolved for the same ranges. The slab stays the caller's. */
   async write(slab: Slab, operations: Operations): Promise<void> {
-    this.#begun = true;
+    this.#begin();
     await this.#put(slab, operations);
     this.#count(operations);
   }
@@ -106,7 +109,7 @@ export class WriteStage {
    */
   async writeZeros(operations: Operations): Promise<void> {
     await this.save(operations);
-    this.#begun = true;
+    this.#begin();
     const { punch } = this.#rules;
     const extents = new ExtentList(pairsOf(operations));
     const left = new ExtentList(await this.#destination.punch(extents.pairs, punch));
@@ -124,6 +127,11 @@ export class WriteStage {
    */
   async #stillData(discarded: ExtentList): Promise<ExtentList> {
     return new ExtentList(await this.#destination.findData(discarded.pairs, SMALLEST_BLOCK));
+  }
+
+  #begin(): void {
+    if (!this.#begun) this.#announce?.();
+    this.#begun = true;
   }
 
   #count(operations: Operations): void {

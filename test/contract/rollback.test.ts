@@ -63,6 +63,12 @@ function contentOf(path: string): Map<string, string> {
   );
 }
 
+/** The run that a record names is another one each time. */
+function exceptWriter(files: Map<string, string>): Map<string, string> {
+  const writer = /,\s*"writer": \{[^}]*\}/;
+  return new Map([...files].map(([name, text]) => [name, text.replace(writer, '')]));
+}
+
 describe('a rollback', () => {
   for (const target of [2, 1, 0]) {
     test(`to point ${target} restores exactly what the destination held then`, async () => {
@@ -103,7 +109,7 @@ describe('a rollback', () => {
     chain.assertHolds(2);
     assertSucceeds(rollback(chain, '--redo'));
     chain.assertHolds(3);
-    assert.deepEqual(contentOf(chain.chain), before);
+    assert.deepEqual(exceptWriter(contentOf(chain.chain)), exceptWriter(before));
     assertFails(rollback(chain, '--redo'), 12, /nothing to redo/);
   });
 
@@ -268,8 +274,8 @@ describe('a rollback that is killed', { skip }, () => {
       chain.assertHolds(3, `killed before rename ${nth}`);
       assert.equal(chain.survey().links.length, 3);
     }
-    // Two claims of the lock, three records and two links.
-    assert.equal(killed, 7);
+    // Two claims of the lock, three records, an entry in the registry of copies and two links.
+    assert.equal(killed, 8);
   });
 
   test('more than once is taken back as a whole', async () => {

@@ -89,7 +89,10 @@ test('a link of another volume is refused, though the record was made to name it
   const forged = readFileSync(join(stranger.chain, 'chain.json'), 'utf8');
   const identity = /LVM-\w+/;
   const [own = ''] = identity.exec(record) ?? [];
-  writeFileSync(join(chain.chain, 'chain.json'), forged.replace(identity, own));
+  const writer = /"writer": \{[^}]*\}/;
+  const [run = ''] = writer.exec(record) ?? [];
+  const named = forged.replace(identity, own).replace(writer, run);
+  writeFileSync(join(chain.chain, 'chain.json'), named);
   assertFails(
     rollback(chain, chain.destination, '--steps', '1'),
     12,

@@ -1,0 +1,214 @@
+/** F34: whose copy a destination is. Chains, and what else writes to their copies, on files. */
+
+import assert from 'node:assert/strict';
+import {
+  cpSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { registryDirectory } from '../../src/copy-registry.js';
+import { ChainLaboratory } from '../helpers/chain-laboratory.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  type CliResult,
+  canTrace,
+  lvmsync,
+  runTool,
+} from '../helpers/cli.js';
+import { offlineSource } from '../helpers/offline-source.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+
+const folder = scratchFolder();
+const random = new Random();
+const SPEC = { size: 1024 * 1024, chunkSize: 4096, turns: 4, changedChunks: 20 };
+const source = offlineSource(folder, { size: SPEC.size, changedChunks: [3, 5, 100] });
+let count = 0;
+
+async function laboratory(destination?: string): Promise<ChainLaboratory> {
+  const places = destination === undefined ? {} : { destination };
+  return new ChainLaboratory(join(folder, `${count++}`), SPEC, random, places);
+}
+
+/** A chain at its first point. */
+async function begun(): Promise<ChainLaboratory> {
+  const chain = await laboratory();
+  await chain.advanceTo(1);
+  return chain;
+}
+
+function plainSync(path: string, ...words: string[]): CliResult {
+  return lvmsync([...source.words, ...words, path]);
+}
+
+function rollback({ destination, chain }: ChainLaboratory, ...words: string[]): CliResult {
+  return lvmsync(['rollback', '--steps', '1', ...words, destination, chain]);
+}
+
+function entriesOf({ destination }: ChainLaboratory): string[] {
+  return readdirSync(registryDirectory())
+    .map((name) => join(registryDirectory(), name))
+    .filter((path) => readFileSync(path, 'utf8').includes(destination));
+}
+
+const WARNED = /is the copy of the chain in .*: when this run has written to it, the next turn/;
+
+async function assertRefused(chain: ChainLaboratory, message: RegExp): Promise<void> {
+  const before = readFileSync(chain.destination);
+  assertFails(await chain.turn(2), 12, message);
+  assertFails(rollback(chain), 12, message);
+  assertFails(rollback(chain, '--dry-run'), 12, message);
+  assert.match(chain.survey().mismatch ?? '', message);
+  assert.ok(readFileSync(chain.destination).equals(before), 'nothing was written');
+}
+
+describe('F34: a run that is of no chain, on the copy of one,', () => {
+  test('is warned, and then no turn or rollback is taken unless that is forced', async () => {
+    const chain = await begun();
+    assert.match(plainSync(chain.destination, '--dry-run').stderr, WARNED);
+    assertSucceeds(lvmsync(['--dry-run', ...(await chain.words(2))]));
+    const synced = plainSync(chain.destination);
+    assertSucceeds(synced);
+    assert.match(synced.stderr, WARNED);
+    await assertRefused(chain, /written at .* by ".*lvmsync.*", which is no run of this chain/);
+    assertSucceeds(await chain.turn(2, ['--force']));
+    assertSucceeds(await chain.turn(3));
+  });
+
+  test('and that was undone with its snapback does not stand in the way', async () => {
+    const chain = await begun();
+    const undo = join(folder, `undo-${count++}`);
+    assertSucceeds(plainSync(chain.destination, '--snapback', undo));
+    await assertRefused(chain, /no run of this chain/);
+    const undone = lvmsync(['--apply', undo, chain.destination]);
+    assertSucceeds(undone);
+    assert.doesNotMatch(undone.stderr, WARNED);
+    chain.assertHolds(1);
+    assertSucceeds(await chain.turn(2));
+    assertSucceeds(rollback(chain));
+    chain.assertHolds(1);
+  });
+
+  test('stays in the way where another run wrote before it was undone', async () => {
+    const chain = await begun();
+    const undo = join(folder, `undo-${count++}`);
+    assertSucceeds(plainSync(chain.destination, '--snapback', undo));
+    assertSucceeds(plainSync(chain.destination));
+    assertSucceeds(lvmsync(['--apply', undo, chain.destination]));
+    await assertRefused(chain, /no run of this chain/);
+  });
+
+  test('is noticed also when it knew the copy by another name', async () => {
+    const chain = await begun();
+    const name = `${chain.destination}-other`;
+    linkSync(chain.destination, name);
+    assert.match(plainSync(name).stderr, WARNED);
+    await assertRefused(chain, /no run of this chain/);
+  });
+
+  test('that had nothing to write does not stand in the way', async () => {
+    const chain = await begun();
+    const words = await chain.words(2, { groups: [] });
+    const stream = words[1] ?? '';
+    assertSucceeds(lvmsync(['--apply', stream, chain.destination]));
+    assertSucceeds(await chain.turn(2));
+  });
+});
+
+describe('F34: chains', () => {
+  test('of which two have one copy: the one that did not write last is refused', async () => {
+    const chain = await begun();
+    const other = await laboratory(chain.destination);
+    const first = await other.turn(0);
+    assertSucceeds(first);
+    assert.match(first.stderr, WARNED);
+    await assertRefused(chain, /a run of the chain in /);
+    assertSucceeds(await other.turn(1));
+    other.assertHolds(1);
+    assertSucceeds(rollback(other));
+    other.assertHolds(0);
+  });
+
+  test('that were put back from a backup are refused: their copy has gone on', async () => {
+    const chain = await begun();
+    const backup = `${chain.chain}-backup`;
+    cpSync(chain.chain, backup, { recursive: true });
+    assertSucceeds(await chain.turn(2));
+    rmSync(chain.chain, { recursive: true });
+    renameSync(backup, chain.chain);
+    await assertRefused(chain, /which the record of this chain does not know/);
+  });
+
+  test('that were moved go on', async () => {
+    const chain = await begun();
+    const moved = `${chain.chain}-moved`;
+    renameSync(chain.chain, moved);
+    const words = (await chain.words(2)).map((word) => (word === chain.chain ? moved : word));
+    const result = lvmsync(words);
+    assertSucceeds(result);
+    assert.doesNotMatch(result.stderr, /WARNING/i);
+    chain.assertHolds(2);
+  });
+
+  test('of a program that kept no registry go on, with one warning', async () => {
+    const chain = await begun();
+    const path = join(chain.chain, 'chain.json');
+    const { writer, ...former } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    assert.ok(writer !== undefined);
+    writeFileSync(path, JSON.stringify(former));
+    for (const entry of entriesOf(chain)) rmSync(entry);
+    const [second, third] = [await chain.turn(2), await chain.turn(3)];
+    for (const result of [second, third]) assertSucceeds(result);
+    assert.match(second.stderr, /it has no entry in the registry of copies/);
+    assert.doesNotMatch(third.stderr, /registry/);
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/,\s*"writer": \{[^}]*\}/, ''));
+    assertSucceeds(await chain.turn(4));
+  });
+
+  const skip = canTrace() ? false : 'strace is not permitted here';
+  test('whose turn is killed before any of its renames are not locked out', { skip }, async () => {
+    const chain = await begun();
+    let killed = 0;
+    for (let nth = 1; nth <= 10; nth++) {
+      const words = await chain.words(2);
+      const inject = `inject=rename:signal=KILL:when=${nth}`;
+      const traced = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=rename', '-e', inject];
+      if (runTool([...traced, process.execPath, CLI, ...words]).status === 0) break;
+      killed++;
+      const again = await chain.turn(2);
+      if (again.status !== 0) assert.match(again.stderr, /the destination holds .*\(point-2\)/);
+      chain.assertHolds(2, `killed before rename ${nth}`);
+      assertSucceeds(rollback(chain));
+      chain.assertHolds(1);
+    }
+    // Two claims of the lock, the record, the entry, the record.
+    assert.equal(killed, 5);
+  });
+
+  test('whose entry is damaged go on, with one warning', async () => {
+    const chain = await begun();
+    const [entry = ''] = entriesOf(chain);
+    writeFileSync(entry, '{"version":1');
+    const [second, third] = [await chain.turn(2), await chain.turn(3)];
+    for (const result of [second, third]) assertSucceeds(result);
+    assert.match(second.stderr, /its entry cannot be understood in the registry of copies/);
+    assert.doesNotMatch(third.stderr, /registry/);
+  });
+
+  test('have an entry that says where they are', async () => {
+    const chain = await begun();
+    const entries = entriesOf(chain).map((path) => JSON.parse(readFileSync(path, 'utf8')));
+    assert.equal(entries.length, 1);
+    assert.equal(entries[0].chain, realpathSync(chain.chain));
+    assert.equal(entries[0].path, chain.destination);
+  });
+});
