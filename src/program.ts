@@ -1,5 +1,6 @@
 /** The program: argv to a command, the command run, its outcome as an exit status. */
 
+import { access } from 'node:fs/promises';
 import { superviseCommands } from './command-supervision.js';
 import { EXIT, exitStatusOf } from './errors.js';
 import { formatHelp } from './help.js';
@@ -7,6 +8,7 @@ import { saysJson } from './option-checks.js';
 import { type Command, parseOptions, toCommand, type Verbosity } from './options.js';
 import { type MessageForm, Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
+import { explainThreads } from './too-few-threads.js';
 import { VERSION_LINE } from './version.js';
 import { writeOutput, writeWords } from './write-whole.js';
 
@@ -44,7 +46,8 @@ async function main(argv: readonly string[]): Promise<number> {
     reporter = makeReporter(command.verbosity, form);
     for (const warning of command.warnings) reporter.warn(warning);
     return await runMeasured(command, reporter, argv);
-  } catch (error) {
+  } catch (thrown) {
+    const error = explainThreads(thrown);
     reporter.fatal(error);
     return exitStatusOf(error);
   } finally {
@@ -82,6 +85,9 @@ async function openMetrics(
 }
 
 async function start(command: Run, reporter: Reporter, argv: readonly string[]): Promise<number> {
+  // Starts Node's threads for files. Where the system allows too few of them Node ends the process: here,
+  // while nothing is claimed, and not after ours took the last.
+  await access('/');
   if (command.priority !== undefined) {
     (await import('./priority.js')).setPriority(command.priority);
   }

@@ -1,6 +1,7 @@
 #include "worker_pool.h"
 
 #include <cstring>
+#include <system_error>
 #include <thread>
 
 namespace lvmsync {
@@ -8,6 +9,8 @@ namespace {
 
 // Batches in flight, one reader and one writer of a stream, and one to spare.
 constexpr size_t kMostThreads = 8;
+// A read and a write that each wait for a peer, and one that does what these wait for.
+constexpr size_t kLeastThreads = 3;
 
 const char* CodeOf(const Status& status) {
   switch (status.fault) {
@@ -41,6 +44,17 @@ Napi::Error ToError(Napi::Env env, const Status& status) {
   return error;
 }
 
+namespace {
+
+// Not a failure of any file: no code, no offset.
+Napi::Error TooFewThreads(Napi::Env env, int error) {
+  Napi::Error failure = Napi::Error::New(env, ::strerrordesc_np(error));
+  failure.Set("syscall", Napi::String::New(env, "pthread_create"));
+  return failure;
+}
+
+}  // namespace
+
 WorkerPool::WorkerPool(Napi::Env env) : env_(env) {
   const napi_value name = Napi::String::New(env, "lvmsync");
   napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
@@ -50,21 +64,41 @@ WorkerPool::WorkerPool(Napi::Env env) : env_(env) {
 
 Napi::Promise WorkerPool::Submit(std::unique_ptr<Job> job) {
   const Napi::Promise promise = job->deferred.Promise();
-  if (pending_++ == 0) napi_ref_threadsafe_function(env_, shared_->notify);
-  std::lock_guard lock(shared_->mutex);
-  shared_->waiting.push_back(std::move(job));
-  if (shared_->idle < shared_->waiting.size() && shared_->threads < kMostThreads) {
-    shared_->threads++;
-    std::thread([shared = shared_] { Work(shared); }).detach();
+  int error = 0;
+  {
+    std::lock_guard lock(shared_->mutex);
+    error = StartThreads(shared_);
+    if (error == 0) {
+      if (pending_++ == 0) napi_ref_threadsafe_function(env_, shared_->notify);
+      shared_->waiting.push_back(std::move(job));
+      shared_->wake.notify_one();
+      return promise;
+    }
   }
-  shared_->wake.notify_one();
+  job->deferred.Reject(TooFewThreads(env_, error).Value());
+  if (job->settled) job->settled();
   return promise;
+}
+
+int WorkerPool::StartThreads(const std::shared_ptr<Shared>& shared) {
+  const auto start = [&shared] {
+    std::thread([shared] { Work(shared); }).detach();
+    shared->threads++;
+    shared->idle++;
+  };
+  try {
+    while (shared->threads < kLeastThreads) start();
+    if (shared->idle <= shared->waiting.size() && shared->threads < kMostThreads) start();
+  } catch (const std::system_error& refused) {
+    // Those that run do the work; the next job tries again.
+    if (shared->threads < kLeastThreads) return refused.code().value();
+  }
+  return 0;
 }
 
 void WorkerPool::Work(const std::shared_ptr<Shared>& shared) {
   std::unique_lock lock(shared->mutex);
   while (true) {
-    shared->idle++;
     shared->wake.wait(lock, [&] { return shared->stopping || !shared->waiting.empty(); });
     shared->idle--;
     if (shared->stopping) return;
@@ -78,6 +112,7 @@ void WorkerPool::Work(const std::shared_ptr<Shared>& shared) {
       static_cast<void>(job.release());
       return;
     }
+    shared->idle++;
     shared->finished.push_back(std::move(job));
     napi_call_threadsafe_function(shared->notify, nullptr, napi_tsfn_nonblocking);
   }

@@ -32,7 +32,8 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // Called on the JavaScript thread. The event loop stays alive until the promise is settled.
+  // Called on the JavaScript thread. The event loop stays alive until the promise is settled. It is
+  // rejected with an error of pthread_create where the system allows too few threads.
   Napi::Promise Submit(std::unique_ptr<Job> job);
 
   // The environment goes away: idle threads end. A thread inside a system call is left to itself,
@@ -47,10 +48,13 @@ class WorkerPool {
     std::deque<std::unique_ptr<Job>> waiting;
     std::deque<std::unique_ptr<Job>> finished;
     napi_threadsafe_function notify = nullptr;
-    size_t idle = 0;
+    size_t idle = 0;  // those that were only just started, too
     size_t threads = 0;
     bool stopping = false;
   };
+  // As many as there is work for and the system allows. With the mutex held. Returns 0, or the
+  // errno where fewer run than can do work that waits for other work.
+  static int StartThreads(const std::shared_ptr<Shared>& shared);
   static void Work(const std::shared_ptr<Shared>& shared);
   static void OnFinished(napi_env env, napi_value, void* context, void*);
   void SettleFinished(Napi::Env env);
