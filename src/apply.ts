@@ -88,6 +88,7 @@ async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Grou
   const zeros = new ExtentList(discards).clippedTo(job.destinationSize);
   for (const batch of planBatches(zeros, job.stage.zeroLimits)) {
     await job.stage.writeZeros(batch.operations);
+    job.onProgress(job.stage.writtenBytes);
   }
   job.onProgress(job.stage.writtenBytes);
 }

@@ -65,6 +65,8 @@ export interface HelloAttributes {
   readonly question?: string;
   /** Bytes, in decimal, that a copy has to hold already: what is not in the stream has to be there. */
   readonly copySize?: string;
+  /** How many of the bytes to come are zeros that a receiver which knows discards gets as such, in decimal. */
+  readonly zeroBytes?: string;
   /** Of a snapback that counts on another: stream id, in hexadecimal, of that one. See counted-link. */
   readonly countedLink?: string;
   /** Bytes of that file, in decimal. */
@@ -94,6 +96,7 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   countedLink: 16,
   countedBytes: 17,
   countedHash: 18,
+  zeroBytes: 19,
 };
 
 /** The last record of a framed stream. */
@@ -169,6 +172,7 @@ function attributeTags(): [keyof HelloAttributes, number][] {
     'previousLink',
     'question',
     'copySize',
+    'zeroBytes',
     'countedLink',
     'countedBytes',
     'countedHash',

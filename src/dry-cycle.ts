@@ -5,6 +5,7 @@ import { timeAfter, tryMakingSnapshot } from './cycle-snapshots.js';
 import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from './cycle-volumes.js';
 import { rowsOf } from './dry-run.js';
 import { formatRows, type Row } from './dry-run-report.js';
+import { NO_EXTENTS } from './extent.js';
 import type { CycleCommand } from './options.js';
 import { askReceiver } from './receiver-question.js';
 import { placeName } from './remote-name.js';
@@ -42,7 +43,9 @@ export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
       await checkPlace(source);
       const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin, time) };
       const { totalBytes } = source.extents;
-      await askReceiver({ source: { ...source, attributes }, totalBytes, command }, guarded);
+      const zeros = command.discard ? source.zeros : NO_EXTENTS;
+      const asked = { source: { ...source, attributes }, totalBytes, zeros, command };
+      await askReceiver(asked, guarded);
       const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
       const place = placeName(command.destination);
       const may: Row = ['destination', `${place} may be written`];

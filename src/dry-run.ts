@@ -1,7 +1,7 @@
 /** `--dry-run` of a sync or a dump: every check of the run, and what it would send. Nothing is written. */
 
 import { formatRows, type Row, sendingRows } from './dry-run-report.js';
-import { BATCH_LIMITS, planBatches, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, NO_EXTENTS, planBatches, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH } from './local-sync.js';
 import type { DumpCommand, SendRequest, SyncCommand } from './options.js';
@@ -107,10 +107,11 @@ async function askEach(source: Source, command: SendRequest, context: RunContext
   const { snapback } = command;
   const parts = planParts(source, command.remote.streams);
   const asked = snapback === undefined ? parts.slice(0, 1) : parts;
-  for (const [i, { extents }] of asked.entries()) {
+  for (const [i, { extents, zeros }] of asked.entries()) {
     const place = { streamIndex: i + 1, streamCount: parts.length };
     const own = snapback && snapbackOfPart(snapback, place);
-    const question = { source, totalBytes: extents.totalBytes };
+    const sent = command.discard ? zeros : NO_EXTENTS;
+    const question = { source, totalBytes: extents.totalBytes, zeros: sent };
     await askReceiver({ ...question, command: { ...command, snapback: own } }, context);
   }
 }

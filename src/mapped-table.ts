@@ -1,12 +1,28 @@
-/** The kernel's table of a device that is known by its numbers only. */
+/** The kernel's table and status of a device that is known by its numbers only. */
 
 import { readFile } from 'node:fs/promises';
 import { type RunCommand, runCommand } from './command.js';
 
 /** Undefined for a `major:minor` that is no device-mapper device. */
-export async function readMappedTable(
+export function readMappedTable(
   device: string,
   run: RunCommand = runCommand,
+): Promise<string | undefined> {
+  return ask(['dmsetup', 'table'], device, run);
+}
+
+/** The same of the status, as the kernel has it in memory. */
+export function readMappedStatus(
+  device: string,
+  run: RunCommand = runCommand,
+): Promise<string | undefined> {
+  return ask(['dmsetup', 'status', '--noflush'], device, run);
+}
+
+async function ask(
+  words: readonly [string, ...string[]],
+  device: string,
+  run: RunCommand,
 ): Promise<string | undefined> {
   const [major = '', minor = ''] = device.split(':');
   const isMapped = await readFile(`/sys/dev/block/${device}/dm/name`).then(
@@ -14,6 +30,6 @@ export async function readMappedTable(
     () => false,
   );
   if (!isMapped) return undefined;
-  const { stdout } = await run(['dmsetup', 'table', '-j', major, '-m', minor]);
+  const { stdout } = await run([...words, '-j', major, '-m', minor]);
   return stdout;
 }

@@ -8,6 +8,7 @@ import { connect } from './connect.js';
 import { DRY_RUN } from './control-frame.js';
 import { streamAttributes } from './device-identity.js';
 import { LvmsyncError, withContext } from './errors.js';
+import type { ExtentList } from './extent.js';
 import { isNativeError } from './native.js';
 import type { SendRequest } from './options.js';
 import { PeerOutput } from './peer-output.js';
@@ -18,11 +19,14 @@ import { interrupted, type RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
 import { closeInput, endSoon, type OnLine, type Peer, type PeerExit } from './transport.js';
+import { zeroFacts } from './wire-stream.js';
 
 export interface ReceiverQuestion {
   readonly source: Pick<Source, 'device' | 'attributes' | 'copySize'>;
   /** Bytes that would be written. */
   readonly totalBytes: number;
+  /** Of these: what may be sent as discards. */
+  readonly zeros: ExtentList;
   readonly command: SendRequest;
 }
 
@@ -103,7 +107,7 @@ async function conversation(
 
 async function begin(
   { inputFd }: Peer,
-  { source, totalBytes }: ReceiverQuestion,
+  { source, totalBytes, zeros }: ReceiverQuestion,
   streamId: Uint8Array,
 ): Promise<void> {
   const facts = {
@@ -111,7 +115,7 @@ async function begin(
     deviceSize: source.device.size,
     sorted: true,
     totalBytes,
-    attributes: { ...(await streamAttributes(source)), question: DRY_RUN },
+    attributes: { ...(await streamAttributes(source)), ...zeroFacts(zeros), question: DRY_RUN },
   } as const;
   try {
     await ChangeWriter.framed(inputFd, facts, { streamId });

@@ -30,12 +30,12 @@ import {
   selectEngine,
   whatWasLeft,
 } from './run-context.js';
-import { signOfLife } from './sign-of-life.js';
+import { signOfLife, ticking } from './sign-of-life.js';
 import { Snapback, type SnapbackOptions } from './snapback.js';
 import type { SourceMember } from './source-family.js';
 import { refuseOtherTarget } from './undo-target.js';
 import { refuseSharedBlocks } from './unzeroed-blocks.js';
-import { findWriteRules } from './write-rules.js';
+import { findWriteRules, type WriteRules } from './write-rules.js';
 import { WriteStage } from './write-stage.js';
 
 const STDIN = 0;
@@ -234,7 +234,8 @@ async function rehearse(
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
   const { tellOfApply } = await import('./dry-apply.js');
-  const snapback = await snapbackOptions(command, stream, { ...target, context });
+  const rules = await findWriteRules(target.device);
+  const snapback = await snapbackOptions(command, stream, { ...target, rules, context });
   const streamId = answeredStream(stream.form);
   const answer = (): void => {
     if (streamId !== undefined) context.answer(formatReady(streamId));
@@ -280,7 +281,7 @@ async function writeStream(
   const { reporter, signal } = context;
   const rules = await findWriteRules(device);
   if (placeOf(form) !== undefined) refuseSharedBlocks(rules.unzeroed, device.path);
-  const options = await snapbackOptions(command, stream, { ...target, context });
+  const options = await snapbackOptions(command, stream, { ...target, rules, context });
   const snapback = options && (await Snapback.create(options));
   // One slab is being filled while each group under way holds one for itself and one for its past.
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
@@ -294,8 +295,11 @@ async function writeStream(
   const disjoint = form.form === 'framed' || !(command.force || form.leftover);
   const streamId = answeredStream(form);
   const toldBy = tellerOf(stream);
-  const onProgress = (doneBytes: number): void =>
+  const tick = workSign(form, context);
+  const onProgress = (doneBytes: number): void => {
+    tick();
     reporter.progress({ activity: 'Applying', doneBytes, totalBytes, toldBy });
+  };
   const started = performance.now();
   try {
     const grow = async (): Promise<void> => {
@@ -323,7 +327,7 @@ async function writeStream(
       await grow();
       refuseMixture(reader);
     }
-    await stage.finish();
+    await ticking(tick, () => stage.finish());
     await undoGrowth(form, device);
     await turn?.commit(device);
     if (undoes !== undefined && isWholeUndo(reader, leftOut)) owner.settle(undoes);
@@ -393,7 +397,13 @@ function conclude(
 async function snapbackOptions(
   { snapback, force }: ApplyCommand,
   stream: Stream,
-  { device, size, turn, context }: Target & { readonly context: RunContext },
+  {
+    device,
+    size,
+    turn,
+    rules,
+    context,
+  }: Target & { readonly rules: WriteRules; readonly context: RunContext },
 ): Promise<SnapbackOptions | undefined> {
   const path = turn === undefined ? snapback?.path : turn.snapbackPath();
   if (path === undefined) return undefined;
@@ -404,17 +414,27 @@ async function snapbackOptions(
   const { deviceSize, attributes } = await snapbackFacts(device, size);
   const place = placeOf(stream.form);
   const facts = { deviceSize, attributes: { ...attributes, ...turn?.linkAttributes }, place };
-  const totalBytes = stream.form.form === 'framed' ? stream.form.hello.totalBytes : undefined;
-  const roomFor = force ? undefined : totalBytes;
+  const roomFor = force ? undefined : mostSaved(stream.form, rules);
   const overwrite = snapback?.overwrite === true;
-  const streamId = answeredStream(stream.form);
-  const onGroup =
-    streamId === undefined
-      ? undefined
-      : signOfLife(() => context.answer(formatAnswer({ kind: 'busy', streamId })));
+  const onGroup = workSign(stream.form, context);
   const { signal, reporter } = context;
   const onLost = ({ message }: LvmsyncError): void =>
     reporter.warn(`${message}: this turn cannot be undone later`);
   const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
   return { path, overwrite, facts, sorted: false, inUse, roomFor, saved, signal };
+}
+
+/** Bytes; undefined where the stream does not tell. Zeros come as discards, and most of them change nothing. */
+function mostSaved(form: StreamForm, { mostData }: WriteRules): number | undefined {
+  if (form.form !== 'framed' || form.hello.totalBytes === undefined) return undefined;
+  const { totalBytes, attributes } = form.hello;
+  const zeroBytes = Math.min(parseSize(attributes.zeroBytes) ?? 0, totalBytes);
+  return totalBytes - zeroBytes + Math.min(zeroBytes, mostData);
+}
+
+/** Tells the sender, if one waits for an answer, that the work goes on; to be called often. */
+function workSign(form: StreamForm, context: RunContext): () => void {
+  const streamId = answeredStream(form);
+  if (streamId === undefined) return () => undefined;
+  return signOfLife(() => context.answer(formatAnswer({ kind: 'busy', streamId })));
 }

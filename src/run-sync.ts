@@ -5,7 +5,7 @@ import { CopyOwner } from './copy-owner.js';
 import { lookAtDestination, openDestination, planSize } from './destination.js';
 import { snapbackFacts } from './device-identity.js';
 import { type ErrorContext, EXIT } from './errors.js';
-import { BATCH_LIMITS, type ExtentList, NO_EXTENTS, slabSizeFor } from './extent.js';
+import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
 import { LOCAL_DEPTH, localSync } from './local-sync.js';
 import type { SyncCommand } from './options.js';
@@ -26,8 +26,8 @@ import { openSource, type Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 import type { Writes } from './source-watch.js';
 import { guardStores } from './store-use.js';
-import { findWriteRules } from './write-rules.js';
-import { WriteStage } from './write-stage.js';
+import { findWriteRules, type WriteRules } from './write-rules.js';
+import { SMALLEST_BLOCK, WriteStage } from './write-stage.js';
 
 export async function runSync(command: SyncCommand, context: RunContext): Promise<number> {
   selectEngine(context);
@@ -71,7 +71,8 @@ export async function checkLocal(
   const { device, close } = await lookAtDestination(request, reporter);
   try {
     const plan = planCopy(device, source, command, reporter);
-    const options = await snapbackOptions(command, signal, { device, source, ...plan });
+    const rules = await findWriteRules(device);
+    const options = await snapbackOptions(command, signal, { device, source, rules, plan });
     (await CopyOwner.find(device, { reporter, command: words })).warnOfChain();
     if (options !== undefined) checkSnapback(options);
     return plan;
@@ -125,11 +126,12 @@ async function copyTo(
   { command, context }: { readonly command: SyncCommand; readonly context: RunContext },
 ): Promise<Writes> {
   const { reporter, signal } = context;
-  const { size, extents, zeros, totalBytes } = planCopy(device, source, command, reporter);
+  const plan = planCopy(device, source, command, reporter);
+  const { size, extents, zeros, totalBytes } = plan;
   const rules = await findWriteRules(device);
   const owner = await CopyOwner.find(device, context);
   owner.warnOfChain();
-  const options = await snapbackOptions(command, signal, { device, size, source, totalBytes });
+  const options = await snapbackOptions(command, signal, { device, source, rules, plan });
   const snapback = options && (await Snapback.create(options));
   const pool = new SlabPool(2 * LOCAL_DEPTH, slabSizeFor(BATCH_LIMITS));
   const announce = (): void => owner.announceOther({ undo: snapback?.streamId ?? null });
@@ -194,15 +196,27 @@ async function snapbackOptions(
   signal: AbortSignal,
   run: {
     readonly device: FileDevice;
-    readonly size: number;
     readonly source: Source;
-    readonly totalBytes: number;
+    readonly rules: WriteRules;
+    readonly plan: CopyPlan;
   },
 ): Promise<SnapbackOptions | undefined> {
   if (snapback === undefined) return undefined;
-  const { device, size, source, totalBytes } = run;
+  const { device, source, rules, plan } = run;
   const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
-  const facts = await snapbackFacts(device, size);
-  const roomFor = force ? undefined : totalBytes;
+  const facts = await snapbackFacts(device, plan.size);
+  const roomFor = force ? undefined : await mostSaved(device, rules, plan);
   return { ...snapback, facts, sorted: false, inUse, roomFor, signal };
+}
+
+/** Bytes. What reads as zeros already is not saved for the sake of zeros; of a plain device that has to be seen. */
+async function mostSaved(
+  device: FileDevice,
+  { mostData }: WriteRules,
+  { extents, zeros }: CopyPlan,
+): Promise<number> {
+  const known = extents.totalBytes + Math.min(zeros.totalBytes, mostData);
+  if (zeros.count === 0 || Number.isFinite(mostData)) return known;
+  const data = new ExtentList(await device.findData(zeros.pairs, SMALLEST_BLOCK));
+  return extents.totalBytes + data.totalBytes;
 }

@@ -1,8 +1,8 @@
 /** Says now and then that work goes on, for who would take silence for a stall. */
 
-const EVERY_MS = 5000;
+const EVERY_MS = 1000;
 
-/** To be called often; `say` is called at most once in five seconds, and not in the first. */
+/** To be called often; `say` is called at most once in a second, and not in the first. */
 export function signOfLife(
   say: () => void,
   clock: () => number = () => performance.now(),
@@ -14,4 +14,14 @@ export function signOfLife(
     said = now;
     say();
   };
+}
+
+/** Calls `tick` while the work is under way: for what tells nothing until its end. */
+export async function ticking<T>(tick: () => void, work: () => Promise<T>): Promise<T> {
+  const timer = setInterval(tick, EVERY_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
 }

@@ -3,7 +3,7 @@
 import { DISCARD_FEATURE, LZ4_FEATURE } from './ack.js';
 import { SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
-import type { SetPlace } from './control-frame.js';
+import type { HelloAttributes, SetPlace } from './control-frame.js';
 import { streamAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump, type GroupSink } from './dump.js';
 import { type ExtentList, limitsAmong, NO_EXTENTS, slabSizeFor } from './extent.js';
@@ -85,9 +85,14 @@ async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWrite
     sorted: zeros.count === 0,
     totalBytes: part.extents.totalBytes,
     place,
-    attributes: await streamAttributes(source),
+    attributes: { ...(await streamAttributes(source)), ...zeroFacts(zeros) },
   } as const;
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });
+}
+
+/** Of what a receiver may get as discards: most of it changes nothing, and so takes no room in a snapback. */
+export function zeroFacts({ totalBytes }: ExtentList): Pick<HelloAttributes, 'zeroBytes'> {
+  return totalBytes === 0 ? {} : { zeroBytes: String(totalBytes) };
 }
 
 function sinkOf({ command, peer, onCompression }: WireStream, writer: ChangeWriter): GroupSink {

@@ -1,9 +1,10 @@
 /** What a destination does where nothing was written yet, and how space can be given back at it. */
 
 import type { FileDevice, PunchRules } from './block-device.js';
+import { parseStatus } from './device-status.js';
 import { parseTable } from './device-table.js';
 import { SECTOR_SIZE } from './dmsetup-lines.js';
-import { readMappedTable } from './mapped-table.js';
+import { readMappedStatus, readMappedTable } from './mapped-table.js';
 import type { PoolStretch } from './native.js';
 import { findUnzeroed } from './unzeroed-blocks.js';
 
@@ -11,28 +12,55 @@ export interface WriteRules {
   readonly punch: PunchRules;
   /** In a thin pool that does not zero new blocks. */
   readonly unzeroed: readonly PoolStretch[];
+  /** Bytes: from here on it reads as zeros before the run, since there is nothing. */
+  readonly dataEnd: number;
+  /** Bytes that may hold anything else, at most. */
+  readonly mostData: number;
 }
 
 /** Of what is neither a thin volume nor on one. */
-export const PLAIN_RULES: WriteRules = { punch: { discard: false, granularity: 1 }, unzeroed: [] };
+export const PLAIN_RULES: WriteRules = {
+  punch: { discard: false, granularity: 1 },
+  unzeroed: [],
+  dataEnd: Infinity,
+  mostData: Infinity,
+};
 
 export type ReadTable = (device: string) => Promise<string | undefined>;
 
+/** Of a destination that nothing was written to yet, and that has not been made larger. */
 export async function findWriteRules(
   device: FileDevice,
   readTable: ReadTable = readMappedTable,
+  readStatus: ReadTable = readMappedStatus,
 ): Promise<WriteRules> {
-  const { blockDevice, alignment } = device.info;
-  if (!blockDevice) return { punch: { discard: false, granularity: alignment }, unzeroed: [] };
+  const { blockDevice, alignment, major, minor } = device.info;
+  if (!blockDevice) {
+    const punch = { discard: false, granularity: alignment };
+    return { punch, unzeroed: [], dataEnd: device.size, mostData: device.size };
+  }
   const tables = new Map<string, Promise<string | undefined>>();
   const once: ReadTable = (number) => {
     const table = tables.get(number) ?? readTable(number);
     tables.set(number, table);
     return table;
   };
+  const punch = await findPunchRules(device, once);
+  const unzeroed = await findUnzeroed(device, once);
+  const mapped = punch.discard ? await readStatus(`${major}:${minor}`) : undefined;
+  return { punch, unzeroed, ...dataOf(mapped) };
+}
+
+/** Of a thin volume without external origin: what is not mapped reads as zeros. */
+function dataOf(status: string | undefined): Pick<WriteRules, 'dataEnd' | 'mostData'> {
+  const [target] = status === undefined ? [] : parseStatus(status);
+  if (target?.type !== 'thin' || 'fault' in target) {
+    return { dataEnd: Infinity, mostData: Infinity };
+  }
+  const { mappedSectors, highestMappedSector = -1 } = target;
   return {
-    punch: await findPunchRules(device, once),
-    unzeroed: await findUnzeroed(device, once),
+    dataEnd: (highestMappedSector + 1) * SECTOR_SIZE,
+    mostData: mappedSectors * SECTOR_SIZE,
   };
 }
 

@@ -8,21 +8,18 @@ import {
   BATCH_LIMITS,
   type BatchLimits,
   ExtentList,
-  NO_EXTENTS,
   pairsOf,
   planBatches,
   slabSizeFor,
 } from './extent.js';
-import { difference, union } from './extent-sets.js';
 import { native, type Operations } from './native.js';
 import { NewBlocks } from './new-blocks.js';
 import type { Snapback } from './snapback.js';
 import { PLAIN_RULES, type WriteRules } from './write-rules.js';
 
-const GIB = 2 ** 30;
+const STRETCH = 128 * 1024 * 1024;
 /** Bytes: what any block of a pool is a multiple of. */
-const SMALLEST_BLOCK = 64 * 1024;
-const WHOLE_STRETCHES: BatchLimits = { bytes: GIB, operations: 512, operationBytes: GIB };
+export const SMALLEST_BLOCK = 64 * 1024;
 
 export class WriteStage {
   readonly #destination: BlockDevice;
@@ -98,26 +95,33 @@ export class WriteStage {
     return this.#zeros;
   }
 
-  /** Old content has to be read and saved in pieces that fit a slab; else nothing is held in memory. */
+  /** Whole blocks of the destination, and not so many that who waits for a sign of life would give up. */
   get zeroLimits(): BatchLimits {
-    return this.#snapback === undefined ? WHOLE_STRETCHES : BATCH_LIMITS;
+    const { granularity } = this.#rules.punch;
+    const bytes = Math.max(granularity, STRETCH - (STRETCH % granularity));
+    return { bytes, operations: 512, operationBytes: bytes };
   }
 
   /**
-   * Makes the ranges, a batch within zeroLimits, read as zeros after saving their former content:
-   * gives them back where the destination can, writes zeros where it cannot.
+   * Makes the ranges, a batch within zeroLimits, read as zeros: gives them back where the destination can,
+   * writes zeros where it cannot. What does not read as zeros is saved before.
    */
   async writeZeros(operations: Operations): Promise<void> {
-    await this.save(operations);
-    this.#begin();
-    const { punch } = this.#rules;
-    const extents = new ExtentList(pairsOf(operations));
-    const left = new ExtentList(await this.#destination.punch(extents.pairs, punch));
-    const seen = punch.discard ? await this.#stillData(difference(extents, left)) : NO_EXTENTS;
-    for (const batch of planBatches(union(left, seen), BATCH_LIMITS)) {
-      await this.#put(this.#zeroSlab, batch.operations);
-    }
+    const extents = new ExtentList(pairsOf(operations)).clippedTo(this.#rules.dataEnd);
+    if (extents.count > 0) await this.#makeZeros(extents);
     this.#count(operations);
+  }
+
+  async #makeZeros(extents: ExtentList): Promise<void> {
+    const { punch } = this.#rules;
+    const data = this.#snapback === undefined ? extents : await this.#findData(extents);
+    for (const { operations } of planBatches(data, BATCH_LIMITS)) await this.save(operations);
+    this.#begin();
+    const left = new ExtentList(await this.#destination.punch(extents.pairs, punch));
+    const stillData = await this.#findData(punch.discard ? data : left);
+    for (const { operations } of planBatches(stillData, BATCH_LIMITS)) {
+      await this.#put(this.#zeroSlab, operations);
+    }
   }
 
   /**
@@ -125,8 +129,9 @@ export class WriteStage {
    * of blocks where their size is no power of two, and dm-thin passes over those whose data are being
    * read through another volume. Reading what is unmapped costs no I/O.
    */
-  async #stillData(discarded: ExtentList): Promise<ExtentList> {
-    return new ExtentList(await this.#destination.findData(discarded.pairs, SMALLEST_BLOCK));
+  async #findData(extents: ExtentList): Promise<ExtentList> {
+    if (extents.count === 0) return extents;
+    return new ExtentList(await this.#destination.findData(extents.pairs, SMALLEST_BLOCK));
   }
 
   #begin(): void {

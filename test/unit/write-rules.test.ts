@@ -146,3 +146,27 @@ describe('several streams to a pool that does not zero new blocks', () => {
     });
   }
 });
+
+describe('where a destination holds anything but zeros at most', () => {
+  const thin = { '254:9': '0 131072 thin 254:5 7\n', '254:5': POOL };
+  const rows = [
+    ['where a thin volume maps nothing, nowhere', thin, '0 131072 thin 0 -\n', 0, 0],
+    ['up to the last block that it maps', thin, '0 131072 thin 768 1919\n', 1920 * 512, 768 * 512],
+    ['anywhere, if its pool has failed', thin, '0 131072 thin Fail\n', Infinity, Infinity],
+    [
+      'anywhere, if an external origin shows',
+      { ...thin, '254:9': '0 131072 thin 254:5 7 254:8\n' },
+      '0 131072 thin 0 -\n',
+      Infinity,
+      Infinity,
+    ],
+    ['anywhere on a plain disk', {}, undefined, Infinity, Infinity],
+  ] as const;
+  for (const [title, tables, status, dataEnd, mostData] of rows) {
+    it(`F36: ${title}`, async () => {
+      const readTable = async (number: string) => new Map(Object.entries(tables)).get(number);
+      const found = await findWriteRules(device(true), readTable, async () => status);
+      assert.deepEqual([found.dataEnd, found.mostData], [dataEnd, mostData]);
+    });
+  }
+});

@@ -6,6 +6,7 @@ import { tool, tryTool } from './tool.js';
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
+export const GiB = 1024 * MiB;
 
 /** Where the guest's tmpfs is; TMPDIR points there. */
 const SCRATCH = process.env.TMPDIR ?? '/run/tmp';
