@@ -1,6 +1,6 @@
 /**
- * Whether the snapbacks of a chain would be stored on the volume that is copied: then each turn saves into it
- * what the next one has to send, and save, again.
+ * Whether what is written during a run is stored on the volume that is copied. Of the snapbacks of a chain each
+ * turn would save into it what the next one has to send, and save, again.
  */
 
 import { realpathSync } from 'node:fs';
@@ -44,9 +44,19 @@ function isStoredOn(directory: string, { uuid }: CycleOrigin, effects: TopologyE
     // What its snapshots are built on is an inner layer of it: they are volumes of their own.
     return volume?.lvUuid === bareUuid(uuid) && volume.layer === undefined;
   };
-  return devicesOf(existing(resolve(directory)), effects)
-    .flatMap((device) => [device, ...topology.storedOn(device)])
-    .some(isOrigin);
+  return carriersOf(directory, effects).some(isOrigin);
+}
+
+/** All devices that the file system of a path, or of what of it is there, lies on. */
+export function carriersOf(
+  path: string,
+  effects: TopologyEffects = realTopology,
+): DeviceIdentity[] {
+  const topology = new Topology(effects);
+  return devicesOf(existing(resolve(path)), effects).flatMap((device) => [
+    device,
+    ...topology.storedOn(device),
+  ]);
 }
 
 /** Where the path, or what of it is there, leads to. */

@@ -1,9 +1,17 @@
 /** A thin snapshot, or any two thin volumes of one pool, as a source. */
 
+import { carriersOf } from './chain-storage.js';
 import { runCommand, streamCommand } from './command.js';
+import {
+  type DeviceIdentity,
+  identityKey,
+  realTopology,
+  type TopologyEffects,
+} from './device-topology.js';
 import type { LvmsyncError } from './errors.js';
 import { NO_EXTENTS } from './extent.js';
 import { difference, union } from './extent-sets.js';
+import { HELD_DIRECTORY } from './held-record.js';
 import { withMetadataSnap } from './metadata-snap.js';
 import { withDevices } from './open-devices.js';
 import type { SourceRequest } from './options.js';
@@ -69,7 +77,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
     if (device.size < newer.size) throw smallerData(device.path, to);
     // A page that is only in the cache is in no mapping until it is written back.
     await newer.sync();
-    const watch = await SourceWatch.begin(device, remedy);
+    const watch = await SourceWatch.begin(device, ownWrites(device.identity) + remedy);
     const changes = await readChanges({ from, to }, pool, { size: newer.size, context });
     return {
       device,
@@ -95,6 +103,17 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
       close: () => opened.close(),
     };
   });
+}
+
+/** Who reads that the source was written shall know that this program does so, too. */
+export function ownWrites(
+  source: DeviceIdentity,
+  directory = HELD_DIRECTORY,
+  effects: TopologyEffects = realTopology,
+): string {
+  const key = identityKey(source);
+  if (!carriersOf(directory, effects).some((device) => identityKey(device) === key)) return '';
+  return ` (lvmsync does, too: its records are in ${directory}, which lies on it)`;
 }
 
 async function findPair(volume: ThinVolume, since: string | undefined): Promise<ThinPair> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { refuseOwnStorage } from '../../src/chain-storage.js';
 import { EXIT, LvmsyncError } from '../../src/errors.js';
+import { ownWrites } from '../../src/thin-source.js';
 import { FakeMachine } from '../helpers/fake-machine.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -90,5 +91,17 @@ describe('the directory of a chain', () => {
     check(here('origin/a.chain'), true);
     assert.equal(said.length, 1);
     assert.match(said[0] ?? '', /stored on vg0\/root/);
+  });
+});
+
+describe('F41: what is said of the records of lvmsync', () => {
+  it('is that they are written to the source, where they lie on it', () => {
+    const said = (device: string, directory: string): string =>
+      ownWrites({ kind: 'block', device }, directory, machine.effects);
+    const own = ` (lvmsync does, too: its records are in ${here('origin/x')}, which lies on it)`;
+    assert.equal(said('254:1', here('origin/x')), own);
+    assert.match(said('254:1', here('encrypted')), /lvmsync does/);
+    assert.equal(said('254:1', here('other')), '');
+    assert.equal(said('254:3', here('origin/x')), '');
   });
 });
