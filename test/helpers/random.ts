@@ -1,13 +1,13 @@
-/** Repeatable randomness: the seed is printed, and LVMSYNC_TEST_SEED sets it. */
+/** Repeatable randomness: LVMSYNC_TEST_SEED sets the seed, which is printed unless the caller chose it. */
 
 export class Random {
   readonly seed: number;
   #state: number;
 
-  constructor(seed = Number(process.env.LVMSYNC_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))) {
-    this.seed = seed;
-    this.#state = seed >>> 0;
-    console.log(`seed ${seed} (set LVMSYNC_TEST_SEED to repeat)`);
+  constructor(seed?: number) {
+    this.seed = seed ?? chosenSeed();
+    this.#state = this.seed >>> 0;
+    if (seed === undefined) console.log(`seed ${this.seed} (set LVMSYNC_TEST_SEED to repeat)`);
   }
 
   /** A whole number of [0, bound), bound <= 2^32. */
@@ -32,4 +32,8 @@ export class Random {
     while (chosen.size < count) chosen.add(this.below(limit));
     return [...chosen];
   }
+}
+
+function chosenSeed(): number {
+  return Number(process.env.LVMSYNC_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 }
