@@ -47,6 +47,8 @@ export interface Undone {
   readonly folder: string;
   /** Stream id, in hexadecimal, of the newest snapback of the rollback itself. */
   readonly redo: string;
+  /** Of a rollback that came to its end: the writeMark of the destination then. */
+  readonly left?: string;
 }
 
 /** Which run wrote last, as the registry of copies names it. */
@@ -195,7 +197,8 @@ export function isDoing(value: unknown): value is Doing {
 /** The name is joined to a path, so it must not lead out of the chain. */
 function isUndone(value: unknown): value is Undone {
   if (!isObject(value)) return false;
-  const { folder, redo } = value;
+  const { folder, redo, left } = value;
+  if (left !== undefined && typeof left !== 'string') return false;
   return typeof folder === 'string' && /^undone-[\w-]+$/.test(folder) && isStreamId(redo);
 }
 

@@ -34,6 +34,7 @@ import type { Snapback } from './snapback.js';
 import { escapeText, humanSize } from './text.js';
 import { undoLinks } from './undo-links.js';
 import { typedPath } from './words.js';
+import { WRITTEN, wasWritten, writeMark } from './write-mark.js';
 
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
@@ -64,6 +65,8 @@ class Rollback {
   readonly #context: RunContext;
   readonly #device: FileDevice;
   readonly #owner: CopyOwner;
+  /** Of the device, when this run began. */
+  readonly #markBefore: string | undefined;
 
   constructor(
     command: RollbackCommand,
@@ -74,6 +77,7 @@ class Rollback {
     this.#context = context;
     this.#device = device;
     this.#owner = owner;
+    this.#markBefore = writeMark(device);
   }
 
   async run(): Promise<void> {
@@ -126,7 +130,7 @@ class Rollback {
   async #execute(record: ChainRecord, facts: RedoFacts, bytes: number): Promise<void> {
     const { directory, destination } = this.#command;
     const { plan, begun } = facts;
-    const folder = begun?.folder ?? makeUndoneFolder(directory, record);
+    const folder = begun?.folder ?? makeUndoneFolder(directory, this.#withMark(record, record));
     const snapback = await createRedo(facts, folder);
     const undone = { folder, redo: snapback.streamId };
     const { to: point, last } = plan;
@@ -142,12 +146,41 @@ class Rollback {
     }
     moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
-    const done = { point, last, doing: null, undone, writer };
-    writeRecord(directory, { ...record, destination: after, ...done });
+    const left = writeMark(this.#device);
+    const taken = { ...undone, ...(left !== undefined && { left }) };
+    const reached = { destination: after, point, last, doing: null, undone: taken, writer };
+    writeRecord(directory, { ...record, ...reached });
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
     reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
+    reporter.info(
+      'To read a file system on it until then, mount it with ro,norecovery, or mount a snapshot of it: what a mount writes cannot be taken back',
+    );
+  }
+
+  /**
+   * With the mark of the rollback before this one renewed after writes of our own, unless others came first.
+   * `before`: what was recorded when this run began.
+   */
+  #withMark(record: ChainRecord, before: ChainRecord): ChainRecord {
+    const { undone } = record;
+    if (undone?.left === undefined) return record;
+    const written = undone.left === WRITTEN || wasWritten(before.undone?.left, this.#markBefore);
+    const left = written ? WRITTEN : (writeMark(this.#device) ?? undone.left);
+    return { ...record, undone: { ...undone, left } };
+  }
+
+  /** What was written since is not in the snapbacks of the rollback: it would stay. */
+  #refuseWritten(record: ChainRecord): void {
+    const { force } = this.#command;
+    if (force || record.doing !== null) return;
+    if (!wasWritten(record.undone?.left, this.#markBefore)) return;
+    const message = `${this.#device.path}: it was written since the rollback, as a mount does; --redo restores only what the rollback had overwritten`;
+    throw new LvmsyncError('destinationUnfit', message, {
+      ...UNTOUCHED,
+      hint: '--force takes the rollback back all the same, and what was written besides stays: then compare the copy with lvmsync verify --full, or begin anew with --init --force.',
+    });
   }
 
   async #redo(record: ChainRecord): Promise<void> {
@@ -162,6 +195,7 @@ class Rollback {
         UNTOUCHED,
       );
     }
+    this.#refuseWritten(record);
     const { folder, redo } = undone;
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
@@ -178,7 +212,7 @@ class Rollback {
     this.#owner.announce(writer, directory);
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);
-    writeRecord(directory, { ...former, writer });
+    writeRecord(directory, { ...this.#withMark(former, record), writer });
     removeUndoneFolder(path);
     this.#context.reporter.info(`${destination} holds ${point} again`);
   }

@@ -1,0 +1,44 @@
+/**
+ * Whether a device was written between two runs: what counts its writes is noted by the first, and looked at by
+ * the second. That tells of a write that went by this program, such as those of a mount; it proves that there
+ * was none only while the same kernel runs and the device stays active.
+ */
+
+import { statSync } from 'node:fs';
+import type { FileDevice } from './block-device.js';
+import { readText } from './virtual-files.js';
+
+/** Positions in /sys/dev/block/M:N/stat (Documentation/block/stat.rst): sectors written, and discarded. */
+const SECTORS_WRITTEN = 6;
+const SECTORS_DISCARDED = 13;
+
+/** Of an open device whose writes are flushed; undefined where nothing counts. `root` is put before paths. */
+export function writeMark(
+  { path, identity }: Pick<FileDevice, 'path' | 'identity'>,
+  root = '',
+): string | undefined {
+  if (identity.kind === 'file') {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stats && `file ${stats.size} ${stats.mtimeNs}`;
+  }
+  const boot = readText(`${root}/proc/sys/kernel/random/boot_id`)?.trim();
+  const fields = readText(`${root}/sys/dev/block/${identity.device}/stat`)?.trim().split(/\s+/);
+  const written = fields?.[SECTORS_WRITTEN];
+  if (boot === undefined || written === undefined) return undefined;
+  return `${boot} ${written} ${fields?.[SECTORS_DISCARDED] ?? '0'}`;
+}
+
+/** In the place of a mark, where a write was found before further writes of our own. */
+export const WRITTEN = 'written';
+
+/** False also where that cannot be told. */
+export function wasWritten(before: string | undefined, now: string | undefined): boolean {
+  if (before === WRITTEN) return true;
+  if (before === undefined || now === undefined) return false;
+  const [beforeBoot, ...counted] = before.split(' ');
+  const [boot, ...counts] = now.split(' ');
+  // After a reboot they begin anew.
+  if (boot !== beforeBoot) return false;
+  // They do, too, for a volume that was inactive in between, and then 0 says nothing.
+  return counts.some((count, index) => count !== '0' && count !== counted[index]);
+}
