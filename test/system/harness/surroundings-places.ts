@@ -127,7 +127,6 @@ class VolumePlace implements Place {
         break;
       case 'grown':
         tool('lvextend', '-q', '-L', `+${STEP}b`, this.path);
-        writeContent(this.path, former);
         break;
       case 'cut':
         tool('lvreduce', '-q', '-f', '-L', `-${STEP}b`, this.path);
