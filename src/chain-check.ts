@@ -9,6 +9,7 @@ import { LvmsyncError, withContext } from './errors.js';
 import { bytesOf } from './extent.js';
 import { inspectFile, type Looking } from './inspect.js';
 import { native } from './native.js';
+import { addPlaces } from './places.js';
 import { interrupted } from './run-context.js';
 
 export interface LinkCheck {
@@ -40,7 +41,7 @@ export async function checkLinks(links: readonly Link[], check: LinkCheck): Prom
   const places = new native.ExtentSet();
   let distinctBytes = 0;
   const onGroup = ({ operations }: Group): void => {
-    distinctBytes += bytesOf(places.add(operations));
+    distinctBytes += bytesOf(addPlaces(places, operations));
   };
   let bytes = 0;
   let readBytes = 0;

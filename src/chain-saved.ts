@@ -12,6 +12,7 @@ import { type Counted, type CountedBy, CountedParts, countOn, type Mark } from '
 import { LvmsyncError } from './errors.js';
 import { bytesOf } from './extent.js';
 import { type NativeExtentSet, native } from './native.js';
+import { addPlaces } from './places.js';
 import type { Saved } from './snapback-file.js';
 
 export interface SavedQuestion {
@@ -94,7 +95,7 @@ async function readPart(
     const slab = native.allocateSlab(GROUP_SLAB_SIZE);
     let bytes = 0;
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
-      bytes += bytesOf(extents.add(group.operations));
+      bytes += bytesOf(addPlaces(extents, group.operations));
       ({ mark } = reader);
       parts.see(mark);
       onGroup?.();

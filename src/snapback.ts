@@ -12,6 +12,7 @@ import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { BATCH_LIMITS, regroup } from './extent.js';
 import { isNativeError, type NativeExtentSet, native, type Operations } from './native.js';
+import { addPlaces } from './places.js';
 import { cancelSoonAfter, interrupted } from './run-context.js';
 import { type OpenSnapback, openSnapback, type SnapbackPlace } from './snapback-file.js';
 
@@ -103,7 +104,7 @@ export class Snapback {
   async save(slab: Slab, operations: Operations): Promise<void> {
     try {
       // What is named a second time was saved with its true former content the first time.
-      const fresh = this.#saved.add(operations);
+      const fresh = addPlaces(this.#saved, operations);
       if (fresh.length === 0) return;
       const number = await this.#append(slab, fresh);
       while (this.#durable < number) {

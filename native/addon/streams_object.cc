@@ -332,6 +332,10 @@ class ExtentSetObject : public Napi::ObjectWrap<ExtentSetObject> {
             {part.offset, part.length, operation.slab_position + (part.offset - operation.offset)});
       }
     }
+    if (set_.crowded()) {
+      const char* why = "too many scattered places smaller than a page";
+      throw ToError(info.Env(), Status::Corrupt(0, why));
+    }
     return FromOperations(info.Env(), fresh);
   }
 

@@ -1,6 +1,8 @@
 #include "worker_pool.h"
 
 #include <cstring>
+#include <new>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 
@@ -26,6 +28,17 @@ const char* CodeOf(const Status& status) {
   }
   const char* name = ::strerrorname_np(status.error);
   return name == nullptr ? "UNKNOWN" : name;
+}
+
+// Memory that is not there is a failure like any other: what escapes a thread ends the process.
+Status Attempt(const std::function<Status()>& work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return Status::System(ENOMEM, "malloc", 0);
+  } catch (const std::length_error&) {
+    return Status::System(ENOMEM, "malloc", 0);
+  }
 }
 
 }  // namespace
@@ -105,7 +118,7 @@ void WorkerPool::Work(const std::shared_ptr<Shared>& shared) {
     std::unique_ptr<Job> job = std::move(shared->waiting.front());
     shared->waiting.pop_front();
     lock.unlock();
-    job->status = job->work();
+    job->status = Attempt(job->work);
     lock.lock();
     if (shared->stopping) {
       // Its references belong to an environment that is gone: they can only be let go of.

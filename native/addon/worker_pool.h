@@ -20,7 +20,7 @@ struct Job {
   explicit Job(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
   Napi::Promise::Deferred deferred;
   std::vector<Napi::ObjectReference> keep;       // what must not be collected meanwhile
-  std::function<Status()> work;                  // may not throw
+  std::function<Status()> work;                  // memory that is not there may be thrown
   std::function<Napi::Value(Napi::Env)> result;  // the promise's value if the Status is Ok
   std::function<void()> settled;                 // after the promise was settled; may be empty
   Status status;

@@ -172,11 +172,18 @@ Status RecordReader::CheckRecord(const Header& header, const ReadResult& result)
   }
   if (framed_.sorted && header.offset < last_end_) return corrupt("a record out of order");
   if (!framed_.sorted) {
-    if (seen_.Overlaps({header.offset, header.length})) return corrupt("a place named twice");
-    seen_.Add({header.offset, header.length});
+    if (const char* fault = Note(header); fault != nullptr) return corrupt(fault);
   }
   last_end_ = header.offset + header.length;
   return Status::Ok();
+}
+
+// Remembers the place of a record. Null, or what is wrong with it.
+const char* RecordReader::Note(const Header& header) {
+  const Extent place{header.offset, header.length};
+  if (seen_.Overlaps(place)) return "a place named twice";
+  seen_.Insert(place);
+  return seen_.crowded() ? "too many scattered records smaller than a page" : nullptr;
 }
 
 // The original's sender gives every record the chunk size as its length, and each offset once. Only
@@ -197,10 +204,7 @@ Status RecordReader::CheckClassic(const Header& header) {
   if (!aligned && !first) {
     return desynchronised("an offset that is no multiple of the record length");
   }
-  if (seen_.Overlaps({header.offset, header.length})) {
-    return desynchronised("a place named twice");
-  }
-  seen_.Add({header.offset, header.length});
+  if (const char* fault = Note(header); fault != nullptr) return desynchronised(fault);
   classic_ended_ = header.length < classic_length_ || !aligned;
   return Status::Ok();
 }

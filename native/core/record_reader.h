@@ -103,6 +103,7 @@ class RecordReader {
   Status NextHeader(Header* header, bool* at_end);
   Status CheckRecord(const Header& header, const ReadResult& result);
   Status CheckClassic(const Header& header);
+  const char* Note(const Header& header);
   Status AddControlWord(ReadResult* result, bool* stop);
   Status TakeDiscard(ReadResult* result);
   void FinishGroup(ReadResult* result);

@@ -1,8 +1,10 @@
-// ExtentSet against a model that keeps one flag per byte.
+// ExtentSet against a model that keeps one flag per byte, or per page.
 #include "extent_set.h"
 
 #include <algorithm>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "testing.h"
 
@@ -36,12 +38,6 @@ class Model {
     return std::find(begin, end, true) != end;
   }
 
-  size_t ranges() const {
-    size_t count = 0;
-    for (size_t i = 0; i < flags_.size(); i++) count += flags_[i] && (i == 0 || !flags_[i - 1]);
-    return count;
-  }
-
  private:
   std::vector<bool> flags_ = std::vector<bool>(2 * kSpan);
 };
@@ -51,32 +47,82 @@ void AgreesWithAModel() {
   for (int round = 0; round < 3000; round++) {
     ExtentSet set;
     Model model;
+    // Odd ends only, or whole pages among them.
+    const uint64_t unit = round % 2 == 0 ? 1 : 1024;
     const uint64_t longest = 1 + random() % 30;
     const size_t steps = random() % 40;
     for (size_t step = 0; step < steps; step++) {
-      const Extent extent{random() % kSpan, random() % (longest + 1)};
+      const Extent place{random() % kSpan, random() % (longest + 1)};
+      const Extent extent{place.offset * unit, place.length * unit};
       const std::string what = "round " + std::to_string(round) + ", " +
                                std::to_string(extent.offset) + "+" + std::to_string(extent.length);
       if (extent.length > 0) {
-        ExpectEqual(set.Overlaps(extent), model.Overlaps(extent), what + ": overlaps");
+        ExpectEqual(set.Overlaps(extent), model.Overlaps(place), what + ": overlaps");
       }
-      Expect(set.Add(extent) == model.Add(extent), what + ": what was not in it");
-      ExpectEqual(set.size(), model.ranges(), what + ": ranges");
+      ExtentList fresh = model.Add(place);
+      for (Extent& part : fresh) part = {part.offset * unit, part.length * unit};
+      Expect(set.Add(extent) == fresh, what + ": what was not in it");
     }
   }
 }
 
-void MergesNeighbours() {
+void ScatteredPagesAgreeWithAModel() {
+  std::mt19937_64 random(testing::Seed());
+  // Pages in four areas; more and more of them, so that lists become bitmaps.
+  constexpr uint64_t kPages = 4 * 65536;
+  constexpr uint64_t kPage = 4096;
+  ExtentSet set;
+  std::vector<bool> flags(kPages);
+  for (int step = 0; step < 60000; step++) {
+    const uint64_t first = random() % kPages;
+    const uint64_t count = std::min(1 + random() % (step % 100 == 0 ? 3000 : 3), kPages - first);
+    ExtentList expected;
+    for (uint64_t page = first; page < first + count; page++) {
+      if (flags[page]) continue;
+      flags[page] = true;
+      if (!expected.empty() && expected.back().offset + expected.back().length == page * kPage) {
+        expected.back().length += kPage;
+      } else {
+        expected.push_back({page * kPage, kPage});
+      }
+    }
+    const Extent extent{first * kPage, count * kPage};
+    const std::string what = "step " + std::to_string(step);
+    const bool overlaps = expected.size() != 1 || expected[0].length != extent.length;
+    ExpectEqual(set.Overlaps(extent), overlaps, what + ": overlaps");
+    Expect(set.Add(extent) == expected, what + ": what was not in it");
+  }
+}
+
+void StaysSmallWhereNothingIsOdd() {
+  ExtentSet set;
+  for (uint64_t i = 0; i < 3 * ExtentSet::kMostOddEnds; i++) set.Insert({i * 8192, 4096});
+  Expect(!set.crowded(), "whole pages do not crowd it");
+  for (uint64_t i = 0; i < 3 * ExtentSet::kMostOddEnds; i++) set.Insert({i * 512, 512});
+  Expect(!set.crowded(), "nor do small ranges that touch");
+}
+
+void SaysWhenItIsCrowded() {
+  ExtentSet set;
+  for (uint64_t i = 0; i < ExtentSet::kMostOddEnds; i++) set.Insert({i * 2, 1});
+  Expect(!set.crowded(), "as many as there is room for");
+  set.Insert({ExtentSet::kMostOddEnds * 2, 1});
+  Expect(set.crowded(), "one more");
+}
+
+void KnowsItsEdges() {
   ExtentSet set;
   for (uint64_t i = 0; i < 100000; i++) set.Add({i * 4096, 4096});
-  ExpectEqual<size_t>(set.size(), 1, "ranges of a stream without gaps");
   Expect(!set.Overlaps({100000 * 4096ULL, 1}), "the end is outside");
   Expect(set.Overlaps({100000 * 4096ULL - 1, 1}), "the byte before is inside");
 }
 
 const testing::Suite kSuite{
     {"a set of extents agrees with a flag for each byte", AgreesWithAModel},
-    {"extents that touch take the place of one", MergesNeighbours},
+    {"pages all over a device agree with a flag for each", ScatteredPagesAgreeWithAModel},
+    {"whole pages, and small ranges that touch, need no bound", StaysSmallWhereNothingIsOdd},
+    {"F37: scattered ranges smaller than a page have a bound", SaysWhenItIsCrowded},
+    {"the end of a long run is where it is", KnowsItsEdges},
 };
 
 }  // namespace

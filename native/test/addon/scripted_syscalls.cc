@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -29,7 +30,9 @@ uint64_t PositionOf(int fd) {
   return position < 0 ? 0 : static_cast<uint64_t>(position);
 }
 
+// ENOMEM stands for an allocation that failed inside the core.
 int FailWith(int error) {
+  if (error == ENOMEM) throw std::bad_alloc();
   errno = error;
   return -1;
 }

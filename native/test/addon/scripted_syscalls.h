@@ -15,8 +15,8 @@
 namespace lvmsync::testing {
 
 // Calls first .. first + run - 1, counted from 1 over all calls of the table and completions of the
-// ring, fail with `error`, or move no more than `most` bytes where that is not 0. A flush moves no
-// bytes: it is counted, and passes.
+// ring, fail with `error` (ENOMEM: throw bad_alloc instead), or move no more than `most` bytes
+// where that is not 0. A flush moves no bytes: it is counted, and passes.
 struct FaultPlan {
   uint64_t first = 1;
   uint64_t run = 0;
