@@ -115,7 +115,7 @@ function formatHashes(hashes: Uint8Array): string {
 
 /** Where the answer of this session begins in a line, behind what a login printed; -1: nowhere. */
 export function hashAnswerStart(line: string, session: string): number {
-  return line.indexOf(`${ANSWER} ${VERSION} ${session} `);
+  return line.indexOf(`${ANSWER} ${VERSION} ${session}`);
 }
 
 /** Undefined for a line that is none of this session's answers. */

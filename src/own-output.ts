@@ -59,9 +59,13 @@ export function refuseClosedOutput(): void {
   const [, flags = ''] =
     /^flags:\s*([0-7]+)$/m.exec(readText(`/proc/self/fdinfo/${STDOUT}`) ?? '') ?? [];
   if ((Number.parseInt(flags, 8) & O_ACCMODE) !== constants.O_RDWR) return;
-  throw new LvmsyncError('usage', 'standard output is closed: the change stream would be lost', {
-    hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
-  });
+  throw new LvmsyncError(
+    'usage',
+    'standard output is closed, or /dev/null that is opened for reading, too: the change stream would be lost',
+    {
+      hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
+    },
+  );
 }
 
 function identityOfOutput(): DeviceIdentity | undefined {

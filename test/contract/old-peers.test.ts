@@ -145,7 +145,7 @@ for (const { here, there } of MEETINGS) {
 
     it('nothing where its lock is held there', async () => {
       const path = copy();
-      const other = startLvmsync(['--apply', '-', path], 'ignore', there.path);
+      const other = startLvmsync(['--apply', '-', path], undefined, there.path);
       const stream = run(here, ...source.words, '--stdout').stdout;
       other.child.stdin?.write(stream.subarray(0, stream.length / 2));
       await untilClaimed(path);
@@ -157,7 +157,7 @@ for (const { here, there } of MEETINGS) {
 
     it('and is not kept from it by a run there that was killed', async () => {
       const path = copy();
-      const other = startLvmsync(['--apply', '-', path], 'ignore', there.path);
+      const other = startLvmsync(['--apply', '-', path], undefined, there.path);
       const stream = run(here, ...source.words, '--stdout').stdout;
       other.child.stdin?.write(stream.subarray(0, stream.length / 2));
       await untilClaimed(path);

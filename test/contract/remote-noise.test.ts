@@ -49,7 +49,8 @@ async function chainAnswer({ command: rsh }: FakeRsh, path: string): Promise<unk
 const NO_CHAIN = { point: undefined, doing: undefined };
 
 function assertExamined(result: CliResult): void {
-  const found = /"subject":"destination","text":"[^"]*may be written[^"]*","host":"backup"/;
+  const found =
+    /"subject":"destination","text":"[^"]*may be written[^"]*","fileSize":\d+,"host":"backup"/;
   assert.match(result.stdout.toString(), found, result.stderr);
 }
 

@@ -143,7 +143,8 @@ describe('F3: a snapback', () => {
     const undo = fixture.path(`undo-${count++}`);
     assertSucceeds(lvmsync([...fixture.source, '--snapback', undo, fixture.copy()]));
     const path = file('hello\n');
-    const words = ['--apply', undo, path];
+    // Without --force already its name says that it is another file.
+    const words = ['--force', '--apply', undo, path];
     const refused = /too short: it holds 6 bytes, and held \d+ when the snapback was made/;
     assertFails(lvmsync(words), 12, refused);
     assertFails(lvmsync(['--dry-run', ...words]), 12, refused);

@@ -73,7 +73,7 @@ describe('F39: standard output that is full', () => {
 describe('F39: standard output that is closed', () => {
   test('is refused for a stream, which would be lost', () => {
     const result = shell('>&-', [...source.words, '--stdout']);
-    assertFails(result, 1, /standard output is closed: the change stream would be lost/);
+    assertFails(result, 1, /standard output is closed, .*: the change stream would be lost/);
     assertSucceeds(shell('>/dev/null', [...source.words, '--stdout']));
     assertSucceeds(shell('>&-', ['--dry-run', ...source.words, '--stdout']));
   });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const CLI = fileURLToPath(new URL('../../lvmsync.cjs', import.meta.url));
@@ -52,10 +53,13 @@ export interface RunningCli {
   readonly ended: Promise<CliResult>;
 }
 
+/** Opened as a shell does for `> /dev/null`. */
+const NOWHERE = openSync('/dev/null', 'w');
+
 /** Starts it with pipes for stdin and stderr; its stdout goes to that descriptor, or nowhere. */
 export function startLvmsync(
   words: readonly string[],
-  stdout: number | 'ignore' = 'ignore',
+  stdout = NOWHERE,
   program = CLI,
 ): RunningCli {
   const child = spawn(process.execPath, [program, ...words], { stdio: ['pipe', stdout, 'pipe'] });
