@@ -2,6 +2,7 @@
 // cut could have left it.
 
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
 import { writeWhole } from './content.js';
@@ -11,6 +12,8 @@ import { tool } from './tool.js';
 
 const LOGGED = 'logged';
 const GROUP = 'target';
+const STATE = '/var/lib/lvmsync';
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 const LOG_SIZE = 256 * MiB;
 /** That there may be at once: two of each of two chains. */
 const SNAPSHOTS = 4;
@@ -94,21 +97,34 @@ export class LoggedGroup {
 
   /**
    * The same volumes on another disk; `become` gives it any content of the first, which may hold other
-   * snapshots.
+   * snapshots. It is another boot for each of them, as after a power cut.
    */
   crashDisk(image: Buffer): { become(image: Buffer): void } {
     const file = `${this.#folder}/crashed`;
     const disk = loopDevice(file, this.#size);
     writeWhole(disk, image);
     tool('vgchange', '-q', '-ay', GROUP);
+    const bootId = `${this.#folder}/boot-id`;
+    const reboot = (): void => writeFileSync(bootId, `${randomUUID()}\n`);
+    reboot();
+    tool('mount', '--bind', bootId, BOOT_ID);
     this.#test.after(() => {
+      tool('umount', BOOT_ID);
       tool('vgchange', '-q', '-an', GROUP);
       tool('losetup', '-d', disk);
     });
     // What a device's cache holds goes when nobody has it open any more.
-    if (this.origin.size === 0) return { become: (state) => writeWhole(file, state) };
+    if (this.origin.size === 0) {
+      return {
+        become: (state) => {
+          reboot();
+          writeWhole(file, state);
+        },
+      };
+    }
     return {
       become: (state) => {
+        reboot();
         tool('vgchange', '-q', '-an', GROUP);
         writeWhole(file, state);
         tool('vgchange', '-q', '-ay', GROUP);
@@ -120,11 +136,16 @@ export class LoggedGroup {
     return logicalVolume(lvName, 0).path;
   }
 
+  /** With what lvmsync keeps in /var/lib: a power cut takes that back, too. */
   mount(): void {
     tool('mount', `/dev/mapper/${GROUP}-undo`, this.mountPoint);
+    const state = `${this.mountPoint}/state`;
+    for (const folder of [state, STATE]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    tool('mount', '--bind', state, STATE);
   }
 
   unmount(): void {
+    tool('umount', STATE);
     tool('umount', this.mountPoint);
   }
 }
