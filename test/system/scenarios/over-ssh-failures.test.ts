@@ -150,12 +150,12 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     const pidFile = `${folder}/stopped`;
     const path = server.addProgram(
       'stopping',
-      `{ head -c 500000; sh -c 'echo $PPID >${pidFile}; kill -STOP $PPID'; } | lvmsync "$@"`,
+      `{ head -c 500000; sh -c 'echo $PPID >${pidFile}; kill -STOP $PPID'; :; } | lvmsync "$@"`,
     );
-    const result = sending(HOST.right, '--remote-path', path, '--timeout', '3');
+    const result = sending(HOST.right, '--remote-path', path, '--timeout', '8');
     const stopped = Number(readFileSync(pidFile, 'utf8'));
     assert.match(readFileSync(`/proc/${stopped}/status`, 'utf8'), /^State:\tT/m, 'it is stopped');
-    assertRefused(result, TRANSPORT_FAILED, /nothing moved for 3 seconds/);
+    assertRefused(result, TRANSPORT_FAILED, /nothing moved for 8 seconds/);
     assert.match(result.stderr, /may be incomplete/);
 
     process.kill(stopped, 'SIGKILL');

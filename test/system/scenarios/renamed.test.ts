@@ -61,7 +61,7 @@ describe('a volume that is renamed during a run', () => {
     const chain = `${scratchFolder()}/chain`;
     const words = ['cycle', 'vg0/thin2', copy.path, '--snapback', chain, '--init'];
     fillRandom('/dev/vg0/thin2', random, MiB);
-    await runsWhile(words, /Sending .* of/, () => {
+    await runsWhile(words, /in blocks of/, () => {
       const ours = ['--noheadings', '-S', 'lv_tags=lvmsync_cycle', 'vg0'];
       rename(tool('lvs', '-o', 'lv_name', ...ours).trim(), 'taken');
     });
