@@ -306,6 +306,8 @@ async function writeStream(
       turn?.begin(snapback);
       if (size === device.size) return;
       announce();
+      // It knows the former size.
+      snapback?.keep();
       await device.resize(size);
     };
     // Of several streams no data come before all are ready: until then each sees the former size. A

@@ -143,6 +143,8 @@ async function copyTo(
   try {
     if (size > device.size) {
       announce();
+      // It knows the former size.
+      snapback?.keep();
       await device.resize(size);
     }
     const pace = RateLimit.pace(command.bytesPerSecond, signal);

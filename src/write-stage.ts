@@ -60,7 +60,10 @@ export class WriteStage {
     return this.#begun;
   }
 
-  /** Saves the former content of the ranges; resolves when it is durable. */
+  /**
+   * Saves the former content of the ranges; resolves when it is durable. Also behind the former end of a file: a
+   * rollback cuts that off, and saves for --redo only what its links write.
+   */
   async save(operations: Operations): Promise<void> {
     if (this.#snapback === undefined) return;
     const slab = await this.#pool.lease();

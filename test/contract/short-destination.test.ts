@@ -6,9 +6,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, lvmsync } from '../helpers/cli.js';
+import { assertFails, assertSucceeds, canTrace, lvmsync } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 import { framedStream } from '../helpers/stream-parts.js';
+import { tracedLvmsync } from '../helpers/traced-cli.js';
 
 const fixture = new RemoteFixture();
 const SIZE = fixture.origin.length;
@@ -126,6 +127,24 @@ describe('F3: a stored stream', () => {
     }
     const shorter = file(Buffer.alloc(4095, 'a'));
     assertFails(lvmsync(['--apply', stream, shorter]), 12, REFUSED);
+  });
+
+  test('of a source that grew is undone, too, where nothing but the file was made longer', {
+    skip: canTrace() ? false : 'strace is not permitted here',
+  }, async () => {
+    const stream = fixture.path(`stream-${count++}`);
+    const tail = { offset: 4096, data: Buffer.alloc(4096, 'b') };
+    await framedStream(stream, { deviceSize: 8192, groups: [[tail]] });
+    const former = Buffer.alloc(4096, 'a');
+    const copy = file(former);
+    const undo = fixture.path(`undo-${count++}`);
+    const words = ['--apply', stream, '--snapback', undo, copy];
+    const tracing = { paths: [copy], calls: ['ftruncate'], output: `${undo}.trace` };
+    const inject = 'ftruncate:signal=TERM';
+    assertFails(await tracedLvmsync(words, { ...tracing, inject }), 143, /interrupted/);
+    assert.equal(readFileSync(copy).length, 8192);
+    assertSucceeds(lvmsync(['--apply', undo, copy]));
+    assert.ok(readFileSync(copy).equals(former));
   });
 
   test('of a sender that does not tell makes the file longer, as it always did', async () => {

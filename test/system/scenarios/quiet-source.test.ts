@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { assertRefused, CLI, EXIT, lvmsync } from '../harness/cli.js';
 import {
@@ -230,11 +230,12 @@ describe('a thin volume that is read', () => {
   let origin: LogicalVolume;
   let copy: LogicalVolume;
   let snapshot: LogicalVolume;
+  let pool: TestThinPool;
 
   before(() => {
     useOwnStateFolder();
     group = new TestVolumeGroup({ size: 300 * MiB });
-    const pool = new TestThinPool(group, { size: 120 * MiB, blockSize: 64 * KiB });
+    pool = new TestThinPool(group, { size: 120 * MiB, blockSize: 64 * KiB });
     origin = pool.createVolume('data', size);
     copy = group.createVolume('copy', size);
     fillRandom(origin.path, random, size);
@@ -262,4 +263,24 @@ describe('a thin volume that is read', () => {
       assert.match(result.stderr, /--since SNAPSHOT NEWER-SNAPSHOT\.$/m);
     });
   }
+
+  test('F41: is written by lvmsync itself where its records lie on it, which the words say', () => {
+    const root = '/var/lib/lvmsync';
+    const own = pool.createVolume('root', size);
+    tool('mkfs.ext4', '-q', own.path);
+    const kept = pool.snapshot(own, 'snap-root');
+    mkdirSync(root, { recursive: true });
+    tool('mount', own.path, root);
+    try {
+      const result = lvmsync([kept.path, copy.path]);
+      assert.equal(result.status, 0, result.stderr);
+      assert.match(result.stderr, WARNING);
+      assert.match(
+        result.stderr,
+        /\(lvmsync does, too: its records are in \/var\/lib\/lvmsync, which lies on it\)/,
+      );
+    } finally {
+      tool('umount', root);
+    }
+  });
 });

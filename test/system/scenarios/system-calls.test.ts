@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { CLI, engineSetting } from '../harness/cli.js';
 import {
@@ -89,11 +89,21 @@ describe('the system calls of a local sync with a snapback', () => {
   });
 
   test('the destination is flushed after the last write to it', () => {
-    const last = calls.map((call) => isWrite(call) && isDevice(call.path, copy)).lastIndexOf(true);
-    assert.ok(last > 0);
-    assert.ok(calls.slice(last).some((call) => isFlush(call) && isDevice(call.path, copy)));
+    assertFlushed(calls, copy);
+  });
+
+  test('F5: so is a device that standard output leads to', () => {
+    const stream = group.createVolume('stream', 8 * MiB);
+    const words = ['--stdout', snapshot.path];
+    assertFlushed(trace(words, `${folder}/trace-of-stream`, stream.path), stream);
   });
 });
+
+function assertFlushed(calls: readonly Call[], volume: LogicalVolume): void {
+  const last = calls.map((call) => isWrite(call) && isDevice(call.path, volume)).lastIndexOf(true);
+  assert.ok(last > 0, 'the trace shows the writes');
+  assert.ok(calls.slice(last).some((call) => isFlush(call) && isDevice(call.path, volume)));
+}
 
 interface Call {
   readonly name: string;
@@ -104,7 +114,8 @@ interface Call {
 }
 
 /** Runs lvmsync under strace and returns its completed calls in the order they ended. */
-function trace(words: readonly string[], output: string): Call[] {
+function trace(words: readonly string[], output: string, stdoutFile = '/dev/null'): Call[] {
+  const stdout = openSync(stdoutFile, 'w');
   const watched = 'trace=openat,execve,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync';
   const { status, stderr } = tryTool(
     [
@@ -121,8 +132,9 @@ function trace(words: readonly string[], output: string): Call[] {
       CLI,
       ...words,
     ],
-    { env: engineSetting('threads') },
+    { env: engineSetting('threads'), stdio: ['ignore', stdout, 'pipe'] },
   );
+  closeSync(stdout);
   assert.equal(status, 0, stderr);
   return joinUnfinished(readFileSync(output, 'utf8').split('\n')).flatMap(parseCall);
 }
