@@ -4,6 +4,7 @@
  * volume none of whose volumes is active, what a loop device lies on, and a virtual machine's disk.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type DeviceIdentity,
   identityKey,
@@ -81,7 +82,7 @@ export async function inspectDestination(
     ...inspectClaimants(subject),
     ...(await inspectLabel(subject)),
     ...(await inspectMerge(subject)),
-    ...inspectWriters(subject),
+    ...(await inspectWriters(subject)),
     ...inspectSnapshots(subject),
   ];
   return problems.map(({ severity, problem }) => ({
@@ -198,11 +199,18 @@ async function inspectMerge({ target, effects }: Subject): Promise<Problem[]> {
   return refused('is being merged with a snapshot, which still changes it');
 }
 
-function inspectWriters({ target, effects }: Subject): Problem[] {
+/** A process that another one has just started has its files for a moment, until it becomes a program. */
+const JUST_STARTED_MS = 200;
+
+async function inspectWriters({ target, effects }: Subject): Promise<Problem[]> {
   const found = findWriters(target, effects);
   // Asked for only now: each of them was known as a fellow before it opened the target.
   const fellows = found.length > 0 ? effects.fellows() : [];
-  const writers = found.filter(({ pid }) => !fellows.includes(pid));
+  const strangers = found.filter(({ pid }) => !fellows.includes(pid));
+  if (strangers.length === 0) return [];
+  await sleep(JUST_STARTED_MS);
+  const still = new Set(findWriters(target, effects).map(({ pid }) => pid));
+  const writers = strangers.filter(({ pid }) => still.has(pid));
   if (writers.length === 0) return [];
   const names = enumerate(writers.map(({ pid, name }) => `process ${pid} (${name})`));
   return warning(`is open for writing in ${names}`);

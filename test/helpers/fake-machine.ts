@@ -78,7 +78,8 @@ export class FakeMachine {
     this.#write(join(this.root, 'proc/swaps'), `${this.#swaps.join('\n')}\n`);
   }
 
-  addProcess({ pid, name, descriptors }: FakeProcess): void {
+  /** Returns what ends it. */
+  addProcess({ pid, name, descriptors }: FakeProcess): () => void {
     const folder = join(this.root, 'proc', String(pid));
     this.#write(join(folder, 'comm'), `${name}\n`);
     descriptors.forEach(({ link, flags }, number) => {
@@ -89,6 +90,7 @@ export class FakeMachine {
         `pos:\t0\nflags:\t${flags}\nmnt_id:\t9\n`,
       );
     });
+    return () => rmSync(folder, { recursive: true });
   }
 
   remove(): void {

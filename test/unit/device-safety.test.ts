@@ -414,6 +414,16 @@ test('another process that has the destination open for writing is named, reader
   ]);
 });
 
+test('a process that has it for a moment only, as a child has before it becomes a program, is not', async () => {
+  const machine = groupOnLoop();
+  machine.node('/dev/vg0/other', block('254:6'));
+  const descriptors = [{ link: '/dev/vg0/other', flags: '02100002' }];
+  const remove = machine.addProcess({ pid: 4000000, name: 'dmsetup', descriptors });
+  const found = inspect({ machine, target: block('254:6') });
+  setTimeout(remove, 50);
+  assert.deepEqual(await found, []);
+});
+
 const fault = { code: 'destinationUnfit', exitStatus: 12 };
 
 test('what is refused can be forced and is then a warning; what is never allowed cannot', () => {
