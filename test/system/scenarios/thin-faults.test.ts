@@ -202,6 +202,29 @@ describe('a metadata snap that is held when a run ends', () => {
     releasedByNextRun();
   });
 
+  test('F10: is released by the next run, if it was killed with its container', async () => {
+    thinDump.before('sleep 1000');
+    const words = [
+      '--pid',
+      '--fork',
+      '--mount-proc',
+      process.execPath,
+      CLI,
+      '-v',
+      'vg0/snap',
+      copy,
+    ];
+    const container = spawn('unshare', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const ended = once(container, 'exit');
+    await said(container, RESERVED);
+    // With the first of its processes all others go, the watcher, too.
+    process.kill(Number(tool('pgrep', '-P', `${container.pid}`)), 'SIGKILL');
+    await ended;
+    thinDump.asAlways();
+    await assertStaysHeld(machine.pool.heldRoot());
+    releasedByNextRun();
+  });
+
   /** Both are killed when the pool holds it, and the record says only that it was about to. */
   const dieHavingAnnounced = async (): Promise<void> => {
     const reserved = `${folder}/reserved`;
