@@ -46,7 +46,7 @@ function boot(scenario: Scenario, cpu: number): Promise<GuestResult> {
       scenario.file,
     ],
     env: { ...settings(), NODE_NO_WARNINGS: '1' },
-    timeoutSeconds: process.env.LVMSYNC_CAMPAIGN === 'release' ? 6 * 3600 : 600,
+    timeoutSeconds: process.env.LVMSYNC_CAMPAIGN === 'release' ? 6 * 3600 : 1200,
     cpu,
   });
 }
