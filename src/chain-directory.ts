@@ -3,9 +3,9 @@
 import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
-import { findLost, type LinkFiles, readLinks } from './chain-link.js';
+import { findLost, isLinkName, type LinkFiles, readLinks } from './chain-link.js';
 import type { ChainDestination, ChainRecord } from './chain-record.js';
-import { readRecord } from './chain-record.js';
+import { RECORD_NAME, readRecord } from './chain-record.js';
 import { stableIdentity } from './device-identity.js';
 import { type DeviceIdentity, identifyPath } from './device-topology.js';
 import { isNewerKind } from './disk-identity.js';
@@ -126,13 +126,16 @@ function unusable(directory: string, cause: unknown): LvmsyncError {
   });
 }
 
-/** The files that are there: none of them may be the destination, under whatever name. */
+/** Its files: none of them may be the destination, under whatever name. A copy may lie beside them. */
 export function chainMembers(directory: string | undefined): SourceMember[] {
   if (directory === undefined) return [];
-  return listNames(directory).flatMap((name) => {
-    const identity = identifyPath(join(directory, name));
-    return identity?.kind === 'file' ? [{ identity, role: 'a file of the chain' }] : [];
-  });
+  const isOwn = (name: string): boolean => name === RECORD_NAME || isLinkName(name);
+  return listNames(directory)
+    .filter(isOwn)
+    .flatMap((name) => {
+      const identity = identifyPath(join(directory, name));
+      return identity?.kind === 'file' ? [{ identity, role: 'a file of the chain' }] : [];
+    });
 }
 
 /** As the record of a chain names it. */

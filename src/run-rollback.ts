@@ -179,7 +179,7 @@ class Rollback {
     const message = `${this.#device.path}: it was written since the rollback, as a mount does; --redo restores only what the rollback had overwritten`;
     throw new LvmsyncError('destinationUnfit', message, {
       ...UNTOUCHED,
-      hint: '--force takes the rollback back all the same, and what was written besides stays: then compare the copy with lvmsync verify --full, or begin anew with --init --force.',
+      hint: '--force takes the rollback back all the same, and what was written besides stays. Then make the copy equal to the newest snapshot of the cycle: docs/chain.md has the command under "Whose copy it is". Or begin anew with --init --force.',
     });
   }
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import {
   closeSync,
   linkSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -171,6 +172,18 @@ describe('F5: a file of a chain', () => {
     const words = await lab.words(2);
     const turn = lvmsync(['--force', ...words.slice(0, -1), path]);
     assertRefused(turn, path, before, /is a file of the chain/);
+  });
+
+  test('may lie beside the copy, which is none of them', async () => {
+    const spec = { size: 64 * 1024, chunkSize: 4096, turns: 1, changedChunks: 3 };
+    const folder = fresh();
+    mkdirSync(folder);
+    const destination = join(folder, 'copy');
+    const lab = new ChainLaboratory(fresh(), spec, new Random(), { destination, chain: folder });
+    writeFileSync(destination, lab.before);
+    for (const turn of [0, 1]) assertSucceeds(lvmsync(await lab.words(turn)));
+    assertSucceeds(lvmsync(['rollback', '--steps', '1', destination, folder]));
+    lab.assertHolds(0);
   });
 });
 

@@ -5,7 +5,12 @@ import { type TestContext, test } from 'node:test';
 import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
-import { saveContent } from '../harness/content.js';
+import {
+  assertSameContent,
+  Random as ContentRandom,
+  fillRandom,
+  saveContent,
+} from '../harness/content.js';
 import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
@@ -113,4 +118,49 @@ test('a rollback of a mounted volume is refused', async (t) => {
     tool('umount', mountPoint);
   }
   assert.deepEqual(readFileSync(join(chain.chain, 'chain.json')), before);
+});
+
+test('F34: what is advised where another run wrote to the copy makes the chain good again', (t) => {
+  const content = new ContentRandom();
+  const group = new TestVolumeGroup({ size: 48 * MiB, extentSize: MiB });
+  t.after(() => group.destroy());
+  const data = group.createVolume('data', 4 * MiB);
+  const copy = group.createVolume('copy', 4 * MiB);
+  const chain = `${scratchFolder()}/chain`;
+  const cycle = (...words: string[]): CliResult =>
+    lvmsync(['cycle', ...words, '--size', '4M', '--snapback', chain, 'vg0/data', copy.path]);
+  const states: Buffer[] = [];
+  for (const words of [['--init'], []]) {
+    fillRandom(data.path, content, MiB);
+    assertSucceeds(cycle(...words));
+    states.push(readFileSync(copy.path));
+  }
+  group.createSnapshot(data, { name: 'mine', chunkSize: 4 * KiB, storeSize: 4 * MiB });
+  fillRandom(data.path, content, 2 * MiB);
+  assertSucceeds(lvmsync(['vg0/mine', copy.path]));
+  tool('lvremove', '-q', '-f', 'vg0/mine');
+  fillRandom(data.path, content, 3 * MiB);
+
+  assert.equal(cycle().status, 12);
+  const rollback = ['rollback', '--steps', '1', copy.path, chain];
+  const { stderr } = lvmsync(rollback);
+  const [, command = ''] = /"lvmsync (verify [^"]*)"/.exec(stderr) ?? [];
+  const ours = ['--noheadings', '-S', 'lv_tags=lvmsync_cycle', 'vg0'];
+  const newest =
+    tool('lvs', '-o', 'lv_name', ...ours)
+      .trim()
+      .split(/\s+/)
+      .at(-1) ?? '';
+  const advised = command
+    .replaceAll('VG/SNAPSHOT', `vg0/${newest}`)
+    .replace('COPY', copy.path)
+    .split(' ');
+  assertSucceeds(lvmsync(advised));
+  assert.ok(readFileSync(copy.path).equals(states[1] ?? Buffer.alloc(0)));
+  assertSucceeds(cycle('--force'));
+  assertSameContent(data.path, copy.path);
+  for (const state of states.reverse()) {
+    assertSucceeds(lvmsync(rollback));
+    assert.ok(readFileSync(copy.path).equals(state));
+  }
 });
