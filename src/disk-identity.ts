@@ -47,9 +47,14 @@ function partition(folder: string, root: string): string | undefined {
   const disk = dirname(folder);
   const whole = identityIn(disk, root);
   const uuid = read(folder, 'uevent')?.match(/^PARTUUID=(.+)$/m)?.[1] ?? tableUuid(folder, root);
-  if (whole === undefined) return uuid === undefined ? undefined : `partition:${uuid}`;
-  return `partition:${uuid ?? `sector ${read(folder, 'start')}`} of ${whole}`;
+  const place = `sector ${read(folder, 'start')}`;
+  if (whole === undefined && uuid === undefined) return undefined;
+  const own = uuid === undefined ? place : MBR_NAME.test(uuid) ? `${uuid} ${place}` : uuid;
+  return `partition:${own}${whole === undefined ? '' : ` of ${whole}`}`;
 }
+
+/** The disk's signature and a number, which another partition may be given: no identity without its place. */
+const MBR_NAME = /^[0-9a-f]{8}-[0-9a-f]{2}$/i;
 
 function tableUuid(folder: string, root: string): string | undefined {
   const disk = dirname(folder);

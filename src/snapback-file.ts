@@ -9,8 +9,10 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
+  realpathSync,
   type Stats,
   statfsSync,
+  statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Counted } from './counted-link.js';
@@ -64,6 +66,7 @@ export function openSnapback(place: SnapbackPlace): OpenSnapback {
     if (present !== undefined && isSink(present)) {
       return { fd: openSync(path, O_WRONLY | O_NONBLOCK), durable: false, fresh: false };
     }
+    refusePlace(path);
     if (present !== undefined && !overwrite) throw exists(path);
     // Before what it would replace is given up.
     requireRoom(place, present);
@@ -84,6 +87,23 @@ export function openSnapback(place: SnapbackPlace): OpenSnapback {
     if (errorCode(error) === 'ENXIO') throw unread(path, error);
     throw cannotCreate(path, error);
   }
+}
+
+/** Where no file can be, or none that lasts. */
+function refusePlace(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory()) throw noPlace(path, 'this is a folder');
+  if (there?.isBlockDevice()) throw noPlace(path, 'this is a block device, not a file');
+  if (there !== undefined || !/^\/dev\/(?!shm(\/|$))/.test(`${realpathSync(dirname(path))}/`))
+    return;
+  throw noPlace(path, 'what is in /dev is in memory, and gone after a restart');
+}
+
+function noPlace(path: string, why: string): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: ${why}`, {
+    state: UNTOUCHED,
+    hint: 'Name a new file on a disk.',
+  });
 }
 
 function unread(path: string, cause: unknown): LvmsyncError {
@@ -107,6 +127,7 @@ export function checkSnapback(place: SnapbackPlace): void {
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) return;
+    refusePlace(path);
     if (present !== undefined && !overwrite) throw exists(path);
     requireRoom(place, present);
     accessSync(present === undefined ? dirname(path) : path, constants.W_OK);

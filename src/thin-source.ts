@@ -79,13 +79,16 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
     await newer.sync();
     const watch = await SourceWatch.begin(device, ownWrites(device.identity) + remedy);
     const changes = await readChanges({ from, to }, pool, { size: newer.size, context });
+    const { extents, zeros } = splitChanges(changes, from?.size ?? 0, {
+      size: newer.size,
+      // Another device may hold data, or an external origin shine through, where this one has no block.
+      readsAsZeros: device === newer && to.externalOrigin === undefined,
+    });
     return {
       device,
-      ...splitChanges(changes, from?.size ?? 0, {
-        size: newer.size,
-        // Another device may hold data, or an external origin shine through, where this one has no block.
-        readsAsZeros: device === newer && to.externalOrigin === undefined,
-      }),
+      // Of a volume that was made smaller since no mapping tells what another device holds behind its end.
+      extents: extents.withTail(newer.size, device.size),
+      zeros,
       copySize: from?.size ?? 0,
       chunkSize: changes.dataBlockSize,
       members: [

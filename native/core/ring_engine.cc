@@ -85,7 +85,7 @@ class RingBatch {
   Status Run() {
     while (true) {
       if (status_.ok()) Fill();
-      if (free_.size() == slots_.size()) return std::move(status_);
+      if (free_.size() == slots_.size()) return Conclude();
       const auto in_flight = static_cast<unsigned>(slots_.size() - free_.size());
       const int error = Enter(syscalls_, ring_, std::min(in_flight, kTogether));
       Reap();
@@ -117,6 +117,11 @@ class RingBatch {
     }
   }
 
+  Status Conclude() {
+    if (!status_.ok() || refused_.empty()) return std::move(status_);
+    return TransferAll(syscalls_, direction_, refused_);
+  }
+
   // What the kernel has taken over uses the caller's memory until it completes, and completions
   // come without entering; what it has not is done here.
   Status FinishWithoutRing() {
@@ -130,6 +135,7 @@ class RingBatch {
       if (std::find(free_.begin(), free_.end(), &slot) == free_.end()) waiting_.push_back(slot);
     }
     std::reverse(waiting_.begin(), waiting_.end());
+    waiting_.insert(waiting_.end(), refused_.begin(), refused_.end());
     return TransferAll(syscalls_, direction_, waiting_);
   }
 
@@ -152,6 +158,9 @@ class RingBatch {
     free_.push_back(slot);
     if (result == -EINTR || result == -EAGAIN) {
       waiting_.push_back(*slot);
+    } else if (result == -ECANCELED) {
+      // The kernel could start no thread for it, as a limit on processes counts those, too.
+      refused_.push_back(*slot);
     } else if (result < 0) {
       Fail(Status::System(-result, reading ? "read" : "write", slot->offset));
     } else if (result == 0) {
@@ -169,6 +178,7 @@ class RingBatch {
   io_uring* ring_;
   Direction direction_;
   std::vector<IoRequest> waiting_;  // the next one at the back
+  std::vector<IoRequest> refused_;  // for this thread, at the end
   std::vector<IoRequest> slots_;
   std::vector<IoRequest*> free_;
   Status status_;

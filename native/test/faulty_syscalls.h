@@ -17,6 +17,7 @@ struct Injected {
   const char* name;
   int error = 0;
   size_t most = 0;
+  bool ring_only = false;  // completions of the ring, not the calls that do the same
 };
 
 // Thread-safe. One count runs through the calls of every kind, ring completions among them.
@@ -39,13 +40,13 @@ class FaultySyscalls : public Syscalls {
   }
 
   ssize_t Pread(int fd, void* into, size_t length, uint64_t offset) const override {
-    if (!Hit(offset)) return Syscalls::Pread(fd, into, length, offset);
+    if (fault_.ring_only || !Hit(offset)) return Syscalls::Pread(fd, into, length, offset);
     if (fault_.error != 0) return Fail();
     return Syscalls::Pread(fd, into, std::min(length, fault_.most), offset);
   }
 
   ssize_t Pwrite(int fd, const void* from, size_t length, uint64_t offset) const override {
-    if (!Hit(offset)) return Syscalls::Pwrite(fd, from, length, offset);
+    if (fault_.ring_only || !Hit(offset)) return Syscalls::Pwrite(fd, from, length, offset);
     if (fault_.error != 0) return Fail();
     return Syscalls::Pwrite(fd, from, std::min(length, fault_.most), offset);
   }

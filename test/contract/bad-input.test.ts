@@ -388,7 +388,7 @@ describe('a snapback', () => {
   };
   refused('that exists', () => fileOf('an earlier one'), /exists already/);
   refused('in a folder that is not there', () => '/nowhere/at/all', /ENOENT/);
-  refused('that is a directory', () => folder, /exists already/);
+  refused('that is a directory', () => folder, /this is a folder/);
 
   test('on a full disk ends the run before its group is written', () => {
     const destination = fileOf(source.former);

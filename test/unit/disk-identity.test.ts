@@ -99,7 +99,8 @@ test('F33: a partition is looked up in the table of its disk', () => {
   const large = partitions.map(({ guid, startBlock }) => ({ guid, startBlock: startBlock / 8 }));
   assert.equal(look(gptDisk(large, 4096)), `partition:${GUID}`);
   assert.equal(look(gptDisk(partitions), '4096\n'), 'none', 'an entry of another place');
-  assert.equal(look(partitionedDisk({ signature: 0xabc, size: 512 })), 'partition:00000abc-02');
+  const withMbr = partitionedDisk({ signature: 0xabc, size: 512 });
+  assert.equal(look(withMbr), 'partition:00000abc-02 sector 2048', 'numbers are given out again');
   assert.equal(look(partitionedDisk({ signature: 0, size: 512 })), 'none');
   assert.equal(look(Buffer.alloc(100)), 'none');
   assert.equal(look(Buffer.alloc(64 * 512)), 'none');

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -155,7 +156,7 @@ interface Refusal {
 
 const refusals: Refusal[] = [
   { what: 'an existing file', make: (path) => writeFileSync(path, 'precious'), message: /exists/ },
-  { what: 'a directory', make: (path) => mkdirSync(path), message: /exists/ },
+  { what: 'a directory', make: (path) => mkdirSync(path), message: /this is a folder/ },
   {
     what: 'a symbolic link to a file',
     make: (path) => {
@@ -182,7 +183,7 @@ const refusals: Refusal[] = [
     what: 'a directory that is to be replaced',
     make: (path) => mkdirSync(path),
     overwrite: true,
-    message: /EISDIR/,
+    message: /this is a folder/,
   },
 ];
 
@@ -202,6 +203,17 @@ for (const { what, make, overwrite = false, message } of refusals) {
     }
   });
 }
+
+test('a name in /dev is refused, where it would be gone after a restart, but not one in /dev/shm', async () => {
+  const path = '/dev/lvmsync-test-snapback';
+  await assert.rejects(create(path), /what is in \/dev is in memory, and gone after a restart/);
+  assert.ok(!existsSync(path));
+  const shared = '/dev/shm/lvmsync-test-snapback';
+  rmSync(shared, { force: true });
+  const snapback = await create(shared);
+  await snapback.finish();
+  rmSync(shared);
+});
 
 test('a refusal proposes another name', async () => {
   const path = freshPath();

@@ -123,7 +123,8 @@ export function drawCase(seed: number): Case {
   const during = activity !== 'none' && now(50) ? random.below(RUN_TIME) : undefined;
   return {
     ...{ seed, scene, command, change },
-    reads: cyclic ? 'origin' : reads,
+    // Neither do cycles have a choice, nor does a comparison of everything begin at a snapshot.
+    reads: cyclic || (command === 'verify --full' && reads === '--since') ? 'origin' : reads,
     place: one(PLACES),
     // Cycles do without the snapshot whose name that would be.
     activity: cyclic && activity === 'snapshot renamed' ? 'origin renamed' : activity,
