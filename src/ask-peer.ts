@@ -11,6 +11,8 @@ import { closeInput, endSoon, type OnLine, type PeerExit, type PeerStream } from
 
 /** Characters of standard output that are looked at: a chain of many thousand links has far fewer. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
+/** Of each line, however short, in the same measure: there may be very many. */
+const COST_OF_LINE = 1024;
 /** Lines of stderr that are kept for the words after a failure. */
 const KEPT_LINES = 4;
 
@@ -96,7 +98,7 @@ class Heard {
       this.#note(line);
       return;
     }
-    this.#room -= line.length;
+    this.#room -= line.length + COST_OF_LINE;
     if (this.#room > 0) this.#pieces.push(line);
     if (line.length < LONGEST_LINE) this.end();
   }

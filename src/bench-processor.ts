@@ -3,6 +3,7 @@
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import type { BenchRow } from './bench-report.js';
+import { newSlab } from './block-device.js';
 import { newStreamId } from './change-writer.js';
 import { compressGroup } from './lz4.js';
 import { native } from './native.js';
@@ -13,7 +14,7 @@ const RECORD = 64 * 1024;
 
 /** Makes groups of a stream that goes nowhere, as a run does before it writes them. */
 export async function measureHash(): Promise<BenchRow> {
-  const slab = native.allocateSlab(GROUP);
+  const slab = newSlab(GROUP);
   randomFillSync(new Uint8Array(slab));
   const records = Array.from({ length: GROUP / RECORD }, (_, i) => [
     i * RECORD,

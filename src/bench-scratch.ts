@@ -5,10 +5,9 @@ import { closeSync, openSync, rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { randomBatches } from './bench-reads.js';
 import type { BenchRow } from './bench-report.js';
-import { FileDevice } from './block-device.js';
+import { FileDevice, newSlab } from './block-device.js';
 import { LvmsyncError } from './errors.js';
 import { type Batch, type BatchLimits, ExtentList, planBatches } from './extent.js';
-import { native } from './native.js';
 import { interrupted } from './run-context.js';
 
 const KIB = 1024;
@@ -99,7 +98,7 @@ async function measureWriting(
   batches: Iterable<Batch>,
   signal: AbortSignal,
 ): Promise<{ readonly bytes: number; readonly seconds: number }> {
-  const slab = native.allocateSlab(4 * MIB);
+  const slab = newSlab(4 * MIB);
   randomFillSync(new Uint8Array(slab));
   const started = performance.now();
   let bytes = 0;

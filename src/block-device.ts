@@ -1,7 +1,7 @@
 /** Block devices and regular files as pipelines see them, and the slabs that carry their bytes. */
 
 import { accessSync, constants } from 'node:fs';
-import type { DeviceIdentity } from './device-topology.js';
+import { type DeviceIdentity, identifyPath, identityKey } from './device-topology.js';
 import { type ExitName, LvmsyncError } from './errors.js';
 import {
   type ExtentPairs,
@@ -37,7 +37,7 @@ export class SlabPool {
     if (slab !== undefined) return slab;
     if (this.#unmade > 0) {
       this.#unmade--;
-      return native.allocateSlab(this.#size);
+      return newSlab(this.#size);
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -46,6 +46,19 @@ export class SlabPool {
     const next = this.#waiting.shift();
     if (next !== undefined) next(slab);
     else this.#free.push(slab);
+  }
+}
+
+/** Throws (usage) where there is no memory for it. */
+export function newSlab(size: number): Slab {
+  try {
+    return native.allocateSlab(size);
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    throw new LvmsyncError('usage', `no memory for ${size} bytes (${error.message})`, {
+      hint: 'A limit may be too low: ulimit -v, MemoryMax= of a systemd unit, memory.max of a container.',
+      cause: error,
+    });
   }
 }
 
@@ -137,6 +150,17 @@ export class FileDevice implements BlockDevice {
     const device = `${this.info.major}:${this.info.minor}`;
     if (this.info.blockDevice) return { kind: 'block', device };
     return { kind: 'file', device, inode: String(this.info.inode) };
+  }
+
+  /** Throws where the path of a file leads to another one by now, or to none: what was written is not there. */
+  requireInPlace(): void {
+    if (this.info.blockDevice) return;
+    const there = identifyPath(this.path);
+    if (there !== undefined && identityKey(there) === identityKey(this.identity)) return;
+    const what = there === undefined ? 'it is gone' : 'another file has its name by now';
+    throw new LvmsyncError(CODES[this.#role].io, `${this.path}: ${what}`, {
+      hint: 'What was written is in the file that had this name when the run began.',
+    });
   }
 
   readBatch(slab: Slab, operations: Operations): Promise<void> {

@@ -4,7 +4,7 @@
  */
 
 import { closeSync, fdatasyncSync } from 'node:fs';
-import type { FileDevice } from './block-device.js';
+import { type FileDevice, newSlab } from './block-device.js';
 import { countedParts, type Link, openLink } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
@@ -92,7 +92,7 @@ async function readPart(
     const parts = new CountedParts(hello, countedBy);
     let { mark } = reader;
     parts.see(mark);
-    const slab = native.allocateSlab(GROUP_SLAB_SIZE);
+    const slab = newSlab(GROUP_SLAB_SIZE);
     let bytes = 0;
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       bytes += bytesOf(addPlaces(extents, group.operations));

@@ -65,7 +65,12 @@ export class CopyOwner {
 
   /** Before a run that begins a chain, or is of none. `undoes`: what it applies. */
   warnOfChain(directory?: string, undoes?: Hello): void {
-    const { entry } = this.#copy;
+    const { entry, unreadable } = this.#copy;
+    if (unreadable !== undefined && directory === undefined) {
+      this.#reporter.warn(
+        `${this.#path}: its entry in the registry of copies ${unreadable}: if it is the copy of a chain, the next turn or rollback there is refused when this run has written to it`,
+      );
+    }
     if (entry === undefined || entry.chain === null || this.#isUndoneBy(undoes)) return;
     if (directory !== undefined && isSameDirectory(entry.chain, directory)) return;
     this.#reporter.warn(
@@ -78,12 +83,13 @@ export class CopyOwner {
    * there is nothing to say. `set`: names the streams of one run, whose receivers all come here.
    */
   announceOther({ undo, set, undoes }: OtherRun): void {
-    const { entry } = this.#copy;
+    const { entry, unreadable } = this.#copy;
     if (this.#announced) return;
     this.#announced = true;
-    if (entry === undefined || entry.run === set || this.#isUndoneBy(undoes)) return;
+    if (entry === undefined && unreadable === undefined) return;
+    if ((set !== undefined && entry?.run === set) || this.#isUndoneBy(undoes)) return;
     const run = set ?? randomBytes(16).toString('hex');
-    const former = entry.chain === null ? null : entry;
+    const former = entry === undefined || entry.chain === null ? null : entry;
     this.#write({ run, chain: null, undo: set === undefined ? undo : null, former });
   }
 

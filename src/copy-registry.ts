@@ -5,14 +5,14 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import { stableIdentity } from './device-identity.js';
 import { identifyPath, identityKey } from './device-topology.js';
 import { fileIdentity } from './disk-identity.js';
-import { replaceDurably, syncDirectory } from './durable-file.js';
+import { readRegular, replaceDurably, syncDirectory } from './durable-file.js';
 import { HELD_DIRECTORY } from './held-record.js';
 import { isObject, parseObject } from './json-object.js';
 
@@ -136,7 +136,7 @@ interface Found {
 function readEntry(file: string): Found {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readRegular(file);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
     return code === 'ENOENT' ? { file } : { file, fault: `cannot be read (${code})` };
@@ -183,6 +183,6 @@ function isEntry(value: unknown): value is CopyEntry {
   return (
     [path, run, command, at].every((text) => typeof text === 'string') &&
     [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
-    (former === null || isEntry(former))
+    (former === null || (isObject(former) && former.former === null && isEntry(former)))
   );
 }

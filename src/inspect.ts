@@ -1,6 +1,7 @@
 /** What a file of changes holds, read to its end and checked, without a destination. */
 
 import { closeSync, openSync, statSync } from 'node:fs';
+import { newSlab } from './block-device.js';
 import {
   ChangeReader,
   GROUP_SLAB_SIZE,
@@ -12,7 +13,6 @@ import type { Hello } from './control-frame.js';
 import { type CountedBy, CountedParts } from './counted-link.js';
 import { DeviceMap } from './device-map.js';
 import { LvmsyncError } from './errors.js';
-import { native } from './native.js';
 
 /** Bytes, where nothing else is said. */
 export interface Inspection {
@@ -66,7 +66,7 @@ export async function inspectFile(
     reader.begin(form, { deviceSize: Number.MAX_SAFE_INTEGER, strict: true, ...rules });
     const parts = form.form === 'framed' ? new CountedParts(form.hello, countedBy) : undefined;
     parts?.see(reader.mark);
-    const slab = native.allocateSlab(GROUP_SLAB_SIZE);
+    const slab = newSlab(GROUP_SLAB_SIZE);
     for (let group = await reader.next(slab); group; group = await reader.next(slab)) {
       found.add(group);
       onGroup?.(group);

@@ -365,8 +365,9 @@ function isWholeUndo({ end: { tornTail, droppedBytes } }: ChangeReader, leftOut:
   return tornTail === undefined && droppedBytes + leftOut === 0;
 }
 
-/** A file that a run made larger has its former size again; a device has no other. */
+/** Of what is in its place still: a file that a run made larger has its former size again. */
 async function undoGrowth(form: StreamForm, device: FileDevice): Promise<void> {
+  device.requireInPlace();
   if (form.form !== 'framed' || form.hello.kind !== 'snapback') return;
   const formerSize = parseSize(form.hello.attributes.formerSize);
   if (formerSize === undefined) return;

@@ -124,6 +124,7 @@ export class Snapback {
       await this.#writer.end({ sourceChanged: false });
       await this.#syncData();
       this.#unused = false;
+      if (this.#durableMedium && fstatSync(this.#fd).nlink === 0) throw removed(this.path);
       this.#closeFile();
     } catch (error) {
       throw failure(this.path, error, this.#signal);
@@ -193,6 +194,12 @@ export class Snapback {
       throw error;
     }
   }
+}
+
+function removed(path: string): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: it was removed while it was written`, {
+    hint: 'All was written, and cannot be undone.',
+  });
 }
 
 function failure(path: string, error: unknown, signal: AbortSignal | undefined): LvmsyncError {

@@ -33,6 +33,7 @@ export async function undoLinks(job: UndoLinks): Promise<number> {
     await growFor(links, device);
     for (const link of links) await undoLink(link, { job, stage, pool });
     await stage.finish();
+    device.requireInPlace();
     await restoreSize(links, device);
     return stage.writtenBytes;
   } catch (error) {

@@ -3,7 +3,7 @@
  * what reached the destination, so that a failure can say what state was left.
  */
 
-import type { BlockDevice, Slab, SlabPool } from './block-device.js';
+import { type BlockDevice, newSlab, type Slab, type SlabPool } from './block-device.js';
 import {
   BATCH_LIMITS,
   type BatchLimits,
@@ -12,7 +12,7 @@ import {
   planBatches,
   slabSizeFor,
 } from './extent.js';
-import { native, type Operations } from './native.js';
+import type { Operations } from './native.js';
 import { NewBlocks } from './new-blocks.js';
 import type { Snapback } from './snapback.js';
 import { PLAIN_RULES, type WriteRules } from './write-rules.js';
@@ -94,7 +94,7 @@ export class WriteStage {
   }
 
   get #zeroSlab(): Slab {
-    this.#zeros ??= native.allocateSlab(slabSizeFor(BATCH_LIMITS));
+    this.#zeros ??= newSlab(slabSizeFor(BATCH_LIMITS));
     return this.#zeros;
   }
 

@@ -194,6 +194,17 @@ describe('F34: chains', () => {
     assert.equal(killed, 5);
   });
 
+  test('whose entry is damaged know of a plain run all the same, which is warned', async () => {
+    const chain = await begun();
+    for (const path of entriesOf(chain)) {
+      writeFileSync(path, '{"version":1');
+    }
+    const result = plainSync(chain.destination);
+    assertSucceeds(result);
+    assert.match(result.stderr, /its entry in the registry of copies cannot be understood: if it/);
+    assertFails(await chain.turn(2), 12, /which is no run of this chain/);
+  });
+
   test('whose entry is damaged go on, with one warning', async () => {
     const chain = await begun();
     const [entry = ''] = entriesOf(chain);

@@ -8,13 +8,24 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { listNames, readLink, readText } from '../../src/virtual-files.js';
 import { ChainLaboratory } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  lvmsync,
+  runTool,
+  startLvmsync,
+} from '../helpers/cli.js';
 import { offlineSource } from '../helpers/offline-source.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
@@ -207,5 +218,55 @@ describe('F5: the file of --metrics', () => {
       assert.match(result.stderr, /Nothing was done/);
     }
     assert.equal(readFileSync(destination).length, 0);
+  });
+});
+
+function isWriting(pid: number | undefined, path: string): boolean {
+  const folder = `/proc/${pid}`;
+  return listNames(`${folder}/fd`).some((fd) => {
+    const flags = /^flags:\s*[0-7]*[12]$/m;
+    return (
+      readLink(`${folder}/fd/${fd}`) === path &&
+      flags.test(readText(`${folder}/fdinfo/${fd}`) ?? '')
+    );
+  });
+}
+
+describe('a file that is taken away while a run writes it', () => {
+  const changes = readFileSync(undoFile());
+  /** Applies `changes`, and does the deed when it has opened the file for writing. */
+  async function meanwhile(
+    words: readonly string[],
+    path: string,
+    deed: () => void,
+  ): Promise<CliResult> {
+    const run = startLvmsync(['-v', '--apply', '-', ...words]);
+    run.child.stdin?.write(changes.subarray(0, changes.length - 100));
+    try {
+      while (run.child.exitCode === null && !isWriting(run.child.pid, path)) await delay(20);
+      deed();
+    } finally {
+      run.child.stdin?.end(changes.subarray(changes.length - 100));
+    }
+    return run.ended;
+  }
+
+  test('and replaced, or removed, is no success, and no turn of a chain', async () => {
+    for (const replace of [true, false]) {
+      const path = copy();
+      const result = await meanwhile(['--force', path], path, () => {
+        renameSync(path, `${path}.moved`);
+        if (replace) writeFileSync(path, source.former);
+      });
+      assertFails(result, 13, replace ? /another file has its name by now/ : /it is gone/);
+      assert.match(result.stderr, /is in the file that had this name when the run began/);
+    }
+  });
+
+  test('and was to undo it, is no success', async () => {
+    const undo = fresh();
+    const words = ['--force', '--snapback', undo, copy()];
+    const result = await meanwhile(words, undo, () => rmSync(undo));
+    assertFails(result, 16, /it was removed while it was written/);
   });
 });

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FileDevice, type OpenDeviceOptions, SlabPool } from '../../src/block-device.js';
+import { FileDevice, newSlab, type OpenDeviceOptions, SlabPool } from '../../src/block-device.js';
 import { identifyPath } from '../../src/device-topology.js';
 import { LvmsyncError } from '../../src/errors.js';
 import { native } from '../../src/native.js';
@@ -259,4 +259,12 @@ test('closing waits for the work under way', async () => {
   const writing = device.writeBatch(slab, Float64Array.of(0, 1 << 20, 0));
   await Promise.all([writing, device.close()]);
   assert.equal(statSync(file).size, 1 << 20);
+});
+
+test('F37: memory that is not there is a failure like any other', () => {
+  assert.throws(() => newSlab(2 ** 50), {
+    exitStatus: 1,
+    message: /^no memory for 1125899906842624 bytes/,
+    hint: /ulimit -v/,
+  });
 });

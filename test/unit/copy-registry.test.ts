@@ -1,7 +1,8 @@
 /** The registry of copies, in a folder of its own. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FileDevice } from '../../src/block-device.js';
@@ -83,4 +84,24 @@ test('F34: entries of copies that are gone do not grow without bounds', async ()
   const left = readdirSync(registry);
   assert.ok(left.length <= 256, `${left.length} are left`);
   assert.ok(left.includes('299.json') && !left.includes('0.json'), 'the newest');
+});
+
+test('F34: what is no entry is not waited for, nor followed without an end', async () => {
+  const registry = join(folder, 'strange');
+  await withCopy(async (device) => {
+    await ownedByChain(device, registry);
+    const [name = ''] = readdirSync(registry);
+    const path = join(registry, name);
+    const entry = JSON.parse(readFileSync(path, 'utf8'));
+    const depth = 20_000;
+    const head = JSON.stringify({ ...entry, former: undefined }).slice(0, -1);
+    const nested = `${`${head},"former":`.repeat(depth)}null${'}'.repeat(depth)}`;
+    writeFileSync(path, nested);
+    const found = await RegisteredCopy.find(device, registry);
+    assert.equal(found.unreadable, 'cannot be understood');
+    rmSync(path);
+    assert.equal(spawnSync('mkfifo', [path]).status, 0);
+    const fifo = await RegisteredCopy.find(device, registry);
+    assert.match(fifo.unreadable ?? '', /cannot be read \(ENOTSUP\)/);
+  });
 });
