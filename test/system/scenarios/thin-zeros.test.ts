@@ -67,7 +67,7 @@ test('F35: discards of a large volume never look like a stall', () => {
   const large = pool.createVolume('large', 100 * GiB);
   const copy = pool.createVolume('copy', 100 * GiB);
   fillRandom(large.path, random, 2 * MiB);
-  const words = ['cycle', '--init', '--timeout', '5', '--snapback', `${folder}/chain`, ...rsh];
+  const words = ['cycle', '--init', '--timeout', '15', '--snapback', `${folder}/chain`, ...rsh];
   syncs([...words, 'vg0/large', `h:${copy.path}`]);
   assertSameContent(large.path, copy.path, 8 * MiB);
   assert.ok(mappedBytes(copy) <= 4 * MiB, 'nothing else is mapped');
