@@ -131,7 +131,7 @@ export interface OtherRun {
 
 const STRANGER: ErrorContext = {
   state: 'Nothing was written.',
-  hint: 'Undo that run with its snapback, if it kept one. Or make the copy equal again to the newest snapshot of the cycle ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once. Or begin anew with --init --force.',
+  hint: 'Undo that run with its snapback, if it kept one. Or, if the snapshot that the chain says the copy holds is still there, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once. Or begin anew with --init --force.',
 };
 
 /** Why the chain can no longer know what the copy holds; undefined if it can. */
