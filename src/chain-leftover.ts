@@ -4,7 +4,7 @@
  * be told from files that are only called so, and are found again after a crash.
  */
 
-import { existsSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Link, readLinks } from './chain-link.js';
 import { walkBack } from './chain-order.js';
@@ -15,7 +15,7 @@ import {
   RECORD_NAME,
   readRecord,
 } from './chain-record.js';
-import { readRedoLinks } from './chain-undone.js';
+import { readRedoLinks, removeIfEmpty } from './chain-undone.js';
 import { syncDirectory } from './durable-file.js';
 
 /** What there is when a turn begins after that record; undefined: nothing. `anew`: with a full copy. */
@@ -78,13 +78,4 @@ export function removeLeftover(directory: string, { files, folders }: LeftoverFi
   for (const path of files) rmSync(path, { force: true });
   for (const folder of folders) removeIfEmpty(folder);
   syncDirectory(directory);
-}
-
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
-  }
 }

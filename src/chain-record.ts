@@ -47,8 +47,6 @@ export interface Undone {
   readonly folder: string;
   /** Stream id, in hexadecimal, of the newest snapback of the rollback itself. */
   readonly redo: string;
-  /** Of a rollback that came to its end: the writeMark of the destination then. */
-  readonly left?: string;
 }
 
 /** Which run wrote last, as the registry of copies names it. */
@@ -74,6 +72,8 @@ export interface ChainRecord {
   readonly leftover?: Leftover;
   /** Absent: of a program that kept no registry. */
   readonly writer?: RecordWriter | undefined;
+  /** The writeMark of the destination when the record was written; absent while something is being done. */
+  readonly left?: string | undefined;
 }
 
 export interface Leftover {
@@ -146,8 +146,9 @@ export function isStreamId(value: unknown): value is string {
 
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
-  const { destination, point, last, pruned, doing, undone, leftover, writer } = value;
+  const { destination, point, last, pruned, doing, undone, leftover, writer, left } = value;
   return (
+    (left === undefined || typeof left === 'string') &&
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
     (last === null || isStreamId(last)) &&
@@ -197,8 +198,7 @@ export function isDoing(value: unknown): value is Doing {
 /** The name is joined to a path, so it must not lead out of the chain. */
 function isUndone(value: unknown): value is Undone {
   if (!isObject(value)) return false;
-  const { folder, redo, left } = value;
-  if (left !== undefined && typeof left !== 'string') return false;
+  const { folder, redo } = value;
   return typeof folder === 'string' && /^undone-[\w-]+$/.test(folder) && isStreamId(redo);
 }
 

@@ -42,6 +42,7 @@ import type { RunLock } from './run-lock.js';
 import type { Snapback } from './snapback.js';
 import type { Saved } from './snapback-file.js';
 import { typedPath } from './words.js';
+import { writeMark } from './write-mark.js';
 
 export interface TurnFacts {
   readonly step: Step;
@@ -190,7 +191,9 @@ export class ChainTurn {
   async commit(device: FileDevice): Promise<void> {
     if (this.#record === undefined) throw new Error('a turn ends that has not begun');
     const destination = await describeDestination(device);
-    this.#write({ ...this.#record, destination, point: this.#step.to, doing: null });
+    const left = writeMark(device);
+    this.#write({ ...this.#record, destination, point: this.#step.to, doing: null, left });
+    this.#owner.leave(left);
   }
 
   /**

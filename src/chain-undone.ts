@@ -3,12 +3,18 @@
  * rollback itself, and the links that it undid.
  */
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isLinkName, type Link, readLink } from './chain-link.js';
 import { type Walk, walkBack } from './chain-order.js';
-import { type ChainRecord, readRecord, type Undone, writeRecord } from './chain-record.js';
-import { syncDirectory } from './durable-file.js';
+import {
+  type ChainRecord,
+  RECORD_NAME,
+  readRecord,
+  type Undone,
+  writeRecord,
+} from './chain-record.js';
+import { draftOf, syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 
 const REDO_NAME = /^redo(?:\.\d+)?\.snapback$/;
@@ -91,9 +97,23 @@ export function moveBack(folder: string, directory: string): void {
   );
 }
 
-/** When nothing names it any more. */
+/** When nothing names it any more: what a rollback made there. A folder in which something else lies stays. */
 export function removeUndoneFolder(folder: string): void {
-  attempt(folder, () => rmSync(folder, { recursive: true, force: true }));
+  const isOwn = (name: string): boolean =>
+    name === RECORD_NAME || name === draftOf(RECORD_NAME) || REDO_NAME.test(name);
+  attempt(folder, () => {
+    for (const name of readdirSync(folder).filter(isOwn)) rmSync(join(folder, name));
+    removeIfEmpty(folder);
+  });
+}
+
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
+  }
 }
 
 function attempt(path: string, action: () => void): void {

@@ -7,11 +7,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import { stableIdentity } from './device-identity.js';
-import { identifyPath, identityKey } from './device-topology.js';
-import { fileIdentity } from './disk-identity.js';
+import { type DeviceIdentity, identifyPath, identityKey, Topology } from './device-topology.js';
+import { diskIdentity, fileIdentity } from './disk-identity.js';
 import { readRegular, replaceDurably, syncDirectory } from './durable-file.js';
 import { HELD_DIRECTORY } from './held-record.js';
 import { isObject, parseObject } from './json-object.js';
@@ -34,6 +34,8 @@ export interface CopyEntry {
   readonly undo: string | null;
   /** What was here before that run, if it was the entry of a chain. */
   readonly former: CopyEntry | null;
+  /** The writeMark of the copy at the end of that run; absent while it writes. */
+  readonly left?: string | undefined;
 }
 
 export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former'>;
@@ -46,7 +48,7 @@ export function registryDirectory(): string {
 }
 
 /** Entries of copies that are not there any more are removed where there are more than these. */
-const MOST_ENTRIES = 256;
+const MOST_ENTRIES = 4096;
 const SUFFIX = '.json';
 const DRAFT_SUFFIX = '.draft';
 
@@ -72,8 +74,7 @@ export class RegisteredCopy {
     const path = resolve(device.path);
     const inode = device.identity.kind === 'file' ? device.identity.inode : null;
     const identity = (await stableIdentity(device)) ?? fileIdentity(realpathSync(path));
-    const name = createHash('sha256').update(identity).digest('hex').slice(0, 32) + SUFFIX;
-    const found = readEntry(join(directory, name));
+    const found = readEntry(join(directory, entryName(identity)));
     const wanted = identityKey(device.identity);
     const isCopy = (entry: CopyEntry): boolean => {
       // Asked of few: what leads to another host may not answer.
@@ -84,6 +85,32 @@ export class RegisteredCopy {
     const isFound = found.entry !== undefined || found.fault !== undefined;
     const byOtherName = isFound ? undefined : findEntry(directory, isCopy);
     return new RegisteredCopy(path, inode, byOtherName ?? found);
+  }
+
+  /**
+   * Copies of chains on block devices that hold bytes of that one, or whose bytes it holds: the disk of a
+   * partition, a device-mapper device on another one.
+   */
+  static findOverlapping(
+    { identity }: FileDevice,
+    directory = registryDirectory(),
+    topology = new Topology(),
+  ): readonly RegisteredCopy[] {
+    if (identity.kind === 'file') return [];
+    const below = topology.builtOn(identity).map(identityKey);
+    const overlaps = (other: DeviceIdentity): boolean =>
+      below.includes(identityKey(other)) ||
+      topology.builtOn(other).map(identityKey).includes(identityKey(identity));
+    return entriesIn(directory).flatMap((found) => {
+      const { path, inode, chain } = found.entry;
+      // Names of files may lead to another host, which may not answer.
+      if (chain === null || inode !== null || !path.startsWith('/dev/')) return [];
+      const other = identifyPath(path);
+      if (other?.kind !== 'block' || !overlaps(other)) return [];
+      // Another device may have that name by now.
+      const known = entryName(diskIdentity(other.device) ?? fileIdentity(realpathSync(path)));
+      return basename(found.file) === known ? [new RegisteredCopy(path, null, found)] : [];
+    });
   }
 
   /** What wrote last, as far as it is known. */
@@ -97,10 +124,15 @@ export class RegisteredCopy {
     this.#replace({ version: 1, path: this.#path, inode: this.#inode, at, ...writer });
   }
 
+  /** Notes, durably, what the copy is known by now; undefined: nothing is. */
+  leave(left: string | undefined): void {
+    if (this.#entry !== undefined) this.#replace({ ...this.#entry, left });
+  }
+
   /** Puts the former entry into its place again: of a run that was undone. */
-  restore(): void {
+  restore(left: string | undefined): void {
     const former = this.#entry?.former;
-    if (former) this.#replace(former);
+    if (former) this.#replace({ ...former, left });
   }
 
   #replace(entry: CopyEntry): void {
@@ -125,6 +157,10 @@ function makeFolder(path: string): void {
     if (!existsSync(path)) throw error;
   }
   syncDirectory(dirname(path));
+}
+
+function entryName(identity: string): string {
+  return createHash('sha256').update(identity).digest('hex').slice(0, 32) + SUFFIX;
 }
 
 interface Found {
@@ -179,8 +215,9 @@ function forgetOldest(directory: string): void {
 
 function isEntry(value: unknown): value is CopyEntry {
   if (!isObject(value) || value.version !== 1) return false;
-  const { path, inode, run, chain, command, at, undo, former } = value;
+  const { path, inode, run, chain, command, at, undo, former, left } = value;
   return (
+    (left === undefined || typeof left === 'string') &&
     [path, run, command, at].every((text) => typeof text === 'string') &&
     [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
     (former === null || (isObject(former) && former.former === null && isEntry(former)))

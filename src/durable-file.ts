@@ -31,6 +31,11 @@ export function replaceDurably(path: string, text: string, options: Replacing = 
   closeSync(replaceAndKeepOpen(path, () => text, options));
 }
 
+/** Where a file is written that is about to get the name. */
+export function draftOf(path: string): string {
+  return `${path}.draft`;
+}
+
 /**
  * The same, with what `compose` makes of the descriptor of the new file, which nobody sees before it is
  * complete. Returns that descriptor, open.
@@ -38,7 +43,7 @@ export function replaceDurably(path: string, text: string, options: Replacing = 
 export function replaceAndKeepOpen(
   path: string,
   compose: (fd: number) => string,
-  { mode = OWNER_ONLY, draft = `${path}.draft` }: Replacing = {},
+  { mode = OWNER_ONLY, draft = draftOf(path) }: Replacing = {},
 ): number {
   // One that a crash left may have other rights, or be a link.
   rmSync(draft, { force: true });

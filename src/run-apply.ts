@@ -332,7 +332,7 @@ async function writeStream(
     await ticking(tick, () => stage.finish());
     await undoGrowth(form, device);
     await turn?.commit(device);
-    if (undoes !== undefined && isWholeUndo(reader, leftOut)) owner.settle(undoes);
+    if (turn === undefined) owner.settle(isWholeUndo(reader, leftOut) ? undoes : undefined);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = form.form === 'framed' ? form.hello.deviceSize : undefined;
     // What writes into a pipe says these lines itself.

@@ -10,7 +10,7 @@ import { type ChainOrder, orderChain, pointsOf } from './chain-order.js';
 import { type ChainRecord, isGoingBack, type Point } from './chain-record.js';
 import { localTime } from './chain-time.js';
 import { readRedoLinks } from './chain-undone.js';
-import { strangerIn } from './copy-owner.js';
+import { strangerIn, writtenSince } from './copy-owner.js';
 import { RegisteredCopy } from './copy-registry.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { formatObject } from './json-object.js';
@@ -18,6 +18,7 @@ import type { ChainCommand } from './options.js';
 import type { RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
 import { typedPath } from './words.js';
+import { writeMark } from './write-mark.js';
 
 /** Status 12 for another destination than the one of the chain, 15 for a chain with a gap, also in what was undone. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
@@ -78,7 +79,10 @@ async function mismatchOf(
     const device = await FileDevice.open(path, { role: 'destination' });
     try {
       const mismatch = destinationMismatch(record, await describeDestination(device));
-      return mismatch ?? strangerIn((await RegisteredCopy.find(device)).entry, record, directory);
+      if (mismatch !== undefined) return mismatch;
+      const { entry } = await RegisteredCopy.find(device);
+      const stranger = strangerIn(entry, record, directory);
+      return stranger ?? writtenSince(entry, record, writeMark(device));
     } finally {
       await device.close();
     }

@@ -34,7 +34,7 @@ import type { Snapback } from './snapback.js';
 import { escapeText, humanSize } from './text.js';
 import { undoLinks } from './undo-links.js';
 import { typedPath } from './words.js';
-import { WRITTEN, wasWritten, writeMark } from './write-mark.js';
+import { WRITTEN, writeMark } from './write-mark.js';
 
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
@@ -65,8 +65,6 @@ class Rollback {
   readonly #context: RunContext;
   readonly #device: FileDevice;
   readonly #owner: CopyOwner;
-  /** Of the device, when this run began. */
-  readonly #markBefore: string | undefined;
 
   constructor(
     command: RollbackCommand,
@@ -77,7 +75,6 @@ class Rollback {
     this.#context = context;
     this.#device = device;
     this.#owner = owner;
-    this.#markBefore = writeMark(device);
   }
 
   async run(): Promise<void> {
@@ -130,7 +127,7 @@ class Rollback {
   async #execute(record: ChainRecord, facts: RedoFacts, bytes: number): Promise<void> {
     const { directory, destination } = this.#command;
     const { plan, begun } = facts;
-    const folder = begun?.folder ?? makeUndoneFolder(directory, this.#withMark(record, record));
+    const folder = begun?.folder ?? makeUndoneFolder(directory, this.#asFound(record));
     const snapback = await createRedo(facts, folder);
     const undone = { folder, redo: snapback.streamId };
     const { to: point, last } = plan;
@@ -138,7 +135,7 @@ class Rollback {
     try {
       snapback.keep();
       const doing = { what: 'rollback', to: point, ...undone } as const;
-      writeRecord(directory, { ...record, doing, undone: null, writer });
+      writeRecord(directory, { ...record, doing, undone: null, writer, left: undefined });
       this.#owner.announce(writer, directory);
       await this.#apply(plan.links, bytes, snapback);
     } finally {
@@ -147,9 +144,9 @@ class Rollback {
     moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
     const left = writeMark(this.#device);
-    const taken = { ...undone, ...(left !== undefined && { left }) };
-    const reached = { destination: after, point, last, doing: null, undone: taken, writer };
+    const reached = { destination: after, point, last, doing: null, undone, writer, left };
     writeRecord(directory, { ...record, ...reached });
+    this.#owner.leave(left);
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
@@ -159,28 +156,9 @@ class Rollback {
     );
   }
 
-  /**
-   * With the mark of the rollback before this one renewed after writes of our own, unless others came first.
-   * `before`: what was recorded when this run began.
-   */
-  #withMark(record: ChainRecord, before: ChainRecord): ChainRecord {
-    const { undone } = record;
-    if (undone?.left === undefined) return record;
-    const written = undone.left === WRITTEN || wasWritten(before.undone?.left, this.#markBefore);
-    const left = written ? WRITTEN : (writeMark(this.#device) ?? undone.left);
-    return { ...record, undone: { ...undone, left } };
-  }
-
-  /** What was written since is not in the snapbacks of the rollback: it would stay. */
-  #refuseWritten(record: ChainRecord): void {
-    const { force } = this.#command;
-    if (force || record.doing !== null) return;
-    if (!wasWritten(record.undone?.left, this.#markBefore)) return;
-    const message = `${this.#device.path}: it was written since the rollback, as a mount does; --redo restores only what the rollback had overwritten`;
-    throw new LvmsyncError('destinationUnfit', message, {
-      ...UNTOUCHED,
-      hint: '--force takes the rollback back all the same, and what was written besides stays. Then make the copy equal to the newest snapshot of the cycle: docs/chain.md has the command under "Whose copy it is". Or begin anew with --init --force.',
-    });
+  /** As a rollback that is taken back leaves it: --force does not make a write of others undone. */
+  #asFound(record: ChainRecord): ChainRecord {
+    return this.#owner.wasWritten(record) ? { ...record, left: WRITTEN } : record;
   }
 
   async #redo(record: ChainRecord): Promise<void> {
@@ -195,7 +173,6 @@ class Rollback {
         UNTOUCHED,
       );
     }
-    this.#refuseWritten(record);
     const { folder, redo } = undone;
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
@@ -208,11 +185,13 @@ class Rollback {
     if (dryRun) return [directory, path].forEach(requireWritable);
     const begun = { doing: { what: 'redo', folder, redo }, undone: null } as const;
     const writer = this.#owner.newWriter();
-    writeRecord(directory, { ...record, ...begun, writer });
+    writeRecord(directory, { ...record, ...begun, writer, left: undefined });
     this.#owner.announce(writer, directory);
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);
-    writeRecord(directory, { ...this.#withMark(former, record), writer });
+    const left = former.left === WRITTEN ? WRITTEN : writeMark(this.#device);
+    writeRecord(directory, { ...former, writer, left });
+    this.#owner.leave(left);
     removeUndoneFolder(path);
     this.#context.reporter.info(`${destination} holds ${point} again`);
   }

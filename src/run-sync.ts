@@ -159,6 +159,7 @@ async function copyTo(
     await requireWhole(source);
     await stage.finish();
     device.requireInPlace();
+    owner.settle();
   } catch (error) {
     const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
     throw describeFailure(error, whatWasLeft(left));

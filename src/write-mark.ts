@@ -1,16 +1,25 @@
 /**
  * Whether a device was written between two runs: what counts its writes is noted by the first, and looked at by
- * the second. That tells of a write that went by this program, such as those of a mount; it proves that there
- * was none only while the same kernel runs and the device stays active.
+ * the second. That shows a write that went by this program, such as those of a mount; it proves that there
+ * was none only while the same kernel runs and the device stays active. A file keeps its mark for longer.
  */
 
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import type { FileDevice } from './block-device.js';
 import { readText } from './virtual-files.js';
 
 /** Positions in /sys/dev/block/M:N/stat (Documentation/block/stat.rst): sectors written, and discarded. */
 const SECTORS_WRITTEN = 6;
 const SECTORS_DISCARDED = 13;
+
+/**
+ * What a file system calls itself in statfs(2), of those whose time of modification changes with each write and
+ * only then, and is durable after fsync: ext2 to ext4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs. Not of those that
+ * round it (FAT), or where another machine sets it later (NFS, SMB).
+ */
+const EXACT_TIMES: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630,
+]);
 
 /** Of an open device whose writes are flushed; undefined where nothing counts. `root` is put before paths. */
 export function writeMark(
@@ -19,7 +28,8 @@ export function writeMark(
 ): string | undefined {
   if (identity.kind === 'file') {
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stats && `file ${stats.size} ${stats.mtimeNs}`;
+    if (stats === undefined || !EXACT_TIMES.has(statfsSync(path).type)) return undefined;
+    return `file ${stats.size} ${stats.mtimeNs}`;
   }
   const boot = readText(`${root}/proc/sys/kernel/random/boot_id`)?.trim();
   const fields = readText(`${root}/sys/dev/block/${identity.device}/stat`)?.trim().split(/\s+/);

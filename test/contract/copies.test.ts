@@ -190,8 +190,8 @@ describe('F34: chains', () => {
       assertSucceeds(rollback(chain));
       chain.assertHolds(1);
     }
-    // Two claims of the lock, the record, the entry, the record.
-    assert.equal(killed, 5);
+    // Two claims of the lock, the record, the entry, the record, the entry.
+    assert.equal(killed, 6);
   });
 
   test('whose entry is damaged know of a plain run all the same, which is warned', async () => {
@@ -221,5 +221,77 @@ describe('F34: chains', () => {
     assert.equal(entries.length, 1);
     assert.equal(entries[0].chain, realpathSync(chain.chain));
     assert.equal(entries[0].path, chain.destination);
+  });
+});
+
+const WRITTEN = /something else wrote to it since the last run of this chain, as a mount does/;
+
+/** As a mount of it would. */
+function overwrite(path: string): void {
+  const content = readFileSync(path);
+  content.fill('journal ', 0, 4096);
+  writeFileSync(path, content);
+}
+
+describe('F34: a copy that was written by what notes it nowhere', () => {
+  test('takes no turn or rollback unless that is forced', async () => {
+    const chain = await begun();
+    overwrite(chain.destination);
+    await assertRefused(chain, WRITTEN);
+    assertSucceeds(await chain.turn(2, ['--force']));
+    assertSucceeds(await chain.turn(3));
+    assertSucceeds(rollback(chain));
+    overwrite(chain.destination);
+    assertFails(rollback(chain), 12, WRITTEN);
+    assertSucceeds(rollback(chain, '--force'));
+  });
+
+  test('is noticed without an entry in the registry', async () => {
+    const chain = await begun();
+    for (const entry of entriesOf(chain)) rmSync(entry);
+    overwrite(chain.destination);
+    assertFails(await chain.turn(2), 12, WRITTEN);
+  });
+
+  test('is noticed where a run wrote to it while it had another name', async () => {
+    const chain = await begun();
+    const elsewhere = `${chain.destination}-elsewhere`;
+    renameSync(chain.destination, elsewhere);
+    assertSucceeds(plainSync(elsewhere));
+    renameSync(elsewhere, chain.destination);
+    assertFails(await chain.turn(2), 12, WRITTEN);
+  });
+
+  test('is noticed where another file has its name', async () => {
+    const chain = await begun();
+    const former = `${chain.destination}-former`;
+    renameSync(chain.destination, former);
+    cpSync(former, chain.destination);
+    assertFails(await chain.turn(2), 12, WRITTEN);
+    renameSync(former, chain.destination);
+    assertSucceeds(await chain.turn(2));
+  });
+
+  for (const when of ['before', 'after'] as const) {
+    test(`${when} a run that was undone is not taken for restored`, async () => {
+      const chain = await begun();
+      const undo = join(folder, `undo-${count++}`);
+      if (when === 'before') overwrite(chain.destination);
+      assertSucceeds(plainSync(chain.destination, '--snapback', undo));
+      if (when === 'after') overwrite(chain.destination);
+      assertSucceeds(lvmsync(['--apply', undo, chain.destination]));
+      assertFails(await chain.turn(2), 12, WRITTEN);
+    });
+  }
+
+  test('keeps what lies in the folder of a rollback that is taken back', async () => {
+    const chain = await begun();
+    assertSucceeds(rollback(chain));
+    const [name = ''] = readdirSync(chain.chain).filter((one) => one.startsWith('undone-'));
+    const mine = join(chain.chain, name, 'mine');
+    writeFileSync(mine, 'mine');
+    assertSucceeds(lvmsync(['rollback', '--redo', chain.destination, chain.chain]));
+    assert.equal(readFileSync(mine, 'utf8'), 'mine');
+    assertSucceeds(await chain.turn(2));
   });
 });

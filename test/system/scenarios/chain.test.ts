@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
@@ -163,4 +163,63 @@ test('F34: what is advised where another run wrote to the copy makes the chain g
     assertSucceeds(lvmsync(rollback));
     assert.ok(readFileSync(copy.path).equals(state));
   }
+});
+
+test('F34: a copy that was mounted is refused where the mount wrote to it', (t) => {
+  const group = new TestVolumeGroup({ size: 64 * MiB, extentSize: MiB });
+  t.after(() => group.destroy());
+  const data = group.createVolume('data', 8 * MiB);
+  const copy = group.createVolume('copy', 8 * MiB);
+  const folder = scratchFolder();
+  const mountPoint = join(folder, 'mounted');
+  mkdirSync(mountPoint);
+  const cycle = (...words: string[]): CliResult =>
+    lvmsync([
+      'cycle',
+      ...words,
+      '--size',
+      '4M',
+      '--snapback',
+      `${folder}/chain`,
+      'vg0/data',
+      copy.path,
+    ]);
+  tool('mkfs.ext4', '-q', data.path);
+  assertSucceeds(cycle('--init'));
+  tool('mount', '-o', 'ro,noload', copy.path, mountPoint);
+  tool('umount', mountPoint);
+  assertSucceeds(cycle());
+  tool('mount', copy.path, mountPoint);
+  tool('umount', mountPoint);
+  const written = readFileSync(copy.path);
+  const refused = /something else wrote to it since the last run of this chain, as a mount does/;
+  assertFails(cycle(), 12, refused);
+  assertFails(lvmsync(['rollback', '--steps', '1', copy.path, `${folder}/chain`]), 12, refused);
+  assert.ok(readFileSync(copy.path).equals(written), 'nothing was written');
+});
+
+test('F34: a copy that was written through the device below it is noticed', (t) => {
+  const group = new TestVolumeGroup({ size: 48 * MiB, extentSize: MiB });
+  t.after(() => {
+    tool('dmsetup', 'remove', 'above');
+    group.destroy();
+  });
+  const data = group.createVolume('data', 4 * MiB);
+  const below = group.createVolume('below', 4 * MiB);
+  const chain = `${scratchFolder()}/chain`;
+  const table = `0 ${(4 * MiB) / 512} linear ${below.path} 0`;
+  tool('dmsetup', 'create', 'above', '--table', table);
+  const copy = '/dev/mapper/above';
+  const cycle = (...words: string[]): CliResult =>
+    lvmsync(['cycle', ...words, '--size', '4M', '--snapback', chain, 'vg0/data', copy]);
+  const content = new ContentRandom();
+  fillRandom(data.path, content, MiB);
+  assertSucceeds(cycle('--init'));
+  group.createSnapshot(data, { name: 'mine', chunkSize: 4 * KiB, storeSize: 4 * MiB });
+  fillRandom(data.path, content, 2 * MiB);
+  const synced = lvmsync(['--force', 'vg0/mine', below.path]);
+  tool('lvremove', '-q', '-f', 'vg0/mine');
+  assertSucceeds(synced);
+  assert.match(synced.stderr, /above, which shares bytes with .*below, is the copy of the chain/);
+  assertFails(cycle(), 12, /which is no run of this chain/);
 });
