@@ -277,7 +277,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: REMOTE,
     group: 'Other host',
-    help: 'Give up when nothing has moved for so long. Without it: one minute for a first answer, five for a chain, ten for hashes, an hour for a stream.',
+    help: 'Give up when nothing has moved for so long. Without it: one hour for a sync, since old receivers are silent; five minutes for a chain, ten for hashes, one for any other answer.',
   },
   {
     name: 'require-ack',
