@@ -1,11 +1,12 @@
 /** Makes, wakes and removes the snapshots of a chain. Each call of a tool is one transaction of LVM. */
 
 import { localTime } from './chain-time.js';
-import { type Argv, CommandError, type RunCommand, runCommand } from './command.js';
+import { type Argv, CommandError, type RunCommand } from './command.js';
 import { CYCLE_TAG, pointTime, snapshotName, timeTag, UNCONFIRMED_TAG } from './cycle-names.js';
 import { type CycleOrigin, type CycleSnapshot, listSnapshots } from './cycle-volumes.js';
 import { LvmsyncError } from './errors.js';
 import { type FreezeHooks, whileFrozen } from './freeze-hooks.js';
+import { askHost } from './host-tools.js';
 import { fullName } from './unfit-volume.js';
 
 export interface SnapshotRequest {
@@ -27,7 +28,7 @@ const SHIELDED = { code: 'sourceUnfit', shielded: true } as const;
 /** A snapshot that nobody can write, made between the freeze and the thaw. Throws (sourceUnfit). */
 export async function makeSnapshot(
   request: SnapshotRequest,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<CycleSnapshot> {
   const { origin, tag, hooks, time } = request;
   const name = `${origin.vgName}/${snapshotName(origin, time)}`;
@@ -85,7 +86,7 @@ export function isHooked({ freeze, thaw }: FreezeHooks): boolean {
 /** Has lvcreate say whether it could make it now. Changes nothing. Throws as makeSnapshot does. */
 export function tryMakingSnapshot(
   request: SnapshotRequest,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   return create(request, run, ['--test']);
 }
@@ -137,7 +138,7 @@ export function isNameTaken(error: unknown): boolean {
 /** A thin snapshot has no device until it is asked for. */
 export async function activate(
   { vgName, uuid }: CycleSnapshot,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   const which = `lv_uuid="${uuid}"`;
   await run(['lvchange', '-q', '-ay', '-K', '--select', which, '--', vgName], SHIELDED);
@@ -146,7 +147,7 @@ export async function activate(
 /** By its uuid, as it is removed: another volume may have its name by now. */
 export async function deactivate(
   { vgName, uuid }: CycleSnapshot,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   await run(['lvchange', '-q', '-an', '--select', `lv_uuid="${uuid}"`, '--', vgName], SHIELDED);
 }
@@ -158,7 +159,7 @@ export async function deactivate(
 export async function removeSnapshot(
   { vgName, uuid }: CycleSnapshot,
   tag: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   const which = `lv_uuid="${uuid}" && lv_tags={"${CYCLE_TAG}" && "${tag}"}`;
   await run(['lvremove', '-q', '-y', '--select', which, '--', vgName], SHIELDED);

@@ -1,10 +1,11 @@
 /** The volume that a cycle follows, and the snapshots of it that earlier turns made. */
 
 import { localTime } from './chain-time.js';
-import { CommandError, type RunCommand, runCommand } from './command.js';
+import { CommandError, type RunCommand } from './command.js';
 import { CYCLE_TAG, chainTagOf, snapshotName, timeOfTags, UNCONFIRMED_TAG } from './cycle-names.js';
 import { bareUuid } from './device-name.js';
 import { LvmsyncError } from './errors.js';
+import { askHost } from './host-tools.js';
 import { listTaggedVolumes, type TaggedVolume } from './lvs-report.js';
 import { refuseSiblingMerge } from './origin-merge.js';
 import { fullName, unfit } from './unfit-volume.js';
@@ -43,7 +44,7 @@ export interface CycleSnapshots {
 /** Throws LvmsyncError 'usage' if there is no such volume, 'sourceUnfit' if it is none to follow. */
 export async function findOrigin(
   subject: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<CycleOrigin> {
   const wanted = await identifyVolume(subject, inspect);
@@ -91,7 +92,7 @@ function refuseKind(volume: TaggedVolume): void {
 export async function listSnapshots(
   origin: CycleOrigin,
   tag: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<readonly CycleSnapshot[]> {
   const volumes = await listTaggedVolumes(origin.vgName, run);
   const snapshots = ofChain(volumes, origin, tag);
@@ -104,7 +105,7 @@ export async function listSnapshots(
 export async function findCycleOf(
   uuid: string,
   origin: CycleOrigin,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<CycleSnapshots | undefined> {
   const volumes = await listTaggedVolumes(origin.vgName, run);
   const tag = chainTagOf(volumes.find((one) => one.uuid === uuid)?.tags ?? []);

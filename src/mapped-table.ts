@@ -1,12 +1,13 @@
 /** The kernel's table and status of a device that is known by its numbers only. */
 
 import { readFile } from 'node:fs/promises';
-import { type RunCommand, runCommand } from './command.js';
+import type { RunCommand } from './command.js';
+import { askHost } from './host-tools.js';
 
 /** Undefined for a `major:minor` that is no device-mapper device. */
 export function readMappedTable(
   device: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<string | undefined> {
   return ask(['dmsetup', 'table'], device, run);
 }
@@ -14,7 +15,7 @@ export function readMappedTable(
 /** The same of the status, as the kernel has it in memory. */
 export function readMappedStatus(
   device: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<string | undefined> {
   return ask(['dmsetup', 'status', '--noflush'], device, run);
 }

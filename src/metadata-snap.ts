@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunCommand } from './command.js';
-import { CommandError, runCommand } from './command.js';
+import { CommandError } from './command.js';
 import type { ThinPoolStatus } from './device-status.js';
 import { LvmsyncError } from './errors.js';
 import {
@@ -15,6 +15,7 @@ import {
   openHeldRecord,
   wasAboutToReserve,
 } from './held-record.js';
+import { askHost } from './host-tools.js';
 import { type StartPoolWatcher, startPoolWatcher } from './pool-watch.js';
 import type { Reporter } from './reporter.js';
 import { acquireRunLock, type RunLock } from './run-lock.js';
@@ -144,7 +145,7 @@ function waitedTooLong(cause: LvmsyncError, limitMs: number): LvmsyncError {
 export async function releaseForDeadRun(
   pool: LockedPool,
   record: HeldRecordFile,
-  { run = runCommand, lockDirectory }: Pick<SnapContext, 'run' | 'lockDirectory'> = {},
+  { run = askHost, lockDirectory }: Pick<SnapContext, 'run' | 'lockDirectory'> = {},
 ): Promise<void> {
   const lock = await waitForLock(pool, {
     command: `releases the metadata snap of ${pool.name} for a run that died`,
@@ -167,7 +168,7 @@ export async function releaseForDeadRun(
 async function prepare(
   pool: ThinPool,
   record: HeldRecordFile,
-  { reporter, run = runCommand }: SnapContext,
+  { reporter, run = askHost }: SnapContext,
 ): Promise<number> {
   const left = record.read();
   const status = await readSettledStatus(pool, run, wasAboutToReserve(left));
@@ -189,7 +190,7 @@ async function hold<T>(
   context: SnapContext,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { reporter, run = runCommand } = context;
+  const { reporter, run = askHost } = context;
   await reserve(pool, record, run);
   let failure: unknown;
   let result: { readonly value: T } | undefined;

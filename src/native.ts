@@ -189,6 +189,27 @@ export interface DecodedStore {
   readonly extents: ExtentPairs;
 }
 
+/** Of device-mapper. */
+export type MappedSelector =
+  | { readonly name: string }
+  | { readonly uuid: string }
+  | { readonly major: number; readonly minor: number };
+
+export interface MappedDevice {
+  readonly name: string;
+  /** Empty if it has none. */
+  readonly uuid: string;
+  /** "major:minor" */
+  readonly number: string;
+  /** Places in sectors of 512 bytes; words as the target prints them. */
+  readonly targets: readonly {
+    readonly start: number;
+    readonly length: number;
+    readonly type: string;
+    readonly words: string;
+  }[];
+}
+
 export interface Native {
   allocateSlab(size: number): ArrayBuffer;
   /** Blocks of the pool, as far as they are bare, that the operations touch and do not cover whole. */
@@ -219,6 +240,11 @@ export interface Native {
       options: { readonly write: boolean; readonly exclusive: boolean; readonly direct: boolean },
     ): Promise<NativeBlockFile>;
   };
+  /** A status without a flush is what a thin pool has in memory. Rejects with ENXIO for no such device. */
+  askDeviceMapper(
+    selector: MappedSelector,
+    question: 'table' | 'status' | 'statusNoFlush',
+  ): Promise<MappedDevice>;
   RecordWriter: new (fd: number, streamId: Uint8Array) => NativeRecordWriter;
   RecordReader: new (fd: number) => NativeRecordReader;
   InputStream: new (fd: number) => NativeInputStream;

@@ -4,10 +4,11 @@
  */
 
 import type { FileDevice } from './block-device.js';
-import { type RunCommand, runCommand } from './command.js';
+import type { RunCommand } from './command.js';
 import { parseDeviceName } from './device-name.js';
 import type { StatusTarget } from './device-status.js';
 import { LvmsyncError } from './errors.js';
+import { askHost } from './host-tools.js';
 import { readMappedTable } from './mapped-table.js';
 import { refuseRunningMerge } from './origin-merge.js';
 import { FAULT_TEXTS } from './snapshot-status.js';
@@ -35,7 +36,7 @@ export function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
  */
 export async function requireWhole(
   { device, members }: Pick<Source, 'device' | 'members'>,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   await refuseRunningMerge(members, (member) => readMappedTable(member, run));
   const own = storeOf(device);

@@ -1,14 +1,15 @@
 /** The health of a thick snapshot as the kernel tells it: how full its COW store is, or why it is lost. */
 
-import { type RunCommand, runCommand } from './command.js';
+import type { RunCommand } from './command.js';
 import type { VolumeName } from './device-name.js';
 import { parseStatus, type SnapshotFault, type SnapshotUsage } from './device-status.js';
+import { askHost } from './host-tools.js';
 import { unfit } from './unfit-volume.js';
 
 /** The fill of the COW store. Throws 'sourceUnfit' if its list of changes is not whole any more. */
 export async function readSnapshotStatus(
   snapshot: VolumeName & { readonly dmUuid: string },
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<SnapshotUsage> {
   const { stdout } = await run(['dmsetup', 'status', '-u', snapshot.dmUuid], {
     code: 'sourceUnfit',

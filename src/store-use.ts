@@ -4,8 +4,9 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type RunCommand, runCommand } from './command.js';
+import type { RunCommand } from './command.js';
 import { LvmsyncError, withContext } from './errors.js';
+import { askHost } from './host-tools.js';
 import type { Fill } from './progress.js';
 import { explainRead, isOverflow, overflowed, storeOf } from './read-snapshot.js';
 import type { Reporter } from './reporter.js';
@@ -35,7 +36,7 @@ export interface StoreGuard {
 export async function guardStores<T>(
   guard: StoreGuard,
   work: (context: RunContext) => Promise<T>,
-  { run = runCommand, interval = INTERVAL_MS, ...pauses }: Partial<GuardRhythm> = {},
+  { run = askHost, interval = INTERVAL_MS, ...pauses }: Partial<GuardRhythm> = {},
 ): Promise<T> {
   const { source, maxPercent, context } = guard;
   const own = storeOf(source.device);
@@ -107,7 +108,7 @@ export function readFills(source: StoreGuard['source']): Promise<Fill[]> {
 
 export async function readFillsOf(
   stores: readonly Store[],
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<Fill[]> {
   const found = await readStores(stores, run);
   return found.flatMap(fillsOf);

@@ -1,9 +1,10 @@
 /** A thick snapshot, described only where `lvs`, the metadata and the kernel agree and its list is whole. */
 
-import { type RunCommand, runCommand } from './command.js';
+import type { RunCommand } from './command.js';
 import { bareUuid, formatDeviceName } from './device-name.js';
 import { parseInfo, type TableTarget } from './device-table.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
+import { askHost } from './host-tools.js';
 import { type ConfigSection, findInteger, findSection, findString } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
 import { refuseSiblingMerge } from './origin-merge.js';
@@ -169,7 +170,7 @@ function deviceUuid({ vgUuid, uuid }: Volume): string {
 /** As describeThick, for a merge that began since. To be called when the origin is open: then none begins. */
 export async function refuseNewMerge(
   snapshot: ThickSnapshot,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   refuseSiblingMerge(snapshot, snapshot.origin.uuid, await listVolumes(snapshot.vgName, run));
 }

@@ -1,11 +1,12 @@
 /** A thin pool as the kernel has it: its devices, its state, and the messages that take and free its metadata snap. */
 
-import { type RunCommand, runCommand } from './command.js';
+import type { RunCommand } from './command.js';
 import { formatDeviceName } from './device-name.js';
 import { parseStatus, type ThinPoolStatus } from './device-status.js';
 import { parseInfo, parseTable } from './device-table.js';
 import { SECTOR_SIZE } from './dmsetup-lines.js';
 import { LvmsyncError } from './errors.js';
+import { askHost } from './host-tools.js';
 
 export interface ThinPool {
   /** VG/POOL, as LVM and people name it. */
@@ -32,7 +33,7 @@ const SHIELDED = { ...POOL, shielded: true } as const;
 /** Throws (pool) if the pool is not active here. */
 export async function findThinPool(
   { vgName, poolName }: { readonly vgName: string; readonly poolName: string },
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<ThinPool> {
   const name = `${vgName}/${poolName}`;
   // While thin volumes are active LVM keeps the pool's target in a layer of its own.
@@ -72,7 +73,7 @@ async function readInfo(
 /** Throws (pool) for a pool that has failed. */
 export async function readPoolStatus(
   pool: MessageTarget,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<ThinPoolStatus> {
   const { stdout } = await run(['dmsetup', 'status', '--noflush', '-u', pool.dmUuid], SHIELDED);
   const [status] = parseStatus(stdout);
@@ -114,7 +115,7 @@ export type PoolMessage = 'reserve_metadata_snap' | 'release_metadata_snap';
 export async function sendPoolMessage(
   pool: Pick<ThinPool, 'dmUuid'>,
   message: PoolMessage,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<void> {
   await run(['dmsetup', 'message', '-u', pool.dmUuid, '0', message], SHIELDED);
 }

@@ -4,9 +4,10 @@
  * and its list of changes is whole.
  */
 
-import { CommandError, type RunCommand, runCommand } from './command.js';
+import { CommandError, type RunCommand } from './command.js';
 import { bareUuid } from './device-name.js';
 import { LvmsyncError } from './errors.js';
+import { askHost } from './host-tools.js';
 import { listVolumes, type Volume } from './lvs-report.js';
 import { describeThick, type ThickSnapshot } from './thick-snapshot.js';
 import { describeThin, type ThinVolume } from './thin-volume.js';
@@ -26,7 +27,7 @@ import {
  */
 export async function findSnapshot(
   subject: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<ThickSnapshot | ThinVolume> {
   const { volume, volumes } = await findVolume(subject, run, inspect);
@@ -39,7 +40,7 @@ export async function findSnapshot(
  */
 export async function describeKnown(
   snapshot: Pick<Volume, 'vgName' | 'lvName' | 'uuid'>,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
 ): Promise<ThickSnapshot | ThinVolume> {
   const volumes = await listVolumes(snapshot.vgName, run);
   const volume = volumes.find(({ uuid }) => uuid === snapshot.uuid);
@@ -60,7 +61,7 @@ function describe(
 /** The volume that `subject` names, snapshot or not, and all of its group. Throws (usage) if it names none. */
 export async function findVolume(
   subject: string,
-  run: RunCommand = runCommand,
+  run: RunCommand = askHost,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<{ readonly volume: Volume; readonly volumes: readonly Volume[] }> {
   const wanted = await identifyVolume(subject, inspect);

@@ -159,6 +159,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("setIoPriority", Napi::Function::New(env, SetIoPriority, "setIoPriority"));
   exports.Set("setIdlePolicy", Napi::Function::New(env, SetIdlePolicy, "setIdlePolicy"));
   InitBlockFile(env, exports);
+  InitDeviceMapper(env, exports);
   InitStreams(env, exports);
   InitStore(env, exports);
   InitSyscalls(env, exports);

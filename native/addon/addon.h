@@ -47,6 +47,7 @@ const Syscalls& TheSyscalls();
 void InitSyscalls(Napi::Env env, Napi::Object exports);
 
 void InitBlockFile(Napi::Env env, Napi::Object exports);
+void InitDeviceMapper(Napi::Env env, Napi::Object exports);
 void InitStreams(Napi::Env env, Napi::Object exports);
 void InitStore(Napi::Env env, Napi::Object exports);
 
