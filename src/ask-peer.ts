@@ -2,8 +2,8 @@
 
 import { connect } from './connect.js';
 import { LONGEST_LINE } from './lines.js';
-import type { RemoteOptions } from './options.js';
 import { judge } from './peer-verdict.js';
+import type { RemoteOptions } from './remote-request.js';
 import type { Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
 import { LIMITS, watchForStall } from './stall-watch.js';

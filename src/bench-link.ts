@@ -3,13 +3,14 @@
 import { randomBytes } from 'node:crypto';
 import type { BenchRow } from './bench-report.js';
 import { newStreamId } from './change-writer.js';
+import type { BenchCommand } from './commands.js';
 import { connectScript } from './connect.js';
 import { LvmsyncError } from './errors.js';
-import type { BenchCommand } from './examine-commands.js';
+import { interrupted } from './interruption.js';
 import { isNativeError, native } from './native.js';
 import { judge } from './peer-verdict.js';
 import type { Reporter } from './reporter.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import { LIMITS, noAnswer, type StallWatch, watchForStall } from './stall-watch.js';
 import { closeInput, type OnLine, type Peer, type PeerStream } from './transport.js';
 

@@ -11,8 +11,8 @@ import {
   slabSizeFor,
 } from './extent.js';
 import { difference } from './extent-sets.js';
+import { interrupted } from './interruption.js';
 import { LOCAL_DEPTH } from './local-sync.js';
-import { interrupted } from './run-context.js';
 import type { Source } from './source.js';
 import { measureReading } from './source-speed.js';
 

@@ -8,7 +8,7 @@ import type { BenchRow } from './bench-report.js';
 import { FileDevice, newSlab } from './block-device.js';
 import { LvmsyncError } from './errors.js';
 import { type Batch, type BatchLimits, ExtentList, planBatches } from './extent.js';
-import { interrupted } from './run-context.js';
+import { interrupted } from './interruption.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

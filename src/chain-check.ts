@@ -1,16 +1,16 @@
 /** Looks through the links that a rollback will apply: each of its device, whole, every hash right. */
 
 import type { FileDevice } from './block-device.js';
-import { mayBeUnnamed } from './chain-directory.js';
 import { countedParts, type Link } from './chain-link.js';
 import type { ChainDestination } from './chain-record.js';
 import type { Group } from './change-reader.js';
+import { mayBeUnnamed } from './device-identity.js';
 import { LvmsyncError, withContext } from './errors.js';
 import { bytesOf } from './extent.js';
 import { inspectFile, type Looking } from './inspect.js';
+import { interrupted } from './interruption.js';
 import { native } from './native.js';
 import { addPlaces } from './places.js';
-import { interrupted } from './run-context.js';
 
 export interface LinkCheck {
   /** As it is now. */

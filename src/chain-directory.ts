@@ -6,9 +6,8 @@ import type { FileDevice } from './block-device.js';
 import { findLost, isLinkName, type LinkFiles, readLinks } from './chain-link.js';
 import type { ChainDestination, ChainRecord } from './chain-record.js';
 import { RECORD_NAME, readRecord } from './chain-record.js';
-import { stableIdentity } from './device-identity.js';
-import { type DeviceIdentity, identifyPath } from './device-topology.js';
-import { isNewerKind } from './disk-identity.js';
+import { mayBeUnnamed, stableIdentity } from './device-identity.js';
+import { identifyPath } from './device-topology.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
@@ -46,13 +45,13 @@ async function readAllLinks(directory: string, record?: ChainRecord): Promise<Li
  */
 export async function lockChain(directory: string, command: string): Promise<RunLock> {
   requireOwnDirectory(directory);
-  return acquireRunLock(directoryIdentity(directory), { path: directory, command });
+  return acquireRunLock(keyOf(directory), { path: directory, command });
 }
 
 /** Throws what lockChain would now. Changes nothing: what is returned locks nothing. */
 export function lookAtChain(directory: string): Pick<RunLock, 'release'> {
   requireOwnDirectory(directory);
-  requireUnlocked(directoryIdentity(directory), { path: directory });
+  requireUnlocked(keyOf(directory), { path: directory });
   return { release: () => undefined };
 }
 
@@ -112,10 +111,9 @@ function sharedWith({ uid, mode }: Stats): string | undefined {
   return (mode & 0o022) === 0 ? undefined : 'can be written by others';
 }
 
-/** For the lock a directory is a file like any other. */
-function directoryIdentity(directory: string): DeviceIdentity {
+function keyOf(directory: string): string {
   const { dev, ino } = statSync(directory, { bigint: true });
-  return { kind: 'file', device: String(dev), inode: String(ino) };
+  return `file-${dev}/${ino}`;
 }
 
 function unusable(directory: string, cause: unknown): LvmsyncError {
@@ -142,11 +140,6 @@ export function chainMembers(directory: string | undefined): SourceMember[] {
 export async function describeDestination(device: FileDevice): Promise<ChainDestination> {
   const identity = (await stableIdentity(device)) ?? null;
   return { identity, path: resolve(device.path), size: device.size };
-}
-
-/** Whether a program that knew fewer kinds of identity wrote none for it. */
-export function mayBeUnnamed(identity: string | null): boolean {
-  return identity === null || isNewerKind(identity);
 }
 
 /** Why that device is not the one of the record, or not as it left it; undefined if it is. */

@@ -3,11 +3,12 @@
 import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
 import { isDoing, isPoint } from './chain-record.js';
 import type { ChainState } from './cycle-plan.js';
+import type { CycleRequest } from './cycle-request.js';
 import { EXIT, LvmsyncError, withContext } from './errors.js';
+import { interrupted } from './interruption.js';
 import { type Fields, objectIn } from './json-object.js';
-import type { CycleCommand } from './options.js';
 import { hostName } from './remote-name.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import { LIMITS, noAnswer } from './stall-watch.js';
 import { escapeText } from './text.js';
 
@@ -15,7 +16,7 @@ import { escapeText } from './text.js';
  * Throws (transport) if it cannot be asked or answers what is no answer, (destinationUnfit) if the
  * destination is not the one of the chain, unless that is forced.
  */
-export async function askChain(command: CycleCommand, context: RunContext): Promise<ChainState> {
+export async function askChain(command: CycleRequest, context: RunContext): Promise<ChainState> {
   const { destination, chain, remote, force } = command;
   const host = hostName(destination);
   const words = ['chain', '--json', '--', chain.directory, destination.path];

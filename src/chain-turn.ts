@@ -31,13 +31,13 @@ import {
   readRecord,
   writeRecord,
 } from './chain-record.js';
+import type { ChainRequest } from './chain-request.js';
 import { readSaved, type SavedQuestion } from './chain-saved.js';
 import { type Step, whyNot } from './chain-step.js';
 import type { HelloAttributes } from './control-frame.js';
 import type { CopyOwner } from './copy-owner.js';
 import { syncDirectory } from './durable-file.js';
 import { type ErrorContext, LvmsyncError } from './errors.js';
-import type { ChainRequest } from './options.js';
 import type { RunLock } from './run-lock.js';
 import type { Snapback } from './snapback.js';
 import type { Saved } from './snapback-file.js';

@@ -13,7 +13,6 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type DeviceIdentity, identityKey } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 import { type FileOwner, ownerHasEnded } from './kernel-lock.js';
 import { mayBeElsewhere } from './process-identity.js';
@@ -37,9 +36,9 @@ export const SUFFIX = '.lock';
 export const HELD_LINE = 'held';
 export const KERNEL_CLAIM_LINE = 'kernel';
 
-/** What the names of all claims on the device begin with. */
-export function claimPrefix(device: DeviceIdentity): string {
-  return `${device.kind}-${identityKey(device).replace(/[:/]/g, '-')}.`;
+/** What the names of all claims under that key begin with. */
+export function claimPrefix(key: string): string {
+  return `${key.replace(/[:/]/g, '-')}.`;
 }
 
 /** What becomes of the claims of processes that have ended; none of them counts. */

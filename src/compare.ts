@@ -1,9 +1,10 @@
 /** Finds where two devices differ: what all ways to look at a batch of both have in common. */
 
+import { limitsAt } from './batch-limits.js';
 import { type BatchLimits, ExtentList, planBatches } from './extent.js';
 import { inOrder } from './in-order.js';
 import type { ExtentPairs, Operations } from './native.js';
-import { limitsAt, type Pace } from './rate-limit.js';
+import type { Pace } from './rate-limit.js';
 
 /** Two devices, and a way to tell where they differ. Several batches may be looked at at once. */
 export interface Comparer {

@@ -1,8 +1,8 @@
 /** Starts this program where a destination is: on another host, or here as a process of its own. */
 
 import { OWN_PROGRAM } from './installation.js';
-import type { RemoteOptions } from './options.js';
 import { argvTo, loginArgv, wordsThere } from './remote-command.js';
+import type { RemoteOptions } from './remote-request.js';
 import type { RunContext } from './run-context.js';
 import { connectCommand, type OnLine, type Peer } from './transport.js';
 

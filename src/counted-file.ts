@@ -6,7 +6,7 @@ import type { Hello } from './control-frame.js';
 import type { CountedBy } from './counted-link.js';
 import { withContext } from './errors.js';
 import { inspectFile } from './inspect.js';
-import { interrupted } from './run-context.js';
+import { interrupted } from './interruption.js';
 
 const UNTOUCHED = {
   state: 'Nothing was written.',

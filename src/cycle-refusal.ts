@@ -2,9 +2,9 @@
 
 import { localTime } from './chain-time.js';
 import type { Refusal } from './cycle-plan.js';
+import type { CycleRequest } from './cycle-request.js';
 import type { CycleOrigin, CycleSnapshot } from './cycle-volumes.js';
 import { LvmsyncError } from './errors.js';
-import type { CycleCommand } from './options.js';
 import { undoTurnCommand } from './remote-command.js';
 import { placeName } from './remote-name.js';
 import { fullName, unfit } from './unfit-volume.js';
@@ -93,7 +93,7 @@ export function describeOverflow(
 
 const ROOM = 'A larger --size keeps a snapshot from overflowing.';
 
-type Place = Pick<CycleCommand, 'destination' | 'chain'>;
+type Place = Pick<CycleRequest, 'destination' | 'chain'>;
 
 /** Where to run which command, which ends the line: it can be copied as it is. */
 function undoCommand({ destination: { host, path }, chain: { directory } }: Place): string {

@@ -1,20 +1,20 @@
 /** Commands for what lies on the machine of a destination, made of options. All throw (usage). */
 
+import type { ChainRequest } from './chain-request.js';
 import { endOfTime } from './chain-time.js';
-import type { ParsedOptions } from './option-grammar.js';
-import { clash, needs, parseKeep, refuseRest, takeOperand, usage } from './option-values.js';
 import type {
   ApplyCommand,
   ChainCommand,
-  ChainRequest,
   HashCommand,
   InspectCommand,
   RehearsalRequest,
   RollbackCommand,
-  RunRequest,
-  WriteRequest,
-} from './options.js';
+} from './commands.js';
+import type { ParsedOptions } from './option-grammar.js';
+import { clash, needs, parseKeep, refuseRest, takeOperand, usage } from './option-values.js';
+import type { WriteRequest } from './pipeline-request.js';
 import type { RollbackTarget } from './rollback-plan.js';
+import type { RunRequest } from './run-request.js';
 import { escapeText } from './text.js';
 
 export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {

@@ -4,6 +4,7 @@ import { statfsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FileDevice, requireWritable, SlabPool } from './block-device.js';
 import { type Finding, inspectDestination, requireFit } from './device-safety.js';
+import { lockKey } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 import { readMappedTable } from './mapped-table.js';
 import { isNativeError } from './native.js';
@@ -44,7 +45,7 @@ export async function openDestination(
   const seen = await openToCheck(path);
   let lock: RunLock | undefined;
   try {
-    lock = await acquireRunLock(seen.identity, { path, command, set });
+    lock = await acquireRunLock(lockKey(seen.identity), { path, command, set });
     report(await inspect(seen, request, lock), request, reporter);
     const device = await openForWriting(request, lock);
     refuseSwapped(seen, device);
@@ -83,7 +84,7 @@ export async function lookAtDestination(
   const { path, force } = request;
   const device = await FileDevice.open(path, { role: 'destination' });
   try {
-    requireUnlocked(device.identity, { path });
+    requireUnlocked(lockKey(device.identity), { path });
     report(await inspect(device, request), request, reporter);
     requireWritable(path);
     if (!force)

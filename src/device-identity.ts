@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
-import { diskIdentity } from './disk-identity.js';
+import { diskIdentity, isNewerKind } from './disk-identity.js';
 import { VERSION } from './version.js';
 
 /**
@@ -14,6 +14,11 @@ import { VERSION } from './version.js';
 export async function stableIdentity(device: FileDevice): Promise<string | undefined> {
   const { blockDevice, major, minor } = device.info;
   return blockDevice ? diskIdentity(`${major}:${minor}`) : undefined;
+}
+
+/** Whether a program that knew fewer kinds of identity wrote none for it. */
+export function mayBeUnnamed(identity: string | null): boolean {
+  return identity === null || isNewerKind(identity);
 }
 
 /** What to say where a chain begins that could not tell another disk of that name; undefined for nothing. */

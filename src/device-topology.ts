@@ -30,6 +30,11 @@ export function identityKey(identity: DeviceIdentity): string {
   return `${identity.device}/${identity.inode}`;
 }
 
+/** Under which a run locks it. */
+export function lockKey(identity: DeviceIdentity): string {
+  return `${identity.kind}-${identityKey(identity)}`;
+}
+
 /** Follows links. A path that cannot be reached leads to nothing. */
 export function identifyPath(path: string): DeviceIdentity | undefined {
   try {

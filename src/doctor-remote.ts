@@ -1,11 +1,12 @@
 /** Has the lvmsync of another host examine that host, as the place of a destination. */
 
 import { askPeer, type PeerAnswer, requirePeer } from './ask-peer.js';
+import type { DoctorCommand } from './commands.js';
 import { judgeSize, type SourceSizes } from './doctor-destination.js';
 import { type Diagnosis, failureOf, parseDiagnosis } from './doctor-report.js';
 import { LvmsyncError } from './errors.js';
-import type { DoctorCommand } from './examine-commands.js';
-import { interrupted, type RunContext } from './run-context.js';
+import { interrupted } from './interruption.js';
+import type { RunContext } from './run-context.js';
 import { noAnswer } from './stall-watch.js';
 import { escapeText } from './text.js';
 import { VERSION } from './version.js';

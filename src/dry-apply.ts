@@ -1,9 +1,9 @@
 /** `--apply FILE --dry-run`, once the stream's beginning and its destination were found to fit. */
 
 import type { FileDevice } from './block-device.js';
+import type { ApplyCommand } from './commands.js';
 import { EXIT } from './errors.js';
 import { inspectFile } from './inspect.js';
-import type { ApplyCommand } from './options.js';
 import type { RunContext } from './run-context.js';
 import type { SnapbackOptions } from './snapback.js';
 import { checkSnapback } from './snapback-file.js';

@@ -1,16 +1,17 @@
 /** `lvmsync cycle --dry-run`: which turn would be taken, and whether it would begin. Nothing is written. */
 
+import type { CycleCommand } from './commands.js';
 import type { Turn } from './cycle-plan.js';
 import { timeAfter, tryMakingSnapshot } from './cycle-snapshots.js';
 import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from './cycle-volumes.js';
 import { rowsOf } from './dry-run.js';
 import { formatRows, type Row } from './dry-run-report.js';
 import { NO_EXTENTS } from './extent.js';
-import type { CycleCommand } from './options.js';
+import { openSource } from './open-source.js';
 import { askReceiver } from './receiver-question.js';
 import { placeName } from './remote-name.js';
 import type { RunContext } from './run-context.js';
-import { openSource, type Source } from './source.js';
+import type { Source } from './source.js';
 import { guardStores } from './store-use.js';
 import { openWholeThin } from './thin-source.js';
 import { fullName } from './unfit-volume.js';

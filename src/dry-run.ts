@@ -1,15 +1,17 @@
 /** `--dry-run` of a sync or a dump: every check of the run, and what it would send. Nothing is written. */
 
+import type { DumpCommand, SyncCommand } from './commands.js';
 import { formatRows, type Row, sendingRows } from './dry-run-report.js';
 import { BATCH_LIMITS, NO_EXTENTS, planBatches, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
+import { interrupted } from './interruption.js';
+import { checkLocal } from './local-copy.js';
 import { LOCAL_DEPTH } from './local-sync.js';
-import type { DumpCommand, SendRequest, SyncCommand } from './options.js';
 import { askReceiver } from './receiver-question.js';
 import { snapbackOfPart } from './remote-command.js';
 import { placeName } from './remote-name.js';
-import { interrupted, type RunContext } from './run-context.js';
-import { checkLocal } from './run-sync.js';
+import type { SendRequest } from './remote-request.js';
+import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { type Measurement, measureReading } from './source-speed.js';
 import { readFills } from './store-use.js';

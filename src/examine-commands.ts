@@ -1,24 +1,12 @@
 /** Commands that examine machines, devices and links and change nothing, made of options. All throw (usage). */
 
+import type { BenchCommand, DoctorCommand } from './commands.js';
 import type { ParsedOptions } from './option-grammar.js';
 import { refuseRest, takeOperand, usage } from './option-values.js';
-import type { RemoteOptions, RunRequest } from './options.js';
-import { type Destination, parseDestination } from './remote-name.js';
+import { parseDestination } from './remote-name.js';
+import type { RunRequest } from './run-request.js';
 import { remoteOptions } from './source-commands.js';
 import { escapeText } from './text.js';
-
-export interface DoctorCommand extends RunRequest {
-  readonly kind: 'doctor';
-  /** As typed; undefined: none was named. */
-  readonly snapshot: string | undefined;
-  /** This machine is only to hold a destination. */
-  readonly receives: boolean;
-  readonly destination: Destination | undefined;
-  /** A file, on the machine of the destination. */
-  readonly snapback: string | undefined;
-  readonly json: boolean;
-  readonly remote: RemoteOptions;
-}
 
 /** Stands for a snapshot where there is none on this machine. */
 const NO_SNAPSHOT = '-';
@@ -43,20 +31,6 @@ export function doctorCommand(parsed: ParsedOptions, run: RunRequest): DoctorCom
 
 function namesHost(operand: string): boolean {
   return parseDestination(operand).host !== undefined;
-}
-
-export interface BenchCommand extends RunRequest {
-  readonly kind: 'bench';
-  /** A snapshot, or any block device or file, as typed. */
-  readonly source: string | undefined;
-  /** `host` or `user@host`, as ssh takes it. */
-  readonly host: string | undefined;
-  /** A file that is to be written and removed, on the host if there is one. */
-  readonly scratch: string | undefined;
-  /** The most connections at once. */
-  readonly streams: number;
-  readonly json: boolean;
-  readonly remote: RemoteOptions;
 }
 
 /** Connections where no number is asked for. */

@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises';
 import type { RunCommand } from './command.js';
 import { askHost } from './host-tools.js';
 
+export type ReadTable = (device: string) => Promise<string | undefined>;
+
 /** Undefined for a `major:minor` that is no device-mapper device. */
 export function readMappedTable(
   device: string,

@@ -117,7 +117,7 @@ async function waitForLock(pool: LockedPool, context: LockContext): Promise<RunL
   };
   for (;;) {
     try {
-      return await acquireRunLock({ kind: 'block', device: pool.number }, request);
+      return await acquireRunLock(`block-${pool.number}`, request);
     } catch (error) {
       if (!(error instanceof LvmsyncError) || error.code !== 'locked') throw error;
       context.onTaken(error);

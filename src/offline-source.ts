@@ -2,9 +2,9 @@
 
 import { NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
-import type { SourceRequest } from './options.js';
 import type { Reporter } from './reporter.js';
 import type { Source } from './source.js';
+import type { SourceRequest } from './source-request.js';
 import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { readOfflineStore } from './thick-changes.js';

@@ -3,7 +3,7 @@
 import { type ParsedOptions, parseOptions } from './option-grammar.js';
 import { type Action, OPTION_TABLE, type OptionEntry, type OptionSpec } from './option-table.js';
 import { clash, usage } from './option-values.js';
-import type { Verbosity } from './options.js';
+import type { Verbosity } from './run-request.js';
 import { escapeText } from './text.js';
 
 export function chooseVerbosity({ flags }: ParsedOptions): Verbosity {

@@ -6,7 +6,9 @@ import { LvmsyncError } from './errors.js';
 import { parseIoPriority } from './io-priority.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
-import type { FillRequest, Nice, PriorityRequest, RunRequest } from './options.js';
+import type { Nice, PriorityRequest } from './priority.js';
+import type { RunRequest } from './run-request.js';
+import type { FillRequest } from './source-request.js';
 import { escapeText } from './text.js';
 import { splitWords } from './words.js';
 

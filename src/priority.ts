@@ -2,9 +2,18 @@
 
 import { getPriority, setPriority as setNice } from 'node:os';
 import { LvmsyncError } from './errors.js';
+import type { IoPriority } from './io-priority.js';
 import { native } from './native.js';
-import type { Nice, PriorityRequest } from './options.js';
 import { listNames } from './virtual-files.js';
+
+/** A nice value; `idle`: only what nobody else wants (SCHED_IDLE). */
+export type Nice = number | 'idle';
+
+/** How much of processor and disks a run may take while others want them. Absent: as it was started. */
+export interface PriorityRequest {
+  readonly nice?: Nice;
+  readonly io?: IoPriority;
+}
 
 /** Of the kernel: what a thread has that was told nothing. */
 const NO_IO_CLASS = 0;

@@ -2,12 +2,15 @@
 
 import { access } from 'node:fs/promises';
 import { superviseCommands } from './command-supervision.js';
+import type { Command } from './commands.js';
 import { EXIT, exitStatusOf } from './errors.js';
 import { formatHelp } from './help.js';
 import { saysJson } from './option-checks.js';
-import { type Command, parseOptions, toCommand, type Verbosity } from './options.js';
+import { parseOptions } from './option-grammar.js';
+import { toCommand } from './options.js';
 import { type MessageForm, Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
+import type { Verbosity } from './run-request.js';
 import { explainThreads } from './too-few-threads.js';
 import { VERSION_LINE } from './version.js';
 import { writeOutput, writeWords } from './write-whole.js';
@@ -80,7 +83,7 @@ async function openMetrics(
 ): Promise<import('./metrics-file.js').MetricsFile | undefined> {
   if (command.metrics === undefined) return undefined;
   const { MetricsFile } = await import('./metrics-file.js');
-  const { labelsOf, pathsOf } = await import('./run-metrics.js');
+  const { labelsOf, pathsOf } = await import('./metrics-labels.js');
   return new MetricsFile(command.metrics, labelsOf(command), pathsOf(command));
 }
 
@@ -92,7 +95,7 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
     (await import('./priority.js')).setPriority(command.priority);
   }
   const signal = stopOnSignals(reporter);
-  const { interrupted } = await import('./run-context.js');
+  const { interrupted } = await import('./interruption.js');
   superviseCommands({
     signal,
     say: (text) => reporter.info(text),

@@ -5,10 +5,11 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { newStreamId } from './change-writer.js';
 import { LvmsyncError, withContext } from './errors.js';
+import { interrupted } from './interruption.js';
 import { isNativeError, type NativeRecordWriter, native } from './native.js';
-import type { SyncCommand } from './options.js';
 import { loginArgv } from './remote-command.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { SendRequest } from './remote-request.js';
+import type { RunContext } from './run-context.js';
 import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
 import { escapeText } from './text.js';
 import { closeInput, connectCommand, type Peer, type PeerExit } from './transport.js';
@@ -19,6 +20,8 @@ const PIECE = 1024 * 1024;
 const WORDS_KEPT = 400;
 /** A connection that does not end when it should is ended. Milliseconds. */
 const LAST_PATIENCE_MS = 8000;
+
+type HelperRequest = Pick<SendRequest, 'destination' | 'remote'>;
 
 /**
  * Run there by sh, with what lvmsync is called, the size of the file and its SHA-256. The connection
@@ -46,10 +49,10 @@ const KEEPER = [
  * Runs `send` with a command whose program there is on the other host: the one that it names, or the
  * file lent. Throws (usage) for a file that cannot be read, (transport) where it cannot be lent.
  */
-export async function withHelper(
-  command: SyncCommand,
+export async function withHelper<Request extends HelperRequest>(
+  command: Request,
   context: RunContext,
-  send: (command: SyncCommand) => Promise<void>,
+  send: (command: Request) => Promise<void>,
 ): Promise<void> {
   const { helper: path = '' } = command.remote;
   const keeper = new Keeper(command, context, await describeFile(path));
@@ -95,7 +98,7 @@ async function describeFile(path: string): Promise<HelperFile> {
 /** The connection that the file goes through, and whose end removes it. */
 class Keeper {
   readonly #host: string;
-  readonly #command: SyncCommand;
+  readonly #command: HelperRequest;
   readonly #context: RunContext;
   readonly #peer: Peer;
   readonly #answers: string[] = [];
@@ -106,7 +109,7 @@ class Keeper {
   #writer: NativeRecordWriter | undefined;
   #late: LvmsyncError | undefined;
 
-  constructor(command: SyncCommand, context: RunContext, file: HelperFile) {
+  constructor(command: HelperRequest, context: RunContext, file: HelperFile) {
     this.#host = command.destination.host ?? '';
     this.#command = command;
     this.#context = context;

@@ -2,14 +2,10 @@
 
 import { formatKeepRule } from './chain-keep.js';
 import type { SetPlace } from './control-frame.js';
-import type {
-  HashCommand,
-  PriorityRequest,
-  RemoteOptions,
-  SendRequest,
-  SnapbackRequest,
-  Verbosity,
-} from './options.js';
+import type { SnapbackRequest } from './pipeline-request.js';
+import type { PriorityRequest } from './priority.js';
+import type { RemoteOptions, SendRequest } from './remote-request.js';
+import type { RunRequest, Verbosity } from './run-request.js';
 import { quotePath, typedPath } from './words.js';
 
 /** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
@@ -40,7 +36,7 @@ export function receiverArguments(request: SendRequest): string[] {
 
 /** Likewise, of the process that hashes blocks there. */
 export function hasherArguments(
-  command: Pick<HashCommand, 'verbosity' | 'priority' | 'destination'>,
+  command: Pick<RunRequest, 'verbosity' | 'priority'> & { readonly destination: string },
 ): string[] {
   return ['--hash-blocks', ...manners(command), ...pathWords(command.destination)];
 }

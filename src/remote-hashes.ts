@@ -2,6 +2,7 @@
 
 import type { HashedDestination } from './block-hashes.js';
 import { newStreamId } from './change-writer.js';
+import type { VerifyCommand } from './commands.js';
 import { connect } from './connect.js';
 import { LvmsyncError } from './errors.js';
 import {
@@ -11,12 +12,12 @@ import {
   hashAnswerStart,
   parseHashAnswer,
 } from './hash-lines.js';
+import { interrupted } from './interruption.js';
 import { type NativeRecordWriter, native, type Operations } from './native.js';
-import type { VerifyCommand } from './options.js';
 import { PeerOutput } from './peer-output.js';
 import { judgeHasher } from './peer-verdict.js';
 import { hasherArguments } from './remote-command.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import type { Writes } from './source-watch.js';
 import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
 import { closeInput, endSoon, type Peer, type PeerExit, type PeerStream } from './transport.js';

@@ -15,8 +15,8 @@ import {
   type Transfer,
   traceLines,
 } from './message-lines.js';
-import type { Verbosity } from './options.js';
 import { type Fill, formatProgress, type Progress, ProgressMeter } from './progress.js';
+import type { Verbosity } from './run-request.js';
 import { RunTally } from './run-tally.js';
 import { escapeText } from './text.js';
 

@@ -10,6 +10,7 @@ import { pruneChain } from './chain-prune.js';
 import { stepOf } from './chain-step.js';
 import { ChainTurn } from './chain-turn.js';
 import { ChangeReader, GROUP_SLAB_SIZE, type StreamForm } from './change-reader.js';
+import type { ApplyCommand } from './commands.js';
 import { DRY_RUN, type Hello, type SetPlace } from './control-frame.js';
 import { CopyOwner } from './copy-owner.js';
 import { copySizeOf, parseSize } from './copy-size.js';
@@ -19,17 +20,13 @@ import { nameAdvice, snapbackFacts } from './device-identity.js';
 import { type DeviceIdentity, identityFromStat } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { hasLz4 } from './installation.js';
-import type { ApplyCommand } from './options.js';
+import { describeFailure, interrupted } from './interruption.js';
+import { whatWasLeft } from './outcome.js';
 import { refuseOwnSource } from './own-source.js';
 import type { Progress } from './progress.js';
 import type { Reporter } from './reporter.js';
-import {
-  describeFailure,
-  interrupted,
-  type RunContext,
-  selectEngine,
-  whatWasLeft,
-} from './run-context.js';
+import type { RunContext } from './run-context.js';
+import { selectEngine } from './select-engine.js';
 import { signOfLife, ticking } from './sign-of-life.js';
 import { Snapback, type SnapbackOptions } from './snapback.js';
 import type { SourceMember } from './source-family.js';

@@ -7,11 +7,13 @@ import { measureHash, measureLz4 } from './bench-processor.js';
 import { areaOf, measureReads, readSample } from './bench-reads.js';
 import { type BenchRow, formatRow, isAdvice, parseRow, TABLE_HEADING } from './bench-report.js';
 import { measureScratch } from './bench-scratch.js';
+import type { BenchCommand } from './commands.js';
 import { EXIT, LvmsyncError } from './errors.js';
-import type { BenchCommand } from './examine-commands.js';
 import { hasLz4 } from './installation.js';
+import { interrupted } from './interruption.js';
 import { formatObject } from './json-object.js';
-import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import type { RunContext } from './run-context.js';
+import { selectEngine } from './select-engine.js';
 import { noAnswer } from './stall-watch.js';
 import { openChangedOrWhole } from './whole-source.js';
 

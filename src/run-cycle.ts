@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { askChain } from './chain-question.js';
 import { refuseOwnStorage } from './chain-storage.js';
 import { localTime } from './chain-time.js';
+import type { CycleCommand } from './commands.js';
 import { chainTag } from './cycle-names.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from './cycle-plan.js';
 import { describeOverflow, describeRefusal } from './cycle-refusal.js';
@@ -26,14 +27,14 @@ import {
   listSnapshots,
 } from './cycle-volumes.js';
 import { checkDestination } from './destination.js';
-import type { DeviceIdentity } from './device-topology.js';
 import { EXIT, LvmsyncError, withContext } from './errors.js';
-import type { CycleCommand } from './options.js';
+import { interrupted } from './interruption.js';
 import { withLvmPriority, withUsualPriority } from './priority.js';
 import { placeName } from './remote-name.js';
-import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from './run-lock.js';
 import { sendTo } from './run-remote.js';
+import { selectEngine } from './select-engine.js';
 import type { Source } from './source.js';
 import { checkWatch, reportLateFault } from './source-report.js';
 import { guardStores } from './store-use.js';
@@ -100,17 +101,17 @@ function tagOf({ destination, chain }: CycleCommand): string {
 
 /** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
 function lockCycle(origin: CycleOrigin, tag: string, { command }: RunContext): Promise<RunLock> {
-  return acquireRunLock(identityOf(origin, tag), { path: nameOf(origin), command });
+  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command });
 }
 
 /** Throws (locked) as lockCycle would, and locks nothing. */
 function lookAtLock(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
-  requireUnlocked(identityOf(origin, tag), { path: nameOf(origin) });
+  requireUnlocked(keyOf(origin, tag), { path: nameOf(origin) });
   return { release: () => undefined };
 }
 
-function identityOf({ uuid }: CycleOrigin, tag: string): DeviceIdentity {
-  return { kind: 'file', device: 'cycle', inode: `${uuid}-${tag}` };
+function keyOf({ uuid }: CycleOrigin, tag: string): string {
+  return `file-cycle/${uuid}-${tag}`;
 }
 
 function nameOf(origin: CycleOrigin): string {

@@ -1,14 +1,15 @@
 /** `lvmsync doctor [SNAPSHOT] [[HOST:]DESTINATION]`: whether a run would begin, and what to do that it does. */
 
+import type { DoctorCommand } from './commands.js';
 import { examineDestination, examineSnapback } from './doctor-destination.js';
 import { judgeMachine, readMachine } from './doctor-machine.js';
 import { examineRemote } from './doctor-remote.js';
 import { type Diagnosis, formatDiagnosis, statusOf, summarize } from './doctor-report.js';
 import { examineSource, type SourceFindings } from './doctor-source.js';
 import { examineTools, type Needs } from './doctor-tools.js';
-import type { DoctorCommand } from './examine-commands.js';
+import { interrupted } from './interruption.js';
 import { formatObject } from './json-object.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import { VERSION } from './version.js';
 
 const NO_SOURCE: SourceFindings = {

@@ -2,19 +2,23 @@
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { streamLimits } from './batch-limits.js';
 import { ioFailure, SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
+import type { DumpCommand } from './commands.js';
 import { streamAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump } from './dump.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { slabSizeFor } from './extent.js';
+import { cancelSoonAfter, interrupted } from './interruption.js';
 import { isNativeError } from './native.js';
-import type { DumpCommand } from './options.js';
+import { openSource } from './open-source.js';
 import { refuseClosedOutput, refuseOwnOutput } from './own-output.js';
-import { type Pace, RateLimit, streamLimits } from './rate-limit.js';
+import { type Pace, RateLimit } from './rate-limit.js';
 import { requireWhole } from './read-snapshot.js';
-import { cancelSoonAfter, interrupted, type RunContext, selectEngine } from './run-context.js';
-import { openSource, type Source } from './source.js';
+import type { RunContext } from './run-context.js';
+import { selectEngine } from './select-engine.js';
+import type { Source } from './source.js';
 import { checkWatch, reportLateFault, reportWrites } from './source-report.js';
 import { guardStores } from './store-use.js';
 

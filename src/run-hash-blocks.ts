@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { formatAnswer } from './ack.js';
 import { FileDevice } from './block-device.js';
 import { HASH_DEPTH, type HashedDestination, watchedHashes } from './block-hashes.js';
+import type { HashCommand } from './commands.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import {
   formatHashAnswer,
@@ -12,10 +13,11 @@ import {
   parseHashRequest,
 } from './hash-lines.js';
 import { inOrder } from './in-order.js';
+import { interrupted } from './interruption.js';
 import { LineSplitter } from './lines.js';
 import { isNativeError, native, type Operations } from './native.js';
-import type { HashCommand } from './options.js';
-import { interrupted, type RunContext, selectEngine } from './run-context.js';
+import type { RunContext } from './run-context.js';
+import { selectEngine } from './select-engine.js';
 import { STDOUT } from './write-whole.js';
 
 const STDIN = 0;

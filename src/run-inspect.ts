@@ -4,15 +4,16 @@ import { dirname } from 'node:path';
 import { countedBeside } from './chain-link.js';
 import { localTime } from './chain-time.js';
 import { HANDSHAKE } from './change-writer.js';
+import type { InspectCommand } from './commands.js';
 import type { Hello } from './control-frame.js';
 import type { CountedBy } from './counted-link.js';
 import { identifyPath } from './device-topology.js';
 import { EXIT, type LvmsyncError } from './errors.js';
 import { type Inspection, inspectFile } from './inspect.js';
+import { interrupted } from './interruption.js';
 import { formatObject } from './json-object.js';
-import type { InspectCommand } from './options.js';
 import { refuseOutputTo } from './own-output.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import { escapeText, humanSize } from './text.js';
 
 /** The status is that of the first file that cannot be applied. */

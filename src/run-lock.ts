@@ -26,7 +26,6 @@ import {
   type Rival,
   SUFFIX,
 } from './claim-file.js';
-import type { DeviceIdentity } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 import { ownFile } from './kernel-lock.js';
 import { findLockDirectory, openLockDirectory } from './lock-directory.js';
@@ -58,14 +57,12 @@ export interface RunLock {
 }
 
 /**
- * Throws (locked) if another run, of this process too, has the lock. Of several that ask at once
+ * `key`: what is locked, the same for whoever means the same. Throws (locked) if another run, of this process
+ * too, has the lock. Of several that ask at once
  * exactly one gets it; that takes the others until they see who, a few hundredths of a second.
  */
-export async function acquireRunLock(
-  device: DeviceIdentity,
-  request: LockRequest,
-): Promise<RunLock> {
-  const claim = new Claim(request.directory ?? openLockDirectory(), device, request);
+export async function acquireRunLock(key: string, request: LockRequest): Promise<RunLock> {
+  const claim = new Claim(request.directory ?? openLockDirectory(), key, request);
   const deadline = performance.now() + PATIENCE;
   for (;;) {
     const rival = await contend(claim, deadline);
@@ -77,11 +74,11 @@ export async function acquireRunLock(
 
 /** Throws (locked) if another run has the lock now, as acquireRunLock would. Changes nothing. */
 export function requireUnlocked(
-  device: DeviceIdentity,
+  key: string,
   { path, directory = findLockDirectory() }: Pick<LockRequest, 'path' | 'directory'>,
 ): void {
   if (directory === undefined) return;
-  const holder = listClaims(directory, claimPrefix(device), 'leave').find(({ isHeld }) => isHeld);
+  const holder = listClaims(directory, claimPrefix(key), 'leave').find(({ isHeld }) => isHeld);
   if (holder !== undefined) throw locked(path, holder);
 }
 
@@ -127,11 +124,11 @@ class Claim implements RunLock {
   #fd: number | undefined;
   #isHeld = false;
 
-  constructor(directory: string, device: DeviceIdentity, { command, set }: LockRequest) {
+  constructor(directory: string, key: string, { command, set }: LockRequest) {
     this.#directory = directory;
     this.#command = command;
     this.#set = set;
-    this.#prefix = claimPrefix(device);
+    this.#prefix = claimPrefix(key);
     this.name = `${this.#prefix}${randomUUID()}${SUFFIX}`;
   }
 

@@ -1,8 +1,5 @@
 /** What a run did, in the text format of Prometheus; docs/metrics.md says what each name means. Pure. */
 
-import type { Command, SourceRequest } from './options.js';
-import { placeName } from './remote-name.js';
-
 /** In the order in which they are written. */
 export type Labels = readonly (readonly [name: string, value: string])[];
 
@@ -107,47 +104,4 @@ function formerValue(lines: readonly string[], series: string): number | undefin
 
 function escapeLabel(value: string): string {
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
-}
-
-/** What tells the runs of one job from those of another, all as typed. */
-export function labelsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): Labels {
-  const { kind } = command;
-  const labels: (readonly [string, string])[] = [['command', kind]];
-  if ('source' in command && typeof command.source === 'object')
-    labels.push(['volume', volumeOf(command.source)]);
-  if ('origin' in command) labels.push(['volume', command.origin]);
-  if ('destination' in command && command.destination !== undefined) {
-    const { destination } = command;
-    const name = typeof destination === 'string' ? destination : placeName(destination);
-    labels.push(['destination', name]);
-  }
-  return labels;
-}
-
-/** Of this machine, as far as the words tell: what the run reads or writes. */
-export function pathsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): string[] {
-  const paths: (string | undefined)[] = [];
-  let isHere = true;
-  if ('destination' in command && command.destination !== undefined) {
-    const { destination } = command;
-    const { host, path } =
-      typeof destination === 'string' ? { host: undefined, path: destination } : destination;
-    isHere = host === undefined;
-    if (isHere) paths.push(path);
-  }
-  if (isHere && 'snapback' in command) {
-    const { snapback } = command;
-    paths.push(typeof snapback === 'string' ? snapback : snapback?.path);
-  }
-  if ('input' in command && command.input !== '-') paths.push(command.input);
-  if ('files' in command) paths.push(...command.files);
-  if ('source' in command && typeof command.source === 'object') {
-    const { source } = command;
-    paths.push(source.dataSource, source.kind === 'cowStore' ? source.cowStore : undefined);
-  }
-  return paths.filter((path) => path !== undefined);
-}
-
-function volumeOf(source: SourceRequest): string {
-  return source.kind === 'snapshot' ? source.snapshot : source.dataSource;
 }

@@ -2,13 +2,14 @@
 
 import { newStreamId } from './change-writer.js';
 import type { ErrorContext } from './errors.js';
-import type { SendRequest } from './options.js';
+import { describeFailure, interrupted } from './interruption.js';
 import { sumOfPacked } from './progress.js';
 import { RateLimit } from './rate-limit.js';
 import { requireWhole } from './read-snapshot.js';
 import { snapbackOfPart, undoCommand } from './remote-command.js';
 import { hostName, placeName } from './remote-name.js';
-import { describeFailure, interrupted, type RunContext } from './run-context.js';
+import type { SendRequest } from './remote-request.js';
+import type { RunContext } from './run-context.js';
 import { Sending, type Shipment } from './sending.js';
 import type { Source } from './source.js';
 import { reportWrites } from './source-report.js';

@@ -23,13 +23,14 @@ import {
   readUndone,
   removeUndoneFolder,
 } from './chain-undone.js';
+import type { RollbackCommand } from './commands.js';
 import { CopyOwner } from './copy-owner.js';
 import { lookAtDestination, openDestination } from './destination.js';
 import { EXIT, LvmsyncError } from './errors.js';
-import type { RollbackCommand } from './options.js';
 import { describeChoice, describeWay, planRollback, type RollbackTarget } from './rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from './rollback-redo.js';
-import { type RunContext, selectEngine } from './run-context.js';
+import type { RunContext } from './run-context.js';
+import { selectEngine } from './select-engine.js';
 import type { Snapback } from './snapback.js';
 import { escapeText, humanSize } from './text.js';
 import { undoLinks } from './undo-links.js';

@@ -2,6 +2,7 @@
 
 import { FileDevice } from './block-device.js';
 import { DeviceHashes } from './block-hashes.js';
+import type { SyncCommand, VerifyCommand } from './commands.js';
 import { type Comparer, compare, Differences } from './compare.js';
 import { ByteComparer } from './compare-bytes.js';
 import { HashComparer } from './compare-hashes.js';
@@ -10,11 +11,13 @@ import { identityKey } from './device-topology.js';
 import { EXIT, LvmsyncError } from './errors.js';
 import { type ExtentList, NO_EXTENTS } from './extent.js';
 import { within } from './extent-sets.js';
-import type { SyncCommand, VerifyCommand } from './options.js';
+import { interrupted } from './interruption.js';
+import { openSource } from './open-source.js';
 import { RateLimit } from './rate-limit.js';
 import { requireWhole } from './read-snapshot.js';
-import { interrupted, type RunContext, selectEngine } from './run-context.js';
-import { openSource, type Source } from './source.js';
+import type { RunContext } from './run-context.js';
+import { selectEngine } from './select-engine.js';
+import type { Source } from './source.js';
 import { checkWatch, reportLateFault } from './source-report.js';
 import { SourceWatch, type Writes } from './source-watch.js';
 import { guardStores } from './store-use.js';
@@ -204,7 +207,7 @@ async function repair(job: Verification, found: Differences): Promise<Difference
     });
   }
   const part = { ...source, extents, zeros: NO_EXTENTS };
-  const { transfer } = await import('./run-sync.js');
+  const { transfer } = await import('./transfer.js');
   await transfer(part, asSync(command), context);
   const again = { ...job, source: part };
   const compared = await compareOnce(again, extents);

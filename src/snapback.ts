@@ -11,9 +11,9 @@ import { countedAttributes } from './counted-link.js';
 import { syncDirectory } from './durable-file.js';
 import { LvmsyncError } from './errors.js';
 import { BATCH_LIMITS, regroup } from './extent.js';
+import { cancelSoonAfter, interrupted } from './interruption.js';
 import { isNativeError, type NativeExtentSet, native, type Operations } from './native.js';
 import { addPlaces } from './places.js';
-import { cancelSoonAfter, interrupted } from './run-context.js';
 import { type OpenSnapback, openSnapback, type SnapbackPlace } from './snapback-file.js';
 
 export interface SnapbackOptions extends SnapbackPlace {

@@ -1,5 +1,6 @@
 /** Commands that read a source and bring it to a destination, made of options. All throw (usage). */
 
+import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './commands.js';
 import { rehearsalRequest, writeRequest } from './destination-commands.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
@@ -16,20 +17,11 @@ import {
   takeOperand,
   usage,
 } from './option-values.js';
-import type {
-  Compression,
-  CycleCommand,
-  DumpCommand,
-  ReadRequest,
-  RemoteOptions,
-  RunRequest,
-  SendRequest,
-  SourceRequest,
-  SyncCommand,
-  VerifyCommand,
-  WriteRequest,
-} from './options.js';
+import type { Compression, ReadRequest, WriteRequest } from './pipeline-request.js';
 import { type Destination, parseDestination } from './remote-name.js';
+import type { RemoteOptions, SendRequest } from './remote-request.js';
+import type { RunRequest } from './run-request.js';
+import type { SourceRequest } from './source-request.js';
 import { splitWords } from './words.js';
 
 export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {

@@ -2,17 +2,10 @@
 
 import type { FileDevice } from './block-device.js';
 import type { HelloAttributes } from './control-frame.js';
-import { LvmsyncError } from './errors.js';
 import type { ExtentList } from './extent.js';
-import { openOffline } from './offline-source.js';
-import type { SourceRequest } from './options.js';
-import { interrupted, type RunContext } from './run-context.js';
 import type { SourceMember } from './source-family.js';
 import type { SourceWatch } from './source-watch.js';
 import type { Store } from './store-status.js';
-import { openThick } from './thick-source.js';
-import { openThin } from './thin-source.js';
-import { findSnapshot } from './volume-group.js';
 
 /** Open; whoever opened it closes it. */
 export interface Source {
@@ -39,27 +32,4 @@ export interface Source {
   /** One line if the snapshot broke meanwhile: what was sent is right, a next run will not be. */
   findLateFault(): Promise<string | undefined>;
   close(): Promise<void>;
-}
-
-export async function openSource(request: SourceRequest, context: RunContext): Promise<Source> {
-  try {
-    return await open(request, context);
-  } catch (error) {
-    // A tool that the signal ended has not failed.
-    throw context.signal.aborted ? interrupted(context.signal) : error;
-  }
-}
-
-async function open(request: SourceRequest, context: RunContext): Promise<Source> {
-  if (request.kind === 'cowStore') return openOffline(request, context.reporter);
-  const { since } = request;
-  const volume = await findSnapshot(request.snapshot);
-  if (volume.kind === 'thin') return openThin(volume, request, context);
-  if (since !== undefined) {
-    throw new LvmsyncError('usage', '--since is for thin volumes', {
-      hint: 'For thick snapshots: lvmsync OLDER-SNAPSHOT --data-source NEWER-SNAPSHOT DESTINATION',
-    });
-  }
-  const { dataSource } = request;
-  return openThick(volume, { dataSource, sizeOf: 'origin' }, context);
 }

@@ -1,6 +1,5 @@
 /** A thin snapshot, or any two thin volumes of one pool, as a source. */
 
-import { carriersOf } from './chain-storage.js';
 import { runCommand, streamCommand } from './command.js';
 import {
   type DeviceIdentity,
@@ -11,12 +10,13 @@ import {
 import type { LvmsyncError } from './errors.js';
 import { NO_EXTENTS } from './extent.js';
 import { difference, union } from './extent-sets.js';
+import { carriersOf } from './file-carriers.js';
 import { HELD_DIRECTORY } from './held-record.js';
 import { withMetadataSnap } from './metadata-snap.js';
 import { withDevices } from './open-devices.js';
-import type { SourceRequest } from './options.js';
 import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
+import type { SourceRequest } from './source-request.js';
 import { SourceWatch } from './source-watch.js';
 import { humanSize } from './text.js';
 import { type DumpedDevice, readThinDifference, type ThinDifference } from './thin-difference.js';

@@ -2,9 +2,10 @@
 
 import type { CycleSnapshot } from './cycle-volumes.js';
 import { NO_EXTENTS } from './extent.js';
+import { interrupted } from './interruption.js';
 import { withDevices } from './open-devices.js';
 import type { Reporter } from './reporter.js';
-import { interrupted, type RunContext } from './run-context.js';
+import type { RunContext } from './run-context.js';
 import type { Source } from './source.js';
 import { SourceWatch } from './source-watch.js';
 import { findLateFault } from './thick-changes.js';

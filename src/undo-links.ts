@@ -6,7 +6,7 @@ import { type FileDevice, SlabPool } from './block-device.js';
 import { type Link, openLink } from './chain-link.js';
 import { ChangeReader, GROUP_SLAB_SIZE } from './change-reader.js';
 import { parseSize } from './copy-size.js';
-import { describeFailure, interrupted } from './run-context.js';
+import { describeFailure, interrupted } from './interruption.js';
 import type { Snapback } from './snapback.js';
 import { findWriteRules } from './write-rules.js';
 import { WriteStage } from './write-stage.js';

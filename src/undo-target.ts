@@ -2,9 +2,8 @@
 
 import { resolve } from 'node:path';
 import type { FileDevice } from './block-device.js';
-import { mayBeUnnamed } from './chain-directory.js';
 import type { Hello } from './control-frame.js';
-import { stableIdentity } from './device-identity.js';
+import { mayBeUnnamed, stableIdentity } from './device-identity.js';
 import { identifyPath, identityKey } from './device-topology.js';
 import { LvmsyncError } from './errors.js';
 

@@ -7,10 +7,10 @@ import type { FileDevice } from './block-device.js';
 import { parseTable, type TableTarget } from './device-table.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
 import { LvmsyncError } from './errors.js';
+import type { ReadTable } from './mapped-table.js';
 import type { PoolStretch } from './native.js';
 import { humanSize } from './text.js';
 import { readLine } from './virtual-files.js';
-import type { ReadTable } from './write-rules.js';
 
 /** Bytes [start, end) of the destination are at start + shift and on of a device. */
 interface View {

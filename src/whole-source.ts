@@ -2,11 +2,12 @@
 
 import { type ExtentList, NO_EXTENTS } from './extent.js';
 import { withDevices } from './open-devices.js';
-import type { SourceRequest } from './options.js';
+import { openSource } from './open-source.js';
 import { refuseRunningMerge } from './origin-merge.js';
 import type { Reporter } from './reporter.js';
 import type { RunContext } from './run-context.js';
-import { openSource, type Source } from './source.js';
+import type { Source } from './source.js';
+import type { SourceRequest } from './source-request.js';
 import { SourceWatch } from './source-watch.js';
 import { findVolume } from './volume-group.js';
 import { inspectPath } from './volume-name.js';

@@ -1,6 +1,7 @@
 /** The change stream to a receiver that this run started: what goes into it, in which form. */
 
 import { DISCARD_FEATURE, LZ4_FEATURE } from './ack.js';
+import { streamLimits } from './batch-limits.js';
 import { SlabPool } from './block-device.js';
 import { ChangeWriter } from './change-writer.js';
 import type { HelloAttributes, SetPlace } from './control-frame.js';
@@ -8,10 +9,10 @@ import { streamAttributes } from './device-identity.js';
 import { DUMP_DEPTH, dump, type GroupSink } from './dump.js';
 import { type ExtentList, limitsAmong, NO_EXTENTS, slabSizeFor } from './extent.js';
 import { difference } from './extent-sets.js';
+import { interrupted } from './interruption.js';
 import type { StreamTotals } from './native.js';
-import type { SendRequest } from './options.js';
-import { type Pace, streamLimits } from './rate-limit.js';
-import { interrupted } from './run-context.js';
+import type { Pace } from './rate-limit.js';
+import type { SendRequest } from './remote-request.js';
 import type { Source } from './source.js';
 import type { Part } from './stream-parts.js';
 import type { SetMember } from './stream-set.js';

@@ -4,7 +4,7 @@ import type { FileDevice, PunchRules } from './block-device.js';
 import { parseStatus } from './device-status.js';
 import { parseTable } from './device-table.js';
 import { SECTOR_SIZE } from './dmsetup-lines.js';
-import { readMappedStatus, readMappedTable } from './mapped-table.js';
+import { type ReadTable, readMappedStatus, readMappedTable } from './mapped-table.js';
 import type { PoolStretch } from './native.js';
 import { findUnzeroed } from './unzeroed-blocks.js';
 
@@ -25,8 +25,6 @@ export const PLAIN_RULES: WriteRules = {
   dataEnd: Infinity,
   mostData: Infinity,
 };
-
-export type ReadTable = (device: string) => Promise<string | undefined>;
 
 /** Of a destination that nothing was written to yet, and that has not been made larger. */
 export async function findWriteRules(

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { identityFromStat } from '../../src/device-topology.js';
+import { identityFromStat, lockKey } from '../../src/device-topology.js';
 import { acquireRunLock } from '../../src/run-lock.js';
 import { VERSION } from '../../src/version.js';
 import { type CliResult, lvmsync } from '../helpers/cli.js';
@@ -74,7 +74,10 @@ describe('the doctor', () => {
 
     const identity = identityFromStat(statSync(path, { bigint: true }));
     assert.ok(identity !== undefined);
-    const lock = await acquireRunLock(identity, { path, command: 'lvmsync something else' });
+    const lock = await acquireRunLock(lockKey(identity), {
+      path,
+      command: 'lvmsync something else',
+    });
     const taken = doctor('-', path);
     lock.release();
     assert.equal(taken.status, 1);

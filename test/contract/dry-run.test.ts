@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { identityFromStat } from '../../src/device-topology.js';
+import { identityFromStat, lockKey } from '../../src/device-topology.js';
 import { acquireRunLock } from '../../src/run-lock.js';
 import { ChainLaboratory } from '../helpers/chain-laboratory.js';
 import { assertSucceeds, type CliResult, canTrace, lvmsync } from '../helpers/cli.js';
@@ -71,7 +71,10 @@ const REFUSALS: readonly Refusal[] = [
       const path = fixture.copy();
       const identity = identityFromStat(statSync(path, { bigint: true }));
       assert.ok(identity !== undefined);
-      const lock = await acquireRunLock(identity, { path, command: 'lvmsync something else' });
+      const lock = await acquireRunLock(lockKey(identity), {
+        path,
+        command: 'lvmsync something else',
+      });
       return { path, undo: () => lock.release() };
     },
   },

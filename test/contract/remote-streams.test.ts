@@ -6,9 +6,10 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decodeHello } from '../../src/control-frame.js';
 import { NO_EXTENTS } from '../../src/extent.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { openSource } from '../../src/open-source.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 import { sendTo } from '../../src/run-remote.js';
-import { openSource } from '../../src/source.js';
 import {
   assertFails,
   assertSucceeds,

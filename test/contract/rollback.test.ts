@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { identityFromStat } from '../../src/device-topology.js';
+import { identityFromStat, lockKey } from '../../src/device-topology.js';
 import { acquireRunLock } from '../../src/run-lock.js';
 import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
 import {
@@ -149,7 +149,7 @@ describe('a rollback', () => {
     const identity = identityFromStat(statSync(chain.destination, { bigint: true }));
     assert.ok(identity !== undefined);
     const request = { path: chain.destination, command: 'lvmsync something else' };
-    const lock = await acquireRunLock(identity, request);
+    const lock = await acquireRunLock(lockKey(identity), request);
     try {
       assertFails(rollback(chain, '--steps', '1', '--dry-run'), 19, /something else/);
     } finally {

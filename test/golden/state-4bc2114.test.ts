@@ -15,7 +15,8 @@ import {
 } from '../../src/cycle-names.js';
 import { type HeldRecord, openHeldRecord } from '../../src/held-record.js';
 import { withMetadataSnap } from '../../src/metadata-snap.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
 import { ownIdentity } from '../../src/process-identity.js';
 import { Reporter } from '../../src/reporter.js';
 import { acquireRunLock } from '../../src/run-lock.js';
@@ -283,7 +284,7 @@ describe('a record of a held metadata snap, by 4bc2114', () => {
 });
 
 describe('a lock file of 4bc2114', () => {
-  const device = { kind: 'file', device: '8:1', inode: '7' } as const;
+  const key = 'file-8:1/7';
   let count = 0;
 
   /** The folder for locks with that one in it; the pid is that of this test where it is to live. */
@@ -301,7 +302,7 @@ describe('a lock file of 4bc2114', () => {
     test(`${basename(name, '.lock')}: holds while its process lives`, async () => {
       const { folder, file } = folderWith(name, ownIdentity());
       const request = { path: 'x', command: 'lvmsync a x', directory: folder };
-      await assert.rejects(acquireRunLock(device, request), {
+      await assert.rejects(acquireRunLock(key, request), {
         code: 'locked',
         message: new RegExp(`process ${process.pid}: lvmsync --apply - .*/mnt/copy\\.img`),
       });
@@ -311,7 +312,7 @@ describe('a lock file of 4bc2114', () => {
     test(`${basename(name, '.lock')}: is removed when its process has ended`, async () => {
       const { folder } = folderWith(name, {});
       const request = { path: 'x', command: 'lvmsync a x', directory: folder };
-      (await acquireRunLock(device, request)).release();
+      (await acquireRunLock(key, request)).release();
       assert.deepEqual(readdirSync(folder), []);
     });
   }

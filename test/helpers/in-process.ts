@@ -1,7 +1,8 @@
 /** A run without a process of its own: many cases a second, where how a process ends is not in question. */
 
 import { EXIT, LvmsyncError } from '../../src/errors.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 import { Reporter } from '../../src/reporter.js';
 import { runApply } from '../../src/run-apply.js';
 import type { RunContext } from '../../src/run-context.js';

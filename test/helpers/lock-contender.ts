@@ -46,9 +46,9 @@ async function obey(order: ContenderOrder): Promise<string> {
 }
 
 async function tryAcquire(inode: string): Promise<RunLock | undefined> {
-  const device = { kind: 'file', device: '8:1', inode } as const;
+  const key = `file-8:1/${inode}`;
   try {
-    return await acquireRunLock(device, { path: 'DEST', command: 'contender', directory });
+    return await acquireRunLock(key, { path: 'DEST', command: 'contender', directory });
   } catch (error) {
     if (error instanceof LvmsyncError && error.code === 'locked') return undefined;
     throw error;

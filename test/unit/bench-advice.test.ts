@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { advise } from '../../src/bench-advice.js';
 import { type BenchRow, formatRow, parseRow } from '../../src/bench-report.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 
 const MIB = 1024 * 1024;
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { askChain } from '../../src/chain-question.js';
+import type { CycleCommand } from '../../src/commands.js';
 import { EXIT } from '../../src/errors.js';
-import { type CycleCommand, parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 import { Reporter } from '../../src/reporter.js';
 import type { RunContext } from '../../src/run-context.js';
 import { quoteWord } from '../../src/words.js';

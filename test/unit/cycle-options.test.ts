@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import type { CycleCommand } from '../../src/commands.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { type CycleCommand, parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 import { receiverArguments } from '../../src/remote-command.js';
 import { splitWords } from '../../src/words.js';
 

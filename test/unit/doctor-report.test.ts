@@ -9,7 +9,8 @@ import {
   summarize,
 } from '../../src/doctor-report.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 
 const OK: Diagnosis = { level: 'ok', subject: 'lvs', text: '2.03.16' };
 const WARNING: Diagnosis = { level: 'warning', subject: 'ssh2', text: 'not installed' };

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatRows, type SendingFacts, sendingRows } from '../../src/dry-run-report.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 
 const MIB = 1024 * 1024;
 const FACTS: SendingFacts = {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { exitStatuses, optionSignature } from '../../src/help.js';
+import { parseOptions } from '../../src/option-grammar.js';
 import { OPTION_TABLE } from '../../src/option-table.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { toCommand } from '../../src/options.js';
 import { splitWords } from '../../src/words.js';
 
 /** Where commands are shown. */

@@ -319,9 +319,9 @@ describe('withMetadataSnap', () => {
   });
 
   it('gives up waiting for another run when a signal comes', async () => {
-    const device = { kind: 'block', device: POOL.number } as const;
+    const key = `block-${POOL.number}`;
     const request = { path: 'x', command: 'another', directory: lockDirectory };
-    const lock = await acquireRunLock(device, request);
+    const lock = await acquireRunLock(key, request);
     const pool = new FakePool();
     await assert.rejects(
       hold(pool, nothing, AbortSignal.abort('SIGINT')),
@@ -332,9 +332,9 @@ describe('withMetadataSnap', () => {
   });
 
   it('F10: gives up waiting for another run when that takes too long, and names it', async () => {
-    const device = { kind: 'block', device: POOL.number } as const;
+    const key = `block-${POOL.number}`;
     const request = { path: 'x', command: 'lvmsync of another', directory: lockDirectory };
-    const lock = await acquireRunLock(device, request);
+    const lock = await acquireRunLock(key, request);
     const pool = new FakePool();
     await assert.rejects(hold(pool, nothing, undefined, { lockLimitMs: 300 }), {
       code: 'locked',
@@ -426,9 +426,9 @@ describe('releaseForDeadRun', () => {
   it('does not look before a later run on the pool has ended', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(DEAD, { heldRoot: 17 });
-    const device = { kind: 'block', device: POOL.number } as const;
+    const key = `block-${POOL.number}`;
     const request = { path: 'x', command: 'another', directory: lockDirectory };
-    const lock = await acquireRunLock(device, request);
+    const lock = await acquireRunLock(key, request);
     const done = released(pool);
     await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(pool.calls, []);

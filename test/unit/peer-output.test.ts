@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAnswer } from '../../src/ack.js';
-import type { Verbosity } from '../../src/options.js';
 import { PeerOutput } from '../../src/peer-output.js';
 import { Reporter } from '../../src/reporter.js';
+import type { Verbosity } from '../../src/run-request.js';
 
 const ID = 'a'.repeat(32);
 const DONE = { kind: 'done', streamId: ID, records: 1, bytes: 2, digest: 'd'.repeat(32) } as const;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { SyncCommand } from '../../src/commands.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions, type SyncCommand, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 import {
   argvTo,
   receiverArguments,

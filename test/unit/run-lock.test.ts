@@ -15,7 +15,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { DeviceIdentity } from '../../src/device-topology.js';
 import { ownIdentity } from '../../src/process-identity.js';
 import { acquireRunLock, type RunLock } from '../../src/run-lock.js';
 import type { ContenderOrder } from '../helpers/lock-contender.js';
@@ -29,8 +28,8 @@ afterEach(async () => {
   for (const child of children) await kill(child);
 });
 
-const disk: DeviceIdentity = { kind: 'block', device: '254:3' };
-const file = (inode: string): DeviceIdentity => ({ kind: 'file', device: '8:1', inode });
+const disk = 'block-254:3';
+const file = (inode: string): string => `file-8:1/${inode}`;
 
 let directories = 0;
 function emptyDirectory(): string {
@@ -40,7 +39,7 @@ function emptyDirectory(): string {
   return directory;
 }
 
-const acquire = (directory: string, device: DeviceIdentity, command = 'lvmsync a b') =>
+const acquire = (directory: string, device: string, command = 'lvmsync a b') =>
   acquireRunLock(device, { path: '/dev/vg/dest', command, directory });
 
 const script = fileURLToPath(new URL('../helpers/lock-contender.js', import.meta.url));
@@ -88,7 +87,7 @@ test('a held lock refuses a second run, naming process and command, until it is 
 
 test('locks of different devices and files do not meet', async () => {
   const directory = emptyDirectory();
-  const devices = [disk, { kind: 'block', device: '25:43' } as const, file('1'), file('11')];
+  const devices = [disk, 'block-25:43', file('1'), file('11')];
   const locks: RunLock[] = [];
   for (const device of devices) locks.push(await acquire(directory, device));
   assert.equal(readdirSync(directory).length, devices.length);
@@ -206,7 +205,7 @@ test('F10: the lock of a process that is killed in a container is free, too', {
 });
 
 /** What is killed with a container may take a moment to end. */
-async function onceFree(directory: string, device: DeviceIdentity): Promise<RunLock> {
+async function onceFree(directory: string, device: string): Promise<RunLock> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await acquire(directory, device);

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { parseOptions, toCommand } from '../../src/options.js';
-import { formatMetrics, type Labels, labelsOf, type RunFigures } from '../../src/run-metrics.js';
+import { labelsOf } from '../../src/metrics-labels.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
+import { formatMetrics, type Labels, type RunFigures } from '../../src/run-metrics.js';
 import { splitWords } from '../../src/words.js';
 import { onlyValue, parsePrometheus } from '../helpers/prometheus.js';
 

@@ -3,9 +3,10 @@ import { describe, it } from 'node:test';
 import type { FileDevice } from '../../src/block-device.js';
 import type { Argv, RunCommand } from '../../src/command.js';
 import { LvmsyncError } from '../../src/errors.js';
+import { interrupted } from '../../src/interruption.js';
 import { requireWhole } from '../../src/read-snapshot.js';
 import { Reporter } from '../../src/reporter.js';
-import { interrupted, type RunContext } from '../../src/run-context.js';
+import type { RunContext } from '../../src/run-context.js';
 import { guardStores, type StoreGuard } from '../../src/store-use.js';
 
 const SNAP = { name: 'vg/snap', dmUuid: 'LVM-snap' };

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { exitStatuses } from '../../src/help.js';
-import { parseOptions, toCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 import { splitWords } from '../../src/words.js';
 
 const GUIDE = readGuide('troubleshooting');

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Command, VerifyCommand } from '../../src/commands.js';
 import { LvmsyncError } from '../../src/errors.js';
-import { type Command, parseOptions, toCommand, type VerifyCommand } from '../../src/options.js';
+import { parseOptions } from '../../src/option-grammar.js';
+import { toCommand } from '../../src/options.js';
 
 function command(...argv: string[]): Command {
   return toCommand(parseOptions(argv));
