@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { quoteWord } from '../src/words.js';
+import { quoteWord } from '../src/base/shell-words.js';
 import type { ChangeList } from './change-lists.js';
 import type { Media } from './media.js';
 import { builtTool } from './native-tools.js';

@@ -9,8 +9,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { FileDevice } from '../src/block-device.js';
-import { readOfflineStore } from '../src/thick-changes.js';
+import { FileDevice } from '../src/device/block-device.js';
+import { readOfflineStore } from '../src/source/thick-changes.js';
 
 const CHUNK = 4096;
 const ENTRIES = CHUNK / 16;

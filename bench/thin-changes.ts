@@ -22,8 +22,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { streamCommand } from '../src/command.js';
-import { readThinDifference } from '../src/thin-difference.js';
+import { streamCommand } from '../src/host/subprocess.js';
+import { readThinDifference } from '../src/lvm/thin/difference.js';
 import { holdMetadataSnapIn, METADATA_BLOCK } from '../test/helpers/thin-tools.js';
 import { TICKS_PER_SECOND } from './cost.js';
 

@@ -1,7 +1,7 @@
 /** What the shells bash, zsh and fish complete after "lvmsync", made from the table of options. */
 
-import { USAGE } from '../src/help.js';
-import { OPTION_TABLE, type OptionSpec } from '../src/option-table.js';
+import { USAGE } from '../src/cli/help.js';
+import { OPTION_TABLE, type OptionSpec } from '../src/cli/option-table.js';
 
 const OPTIONS: readonly OptionSpec[] = OPTION_TABLE;
 

@@ -8,8 +8,8 @@ import {
   INTRODUCTION,
   optionSignature,
   USAGE,
-} from '../src/help.js';
-import { OPTION_TABLE, type OptionGroup, type OptionSpec } from '../src/option-table.js';
+} from '../src/cli/help.js';
+import { OPTION_TABLE, type OptionGroup, type OptionSpec } from '../src/cli/option-table.js';
 
 export interface Edition {
   readonly version: string;

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv, env } from 'node:process';
-import { VERSION } from '../src/version.js';
+import { VERSION } from '../src/base/version.js';
 import { formatBash, formatFish, formatZsh } from './completions.js';
 import { formatManPage } from './man-page.js';
 

@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 const folder = fileURLToPath(new URL('../dist/', import.meta.url));
 
 const common = {
-  entryPoints: [`${folder}src/cli.js`],
+  entryPoints: [`${folder}src/main.js`],
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -38,9 +38,9 @@ const selfContained = {
     {
       name: 'addons from the executable',
       setup({ onResolve }) {
-        const instead = (module) => () => ({ path: `${folder}src/${module}.js` });
-        onResolve({ filter: /\/installation\.js$/ }, instead('self-contained'));
-        onResolve({ filter: /^lz4-napi$/ }, instead('self-contained-lz4'));
+        const instead = (module) => () => ({ path: `${folder}src/host/${module}.js` });
+        onResolve({ filter: /\/addon\.js$/ }, instead('addon-embedded'));
+        onResolve({ filter: /^lz4-napi$/ }, instead('lz4-embedded'));
       },
     },
   ],

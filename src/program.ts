@@ -1,19 +1,19 @@
 /** The program: argv to a command, the command run, its outcome as an exit status. */
 
 import { access } from 'node:fs/promises';
-import { superviseCommands } from './command-supervision.js';
-import type { Command } from './commands.js';
-import { EXIT, exitStatusOf } from './errors.js';
-import { formatHelp } from './help.js';
-import { saysJson } from './option-checks.js';
-import { parseOptions } from './option-grammar.js';
-import { toCommand } from './options.js';
-import { type MessageForm, Reporter } from './reporter.js';
-import type { RunContext } from './run-context.js';
-import type { Verbosity } from './run-request.js';
-import { explainThreads } from './too-few-threads.js';
-import { VERSION_LINE } from './version.js';
-import { writeOutput, writeWords } from './write-whole.js';
+import { EXIT, exitStatusOf } from './base/errors.js';
+import { VERSION_LINE } from './base/version.js';
+import type { Command } from './cli/command.js';
+import { formatHelp } from './cli/help.js';
+import { saysJson } from './cli/option-checks.js';
+import { parseOptions } from './cli/option-grammar.js';
+import { toCommand } from './cli/parse.js';
+import { superviseCommands } from './host/command-supervision.js';
+import { explainThreads } from './host/too-few-threads.js';
+import { writeOutput, writeWords } from './host/write-fully.js';
+import type { RunContext } from './run/context.js';
+import { type MessageForm, Reporter } from './run/reporter.js';
+import type { Verbosity } from './run/request.js';
 
 /** Does what the words ask for, and ends the process with the exit status. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
@@ -21,7 +21,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   process.exitCode = status;
   if (!didRun) return;
   // Where the addon cannot be loaded, nothing was started that could hold the process up.
-  const addon = await import('./native.js').catch(() => undefined);
+  const addon = await import('./host/native.js').catch(() => undefined);
   // By itself Node would first wait for its compiler threads, and if one of these waits for a garbage
   // collection, which only this thread can do, for ever. All that a run says is written, and all that it
   // began has ended, when it resolves.
@@ -80,10 +80,10 @@ async function runMeasured(
 
 async function openMetrics(
   command: Run,
-): Promise<import('./metrics-file.js').MetricsFile | undefined> {
+): Promise<import('./commands/metrics-file.js').MetricsFile | undefined> {
   if (command.metrics === undefined) return undefined;
-  const { MetricsFile } = await import('./metrics-file.js');
-  const { labelsOf, pathsOf } = await import('./metrics-labels.js');
+  const { MetricsFile } = await import('./commands/metrics-file.js');
+  const { labelsOf, pathsOf } = await import('./commands/metrics-labels.js');
   return new MetricsFile(command.metrics, labelsOf(command), pathsOf(command));
 }
 
@@ -92,10 +92,10 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
   // while nothing is claimed, and not after ours took the last.
   await access('/');
   if (command.priority !== undefined) {
-    (await import('./priority.js')).setPriority(command.priority);
+    (await import('./host/priority.js')).setPriority(command.priority);
   }
   const signal = stopOnSignals(reporter);
-  const { interrupted } = await import('./interruption.js');
+  const { interrupted } = await import('./run/interruption.js');
   superviseCommands({
     signal,
     say: (text) => reporter.info(text),
@@ -117,27 +117,27 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
 async function run(command: Run, context: RunContext): Promise<number> {
   switch (command.kind) {
     case 'sync':
-      return (await import('./run-sync.js')).runSync(command, context);
+      return (await import('./commands/sync.js')).runSync(command, context);
     case 'dump':
-      return (await import('./run-dump.js')).runDump(command, context);
+      return (await import('./commands/dump.js')).runDump(command, context);
     case 'inspect':
-      return (await import('./run-inspect.js')).runInspect(command, context);
+      return (await import('./commands/inspect.js')).runInspect(command, context);
     case 'verify':
-      return (await import('./run-verify.js')).runVerify(command, context);
+      return (await import('./commands/verify/verify.js')).runVerify(command, context);
     case 'hash':
-      return (await import('./run-hash-blocks.js')).runHashBlocks(command, context);
+      return (await import('./commands/verify/hash-blocks.js')).runHashBlocks(command, context);
     case 'chain':
-      return (await import('./run-chain.js')).runChain(command, context);
+      return (await import('./commands/chain.js')).runChain(command, context);
     case 'rollback':
-      return (await import('./run-rollback.js')).runRollback(command, context);
+      return (await import('./commands/rollback.js')).runRollback(command, context);
     case 'cycle':
-      return (await import('./run-cycle.js')).runCycle(command, context);
+      return (await import('./commands/cycle.js')).runCycle(command, context);
     case 'bench':
-      return (await import('./run-bench.js')).runBench(command, context);
+      return (await import('./commands/bench/bench.js')).runBench(command, context);
     case 'doctor':
-      return (await import('./run-doctor.js')).runDoctor(command, context);
+      return (await import('./commands/doctor/doctor.js')).runDoctor(command, context);
     case 'apply':
-      return (await import('./run-apply.js')).runApply(command, context);
+      return (await import('./commands/apply.js')).runApply(command, context);
   }
 }
 

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { ExtentList } from '../../src/extent.js';
+import { ExtentList } from '../../src/device/extent.js';
 import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
 import { runInProcess } from '../helpers/in-process.js';

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findLockDirectory } from '../../src/lock-directory.js';
+import { findLockDirectory } from '../../src/host/lock-directory.js';
 import { assertFails, assertSucceeds, CLI, lvmsync } from '../helpers/cli.js';
 import { IN_NAMESPACE, noNamespace } from '../helpers/pid-namespace.js';
 import { scratchFolder } from '../helpers/scratch.js';

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { registryDirectory } from '../../src/copy-registry.js';
+import { registryDirectory } from '../../src/chain/copy-registry.js';
 import { ChainLaboratory } from '../helpers/chain-laboratory.js';
 import {
   assertFails,

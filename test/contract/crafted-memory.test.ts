@@ -5,8 +5,8 @@ import { closeSync, openSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ChangeWriter } from '../../src/change-writer.js';
-import { native } from '../../src/native.js';
+import { native } from '../../src/host/native.js';
+import { ChangeWriter } from '../../src/stream/change-writer.js';
 import { assertFails, CLI, type CliResult, runTool } from '../helpers/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

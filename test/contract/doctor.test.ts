@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { identityFromStat, lockKey } from '../../src/device-topology.js';
-import { acquireRunLock } from '../../src/run-lock.js';
-import { VERSION } from '../../src/version.js';
+import { VERSION } from '../../src/base/version.js';
+import { identityFromStat, lockKey } from '../../src/device/topology.js';
+import { acquireRunLock } from '../../src/host/run-lock.js';
 import { type CliResult, lvmsync } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 

@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findLockDirectory } from '../../src/lock-directory.js';
+import { findLockDirectory } from '../../src/host/lock-directory.js';
 import type { ChainSurvey } from '../helpers/chain-laboratory.js';
 import { ChainLaboratory, pointAt } from '../helpers/chain-laboratory.js';
 import {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { askChain } from '../../src/chain-question.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { Reporter } from '../../src/reporter.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { askChain } from '../../src/cycle/ask-chain.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { assertSucceeds, type CliResult, lvmsync } from '../helpers/cli.js';
 import type { FakeRsh } from '../helpers/fake-rsh.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';

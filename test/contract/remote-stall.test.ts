@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { openOffline } from '../../src/offline-source.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { Reporter } from '../../src/reporter.js';
-import { sendTo } from '../../src/run-remote.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { sendTo } from '../../src/remote/send.js';
+import { Reporter } from '../../src/run/reporter.js';
+import { openOffline } from '../../src/source/offline-source.js';
 import { assertFails, assertSucceeds, lvmsync, startLvmsync } from '../helpers/cli.js';
 import { writeCowStore } from '../helpers/cow-store.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';

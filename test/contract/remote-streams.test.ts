@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { decodeHello } from '../../src/control-frame.js';
-import { NO_EXTENTS } from '../../src/extent.js';
-import { openSource } from '../../src/open-source.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { sendTo } from '../../src/run-remote.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { NO_EXTENTS } from '../../src/device/extent.js';
+import { sendTo } from '../../src/remote/send.js';
+import { openSource } from '../../src/source/open-source.js';
+import { decodeHello } from '../../src/stream/control-frame.js';
 import {
   assertFails,
   assertSucceeds,

@@ -18,8 +18,8 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { identityFromStat, lockKey } from '../../src/device-topology.js';
-import { acquireRunLock } from '../../src/run-lock.js';
+import { identityFromStat, lockKey } from '../../src/device/topology.js';
+import { acquireRunLock } from '../../src/host/run-lock.js';
 import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
 import {
   assertFails,

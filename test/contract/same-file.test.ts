@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { listNames, readLink, readText } from '../../src/virtual-files.js';
+import { listNames, readLink, readText } from '../../src/host/virtual-files.js';
 import { ChainLaboratory } from '../helpers/chain-laboratory.js';
 import {
   assertFails,

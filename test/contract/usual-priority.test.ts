@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { it } from 'node:test';
-import { setPriority, withLvmPriority, withUsualPriority } from '../../src/priority.js';
+import { setPriority, withLvmPriority, withUsualPriority } from '../../src/host/priority.js';
 
 interface Seen {
   readonly nice: number;

@@ -7,7 +7,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
+import { LvmsyncError } from '../../src/base/errors.js';
 import { applyToMemory } from '../helpers/apply-stream.js';
 import { Campaign, campaignSize } from '../helpers/campaign.js';
 import { CrashRuns, type Undertaking } from '../helpers/crash-runs.js';

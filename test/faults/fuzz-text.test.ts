@@ -8,19 +8,24 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { formatAnswer, parseAnswer } from '../../src/ack.js';
-import { decodeAbort, decodeEnd, decodeHello, encodeHello } from '../../src/control-frame.js';
-import { parseStatus } from '../../src/device-status.js';
-import { parseInfo, parseTable } from '../../src/device-table.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { LineSplitter, LONGEST_LINE } from '../../src/lines.js';
-import { parseLvmConfig } from '../../src/lvm-config.js';
-import { listVolumes } from '../../src/lvs-report.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { parseDestination } from '../../src/remote-name.js';
-import { readThinDump } from '../../src/thin-dump.js';
-import { quoteWord, splitWords } from '../../src/words.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { LineSplitter, LONGEST_LINE } from '../../src/base/lines.js';
+import { quoteWord, splitWords } from '../../src/base/shell-words.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { parseStatus } from '../../src/lvm/dmsetup-status.js';
+import { parseInfo, parseTable } from '../../src/lvm/dmsetup-table.js';
+import { parseLvmConfig } from '../../src/lvm/lvm-config.js';
+import { listVolumes } from '../../src/lvm/lvs-report.js';
+import { readThinDump } from '../../src/lvm/thin/thin-dump.js';
+import { parseDestination } from '../../src/remote/destination-name.js';
+import { formatAnswer, parseAnswer } from '../../src/stream/answer-lines.js';
+import {
+  decodeAbort,
+  decodeEnd,
+  decodeHello,
+  encodeHello,
+} from '../../src/stream/control-frame.js';
 import { Campaign, campaignSize } from '../helpers/campaign.js';
 import { type FuzzInput, mutate } from '../helpers/fuzz.js';
 import { goldenPath } from '../helpers/golden.js';

@@ -7,8 +7,8 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ChangeReader } from '../../src/change-reader.js';
-import { native } from '../../src/native.js';
+import { native } from '../../src/host/native.js';
+import { ChangeReader } from '../../src/stream/change-reader.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { syscalls } from '../helpers/scripted-syscalls.js';
 

@@ -14,10 +14,10 @@ import {
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LvmsyncError } from '../../src/errors.js';
-import { native } from '../../src/native.js';
-import { Reporter } from '../../src/reporter.js';
-import { runApply } from '../../src/run-apply.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { runApply } from '../../src/commands/apply.js';
+import { native } from '../../src/host/native.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { Campaign, campaignSize } from '../helpers/campaign.js';
 import { CLI } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';

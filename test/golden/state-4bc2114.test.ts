@@ -12,14 +12,14 @@ import {
   timeOfTags,
   timeTag,
   UNCONFIRMED_TAG,
-} from '../../src/cycle-names.js';
-import { type HeldRecord, openHeldRecord } from '../../src/held-record.js';
-import { withMetadataSnap } from '../../src/metadata-snap.js';
-import { toCommand } from '../../src/options.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { ownIdentity } from '../../src/process-identity.js';
-import { Reporter } from '../../src/reporter.js';
-import { acquireRunLock } from '../../src/run-lock.js';
+} from '../../src/cycle/names.js';
+import { type HeldRecord, openHeldRecord } from '../../src/lvm/thin/held-record.js';
+import { withMetadataSnap } from '../../src/lvm/thin/metadata-snap.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { ownIdentity } from '../../src/host/process-identity.js';
+import { Reporter } from '../../src/run/reporter.js';
+import { acquireRunLock } from '../../src/host/run-lock.js';
 import type { ChainSurvey } from '../helpers/chain-laboratory.js';
 import { assertFails, assertSucceeds } from '../helpers/cli.js';
 import { FakePool, POOL, TRANSACTION_ID } from '../helpers/fake-pool.js';

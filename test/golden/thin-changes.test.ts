@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { readThinDelta } from '../helpers/thin-delta.js';
-import { readThinDifference, type ThinDifference } from '../../src/thin-difference.js';
+import { readThinDifference, type ThinDifference } from '../../src/lvm/thin/difference.js';
 import { goldenPath, readGoldenImage } from '../helpers/golden.js';
 import { dataRecordsOf } from '../helpers/stream-parts.js';
 import { FakeTool } from '../helpers/thin-xml.js';

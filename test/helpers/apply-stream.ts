@@ -1,15 +1,15 @@
 /** Applies a change stream to memory, through the same modules as `lvmsync --apply`. */
 
 import { closeSync, openSync } from 'node:fs';
-import { apply } from '../../src/apply.js';
-import { SlabPool } from '../../src/block-device.js';
+import { SlabPool } from '../../src/device/block-device.js';
+import { apply } from '../../src/pipeline/apply.js';
+import { WriteStage } from '../../src/pipeline/write-stage.js';
 import {
   ChangeReader,
   GROUP_SLAB_SIZE,
   type ReaderEnd,
   type StreamForm,
-} from '../../src/change-reader.js';
-import { WriteStage } from '../../src/write-stage.js';
+} from '../../src/stream/change-reader.js';
 import type { MemoryDevice } from './memory-device.js';
 
 /** Shared by all runs of a test file: a slab that is not given back would stop the next ones. */

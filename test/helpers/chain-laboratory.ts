@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Point } from '../../src/chain-record.js';
+import type { Point } from '../../src/chain/record.js';
 import { assertSucceeds, type CliResult, lvmsync } from './cli.js';
 import { runInProcess } from './in-process.js';
 import type { Random } from './random.js';

@@ -1,7 +1,7 @@
 /** Chains as values: records and links that no file stands for. */
 
-import type { Linked } from '../../src/chain-order.js';
-import type { ChainRecord } from '../../src/chain-record.js';
+import type { Linked } from '../../src/chain/order.js';
+import type { ChainRecord } from '../../src/chain/record.js';
 import { pointAt } from './chain-laboratory.js';
 
 export function idOf(number: number): string {

@@ -1,7 +1,7 @@
 /** What is done to a chain, and what has to be possible after it was cut off at any moment. */
 
 import assert from 'node:assert/strict';
-import { readRecord } from '../../src/chain-record.js';
+import { readRecord } from '../../src/chain/record.js';
 import { type ChainLaboratory, pointAt } from './chain-laboratory.js';
 import { assertSucceeds } from './cli.js';
 import { runInProcess } from './in-process.js';

@@ -1,6 +1,6 @@
 /** Random sources and destinations, and the changes between them. */
 
-import { ExtentList } from '../../src/extent.js';
+import { ExtentList } from '../../src/device/extent.js';
 import type { Random } from './random.js';
 import type { StreamRecord } from './stream-parts.js';
 

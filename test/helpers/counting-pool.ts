@@ -1,6 +1,6 @@
 /** A pool that knows how many of its slabs are lent. */
 
-import { type Slab, SlabPool } from '../../src/block-device.js';
+import { type Slab, SlabPool } from '../../src/device/block-device.js';
 
 export class CountingPool extends SlabPool {
   #leased = 0;

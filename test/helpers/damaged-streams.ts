@@ -1,7 +1,7 @@
 /** Streams to be damaged: what they hold, what a destination may hold after a part of one, and cuts. */
 
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
-import { LvmsyncError } from '../../src/errors.js';
+import { LvmsyncError } from '../../src/base/errors.js';
 import { MemoryDevice } from './memory-device.js';
 import type { Random } from './random.js';
 import type { StreamRecord } from './stream-parts.js';

@@ -5,9 +5,9 @@
 
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { FileDevice } from '../../src/block-device.js';
-import { DeviceHashes } from '../../src/block-hashes.js';
-import { formatHashAnswer, parseHashRequest } from '../../src/hash-lines.js';
+import { DeviceHashes } from '../../src/commands/verify/block-hashes.js';
+import { FileDevice } from '../../src/device/block-device.js';
+import { formatHashAnswer, parseHashRequest } from '../../src/stream/hash-lines.js';
 
 const [deed = '', path = ''] = process.argv.slice(2);
 let session = '';

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import type { DeviceIdentity, TopologyEffects } from '../../src/device-topology.js';
+import type { DeviceIdentity, TopologyEffects } from '../../src/device/topology.js';
 
 export interface FakeDevice {
   /** `major:minor` */

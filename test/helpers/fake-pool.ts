@@ -1,7 +1,7 @@
 /** A thin pool of device-mapper that answers dmsetup, and remembers what was asked of it. */
 
-import { CommandError, type RunCommand } from '../../src/command.js';
-import type { ThinPool } from '../../src/thin-pool.js';
+import { CommandError, type RunCommand } from '../../src/host/subprocess.js';
+import type { ThinPool } from '../../src/lvm/thin-pool.js';
 
 export const POOL: ThinPool = {
   name: 'vg0/pool',

@@ -11,10 +11,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Differences } from '../../src/compare.js';
-import { type ExitName, LvmsyncError } from '../../src/errors.js';
-import { type ExtentList, PAGE } from '../../src/extent.js';
-import { native } from '../../src/native.js';
+import { type ExitName, LvmsyncError } from '../../src/base/errors.js';
+import { Differences } from '../../src/commands/verify/compare.js';
+import { type ExtentList, PAGE } from '../../src/device/extent.js';
+import { native } from '../../src/host/native.js';
 import { applyToMemory } from './apply-stream.js';
 import { randomGroups, type Shape } from './change-shapes.js';
 import { applyFile, compareFiles, dumpTo, syncFiles } from './file-pipelines.js';

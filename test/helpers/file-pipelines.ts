@@ -1,17 +1,17 @@
 /** Whole runs on files in this process: what run-sync, run-dump and run-apply do between open and close. */
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { APPLY_DEPTH, apply } from '../../src/apply.js';
-import { FileDevice } from '../../src/block-device.js';
-import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/change-reader.js';
-import { ChangeWriter } from '../../src/change-writer.js';
-import { compare, type Differences } from '../../src/compare.js';
-import { ByteComparer } from '../../src/compare-bytes.js';
-import { DUMP_DEPTH, dump } from '../../src/dump.js';
-import { BATCH_LIMITS, type ExtentList, NO_EXTENTS, slabSizeFor } from '../../src/extent.js';
-import { LOCAL_DEPTH, localSync } from '../../src/local-sync.js';
-import { Snapback } from '../../src/snapback.js';
-import { WriteStage } from '../../src/write-stage.js';
+import { compare, type Differences } from '../../src/commands/verify/compare.js';
+import { ByteComparer } from '../../src/commands/verify/compare-bytes.js';
+import { FileDevice } from '../../src/device/block-device.js';
+import { BATCH_LIMITS, type ExtentList, NO_EXTENTS, slabSizeFor } from '../../src/device/extent.js';
+import { APPLY_DEPTH, apply } from '../../src/pipeline/apply.js';
+import { DUMP_DEPTH, dump } from '../../src/pipeline/dump.js';
+import { LOCAL_DEPTH, localSync } from '../../src/pipeline/local-sync.js';
+import { Snapback } from '../../src/pipeline/snapback.js';
+import { WriteStage } from '../../src/pipeline/write-stage.js';
+import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/stream/change-reader.js';
+import { ChangeWriter } from '../../src/stream/change-writer.js';
 import { CountingPool } from './counting-pool.js';
 
 // Shared by all runs of a process: a slab that is not given back is noticed by the next one.

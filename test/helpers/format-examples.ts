@@ -1,7 +1,7 @@
 /** The streams that docs/format.md shows, made by the real writer. */
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { ChangeWriter, type HelloFacts } from '../../src/change-writer.js';
+import { ChangeWriter, type HelloFacts } from '../../src/stream/change-writer.js';
 
 /** 00 01 02 ... 0f */
 const STREAM_ID = Uint8Array.from({ length: 16 }, (_, index) => index);

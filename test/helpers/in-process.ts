@@ -1,17 +1,17 @@
 /** A run without a process of its own: many cases a second, where how a process ends is not in question. */
 
-import { EXIT, LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { Reporter } from '../../src/reporter.js';
-import { runApply } from '../../src/run-apply.js';
-import type { RunContext } from '../../src/run-context.js';
-import { runCycle } from '../../src/run-cycle.js';
-import { runDoctor } from '../../src/run-doctor.js';
-import { runDump } from '../../src/run-dump.js';
-import { runRollback } from '../../src/run-rollback.js';
-import { runSync } from '../../src/run-sync.js';
-import { runVerify } from '../../src/run-verify.js';
+import { EXIT, LvmsyncError } from '../../src/base/errors.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { runApply } from '../../src/commands/apply.js';
+import { runCycle } from '../../src/commands/cycle.js';
+import { runDoctor } from '../../src/commands/doctor/doctor.js';
+import { runDump } from '../../src/commands/dump.js';
+import { runRollback } from '../../src/commands/rollback.js';
+import { runSync } from '../../src/commands/sync.js';
+import { runVerify } from '../../src/commands/verify/verify.js';
+import type { RunContext } from '../../src/run/context.js';
+import { Reporter } from '../../src/run/reporter.js';
 import type { CliResult } from './cli.js';
 
 /** What a test that sends by itself gives the program's own parts. What is said goes to `write`. */

@@ -8,9 +8,9 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LvmsyncError } from '../../src/errors.js';
-import { hasEnded, ownIdentity } from '../../src/process-identity.js';
-import { acquireRunLock, type RunLock } from '../../src/run-lock.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { hasEnded, ownIdentity } from '../../src/host/process-identity.js';
+import { acquireRunLock, type RunLock } from '../../src/host/run-lock.js';
 
 export type ContenderOrder =
   | { readonly kind: 'acquire'; readonly inode: string }

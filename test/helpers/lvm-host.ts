@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
-import { LvmsyncError } from '../../src/errors.js';
-import type { PathKind } from '../../src/volume-name.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { type Argv, CommandError, type RunCommand } from '../../src/host/subprocess.js';
+import type { PathKind } from '../../src/lvm/volume-name.js';
 
 /** What the tools of one host answer; the files hold genuine answers, see test/golden. */
 export interface Host {

@@ -1,8 +1,8 @@
 /** A block device in memory that records what is done to it and fails on demand. */
 
-import type { BlockDevice, Slab } from '../../src/block-device.js';
-import { LvmsyncError } from '../../src/errors.js';
-import type { ExtentPairs, Operations } from '../../src/native.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { BlockDevice, Slab } from '../../src/device/block-device.js';
+import type { ExtentPairs, Operations } from '../../src/host/native.js';
 import type { Extents } from './operations.js';
 import { extentsOf } from './operations.js';
 

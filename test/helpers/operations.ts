@@ -1,6 +1,6 @@
 /** Lists of operations, taken apart for comparison. */
 
-import type { Operations } from '../../src/native.js';
+import type { Operations } from '../../src/host/native.js';
 
 /** Pairs offset, length in bytes. */
 export type Extents = readonly (readonly [offset: number, length: number])[];

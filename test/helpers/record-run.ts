@@ -8,7 +8,7 @@
 import fs, { readFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { mock } from 'node:test';
-import { native } from '../../src/native.js';
+import { native } from '../../src/host/native.js';
 import { FOLDER_FLUSHED, type Recording } from './crash-simulator.js';
 import type { Random } from './random.js';
 import { type FaultPlan, syscalls } from './scripted-syscalls.js';

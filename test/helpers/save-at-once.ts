@@ -1,7 +1,7 @@
 /** `node save-at-once.js PATH COUNT`: saves COUNT groups to a new snapback without waiting in between. */
 
-import { native } from '../../src/native.js';
-import { Snapback } from '../../src/snapback.js';
+import { native } from '../../src/host/native.js';
+import { Snapback } from '../../src/pipeline/snapback.js';
 
 const [path = '', count = ''] = process.argv.slice(2);
 const facts = { deviceSize: 2 ** 30, attributes: {} };

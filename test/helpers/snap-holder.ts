@@ -3,8 +3,8 @@
  * Over its IPC channel it says the root that it holds.
  */
 
-import { withMetadataSnap } from '../../src/metadata-snap.js';
-import { Reporter } from '../../src/reporter.js';
+import { withMetadataSnap } from '../../src/lvm/thin/metadata-snap.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { FakePool, POOL } from './fake-pool.js';
 
 const [recordDirectory = '', lockDirectory = ''] = process.argv.slice(2);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { AuthContext, Connection, PublicKeyAuthContext, ServerChannel } from 'ssh2';
-import type { HostKey, SshHost } from '../../src/ssh-config.js';
+import type { HostKey, SshHost } from '../../src/remote/ssh-config.js';
 
 // Loaded as the program loads it: it is a CommonJS package.
 const ssh2 = createRequire(import.meta.url)('ssh2') as typeof import('ssh2');

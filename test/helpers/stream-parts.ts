@@ -1,8 +1,8 @@
 /** Change streams for tests, written by the real writer, and their records taken apart again. */
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { ChangeWriter, type HelloFacts } from '../../src/change-writer.js';
-import type { ExtentList } from '../../src/extent.js';
+import type { ExtentList } from '../../src/device/extent.js';
+import { ChangeWriter, type HelloFacts } from '../../src/stream/change-writer.js';
 
 export interface StreamRecord {
   readonly offset: number;

@@ -1,7 +1,7 @@
 /** The program on a terminal of its own, made by script(1). */
 
 import { existsSync } from 'node:fs';
-import { quoteWord } from '../../src/words.js';
+import { quoteWord } from '../../src/base/shell-words.js';
 import { CLI, runTool } from './cli.js';
 
 /** Of util-linux; a reason where it is missing. */

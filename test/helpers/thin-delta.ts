@@ -4,17 +4,17 @@
  * shows what is missing, not what is wrong. Older 1.x versions seem to miss changes: docs/adr/0008.
  */
 
-import { BlockExtents } from '../../src/block-extents.js';
-import type { CommandStream } from '../../src/command.js';
-import type { ThinDifference } from '../../src/thin-difference.js';
+import type { CommandStream } from '../../src/host/subprocess.js';
+import { BlockExtents } from '../../src/lvm/thin/block-extents.js';
+import type { ThinDifference } from '../../src/lvm/thin/difference.js';
 import {
   LARGEST_DEVICE_ID,
   MOST_BLOCKS,
   readSuperblock,
   SUPERBLOCK,
-} from '../../src/thin-superblock.js';
-import { xmlName } from '../../src/xml-bytes.js';
-import { XmlTags } from '../../src/xml-tags.js';
+} from '../../src/lvm/thin/superblock.js';
+import { xmlName } from '../../src/lvm/thin/xml-bytes.js';
+import { XmlTags } from '../../src/lvm/thin/xml-tags.js';
 
 const NAMES = {
   diff: xmlName('diff'),

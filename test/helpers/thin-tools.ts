@@ -4,7 +4,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CommandStream } from '../../src/command.js';
+import type { CommandStream } from '../../src/host/subprocess.js';
 
 export const METADATA_BLOCK = 4096;
 const SUPERBLOCK_SALT = 160774;

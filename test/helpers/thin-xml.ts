@@ -1,6 +1,6 @@
 /** What thin_dump and thin_delta print, for tests that need no metadata. */
 
-import type { CommandStream } from '../../src/command.js';
+import type { CommandStream } from '../../src/host/subprocess.js';
 
 export type Run = readonly [begin: number, data: number, length: number];
 

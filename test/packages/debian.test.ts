@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { VERSION_LINE } from '../../src/version.js';
+import { VERSION_LINE } from '../../src/base/version.js';
 import { noOtherRoot, runInRoot } from '../helpers/clean-root.js';
 import { assertSucceeds, runTool } from '../helpers/cli.js';
 import { GoldenSync } from '../helpers/golden-sync.js';

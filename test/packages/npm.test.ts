@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { VERSION_LINE } from '../../src/version.js';
+import { VERSION_LINE } from '../../src/base/version.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
 import { GoldenSync } from '../helpers/golden-sync.js';
 import { makePackage, missingTool, ROOT } from '../helpers/packages.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Answer, formatAnswer, parseAnswer } from '../../src/ack.js';
+import { type Answer, formatAnswer, parseAnswer } from '../../src/stream/answer-lines.js';
 
 const ID = '00112233445566778899aabbccddeeff';
 const DIGEST = 'f'.repeat(32);

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { advise } from '../../src/bench-advice.js';
-import { type BenchRow, formatRow, parseRow } from '../../src/bench-report.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { advise } from '../../src/commands/bench/advice.js';
+import { type BenchRow, formatRow, parseRow } from '../../src/commands/bench/report.js';
 
 const MIB = 1024 * 1024;
 

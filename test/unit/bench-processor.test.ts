@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { measureHash, measureLz4 } from '../../src/bench-processor.js';
+import { measureHash, measureLz4 } from '../../src/commands/bench/processor.js';
 import { Random } from '../helpers/random.js';
 
 const MIB = 1024 * 1024;

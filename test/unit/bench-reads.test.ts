@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { areaOf, measureReads, randomBatches } from '../../src/bench-reads.js';
-import type { FileDevice } from '../../src/block-device.js';
-import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
+import { areaOf, measureReads, randomBatches } from '../../src/commands/bench/reads.js';
+import type { FileDevice } from '../../src/device/block-device.js';
+import { ExtentList, NO_EXTENTS } from '../../src/device/extent.js';
 import { Random } from '../helpers/random.js';
 
 const MIB = 1024 * 1024;

@@ -11,10 +11,15 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FileDevice, newSlab, type OpenDeviceOptions, SlabPool } from '../../src/block-device.js';
-import { identifyPath } from '../../src/device-topology.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { native } from '../../src/native.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import {
+  FileDevice,
+  newSlab,
+  type OpenDeviceOptions,
+  SlabPool,
+} from '../../src/device/block-device.js';
+import { identifyPath } from '../../src/device/topology.js';
+import { native } from '../../src/host/native.js';
 import { runTool } from '../helpers/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -6,9 +6,9 @@ import {
   type KeepRule,
   parseKeepRule,
   turnsToPrune,
-} from '../../src/chain-keep.js';
-import { orderChain } from '../../src/chain-order.js';
-import type { Point } from '../../src/chain-record.js';
+} from '../../src/chain/keep.js';
+import { orderChain } from '../../src/chain/order.js';
+import type { Point } from '../../src/chain/record.js';
 import { pointAt } from '../helpers/chain-laboratory.js';
 import { modelChain } from '../helpers/chain-model.js';
 

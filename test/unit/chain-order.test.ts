@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Linked, orderChain, pointsOf, walkBack } from '../../src/chain-order.js';
+import { type Linked, orderChain, pointsOf, walkBack } from '../../src/chain/order.js';
 import { pointAt } from '../helpers/chain-laboratory.js';
 import { idOf, linkAfter, modelChain } from '../helpers/chain-model.js';
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { askChain } from '../../src/chain-question.js';
-import type { CycleCommand } from '../../src/commands.js';
-import { EXIT } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { Reporter } from '../../src/reporter.js';
-import type { RunContext } from '../../src/run-context.js';
-import { quoteWord } from '../../src/words.js';
+import { EXIT } from '../../src/base/errors.js';
+import { quoteWord } from '../../src/base/shell-words.js';
+import type { CycleCommand } from '../../src/cli/command.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { askChain } from '../../src/cycle/ask-chain.js';
+import type { RunContext } from '../../src/run/context.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { refusal } from '../helpers/lvm-host.js';
 
 const POINT = { uuid: 'LS77dj-xiFg-MBtL', time: '2026-11-23T10:55:07Z' };

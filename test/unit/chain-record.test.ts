@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isLinkName, linkName } from '../../src/chain-link.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { isLinkName, linkName } from '../../src/chain/link.js';
 import {
   type ChainRecord,
   isPointTime,
   parseRecord,
   readRecord,
   writeRecord,
-} from '../../src/chain-record.js';
-import { LvmsyncError } from '../../src/errors.js';
+} from '../../src/chain/record.js';
 import { pointAt } from '../helpers/chain-laboratory.js';
 import { idOf, modelChain } from '../helpers/chain-model.js';
 

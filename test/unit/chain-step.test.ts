@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ChainRecord } from '../../src/chain-record.js';
-import { stepOf, whyNot } from '../../src/chain-step.js';
-import type { StreamForm } from '../../src/change-reader.js';
-import type { Hello } from '../../src/control-frame.js';
-import { LvmsyncError } from '../../src/errors.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { ChainRecord } from '../../src/chain/record.js';
+import { stepOf, whyNot } from '../../src/chain/step.js';
+import type { StreamForm } from '../../src/stream/change-reader.js';
+import type { Hello } from '../../src/stream/control-frame.js';
 import { pointAt } from '../helpers/chain-laboratory.js';
 import { idOf, modelChain } from '../helpers/chain-model.js';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { refuseOwnStorage } from '../../src/chain-storage.js';
-import { EXIT, LvmsyncError } from '../../src/errors.js';
-import { ownWrites } from '../../src/thin-source.js';
+import { EXIT, LvmsyncError } from '../../src/base/errors.js';
+import { refuseOwnStorage } from '../../src/cycle/own-storage.js';
+import { ownWrites } from '../../src/source/thin-source.js';
 import { FakeMachine } from '../helpers/fake-machine.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

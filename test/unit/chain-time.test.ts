@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { endOfTime, localTime, timeSpan } from '../../src/chain-time.js';
+import { endOfTime, localTime, timeSpan } from '../../src/base/local-time.js';
 
 describe('endOfTime', () => {
   const ends: readonly [string, string][] = [

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { decodeEnd, encodeEnd, FRAME } from '../../src/control-frame.js';
-import { native } from '../../src/native.js';
+import { native } from '../../src/host/native.js';
+import { decodeEnd, encodeEnd, FRAME } from '../../src/stream/control-frame.js';
 import { applyToMemory } from '../helpers/apply-stream.js';
 import {
   DAMAGE_DEVICE_SIZE,

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runCommand, streamCommand } from '../../src/command.js';
-import { superviseCommands } from '../../src/command-supervision.js';
-import { InterruptedError } from '../../src/errors.js';
-import { findAwaitedLock } from '../../src/lock-holder.js';
+import { InterruptedError } from '../../src/base/errors.js';
+import { superviseCommands } from '../../src/host/command-supervision.js';
+import { findAwaitedLock } from '../../src/host/lock-holder.js';
+import { runCommand, streamCommand } from '../../src/host/subprocess.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lvmsync-test-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { type Argv, CommandError, runCommand } from '../../src/command.js';
+import { type Argv, CommandError, runCommand } from '../../src/host/subprocess.js';
 
 const node = (script: string, ...args: string[]): Argv => [
   process.execPath,

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { BlockHashes } from '../../src/block-hashes.js';
-import { type Comparer, type Comparison, compare, Differences } from '../../src/compare.js';
-import { HashComparer } from '../../src/compare-hashes.js';
-import { BATCH_LIMITS, ExtentList, NO_EXTENTS } from '../../src/extent.js';
-import { HASH_LIMITS } from '../../src/hash-lines.js';
-import type { ExtentPairs, Operations } from '../../src/native.js';
+import type { BlockHashes } from '../../src/commands/verify/block-hashes.js';
+import {
+  type Comparer,
+  type Comparison,
+  compare,
+  Differences,
+} from '../../src/commands/verify/compare.js';
+import { HashComparer } from '../../src/commands/verify/compare-hashes.js';
+import { BATCH_LIMITS, ExtentList, NO_EXTENTS } from '../../src/device/extent.js';
+import type { ExtentPairs, Operations } from '../../src/host/native.js';
+import { HASH_LIMITS } from '../../src/stream/hash-lines.js';
 import { Random } from '../helpers/random.js';
 
 const MIB = 1024 * 1024;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { LvmsyncError } from '../../src/base/errors.js';
 import {
   type Abort,
   decodeAbort,
@@ -12,8 +13,7 @@ import {
   encodeHello,
   type Hello,
   STREAM_KINDS,
-} from '../../src/control-frame.js';
-import { LvmsyncError } from '../../src/errors.js';
+} from '../../src/stream/control-frame.js';
 
 const id = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const uint16 = fc.nat(0xffff);

@@ -5,9 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FileDevice } from '../../src/block-device.js';
-import { CopyOwner } from '../../src/copy-owner.js';
-import { RegisteredCopy } from '../../src/copy-registry.js';
+import { CopyOwner } from '../../src/chain/copy-owner.js';
+import { RegisteredCopy } from '../../src/chain/copy-registry.js';
+import { FileDevice } from '../../src/device/block-device.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

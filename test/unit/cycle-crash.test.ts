@@ -7,9 +7,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Doing, Point } from '../../src/chain-record.js';
-import { planTurn, takeTurn } from '../../src/cycle-plan.js';
-import type { CycleSnapshot } from '../../src/cycle-volumes.js';
+import type { Doing, Point } from '../../src/chain/record.js';
+import { planTurn, takeTurn } from '../../src/cycle/plan.js';
+import type { CycleSnapshot } from '../../src/cycle/volumes.js';
 
 const BLOCKS = 5;
 const CRASH = new Error('crash');

@@ -9,8 +9,8 @@ import {
   timeOfTags,
   timeTag,
   UNCONFIRMED_TAG,
-} from '../../src/cycle-names.js';
-import { formatDeviceName } from '../../src/device-name.js';
+} from '../../src/cycle/names.js';
+import { formatDeviceName } from '../../src/lvm/device-name.js';
 
 const TIME = '2026-11-23T10:55:07Z';
 /** What LVM takes in a tag on every version. */

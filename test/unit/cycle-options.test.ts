@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import type { CycleCommand } from '../../src/commands.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { receiverArguments } from '../../src/remote-command.js';
-import { splitWords } from '../../src/words.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { splitWords } from '../../src/base/shell-words.js';
+import type { CycleCommand } from '../../src/cli/command.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { receiverArguments } from '../../src/remote/remote-command.js';
 
 function cycle(...words: string[]): CycleCommand {
   const command = toCommand(parseOptions(['cycle', ...words]));

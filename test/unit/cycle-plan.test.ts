@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Doing, Point } from '../../src/chain-record.js';
-import { planTurn, type TurnFacts, type TurnPlan } from '../../src/cycle-plan.js';
-import type { CycleSnapshot } from '../../src/cycle-volumes.js';
+import type { Doing, Point } from '../../src/chain/record.js';
+import { planTurn, type TurnFacts, type TurnPlan } from '../../src/cycle/plan.js';
+import type { CycleSnapshot } from '../../src/cycle/volumes.js';
 
 type State = CycleSnapshot['state'];
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Refusal } from '../../src/cycle-plan.js';
-import { describeOverflow, describeRefusal } from '../../src/cycle-refusal.js';
-import { EXIT } from '../../src/errors.js';
+import { EXIT } from '../../src/base/errors.js';
+import type { Refusal } from '../../src/cycle/plan.js';
+import { describeOverflow, describeRefusal } from '../../src/cycle/refusal.js';
 
 const point = { uuid: 'uuid', time: '2026-11-23T10:55:07Z' };
 const snapshot = { vgName: 'vg0', lvName: 'snap', ...point, state: 'lost' } as const;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
+import { EXIT } from '../../src/base/errors.js';
 import {
   activate,
   deactivate,
@@ -10,14 +10,14 @@ import {
   makeSnapshot,
   removeSnapshot,
   timeAfter,
-} from '../../src/cycle-snapshots.js';
+} from '../../src/cycle/snapshots.js';
 import {
   type CycleOrigin,
   findCycleOf,
   findOrigin,
   listSnapshots,
-} from '../../src/cycle-volumes.js';
-import { EXIT } from '../../src/errors.js';
+} from '../../src/cycle/volumes.js';
+import { type Argv, CommandError, type RunCommand } from '../../src/host/subprocess.js';
 import { missing, recorded, refusal } from '../helpers/lvm-host.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDestination, tooSmall } from '../../src/destination.js';
-import { Reporter } from '../../src/reporter.js';
+import { openDestination, tooSmall } from '../../src/destination/open-destination.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

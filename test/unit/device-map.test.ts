@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DeviceMap } from '../../src/device-map.js';
+import { DeviceMap } from '../../src/stream/device-map.js';
 
 test('every changed byte is in a cell, and no other, however the device grows', () => {
   const places = fc.array(fc.tuple(fc.nat(2 ** 20), fc.integer({ min: 1, max: 2 ** 16 })), {

@@ -6,7 +6,7 @@ import {
   formatDeviceName,
   parseDeviceName,
   parseDeviceUuid,
-} from '../../src/device-name.js';
+} from '../../src/lvm/device-name.js';
 
 describe('device-mapper names', () => {
   const names = [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { LvmsyncError } from '../../src/base/errors.js';
 import {
   type InspectEffects,
   type InspectedSource,
@@ -7,9 +8,8 @@ import {
   inspectDestination,
   requireFit,
   type Severity,
-} from '../../src/device-safety.js';
-import type { DeviceIdentity } from '../../src/device-topology.js';
-import { LvmsyncError } from '../../src/errors.js';
+} from '../../src/destination/safety.js';
+import type { DeviceIdentity } from '../../src/device/topology.js';
 import { FakeMachine } from '../helpers/fake-machine.js';
 
 const VG = 'LVM-A8z0SXL2P67trjze81n6bEHn06QIhfXW';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { parseStatus } from '../../src/device-status.js';
+import { parseStatus } from '../../src/lvm/dmsetup-status.js';
 
 const golden = (path: string) =>
   readFileSync(new URL(`../../../test/golden/${path}`, import.meta.url), 'utf8');

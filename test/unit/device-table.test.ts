@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { parseInfo, parseTable } from '../../src/device-table.js';
+import { parseInfo, parseTable } from '../../src/lvm/dmsetup-table.js';
 
 const golden = (path: string) =>
   readFileSync(new URL(`../../../test/golden/${path}`, import.meta.url), 'utf8');

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import type { BigIntStats } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { identifyPath, identityFromStat } from '../../src/device-topology.js';
+import { identifyPath, identityFromStat } from '../../src/device/topology.js';
 
 const here = fileURLToPath(import.meta.url);
 

@@ -5,8 +5,8 @@ import { closeSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { identifyPath, realTopology } from '../../src/device-topology.js';
-import { findWriters, readMounts, readSwaps } from '../../src/device-users.js';
+import { identifyPath, realTopology } from '../../src/device/topology.js';
+import { findWriters, readMounts, readSwaps } from '../../src/device/users.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'device-users-'));
 const children: ChildProcess[] = [];

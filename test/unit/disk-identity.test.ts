@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { diskIdentity, isNewerKind } from '../../src/disk-identity.js';
+import { diskIdentity, isNewerKind } from '../../src/device/disk-identity.js';
 import { gptDisk, partitionedDisk } from '../helpers/partition-tables.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { parseStatus } from '../../src/device-status.js';
-import { parseInfo, parseTable } from '../../src/device-table.js';
-import { LvmsyncError } from '../../src/errors.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { parseStatus } from '../../src/lvm/dmsetup-status.js';
+import { parseInfo, parseTable } from '../../src/lvm/dmsetup-table.js';
 
 describe('a text that dmsetup may have printed', () => {
   it('is either read or refused with an error of ours', () => {

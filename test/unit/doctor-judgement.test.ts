@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { CommandError } from '../../src/command.js';
-import { judgeSize } from '../../src/doctor-destination.js';
-import { judgeMachine, type MachineFacts, OLDEST_NODE } from '../../src/doctor-machine.js';
-import type { Level } from '../../src/doctor-report.js';
-import { judgeFill } from '../../src/doctor-source.js';
+import { judgeSize } from '../../src/commands/doctor/destination.js';
+import { judgeMachine, type MachineFacts, OLDEST_NODE } from '../../src/commands/doctor/machine.js';
+import type { Level } from '../../src/commands/doctor/report.js';
+import { judgeFill } from '../../src/commands/doctor/source.js';
 import {
   isAtLeast,
   judgeTool,
   type Needs,
   TOOLS,
   type ToolAnswer,
-} from '../../src/doctor-tools.js';
+} from '../../src/commands/doctor/tools.js';
+import { CommandError } from '../../src/host/subprocess.js';
 
 const ALL: Needs = { lvm: true, thin: true, ssh: true };
 const NONE: Needs = { lvm: false, thin: false, ssh: false };

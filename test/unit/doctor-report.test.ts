@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
 import {
   type Diagnosis,
   failureOf,
@@ -7,10 +10,7 @@ import {
   parseDiagnosis,
   statusOf,
   summarize,
-} from '../../src/doctor-report.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
+} from '../../src/commands/doctor/report.js';
 
 const OK: Diagnosis = { level: 'ok', subject: 'lvs', text: '2.03.16' };
 const WARNING: Diagnosis = { level: 'warning', subject: 'ssh2', text: 'not installed' };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatRows, type SendingFacts, sendingRows } from '../../src/dry-run-report.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { formatRows, type SendingFacts, sendingRows } from '../../src/commands/dry-run-report.js';
 
 const MIB = 1024 * 1024;
 const FACTS: SendingFacts = {

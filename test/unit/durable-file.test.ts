@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { replaceDurably } from '../../src/durable-file.js';
+import { replaceDurably } from '../../src/host/durable-file.js';
 import { runTool } from '../helpers/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
-const MODULE = new URL('../../src/durable-file.js', import.meta.url).href;
+const MODULE = new URL('../../src/host/durable-file.js', import.meta.url).href;
 
 /** Replaces it in a process of its own, which may make no file longer than half a KiB or one KiB. */
 function replaceWithinLimit(path: string, text: string): string {

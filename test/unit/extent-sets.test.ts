@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
-import { difference, union, within } from '../../src/extent-sets.js';
+import { ExtentList, NO_EXTENTS } from '../../src/device/extent.js';
+import { difference, union, within } from '../../src/device/extent-sets.js';
 
 const BITS = 60;
 const UNIT = 4096;

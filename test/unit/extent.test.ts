@@ -11,7 +11,7 @@ import {
   planBatches,
   regroup,
   slabSizeFor,
-} from '../../src/extent.js';
+} from '../../src/device/extent.js';
 import { type Extents, extentsOf, joined } from '../helpers/operations.js';
 
 const KiB = 1024;

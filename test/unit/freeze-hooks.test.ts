@@ -3,8 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandError, runCommand } from '../../src/command.js';
-import { type FreezeHooks, type HookEffects, whileFrozen } from '../../src/freeze-hooks.js';
+import { type FreezeHooks, type HookEffects, whileFrozen } from '../../src/cycle/freeze-hooks.js';
+import { CommandError, runCommand } from '../../src/host/subprocess.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const NEVER = new AbortController().signal;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { exitStatuses, optionSignature } from '../../src/help.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { OPTION_TABLE } from '../../src/option-table.js';
-import { toCommand } from '../../src/options.js';
-import { splitWords } from '../../src/words.js';
+import { splitWords } from '../../src/base/shell-words.js';
+import { exitStatuses, optionSignature } from '../../src/cli/help.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { OPTION_TABLE } from '../../src/cli/option-table.js';
+import { toCommand } from '../../src/cli/parse.js';
 
 /** Where commands are shown. */
 const GUIDES = [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { LONGEST_LINE } from '../../src/base/lines.js';
 import {
   formatHashAnswer,
   formatHashRequest,
@@ -8,8 +9,7 @@ import {
   type HashRequest,
   parseHashAnswer,
   parseHashRequest,
-} from '../../src/hash-lines.js';
-import { LONGEST_LINE } from '../../src/lines.js';
+} from '../../src/stream/hash-lines.js';
 
 const SESSION = '000102030405060708090a0b0c0d0e0f';
 const HASH = 'f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff';

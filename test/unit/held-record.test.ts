@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
-import { type FoundRecord, isLeftover, openHeldRecord } from '../../src/held-record.js';
-import { ownIdentity } from '../../src/process-identity.js';
+import { ownIdentity } from '../../src/host/process-identity.js';
+import { type FoundRecord, isLeftover, openHeldRecord } from '../../src/lvm/thin/held-record.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const scratch = scratchFolder();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EXIT, EXIT_MEANING } from '../../src/errors.js';
-import { exitStatuses, formatHelp, optionSignature } from '../../src/help.js';
-import { OPTION_TABLE } from '../../src/option-table.js';
+import { EXIT, EXIT_MEANING } from '../../src/base/errors.js';
+import { exitStatuses, formatHelp, optionSignature } from '../../src/cli/help.js';
+import { OPTION_TABLE } from '../../src/cli/option-table.js';
 
 const LINES = formatHelp().split('\n');
 

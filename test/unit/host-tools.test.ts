@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { askHost } from '../../src/host-tools.js';
+import { askHost } from '../../src/lvm/host-tools.js';
 
 test('what is no device-mapper question starts the tool', async () => {
   const { stdout } = await askHost(['echo', 'dmsetup table -- vg-lv']);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { InFlight } from '../../src/in-flight.js';
+import { InFlight } from '../../src/base/in-flight.js';
 
 interface Gate {
   readonly work: () => Promise<void>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseIoPriority } from '../../src/io-priority.js';
+import { parseIoPriority } from '../../src/host/io-priority.js';
 
 describe('--ionice', () => {
   const rows: readonly [text: string, ioClass: number, level: number][] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { LineSplitter, LONGEST_LINE } from '../../src/lines.js';
+import { LineSplitter, LONGEST_LINE } from '../../src/base/lines.js';
 
 function split(...pieces: (string | Buffer)[]): string[] {
   const splitter = new LineSplitter();

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { findLockPlace, openLockDirectory } from '../../src/lock-directory.js';
+import { findLockPlace, openLockDirectory } from '../../src/host/lock-directory.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lock-directory-'));
 after(() => rmSync(root, { recursive: true }));

@@ -10,7 +10,7 @@ import {
   findString,
   LvmConfigError,
   parseLvmConfig,
-} from '../../src/lvm-config.js';
+} from '../../src/lvm/lvm-config.js';
 
 const golden = (name: string) =>
   readFileSync(new URL(`../../../test/golden/${name}/vgcfgbackup.txt`, import.meta.url), 'utf8');

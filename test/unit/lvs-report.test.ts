@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { listVolumes } from '../../src/lvs-report.js';
+import { listVolumes } from '../../src/lvm/lvs-report.js';
 import { type Host, lvsWith, recorded, refusal, runOn } from '../helpers/lvm-host.js';
 
 const thick = recorded('thick');

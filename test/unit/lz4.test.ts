@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { compressFrame } from 'lz4-napi';
-import { LvmsyncError } from '../../src/errors.js';
-import { inOrder } from '../../src/in-order.js';
-import { compressGroup, decompress } from '../../src/lz4.js';
-import { storedFrame } from '../../src/lz4-frame.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { inOrder } from '../../src/base/in-order.js';
+import { compressGroup, decompress } from '../../src/stream/lz4.js';
+import { storedFrame } from '../../src/stream/lz4-frame.js';
 import { Random } from '../helpers/random.js';
 
 const MIB = 2 ** 20;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EXIT, InterruptedError, LvmsyncError } from '../../src/errors.js';
-import { Reporter } from '../../src/reporter.js';
-import type { Verbosity } from '../../src/run-request.js';
+import { EXIT, InterruptedError, LvmsyncError } from '../../src/base/errors.js';
+import { Reporter } from '../../src/run/reporter.js';
+import type { Verbosity } from '../../src/run/request.js';
 import { DOCUMENTED, type MessageObject, messagesOf } from '../helpers/message-document.js';
 
 const TIME = '2026-11-23T10:15:00.000Z';

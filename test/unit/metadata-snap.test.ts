@@ -12,12 +12,16 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LvmsyncError } from '../../src/errors.js';
-import { type HeldRecord, type HeldRecordFile, openHeldRecord } from '../../src/held-record.js';
-import { releaseForDeadRun, withMetadataSnap } from '../../src/metadata-snap.js';
-import { ownIdentity } from '../../src/process-identity.js';
-import { Reporter } from '../../src/reporter.js';
-import { acquireRunLock } from '../../src/run-lock.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { ownIdentity } from '../../src/host/process-identity.js';
+import { acquireRunLock } from '../../src/host/run-lock.js';
+import {
+  type HeldRecord,
+  type HeldRecordFile,
+  openHeldRecord,
+} from '../../src/lvm/thin/held-record.js';
+import { releaseForDeadRun, withMetadataSnap } from '../../src/lvm/thin/metadata-snap.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { FakePool, type FakePoolState, POOL, TRANSACTION_ID } from '../helpers/fake-pool.js';
 import { IN_NAMESPACE, noNamespace } from '../helpers/pid-namespace.js';
 import { scratchFolder } from '../helpers/scratch.js';

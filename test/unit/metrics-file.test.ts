@@ -12,10 +12,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import { MetricsFile } from '../../src/metrics-file.js';
-import { Reporter } from '../../src/reporter.js';
-import type { Labels } from '../../src/run-metrics.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { Labels } from '../../src/commands/metrics.js';
+import { MetricsFile } from '../../src/commands/metrics-file.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { onlyValue, parsePrometheus } from '../helpers/prometheus.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -137,8 +137,8 @@ async function savingRun(path: string, rounds: number): Promise<string> {
   const from = (name: string): string =>
     JSON.stringify(new URL(`../../src/${name}.js`, import.meta.url).href);
   const script = `
-    import { MetricsFile } from ${from('metrics-file')};
-    import { Reporter } from ${from('reporter')};
+    import { MetricsFile } from ${from('commands/metrics-file')};
+    import { Reporter } from ${from('run/reporter')};
     const write = (text) => process.stdout.write(text);
     const reporter = new Reporter({ verbosity: 'quiet', write, isTTY: false });
     const file = new MetricsFile(${JSON.stringify(path)}, ${JSON.stringify(LABELS)});

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { native } from '../../src/native.js';
-import { withDevices } from '../../src/open-devices.js';
-import { Reporter } from '../../src/reporter.js';
+import { withDevices } from '../../src/device/open-devices.js';
+import { native } from '../../src/host/native.js';
+import { Reporter } from '../../src/run/reporter.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 native.selectEngine('auto');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { saysJson } from '../../src/option-checks.js';
+import { saysJson } from '../../src/cli/option-checks.js';
 
 describe('messages', () => {
   const rows: readonly [words: string, json: boolean][] = [

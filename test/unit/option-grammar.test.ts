@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LvmsyncError } from '../../src/errors.js';
-import { type ParsedOptions, parseOptions } from '../../src/option-grammar.js';
-import { OPTION_TABLE } from '../../src/option-table.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { type ParsedOptions, parseOptions } from '../../src/cli/option-grammar.js';
+import { OPTION_TABLE } from '../../src/cli/option-table.js';
 
 interface RecordedCase {
   readonly line: string;

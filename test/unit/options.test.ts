@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Command } from '../../src/commands.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { Command } from '../../src/cli/command.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
 
 function command(...argv: string[]): Command {
   return toCommand(parseOptions(argv));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { refuseRunningMerge } from '../../src/origin-merge.js';
-import type { SourceMember } from '../../src/source-family.js';
+import type { SourceMember } from '../../src/device/relation.js';
+import { refuseRunningMerge } from '../../src/lvm/origin-merge.js';
 
 const MEMBERS: readonly SourceMember[] = [
   { identity: { kind: 'block', device: '0:1' }, role: 'the origin' },

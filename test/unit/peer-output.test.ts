@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAnswer } from '../../src/ack.js';
-import { PeerOutput } from '../../src/peer-output.js';
-import { Reporter } from '../../src/reporter.js';
-import type { Verbosity } from '../../src/run-request.js';
+import { PeerOutput } from '../../src/remote/peer-output.js';
+import { Reporter } from '../../src/run/reporter.js';
+import type { Verbosity } from '../../src/run/request.js';
+import { formatAnswer } from '../../src/stream/answer-lines.js';
 
 const ID = 'a'.repeat(32);
 const DONE = { kind: 'done', streamId: ID, records: 1, bytes: 2, digest: 'd'.repeat(32) } as const;

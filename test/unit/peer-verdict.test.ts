@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import { judge, mayHaveRun, type PeerOutcome } from '../../src/peer-verdict.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { judge, mayHaveRun, type PeerOutcome } from '../../src/remote/peer-verdict.js';
 
 const SENT = { records: 71, bytes: 290816, digest: 'abcd' };
 const DONE = { kind: 'done', streamId: 'i', ...SENT } as const;

@@ -5,16 +5,16 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { APPLY_DEPTH, apply } from '../../src/apply.js';
-import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/change-reader.js';
-import { ChangeWriter } from '../../src/change-writer.js';
-import { DUMP_DEPTH, dump } from '../../src/dump.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from '../../src/extent.js';
-import { LOCAL_DEPTH, localSync } from '../../src/local-sync.js';
-import { isNativeError, native } from '../../src/native.js';
-import { Snapback } from '../../src/snapback.js';
-import { WriteStage } from '../../src/write-stage.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from '../../src/device/extent.js';
+import { isNativeError, native } from '../../src/host/native.js';
+import { APPLY_DEPTH, apply } from '../../src/pipeline/apply.js';
+import { DUMP_DEPTH, dump } from '../../src/pipeline/dump.js';
+import { LOCAL_DEPTH, localSync } from '../../src/pipeline/local-sync.js';
+import { Snapback } from '../../src/pipeline/snapback.js';
+import { WriteStage } from '../../src/pipeline/write-stage.js';
+import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/stream/change-reader.js';
+import { ChangeWriter } from '../../src/stream/change-writer.js';
 import { CountingPool } from '../helpers/counting-pool.js';
 import {
   type DeviceCall,

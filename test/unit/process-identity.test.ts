@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { hasEnded, ownIdentity } from '../../src/process-identity.js';
+import { hasEnded, ownIdentity } from '../../src/host/process-identity.js';
 
 const root = mkdtempSync(join(tmpdir(), 'process-identity-'));
 after(() => rmSync(root, { recursive: true }));

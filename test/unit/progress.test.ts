@@ -6,7 +6,7 @@ import {
   type Progress,
   ProgressMeter,
   sumOfPacked,
-} from '../../src/progress.js';
+} from '../../src/run/progress.js';
 
 const MIB = 1024 ** 2;
 

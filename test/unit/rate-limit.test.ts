@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Clock, RateLimit } from '../../src/rate-limit.js';
+import { type Clock, RateLimit } from '../../src/base/rate-limit.js';
 import { Random } from '../helpers/random.js';
 
 const random = new Random();

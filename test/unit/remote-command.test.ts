@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SyncCommand } from '../../src/commands.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { SyncCommand } from '../../src/cli/command.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
 import {
   argvTo,
   receiverArguments,
   snapbackOfPart,
   undoCommand,
   wordsThere,
-} from '../../src/remote-command.js';
+} from '../../src/remote/remote-command.js';
 
 /** The command of `OPTIONS vg/snap DESTINATION`. */
 function sync(destination: string, ...options: string[]): SyncCommand {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LvmsyncError } from '../../src/errors.js';
-import { type Destination, parseDestination } from '../../src/remote-name.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { type Destination, parseDestination } from '../../src/remote/destination-name.js';
 
 describe('destination', () => {
   const understood: readonly [text: string, expected: Destination][] = [

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import { Reporter, type ReporterOptions } from '../../src/reporter.js';
-import type { Verbosity } from '../../src/run-request.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { Reporter, type ReporterOptions } from '../../src/run/reporter.js';
+import type { Verbosity } from '../../src/run/request.js';
 
 const ERASE = '\r\x1b[2K';
 

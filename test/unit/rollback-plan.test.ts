@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Linked, orderChain } from '../../src/chain-order.js';
-import type { ChainRecord } from '../../src/chain-record.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { planRollback, type RollbackPlan, type RollbackTarget } from '../../src/rollback-plan.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { type Linked, orderChain } from '../../src/chain/order.js';
+import type { ChainRecord } from '../../src/chain/record.js';
+import {
+  planRollback,
+  type RollbackPlan,
+  type RollbackTarget,
+} from '../../src/chain/rollback-plan.js';
 import { pointAt } from '../helpers/chain-laboratory.js';
 import { idOf, linkAfter, modelChain } from '../helpers/chain-model.js';
 

@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ownIdentity } from '../../src/process-identity.js';
-import { acquireRunLock, type RunLock } from '../../src/run-lock.js';
+import { ownIdentity } from '../../src/host/process-identity.js';
+import { acquireRunLock, type RunLock } from '../../src/host/run-lock.js';
 import type { ContenderOrder } from '../helpers/lock-contender.js';
 import { IN_NAMESPACE, noNamespace } from '../helpers/pid-namespace.js';
 

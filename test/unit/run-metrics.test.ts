@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { labelsOf } from '../../src/metrics-labels.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { formatMetrics, type Labels, type RunFigures } from '../../src/run-metrics.js';
-import { splitWords } from '../../src/words.js';
+import { splitWords } from '../../src/base/shell-words.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
+import { formatMetrics, type Labels, type RunFigures } from '../../src/commands/metrics.js';
+import { labelsOf } from '../../src/commands/metrics-labels.js';
 import { onlyValue, parsePrometheus } from '../helpers/prometheus.js';
 
 const LABELS: Labels = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Progress } from '../../src/progress.js';
-import { RunTally } from '../../src/run-tally.js';
+import type { Progress } from '../../src/run/progress.js';
+import { RunTally } from '../../src/run/run-tally.js';
 
 type Report = readonly [activity: string, doneBytes: number, isPreparation?: true];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { signOfLife, ticking } from '../../src/sign-of-life.js';
+import { signOfLife, ticking } from '../../src/remote/sign-of-life.js';
 
 test('a sign of life is given every second while work goes on, however often it is asked for', () => {
   let now = 1000;

@@ -16,11 +16,11 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/change-reader.js';
-import { identifyPath } from '../../src/device-topology.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { native } from '../../src/native.js';
-import { Snapback } from '../../src/snapback.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { identifyPath } from '../../src/device/topology.js';
+import { native } from '../../src/host/native.js';
+import { Snapback } from '../../src/pipeline/snapback.js';
+import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/stream/change-reader.js';
 import { canTrace, runTool } from '../helpers/cli.js';
 import { type Extents, extentsOf, joined } from '../helpers/operations.js';
 import { scratchFolder } from '../helpers/scratch.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readSnapshotStatus } from '../../src/snapshot-status.js';
+import { readSnapshotStatus } from '../../src/lvm/snapshot-status.js';
 import { recorded, refusal, runOn, uuidOf } from '../helpers/lvm-host.js';
 
 const thick = recorded('thick');

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import { Reporter } from '../../src/reporter.js';
-import { checkWatch, reportWrites } from '../../src/source-report.js';
-import { SourceWatch } from '../../src/source-watch.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { SourceWatch } from '../../src/device/write-watch.js';
+import { Reporter } from '../../src/run/reporter.js';
+import { checkWatch, reportWrites } from '../../src/source/quiet-check.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const root = scratchFolder();

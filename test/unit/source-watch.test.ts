@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
-import { identifyPath } from '../../src/device-topology.js';
-import { SourceWatch, type Watched } from '../../src/source-watch.js';
+import { identifyPath } from '../../src/device/topology.js';
+import { SourceWatch, type Watched } from '../../src/device/write-watch.js';
 import { FakeMachine } from '../helpers/fake-machine.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -4,9 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { type Argv, CommandError, type RunCommand, runCommand } from '../../src/command.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { readHostKeys, readSshHost, type SshHost } from '../../src/ssh-config.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { type Argv, CommandError, type RunCommand, runCommand } from '../../src/host/subprocess.js';
+import { readHostKeys, readSshHost, type SshHost } from '../../src/remote/ssh-config.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 /** A tool that prints `stdout` or ends with `status`, and what it was asked. */

@@ -6,10 +6,10 @@ import { type AddressInfo, createServer, Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ServerChannel } from 'ssh2';
-import { LvmsyncError } from '../../src/errors.js';
-import type { HostKey } from '../../src/ssh-config.js';
-import { connectSsh2 } from '../../src/ssh2-transport.js';
-import { closeInput, type Peer } from '../../src/transport.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { closeInput, type Peer } from '../../src/remote/peer.js';
+import type { HostKey } from '../../src/remote/ssh-config.js';
+import { connectSsh2 } from '../../src/remote/ssh2.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import {
   known,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import { Reporter } from '../../src/reporter.js';
-import { watchForStall } from '../../src/stall-watch.js';
+import { watchForStall } from '../../src/remote/stall-watch.js';
+import { Reporter } from '../../src/run/reporter.js';
 
 /** Time stands still but for `pass`. The timers of node:test cannot be cleared by what they call. */
 let now = 0;

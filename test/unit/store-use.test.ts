@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { FileDevice } from '../../src/block-device.js';
-import type { Argv, RunCommand } from '../../src/command.js';
-import { LvmsyncError } from '../../src/errors.js';
-import { interrupted } from '../../src/interruption.js';
-import { requireWhole } from '../../src/read-snapshot.js';
-import { Reporter } from '../../src/reporter.js';
-import type { RunContext } from '../../src/run-context.js';
-import { guardStores, type StoreGuard } from '../../src/store-use.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { FileDevice } from '../../src/device/block-device.js';
+import type { Argv, RunCommand } from '../../src/host/subprocess.js';
+import type { RunContext } from '../../src/run/context.js';
+import { interrupted } from '../../src/run/interruption.js';
+import { Reporter } from '../../src/run/reporter.js';
+import { requireWhole } from '../../src/source/overflow.js';
+import { guardStores, type StoreGuard } from '../../src/source/store-guard.js';
 
 const SNAP = { name: 'vg/snap', dmUuid: 'LVM-snap' };
 const POOL = { name: 'vg/pool', dmUuid: 'LVM-pool-tpool' };

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ExtentList, NO_EXTENTS } from '../../src/extent.js';
-import { difference, union } from '../../src/extent-sets.js';
-import { type Part, planParts } from '../../src/stream-parts.js';
+import { ExtentList, NO_EXTENTS } from '../../src/device/extent.js';
+import { difference, union } from '../../src/device/extent-sets.js';
+import { type Part, planParts } from '../../src/remote/stream-parts.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

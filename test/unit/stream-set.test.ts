@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import { StreamSet, type StreamSetRules } from '../../src/stream-set.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { StreamSet, type StreamSetRules } from '../../src/remote/stream-set.js';
 
 /** A receiver that does what the test tells it. */
 class Receiver {

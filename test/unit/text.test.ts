@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { escapeText, humanDuration, humanSize } from '../../src/text.js';
+import { escapeText, humanDuration, humanSize } from '../../src/base/text.js';
 
 describe('human sizes', () => {
   const rows: readonly [bytes: number, text: string][] = [

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FileDevice } from '../../src/block-device.js';
-import { LvmsyncError } from '../../src/errors.js';
-import type { WaitRules } from '../../src/list-wait.js';
-import { native } from '../../src/native.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { FileDevice } from '../../src/device/block-device.js';
+import { native } from '../../src/host/native.js';
+import type { WaitRules } from '../../src/lvm/list-wait.js';
 import {
   findLateFault,
   readOfflineStore,
   readThickChanges,
   type ThickEffects,
-} from '../../src/thick-changes.js';
+} from '../../src/source/thick-changes.js';
 import { writeCowStore } from '../helpers/cow-store.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { findSnapshot } from '../../src/volume-group.js';
-import type { PathKind } from '../../src/volume-name.js';
+import { findSnapshot } from '../../src/lvm/find-volume.js';
+import type { PathKind } from '../../src/lvm/volume-name.js';
 import {
   deviceOf,
   type Host,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import type { ThinDifference } from '../../src/thin-difference.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import type { ThinDifference } from '../../src/lvm/thin/difference.js';
 import { goldenPath } from '../helpers/golden.js';
 import { readThinDelta, type ThinDelta } from '../helpers/thin-delta.js';
 import { FakeTool } from '../helpers/thin-xml.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LvmsyncError } from '../../src/errors.js';
-import { readThinDifference, type ThinDifference } from '../../src/thin-difference.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { readThinDifference, type ThinDifference } from '../../src/lvm/thin/difference.js';
 import { type DumpText, dumpText, FakeTool, type Run } from '../helpers/thin-xml.js';
 
 const KiB = 1024;

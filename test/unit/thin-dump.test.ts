@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LvmsyncError } from '../../src/errors.js';
-import { readThinDump, type ThinDumpLimits, ThinDumpScanner } from '../../src/thin-dump.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import {
+  readThinDump,
+  type ThinDumpLimits,
+  ThinDumpScanner,
+} from '../../src/lvm/thin/thin-dump.js';
 import { goldenPath } from '../helpers/golden.js';
 
 type Triples = readonly (readonly [begin: number, data: number, length: number])[];

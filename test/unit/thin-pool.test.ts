@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Argv, CommandOptions, RunCommand } from '../../src/command.js';
+import type { Argv, CommandOptions, RunCommand } from '../../src/host/subprocess.js';
 import {
   findThinPool,
   readPoolStatus,
   releaseCommand,
   requireUsable,
   sendPoolMessage,
-} from '../../src/thin-pool.js';
+} from '../../src/lvm/thin-pool.js';
 import { FakePool, POOL } from '../helpers/fake-pool.js';
 
 const POOL_LINE = '0 131072 thin-pool 254:3 254:4 384 0 0';

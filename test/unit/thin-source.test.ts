@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ExtentList } from '../../src/extent.js';
-import { splitChanges } from '../../src/thin-source.js';
+import { ExtentList } from '../../src/device/extent.js';
+import { splitChanges } from '../../src/source/thin-source.js';
 
 /** All numbers are blocks of 12, which is no power of two. */
 const BLOCK = 12;

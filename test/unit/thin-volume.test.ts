@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { findSnapshot } from '../../src/volume-group.js';
+import { findSnapshot } from '../../src/lvm/find-volume.js';
 import { type Host, lvsWith, missing, recorded, refusal, runOn } from '../helpers/lvm-host.js';
 
 const thin = recorded('thin');

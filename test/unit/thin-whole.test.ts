@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LvmsyncError } from '../../src/errors.js';
-import { readThinDifference } from '../../src/thin-difference.js';
-import { splitChanges } from '../../src/thin-source.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { readThinDifference } from '../../src/lvm/thin/difference.js';
+import { splitChanges } from '../../src/source/thin-source.js';
 import { type DumpText, dumpText, FakeTool, type Run } from '../helpers/thin-xml.js';
 
 const BLOCK = 64 * 1024;

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { closeInput, connectCommand, type PeerExit, relayLines } from '../../src/transport.js';
+import { closeInput, connectCommand, type PeerExit, relayLines } from '../../src/remote/peer.js';
 
 interface Talk {
   readonly exit: PeerExit;

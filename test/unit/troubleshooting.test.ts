@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { exitStatuses } from '../../src/help.js';
-import { parseOptions } from '../../src/option-grammar.js';
-import { toCommand } from '../../src/options.js';
-import { splitWords } from '../../src/words.js';
+import { splitWords } from '../../src/base/shell-words.js';
+import { exitStatuses } from '../../src/cli/help.js';
+import { parseOptions } from '../../src/cli/option-grammar.js';
+import { toCommand } from '../../src/cli/parse.js';
 
 const GUIDE = readGuide('troubleshooting');
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { it } from 'node:test';
-import { VERSION } from '../../src/version.js';
+import { VERSION } from '../../src/base/version.js';
 
 it('the compiled-in version is that of package.json', () => {
   const url = new URL('../../../package.json', import.meta.url);

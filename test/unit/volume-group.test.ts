@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Argv, CommandError, type RunCommand } from '../../src/command.js';
-import { findSnapshot } from '../../src/volume-group.js';
-import type { PathKind } from '../../src/volume-name.js';
+import { type Argv, CommandError, type RunCommand } from '../../src/host/subprocess.js';
+import { findSnapshot } from '../../src/lvm/find-volume.js';
+import type { PathKind } from '../../src/lvm/volume-name.js';
 import {
   deviceOf,
   type Host,

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { inspectPath } from '../../src/volume-name.js';
+import { inspectPath } from '../../src/lvm/volume-name.js';
 import { refusal } from '../helpers/lvm-host.js';
 
 describe('inspectPath', () => {

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { RunCommand } from '../../src/command.js';
-import { findSnapshot } from '../../src/volume-group.js';
+import type { RunCommand } from '../../src/host/subprocess.js';
+import { findSnapshot } from '../../src/lvm/find-volume.js';
 import { type Host, lvsWith, missing, recorded, refusal, runOn } from '../helpers/lvm-host.js';
 
 const thick = recorded('thick');

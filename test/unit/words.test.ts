@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { LvmsyncError } from '../../src/errors.js';
-import { quotePath, quoteWord, splitWords } from '../../src/words.js';
+import { LvmsyncError } from '../../src/base/errors.js';
+import { quotePath, quoteWord, splitWords } from '../../src/base/shell-words.js';
 
 function isUsageError(error: unknown): boolean {
   return error instanceof LvmsyncError && error.code === 'usage';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { wasWritten, writeMark } from '../../src/write-mark.js';
+import { wasWritten, writeMark } from '../../src/device/write-mark.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 describe('F45: wasWritten', () => {

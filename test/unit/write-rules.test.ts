@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { FileDevice } from '../../src/block-device.js';
-import { findUnzeroed, refuseSharedBlocks } from '../../src/unzeroed-blocks.js';
-import { findWriteRules } from '../../src/write-rules.js';
+import { FileDevice } from '../../src/device/block-device.js';
+import { findUnzeroed, refuseSharedBlocks } from '../../src/lvm/unzeroed-blocks.js';
+import { findWriteRules } from '../../src/lvm/write-rules.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const POOL = '0 131072 thin-pool 254:3 254:4 384 0 0\n';

@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FileDevice, SlabPool } from '../../src/block-device.js';
-import { BATCH_LIMITS, ExtentList, planBatches, slabSizeFor } from '../../src/extent.js';
-import { PeerOutput } from '../../src/peer-output.js';
-import { Snapback } from '../../src/snapback.js';
-import { PLAIN_RULES, type WriteRules } from '../../src/write-rules.js';
-import { WriteStage } from '../../src/write-stage.js';
+import { FileDevice, SlabPool } from '../../src/device/block-device.js';
+import { BATCH_LIMITS, ExtentList, planBatches, slabSizeFor } from '../../src/device/extent.js';
+import { PLAIN_RULES, type WriteRules } from '../../src/lvm/write-rules.js';
+import { Snapback } from '../../src/pipeline/snapback.js';
+import { WriteStage } from '../../src/pipeline/write-stage.js';
+import { PeerOutput } from '../../src/remote/peer-output.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const MIB = 1024 * 1024;

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { readRecord } from '../../../src/chain-record.js';
+import { readRecord } from '../../../src/chain/record.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
 import { runInProcess } from '../../helpers/in-process.js';
 import { lvmsync } from '../harness/cli.js';

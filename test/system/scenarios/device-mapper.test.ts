@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Argv, runCommand } from '../../../src/command.js';
-import { askHost } from '../../../src/host-tools.js';
+import { type Argv, runCommand } from '../../../src/host/subprocess.js';
+import { askHost } from '../../../src/lvm/host-tools.js';
 import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { TestThinPool } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';

@@ -1,0 +1,225 @@
+/**
+ * What wrote last to the copy of a chain, kept on the host of the copy. The record of a chain says which point its
+ * destination holds; another run that writes there cannot know that record, and finds this instead. It never decides
+ * what a chain holds: it can only refuse or warn. Only who holds the lock of the copy may change its entry.
+ */
+
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { isObject, parseObject } from '../base/json-object.js';
+import type { FileDevice } from '../device/block-device.js';
+import { diskIdentity, fileIdentity } from '../device/disk-identity.js';
+import { type DeviceIdentity, identifyPath, identityKey, Topology } from '../device/topology.js';
+import { readRegular, replaceDurably, syncDirectory } from '../host/durable-file.js';
+import { HELD_DIRECTORY } from '../lvm/thin/held-record.js';
+import { stableIdentity } from '../stream/device-facts.js';
+
+export interface CopyEntry {
+  readonly version: 1;
+  /** Absolute. */
+  readonly path: string;
+  /** Of a file; null for a device. Tells by which other name it may be the same file. */
+  readonly inode: string | null;
+  /** Of the run that wrote last; random. */
+  readonly run: string;
+  /** Directory of the chain that it was a run of; null for any other run. */
+  readonly chain: string | null;
+  /** The command line of the run. */
+  readonly command: string;
+  /** When it began to write: ISO 8601, UTC. */
+  readonly at: string;
+  /** Stream id, in hexadecimal, of the snapback that undoes it, where that restores what `former` tells of. */
+  readonly undo: string | null;
+  /** What was here before that run, if it was the entry of a chain. */
+  readonly former: CopyEntry | null;
+  /** The writeMark of the copy at the end of that run; absent while it writes. */
+  readonly left?: string | undefined;
+}
+
+export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former'>;
+
+/** Of root as of any user: each has copies of its own. */
+export function registryDirectory(): string {
+  if (process.getuid?.() === 0) return join(HELD_DIRECTORY, 'copies');
+  const state = process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state');
+  return join(state, 'lvmsync/copies');
+}
+
+/** Entries of copies that are not there any more are removed where there are more than these. */
+const MOST_ENTRIES = 4096;
+const SUFFIX = '.json';
+const DRAFT_SUFFIX = '.draft';
+
+/** The entry of one copy. Reads it once; changes it durably. */
+export class RegisteredCopy {
+  readonly #path: string;
+  readonly #inode: string | null;
+  readonly #file: string;
+  #entry: CopyEntry | undefined;
+  /** Why there is none, where there seems to be one. */
+  readonly unreadable: string | undefined;
+
+  private constructor(path: string, inode: string | null, found: Found) {
+    this.#path = path;
+    this.#inode = inode;
+    this.#file = found.file;
+    this.#entry = found.entry;
+    this.unreadable = found.fault;
+  }
+
+  /** Throws nothing for what is missing, forbidden or damaged. */
+  static async find(device: FileDevice, directory = registryDirectory()): Promise<RegisteredCopy> {
+    const path = resolve(device.path);
+    const inode = device.identity.kind === 'file' ? device.identity.inode : null;
+    const identity = (await stableIdentity(device)) ?? fileIdentity(realpathSync(path));
+    const found = readEntry(join(directory, entryName(identity)));
+    const wanted = identityKey(device.identity);
+    const isCopy = (entry: CopyEntry): boolean => {
+      // Asked of few: what leads to another host may not answer.
+      if (inode === null || entry.inode !== inode) return false;
+      const there = identifyPath(entry.path);
+      return there !== undefined && identityKey(there) === wanted;
+    };
+    const isFound = found.entry !== undefined || found.fault !== undefined;
+    const byOtherName = isFound ? undefined : findEntry(directory, isCopy);
+    return new RegisteredCopy(path, inode, byOtherName ?? found);
+  }
+
+  /**
+   * Copies of chains on block devices that hold bytes of that one, or whose bytes it holds: the disk of a
+   * partition, a device-mapper device on another one.
+   */
+  static findOverlapping(
+    { identity }: FileDevice,
+    directory = registryDirectory(),
+    topology = new Topology(),
+  ): readonly RegisteredCopy[] {
+    if (identity.kind === 'file') return [];
+    const below = topology.builtOn(identity).map(identityKey);
+    const overlaps = (other: DeviceIdentity): boolean =>
+      below.includes(identityKey(other)) ||
+      topology.builtOn(other).map(identityKey).includes(identityKey(identity));
+    return entriesIn(directory).flatMap((found) => {
+      const { path, inode, chain } = found.entry;
+      // Names of files may lead to another host, which may not answer.
+      if (chain === null || inode !== null || !path.startsWith('/dev/')) return [];
+      const other = identifyPath(path);
+      if (other?.kind !== 'block' || !overlaps(other)) return [];
+      // Another device may have that name by now.
+      const known = entryName(diskIdentity(other.device) ?? fileIdentity(realpathSync(path)));
+      return basename(found.file) === known ? [new RegisteredCopy(path, null, found)] : [];
+    });
+  }
+
+  /** What wrote last, as far as it is known. */
+  get entry(): CopyEntry | undefined {
+    return this.#entry;
+  }
+
+  /** Durable when it returns. Throws what the file system does. */
+  write(writer: Writer): void {
+    const at = new Date().toISOString();
+    this.#replace({ version: 1, path: this.#path, inode: this.#inode, at, ...writer });
+  }
+
+  /** Notes, durably, what the copy is known by now; undefined: nothing is. */
+  leave(left: string | undefined): void {
+    if (this.#entry !== undefined) this.#replace({ ...this.#entry, left });
+  }
+
+  /** Puts the former entry into its place again: of a run that was undone. */
+  restore(left: string | undefined): void {
+    const former = this.#entry?.former;
+    if (former) this.#replace({ ...former, left });
+  }
+
+  #replace(entry: CopyEntry): void {
+    const directory = dirname(this.#file);
+    makeFolder(directory);
+    if (!existsSync(this.#file)) forgetOldest(directory);
+    // Receivers of several streams write the same entry at once.
+    const draft = `${this.#file}.${randomUUID()}${DRAFT_SUFFIX}`;
+    replaceDurably(this.#file, `${JSON.stringify(entry)}\n`, { draft });
+    this.#entry = entry;
+  }
+}
+
+/** With those above it, durably. (Where a folder may not be made in /proc, mkdirSync with `recursive` never ends.) */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another run was faster.
+    if (!existsSync(path)) throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+function entryName(identity: string): string {
+  return createHash('sha256').update(identity).digest('hex').slice(0, 32) + SUFFIX;
+}
+
+interface Found {
+  readonly file: string;
+  readonly entry?: CopyEntry | undefined;
+  readonly fault?: string | undefined;
+}
+
+function readEntry(file: string): Found {
+  let text: string;
+  try {
+    text = readRegular(file);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    return code === 'ENOENT' ? { file } : { file, fault: `cannot be read (${code})` };
+  }
+  const value = parseObject(text);
+  return isEntry(value) ? { file, entry: value } : { file, fault: 'cannot be understood' };
+}
+
+function listFiles(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).map((name) => join(directory, name));
+  } catch {
+    return [];
+  }
+}
+
+function entriesIn(directory: string): readonly (Found & { readonly entry: CopyEntry })[] {
+  return listFiles(directory)
+    .filter((file) => file.endsWith(SUFFIX))
+    .flatMap((file) => {
+      const { entry } = readEntry(file);
+      return entry === undefined ? [] : [{ file, entry }];
+    });
+}
+
+function findEntry(directory: string, isCopy: (entry: CopyEntry) => boolean): Found | undefined {
+  return entriesIn(directory).find(({ entry }) => isCopy(entry));
+}
+
+/** So that the folder does not grow for ever. Also drafts that a crash left. */
+function forgetOldest(directory: string): void {
+  const files = listFiles(directory);
+  if (files.length < MOST_ENTRIES) return;
+  const entries = [...entriesIn(directory)];
+  entries.sort((one, other) => one.entry.at.localeCompare(other.entry.at));
+  const gone = entries.filter(({ entry }) => !existsSync(entry.path));
+  const surplus = gone.slice(0, Math.max(0, files.length - MOST_ENTRIES + 1));
+  for (const { file } of surplus) rmSync(file, { force: true });
+}
+
+function isEntry(value: unknown): value is CopyEntry {
+  if (!isObject(value) || value.version !== 1) return false;
+  const { path, inode, run, chain, command, at, undo, former, left } = value;
+  return (
+    (left === undefined || typeof left === 'string') &&
+    [path, run, command, at].every((text) => typeof text === 'string') &&
+    [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
+    (former === null || (isObject(former) && former.former === null && isEntry(former)))
+  );
+}

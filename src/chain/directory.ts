@@ -1,0 +1,159 @@
+/** The directory of a chain: made, locked, read. */
+
+import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import type { FileDevice } from '../device/block-device.js';
+import type { SourceMember } from '../device/relation.js';
+import { identifyPath } from '../device/topology.js';
+import { syncDirectory } from '../host/durable-file.js';
+import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
+import { listNames } from '../host/virtual-files.js';
+import { mayBeUnnamed, stableIdentity } from '../stream/device-facts.js';
+import { findLost, isLinkName, type LinkFiles, readLinks } from './link.js';
+import type { ChainDestination, ChainRecord } from './record.js';
+import { RECORD_NAME, readRecord } from './record.js';
+
+export interface ChainState {
+  /** Undefined where no chain was begun. */
+  readonly record: ChainRecord | undefined;
+  readonly files: LinkFiles;
+}
+
+/** Throws (snapback) if it cannot be a chain; what is not there yet is empty. */
+export async function readChain(directory: string): Promise<ChainState> {
+  const stats = lookAt(directory);
+  if (stats === undefined) return { record: undefined, files: { links: [], others: [] } };
+  const record = readRecord(directory);
+  return { record, files: await readAllLinks(directory, record) };
+}
+
+/** A rollback that was cut off may have moved some of them already. */
+async function readAllLinks(directory: string, record?: ChainRecord): Promise<LinkFiles> {
+  const { links, others } = await readLinks(directory);
+  if (record?.doing?.what !== 'rollback') return { links: findLost(links), others };
+  const moved = await readLinks(join(directory, record.doing.folder));
+  return {
+    links: findLost([...links, ...moved.links]),
+    others: [...others, ...moved.others],
+  };
+}
+
+/**
+ * Keeps every other run from changing the chain. Throws (locked) if one is doing so, (snapback) if the
+ * directory is not there or others may write to it.
+ */
+export async function lockChain(directory: string, command: string): Promise<RunLock> {
+  requireOwnDirectory(directory);
+  return acquireRunLock(keyOf(directory), { path: directory, command });
+}
+
+/** Throws what lockChain would now. Changes nothing: what is returned locks nothing. */
+export function lookAtChain(directory: string): Pick<RunLock, 'release'> {
+  requireOwnDirectory(directory);
+  requireUnlocked(keyOf(directory), { path: directory });
+  return { release: () => undefined };
+}
+
+/** Throws (snapback). */
+export function requireWritable(directory: string): void {
+  try {
+    accessSync(directory, constants.W_OK);
+  } catch (cause) {
+    throw unusable(directory, cause);
+  }
+}
+
+/** For its owner only, durably, unless it is there already. Throws (snapback). */
+export function makeChainDirectory(directory: string): void {
+  if (lookAt(directory) !== undefined) return;
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+    syncDirectory(dirname(resolve(directory)));
+  } catch (cause) {
+    throw unusable(directory, cause);
+  }
+}
+
+function lookAt(directory: string): Stats | undefined {
+  let stats: Stats | undefined;
+  try {
+    stats = statSync(directory, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw unusable(directory, cause);
+  }
+  if (stats === undefined && lstatSync(directory, { throwIfNoEntry: false }) === undefined) {
+    return undefined;
+  }
+  if (stats?.isDirectory() === true) return stats;
+  throw new LvmsyncError('snapback', `${directory}: this is no directory`);
+}
+
+/**
+ * Throws (snapback) if it is not there, or others may write to it: who can replace a snapback decides
+ * what a rollback writes.
+ */
+export function requireOwnDirectory(directory: string): void {
+  const stats = lookAt(directory);
+  if (stats === undefined) {
+    throw new LvmsyncError('snapback', `${directory}: there is no such directory`);
+  }
+  const fault = sharedWith(stats);
+  if (fault === undefined) return;
+  throw new LvmsyncError('snapback', `${directory}: this directory ${fault}`, {
+    state: 'Nothing was written.',
+    hint: 'The snapbacks of a chain belong into a directory that nobody else can change.',
+  });
+}
+
+function sharedWith({ uid, mode }: Stats): string | undefined {
+  if (uid !== process.getuid?.()) return `belongs to user ${uid}`;
+  return (mode & 0o022) === 0 ? undefined : 'can be written by others';
+}
+
+function keyOf(directory: string): string {
+  const { dev, ino } = statSync(directory, { bigint: true });
+  return `file-${dev}/${ino}`;
+}
+
+function unusable(directory: string, cause: unknown): LvmsyncError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+  return new LvmsyncError('snapback', `${directory}: cannot be used for a chain (${code})`, {
+    state: 'Nothing was written.',
+    cause,
+  });
+}
+
+/** Its files: none of them may be the destination, under whatever name. A copy may lie beside them. */
+export function chainMembers(directory: string | undefined): SourceMember[] {
+  if (directory === undefined) return [];
+  const isOwn = (name: string): boolean => name === RECORD_NAME || isLinkName(name);
+  return listNames(directory)
+    .filter(isOwn)
+    .flatMap((name) => {
+      const identity = identifyPath(join(directory, name));
+      return identity?.kind === 'file' ? [{ identity, role: 'a file of the chain' }] : [];
+    });
+}
+
+/** As the record of a chain names it. */
+export async function describeDestination(device: FileDevice): Promise<ChainDestination> {
+  const identity = (await stableIdentity(device)) ?? null;
+  return { identity, path: resolve(device.path), size: device.size };
+}
+
+/** Why that device is not the one of the record, or not as it left it; undefined if it is. */
+export function destinationMismatch(
+  { destination: recorded, doing }: Pick<ChainRecord, 'destination' | 'doing'>,
+  actual: ChainDestination,
+): string | undefined {
+  const name = ({ path, identity }: ChainDestination): string =>
+    identity === null ? path : `${path} (${identity})`;
+  const isFile = recorded.identity === null && actual.identity === null;
+  const byPath = recorded.identity === null && mayBeUnnamed(actual.identity);
+  const same = byPath ? recorded.path === actual.path : recorded.identity === actual.identity;
+  if (!same) return `the chain belongs to ${name(recorded)}, not to ${name(actual)}`;
+  // A run that was cut off may have made a file longer or shorter.
+  if (recorded.size === actual.size || (isFile && doing !== null)) return undefined;
+  return `it holds ${actual.size} bytes, and held ${recorded.size} when the chain was written`;
+}

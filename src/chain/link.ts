@@ -1,0 +1,147 @@
+/** The links of a chain: snapbacks that say from which point to which their run led. */
+
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import { ChangeReader } from '../stream/change-reader.js';
+import type { Hello } from '../stream/control-frame.js';
+import { type Counted, type CountedBy, countedIn } from '../stream/counted-link.js';
+import { isPointTime, isUuid, type Point } from './record.js';
+
+export interface Link {
+  readonly path: string;
+  /** Name of the file. */
+  readonly name: string;
+  /** Bytes. */
+  readonly fileSize: number;
+  /** In hexadecimal, as is the next. */
+  readonly streamId: string;
+  /** The link before it; undefined in the first one of a chain. */
+  readonly previous: string | undefined;
+  /** What the destination held before its run, and what it holds after a run that came to its end. */
+  readonly from: Point;
+  readonly to: Point;
+  readonly hello: Hello;
+  /** A part of one before it, which has to be there. */
+  readonly counted: Counted | undefined;
+  /** By hand: its size says nothing of what it holds. */
+  readonly compressed: boolean;
+  /** What others count on in it and its size has no room for. */
+  readonly lost?: string;
+}
+
+const SUFFIX = '.snapback';
+const NAME = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(?:\.\d+)?\.snapback$/;
+
+/** `2026-11-23T10-15-00Z.snapback`; a further attempt has `.2`, `.3` and so on before the suffix. */
+export function linkName({ time }: Point, attempt: number): string {
+  const stem = time.replaceAll(':', '-');
+  return attempt === 1 ? stem + SUFFIX : `${stem}.${attempt}${SUFFIX}`;
+}
+
+export function isLinkName(name: string): boolean {
+  return NAME.test(name);
+}
+
+export interface LinkFiles {
+  readonly links: readonly Link[];
+  /** Names of files that have the name of a link and are none: cut off in their first bytes, or foreign. */
+  readonly others: readonly string[];
+}
+
+/** Everything in the directory that is called as a link is; only the beginning of each is read. */
+export async function readLinks(directory: string): Promise<LinkFiles> {
+  const links: Link[] = [];
+  const others: string[] = [];
+  for (const name of readdirSync(directory).filter(isLinkName).sort()) {
+    const link = await readLink(directory, name);
+    if (link === undefined) others.push(name);
+    else links.push(link);
+  }
+  return { links, others };
+}
+
+/** Undefined for what is no link. */
+export async function readLink(directory: string, name: string): Promise<Link | undefined> {
+  const path = join(directory, name);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  // What is no file might never end.
+  if (stats?.isFile() !== true) return undefined;
+  const beginning = await readBeginning(path);
+  if (beginning?.hello.kind !== 'snapback') return undefined;
+  const { hello } = beginning;
+  const { fromPoint, toPoint, fromTime, toTime, previousLink: previous } = hello.attributes;
+  if (!isUuid(fromPoint) || !isUuid(toPoint) || !isPointTime(fromTime) || !isPointTime(toTime)) {
+    return undefined;
+  }
+  const streamId = Buffer.from(hello.streamId).toString('hex');
+  const points = {
+    from: { uuid: fromPoint, time: fromTime },
+    to: { uuid: toPoint, time: toTime },
+  };
+  return { path, name, fileSize: stats.size, streamId, previous, ...points, ...beginning };
+}
+
+type Beginning = Pick<Link, 'hello' | 'counted' | 'compressed'>;
+
+async function readBeginning(path: string): Promise<Beginning | undefined> {
+  const fd = openSync(path, 'r');
+  const reader = new ChangeReader(fd, path);
+  try {
+    const form = await reader.readForm();
+    if (form.form !== 'framed') return undefined;
+    const { hello } = form;
+    return { hello, counted: countedIn(hello), compressed: reader.compressed };
+  } catch (error) {
+    if (error instanceof LvmsyncError) return undefined;
+    throw error;
+  } finally {
+    await reader.close();
+    closeSync(fd);
+  }
+}
+
+/** What the snapbacks of a folder count on; nothing where it cannot be read. */
+export async function countedBeside(directory: string): Promise<readonly CountedBy[]> {
+  let names: string[] = [];
+  try {
+    names = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  } catch {
+    return [];
+  }
+  const links: Link[] = [];
+  for (const name of names) {
+    const link = await readLink(directory, name);
+    if (link !== undefined) links.push(link);
+  }
+  return countedParts(links);
+}
+
+/** What these links count on. */
+export function countedParts(links: readonly Link[]): readonly CountedBy[] {
+  return links.flatMap(({ counted, name }) => (counted ? [{ ...counted, by: name }] : []));
+}
+
+/** Finds those that are shorter than what others of them count on. */
+export function findLost(links: readonly Link[]): readonly Link[] {
+  const parts = countedParts(links);
+  return links.map((link) => {
+    const missing = parts.find(({ streamId, bytes }) => {
+      return streamId === link.streamId && bytes > link.fileSize && !link.compressed;
+    });
+    if (missing === undefined) return link;
+    const { by, bytes } = missing;
+    const lost = `${link.name} holds ${link.fileSize} bytes, and ${by} counts on its first ${bytes}`;
+    return { ...link, lost };
+  });
+}
+
+/** For reading; the caller closes it. Throws (snapback). */
+export function openLink(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    throw new LvmsyncError('snapback', `${path}: cannot be opened (${code})`, { cause });
+  }
+}

@@ -1,0 +1,149 @@
+/** Puts the links of a chain in their order, from what its record says back to the oldest. Pure. */
+
+import type { ChainRecord, Point } from './record.js';
+
+/** What of a link its order is told by. */
+export interface Linked {
+  readonly name: string;
+  readonly streamId: string;
+  readonly previous: string | undefined;
+  readonly from: Point;
+  readonly to: Point;
+  /** Why it cannot be undone, where that is known. */
+  readonly lost?: string;
+}
+
+/** One step from a point to the next: the link of the run that completed it, and of its attempts before. */
+export interface Turn<L extends Linked = Linked> {
+  readonly from: Point;
+  readonly to: Point;
+  /** Newest first; never empty. */
+  readonly links: readonly L[];
+}
+
+export interface ChainOrder<L extends Linked = Linked> {
+  /** Newest first, as far as each is known to be whole. */
+  readonly turns: readonly Turn<L>[];
+  /** Of what was begun and has not come to its end, newest first: undone before all others. */
+  readonly attempts: readonly L[];
+  /** Whether undoing the attempts leads back to the recorded point; true where there are none. */
+  readonly present: boolean;
+  /** What is not in the chain and undoes nothing of it. */
+  readonly unused: readonly L[];
+  /** Why it goes back no further than that, where that is not its beginning. */
+  readonly gap: string | undefined;
+}
+
+/**
+ * Looks at names of streams and points, and at what is known to be lost; whether a link is whole is a
+ * question of its content.
+ */
+export function orderChain<L extends Linked>(
+  { point, last, pruned, doing }: Pick<ChainRecord, 'point' | 'last' | 'pruned' | 'doing'>,
+  links: readonly L[],
+): ChainOrder<L> {
+  const { walked, missing } = walkBack({ from: last, before: pruned }, links);
+  const inChain = new Set(walked);
+  const unused = links.filter((link) => !inChain.has(link));
+  const resting = doing === null;
+  if (point === null) {
+    return { turns: [], attempts: [], present: resting, unused: links, gap: undefined };
+  }
+  const first = walked.findIndex(({ to }) => to.uuid === point.uuid);
+  const attempts = walked.slice(0, first < 0 ? walked.length : first);
+  const stray = attempts.find(({ from }) => resting || from.uuid !== point.uuid);
+  if (stray !== undefined) {
+    const gap = `${stray.name} does not lead to what the destination holds`;
+    return { turns: [], attempts: [], present: resting, unused, gap };
+  }
+  const attemptLost = firstLost(attempts);
+  if (attemptLost !== undefined) {
+    return { turns: [], attempts: [], present: false, unused, gap: attemptLost };
+  }
+  const { turns, mismatch } = groupTurns(point, walked.slice(attempts.length));
+  const lost = turns.findIndex((turn) => firstLost(turn.links) !== undefined);
+  if (lost >= 0) {
+    const gap = firstLost(turns[lost]?.links ?? []);
+    return { turns: turns.slice(0, lost), attempts, present: true, unused, gap };
+  }
+  const gap = mismatch ?? missing;
+  if (gap === undefined) return { turns, attempts, present: true, unused, gap };
+  // What is missing may be an attempt of the oldest turn that was found, which then undoes a part only.
+  const present = resting || turns.length > 0;
+  return {
+    turns: turns.slice(0, -1),
+    attempts: present ? attempts : [],
+    present,
+    unused,
+    gap,
+  };
+}
+
+function firstLost(links: readonly Linked[]): string | undefined {
+  return links.find(({ lost }) => lost !== undefined)?.lost;
+}
+
+/** Every point that can be gone back to, newest first, the recorded one included. */
+export function pointsOf(point: Point, { turns, present }: ChainOrder): readonly Point[] {
+  return present ? [point, ...turns.map(({ from }) => from)] : [];
+}
+
+export interface Walk<L extends Linked> {
+  /** Newest first. */
+  readonly walked: readonly L[];
+  /** Why it ended where a link names one before it. */
+  readonly missing: string | undefined;
+}
+
+/**
+ * From the link of that stream id backwards, to one that names none before it or names `before`. A
+ * stream id that two files have is nobody's.
+ */
+export function walkBack<L extends Linked>(
+  { from, before }: { readonly from: string | null; readonly before: string | null },
+  links: readonly L[],
+): Walk<L> {
+  const byId = new Map<string, L[]>();
+  for (const link of links) byId.set(link.streamId, [...(byId.get(link.streamId) ?? []), link]);
+  const walked = new Set<L>();
+  const end = (missing: string | undefined): Walk<L> => ({ walked: [...walked], missing });
+  let newer: L | undefined;
+  let next = from ?? undefined;
+  while (next !== undefined && next !== before) {
+    const [link, copy] = byId.get(next) ?? [];
+    if (link === undefined) {
+      const which = newer === undefined ? 'the newest link' : `the link before ${newer.name}`;
+      return end(`${which} (${next}) is not there`);
+    }
+    if (copy !== undefined) {
+      return end(`${link.name} and ${copy.name} are the same snapback: keep one`);
+    }
+    if (walked.has(link)) return end(`${link.name} is before itself`);
+    walked.add(link);
+    newer = link;
+    next = link.previous;
+  }
+  return end(undefined);
+}
+
+/** `links` begin with the one that led to the point. */
+function groupTurns<L extends Linked>(
+  point: Point,
+  links: readonly L[],
+): { readonly turns: Turn<L>[]; readonly mismatch: string | undefined } {
+  const turns: (Turn<L> & { readonly links: L[] })[] = [];
+  let at = point;
+  for (const link of links) {
+    const turn = turns.at(-1);
+    if (turn !== undefined && link.to.uuid === turn.to.uuid && link.from.uuid === at.uuid) {
+      turn.links.push(link);
+      continue;
+    }
+    if (link.to.uuid !== at.uuid) {
+      return { turns, mismatch: `${link.name} does not lead to where the next one begins` };
+    }
+    turns.push({ from: link.from, to: link.to, links: [link] });
+    at = link.from;
+  }
+  return { turns, mismatch: undefined };
+}

@@ -1,0 +1,210 @@
+/**
+ * The record of a chain: which point its destination holds, and what is being done to it. Whatever is
+ * about to change the destination says so here first, and says here last that it is done, so that after
+ * any crash the record tells what can be believed.
+ */
+
+import { join } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import { isObject, parseObject } from '../base/json-object.js';
+import { readRegular, replaceDurably } from '../host/durable-file.js';
+
+/** A state of the source: what one of its snapshots held. */
+export interface Point {
+  /** LVM's uuid of the snapshot. */
+  readonly uuid: string;
+  /** ISO 8601, UTC, whole seconds. */
+  readonly time: string;
+}
+
+export interface ChainDestination {
+  /** Null for what has none that lasts, such as a file: then its path counts. */
+  readonly identity: string | null;
+  /** Absolute. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What was begun and has not come to its end; the destination then holds no point. */
+export type Doing =
+  /** A full copy. */
+  | { readonly what: 'init'; readonly to: Point }
+  | { readonly what: 'turn'; readonly to: Point }
+  | ({ readonly what: 'rollback'; readonly to: Point } & Undone)
+  | ({ readonly what: 'redo' } & Undone);
+
+/** A rollback, or the taking back of one. */
+export type GoingBack = Extract<Doing, Undone>;
+
+export function isGoingBack(doing: Doing | null | undefined): doing is GoingBack {
+  return doing?.what === 'rollback' || doing?.what === 'redo';
+}
+
+/** Where a rollback put what takes it back. */
+export interface Undone {
+  /** Name of a folder in the chain. */
+  readonly folder: string;
+  /** Stream id, in hexadecimal, of the newest snapback of the rollback itself. */
+  readonly redo: string;
+}
+
+/** Which run wrote last, as the registry of copies names it. */
+export interface RecordWriter {
+  readonly run: string;
+  /** What the registry said before: a run that was cut off in between left it there. */
+  readonly before: string | null;
+}
+
+export interface ChainRecord {
+  readonly version: 1;
+  readonly destination: ChainDestination;
+  /** What it holds, or held before what is being done; null while nothing of it is known. */
+  readonly point: Point | null;
+  /** Stream id, in hexadecimal, of the newest link. */
+  readonly last: string | null;
+  /** The same of the newest link that was no longer to be kept: there the chain begins. */
+  readonly pruned: string | null;
+  readonly doing: Doing | null;
+  /** Of the last thing that was done, if it was a rollback: only then can that be taken back. */
+  readonly undone: Undone | null;
+  /** What nothing goes back to any more; see chain-leftover. Older programs leave it out. */
+  readonly leftover?: Leftover;
+  /** Absent: of a program that kept no registry. */
+  readonly writer?: RecordWriter | undefined;
+  /** The writeMark of the destination when the record was written; absent while something is being done. */
+  readonly left?: string | undefined;
+}
+
+export interface Leftover {
+  /** Stream id of the newest link of each chain that was begun anew. */
+  readonly links: readonly string[];
+  /** Rollbacks that cannot be taken back, since a turn was taken. */
+  readonly undone: readonly Undone[];
+}
+
+export const RECORD_NAME = 'chain.json';
+const VERSION = 1;
+
+/** Undefined if there is none. Throws (streamCorrupt) if it cannot be understood, (snapback) if not read. */
+export function readRecord(directory: string): ChainRecord | undefined {
+  const path = join(directory, RECORD_NAME);
+  const text = readIfThere(path);
+  return text === undefined ? undefined : parseRecord(text, path);
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readRegular(path);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    if (code === 'ENOENT') return undefined;
+    throw new LvmsyncError('snapback', `${path}: cannot be read (${code})`, { cause });
+  }
+}
+
+/** Durable when it returns. Throws (snapback). Only who holds the lock of the chain may call it. */
+export function writeRecord(directory: string, record: ChainRecord): void {
+  const path = join(directory, RECORD_NAME);
+  try {
+    replaceDurably(path, `${JSON.stringify(record, undefined, 2)}\n`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('snapback', `${path}: cannot be written (${reason})`, { cause });
+  }
+}
+
+/** Throws (streamCorrupt); `path` is how it is named then. */
+export function parseRecord(text: string, path: string): ChainRecord {
+  const value = parseObject(text);
+  if (isObject(value) && typeof value.version === 'number' && value.version !== VERSION) {
+    throw corrupt(path, `it is of version ${value.version}, which is not known here`);
+  }
+  if (isRecord(value)) return value;
+  throw corrupt(path, 'this is no record of a chain');
+}
+
+export function isPoint(value: unknown): value is Point {
+  return isObject(value) && isUuid(value.uuid) && isPointTime(value.time);
+}
+
+/** As LVM writes them; of other makers any word will do. */
+export function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w-]{1,64}$/.test(value);
+}
+
+/** `2026-11-23T10:15:00Z`, and a moment that exists. */
+export function isPointTime(value: unknown): value is string {
+  if (typeof value !== 'string' || !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(value)) return false;
+  const moment = Date.parse(value);
+  return !Number.isNaN(moment) && new Date(moment).toISOString() === value.replace('Z', '.000Z');
+}
+
+export function isStreamId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+}
+
+function isRecord(value: unknown): value is ChainRecord {
+  if (!isObject(value) || value.version !== VERSION) return false;
+  const { destination, point, last, pruned, doing, undone, leftover, writer, left } = value;
+  return (
+    (left === undefined || typeof left === 'string') &&
+    isDestination(destination) &&
+    (point === null || isPoint(point)) &&
+    (last === null || isStreamId(last)) &&
+    (pruned === null || isStreamId(pruned)) &&
+    (doing === null || isDoing(doing)) &&
+    (undone === null || isUndone(undone)) &&
+    (leftover === undefined || isLeftover(leftover)) &&
+    (writer === undefined || isWriter(writer))
+  );
+}
+
+function isLeftover(value: unknown): value is Leftover {
+  if (!isObject(value)) return false;
+  const { links, undone } = value;
+  const named = Array.isArray(links) && links.every(isStreamId);
+  return named && Array.isArray(undone) && undone.every(isUndone);
+}
+
+function isWriter(value: unknown): value is RecordWriter {
+  if (!isObject(value)) return false;
+  const { run, before } = value;
+  return typeof run === 'string' && (before === null || typeof before === 'string');
+}
+
+function isDestination(value: unknown): value is ChainDestination {
+  if (!isObject(value)) return false;
+  const { identity, path, size } = value;
+  const named = identity === null || typeof identity === 'string';
+  return named && typeof path === 'string' && Number.isSafeInteger(size);
+}
+
+export function isDoing(value: unknown): value is Doing {
+  if (!isObject(value)) return false;
+  switch (value.what) {
+    case 'init':
+    case 'turn':
+      return isPoint(value.to);
+    case 'rollback':
+      return isPoint(value.to) && isUndone(value);
+    case 'redo':
+      return isUndone(value);
+    default:
+      return false;
+  }
+}
+
+/** The name is joined to a path, so it must not lead out of the chain. */
+function isUndone(value: unknown): value is Undone {
+  if (!isObject(value)) return false;
+  const { folder, redo } = value;
+  return typeof folder === 'string' && /^undone-[\w-]+$/.test(folder) && isStreamId(redo);
+}
+
+function corrupt(path: string, what: string): LvmsyncError {
+  return new LvmsyncError('streamCorrupt', `${path}: ${what}`, {
+    state: 'Nothing was written.',
+    hint: 'Without it only snapbacks by themselves can be applied, newest first, with --apply; "lvmsync inspect" says what each holds.',
+  });
+}

@@ -1,0 +1,12 @@
+/** What is asked of a chain. */
+
+import type { KeepRule } from './keep.js';
+
+export interface ChainRequest {
+  /** On the destination's machine. */
+  readonly directory: string;
+  /** The stream is a full copy, with which the chain begins. */
+  readonly init: boolean;
+  /** Of none, everything is kept. */
+  readonly keep: readonly KeepRule[];
+}

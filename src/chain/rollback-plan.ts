@@ -1,0 +1,100 @@
+/** What a rollback of a chain will undo. Pure: nothing of the links' content is looked at here. */
+
+import { LvmsyncError } from '../base/errors.js';
+import { localTime, timeSpan } from '../base/local-time.js';
+import { type ChainOrder, type Linked, pointsOf } from './order.js';
+import type { ChainRecord, Point } from './record.js';
+
+/** Where a rollback is to lead: the newest point until then, or so many turns back. */
+export type RollbackTarget =
+  | { readonly until: number; readonly text: string }
+  | { readonly steps: number };
+
+export interface RollbackPlan<L extends Linked = Linked> {
+  /** What the destination holds, or held before what was begun. */
+  readonly from: Point;
+  readonly to: Point;
+  readonly steps: number;
+  /** In the order in which they are undone. */
+  readonly links: readonly L[];
+  /** Of them: those whose runs came to their end, so that their content has to be whole. */
+  readonly complete: ReadonlySet<L>;
+  /** Stream id of the newest link that remains, or null. */
+  readonly last: string | null;
+}
+
+/** Throws (destinationUnfit) where it cannot be reached, (streamCorrupt) where a gap is the reason. */
+export function planRollback<L extends Linked>(
+  record: ChainRecord,
+  order: ChainOrder<L>,
+  target: RollbackTarget,
+): RollbackPlan<L> {
+  const { point, doing } = record;
+  if (point === null) {
+    throw refusal('there is nothing to go back to: the full copy has not come to its end');
+  }
+  if (doing?.what === 'redo') {
+    throw refusal('a rollback --redo has not come to its end', 'Finish it first: run it again.');
+  }
+  const points = pointsOf(point, order);
+  const steps = 'steps' in target ? target.steps : stepsUntil(points, target.until);
+  const to = points[steps];
+  if (to === undefined) throw outOfReach(points, order.gap, target);
+  if (doing?.what === 'rollback') requireFurther(points.slice(0, steps + 1), doing.to);
+  const turns = order.turns.slice(0, steps);
+  const links = [...order.attempts, ...turns.flatMap((turn) => turn.links)];
+  const complete = new Set(turns.flatMap((turn) => turn.links.slice(0, 1)));
+  const last = links.length === 0 ? record.last : (links.at(-1)?.previous ?? null);
+  return { from: point, to, steps, links, complete, last };
+}
+
+/** From where to where, and how far that is. */
+export function describeWay({ from, to }: Pick<RollbackPlan, 'from' | 'to'>): string {
+  const way = `from ${localTime(from.time)} back to ${localTime(to.time)}`;
+  const distance = Date.parse(from.time) - Date.parse(to.time);
+  return distance > 0 ? `${way}, ${timeSpan(distance)} earlier` : way;
+}
+
+/** How the time was understood that somebody typed, and how far the point is from it. */
+export function describeChoice(
+  { until, text }: Extract<RollbackTarget, { readonly until: number }>,
+  { time }: Point,
+): string {
+  const distance = timeSpan(until - Date.parse(time));
+  return `--to ${text} means until ${localTime(until)}: this restore point is ${distance} before it`;
+}
+
+/** As many as there are points where none is that old. */
+function stepsUntil(points: readonly Point[], until: number): number {
+  const found = points.findIndex(({ time }) => Date.parse(time) <= until);
+  return found < 0 ? points.length : found;
+}
+
+function outOfReach(
+  points: readonly Point[],
+  gap: string | undefined,
+  target: RollbackTarget,
+): LvmsyncError {
+  const wanted = 'steps' in target ? `${target.steps} steps` : `to ${target.text}`;
+  const oldest = points.at(-1);
+  const reach = oldest === undefined ? 'to no point at all' : `to ${localTime(oldest.time)}`;
+  const what = `the chain does not go back ${wanted}, only ${reach}`;
+  if (gap === undefined) return refusal(what);
+  return new LvmsyncError('streamCorrupt', `${what}: ${gap}`, UNTOUCHED);
+}
+
+/** What a rollback that was cut off has undone stays undone, so another can only go as far or further. */
+function requireFurther(passed: readonly Point[], begun: Point): void {
+  if (passed.some(({ uuid }) => uuid === begun.uuid)) return;
+  throw refusal(
+    `a rollback to ${localTime(begun.time)} has not come to its end: only that one can follow, or one to an older point`,
+    'Or take it back with --redo.',
+  );
+}
+
+const UNTOUCHED = { state: 'Nothing was written.' };
+
+function refusal(message: string, hint?: string): LvmsyncError {
+  const context = hint === undefined ? UNTOUCHED : { ...UNTOUCHED, hint };
+  return new LvmsyncError('destinationUnfit', message, context);
+}

@@ -1,0 +1,127 @@
+/** The values of options and the operands: what the words mean, or why they mean nothing. All throw (usage). */
+
+import { LvmsyncError } from '../base/errors.js';
+import { splitWords } from '../base/shell-words.js';
+import { escapeText } from '../base/text.js';
+import { type KeepRule, parseKeepRule } from '../chain/keep.js';
+import { parseIoPriority } from '../host/io-priority.js';
+import type { Nice, PriorityRequest } from '../host/priority.js';
+import type { Argv } from '../host/subprocess.js';
+import type { RunRequest } from '../run/request.js';
+import type { FillRequest } from '../source/request.js';
+import type { ParsedOptions } from './option-grammar.js';
+import type { OptionEntry, ValueName } from './option-table.js';
+
+export function parseKeep(text: string | undefined): readonly KeepRule[] {
+  return (text?.split(',') ?? []).map((word) => {
+    const rule = parseKeepRule(word);
+    if (rule !== undefined) return rule;
+    throw usage(
+      `--keep: expected a number of snapbacks, or an age such as 12h, 30d or 8w, saw "${escapeText(word, 80)}"`,
+    );
+  });
+}
+
+/** As lvcreate takes it: `5G`, in units of 1024, or a share of the volume. */
+export function parseSize(text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  const [, digits = '0', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)([KMGT%])$/i.exec(text) ?? [];
+  if (unit === '%' && /^[1-9]\d{0,2}$/.test(digits)) return ['--extents', `${digits}%ORIGIN`];
+  if (unit !== '%' && Number(digits) > 0) return ['--size', digits + unit.toLowerCase()];
+  throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}"`);
+}
+
+export function hookWords(text: string | undefined): Argv | undefined {
+  const [program, ...words] = text === undefined ? [] : splitWords(text);
+  return program === undefined ? undefined : [program, ...words];
+}
+
+export function fillRequest({ values }: ParsedOptions): FillRequest {
+  const text = values['max-cow-use'];
+  if (text === undefined) return {};
+  const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0;
+  if (percent >= 1 && percent <= 100) return { maxCowUse: percent };
+  throw usage(`--max-cow-use: expected a percentage, saw "${escapeText(text, 80)}"`);
+}
+
+export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunRequest, 'metrics'> {
+  const { metrics } = values;
+  if (metrics === undefined) return {};
+  // The time of the last success would be that of a run that did nothing.
+  if (flags['dry-run']) throw clash('metrics', '--dry-run');
+  return { metrics };
+}
+
+export function priorityRequest({
+  nice,
+  ionice,
+}: ParsedOptions['values']): PriorityRequest | undefined {
+  if (nice === undefined && ionice === undefined) return undefined;
+  return {
+    ...(nice !== undefined && { nice: parseNice(nice) }),
+    ...(ionice !== undefined && { io: parseIoPriority(ionice) }),
+  };
+}
+
+function parseNice(text: string): Nice {
+  if (text === 'idle') return text;
+  const nice = /^[-+]?\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
+  if (nice >= -20 && nice <= 19) return nice;
+  throw usage(`--nice: expected a number from -20 to 19 or "idle", saw "${escapeText(text, 80)}"`);
+}
+
+const MOST_STREAMS = 16;
+
+export function parseStreams(text = '1'): number {
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MOST_STREAMS) return count;
+  throw usage(
+    `--streams: expected a number from 1 to ${MOST_STREAMS}, saw "${escapeText(text, 80)}"`,
+  );
+}
+
+/** Seconds: Node's timers count milliseconds in 31 bits, and take more for none. */
+const LONGEST_TIMER = 2_147_483;
+
+export function parseSeconds(name: ValueName, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (seconds > 0 && seconds <= LONGEST_TIMER) return seconds;
+  throw usage(`--${name}: expected a number of seconds, saw "${escapeText(text, 80)}"`);
+}
+
+const UNITS = ['', 'K', 'M', 'G'];
+
+export function parseRate(name: ValueName, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, digits = '0', unit = ''] = /^(\d{1,12}(?:\.\d+)?)([KMG]?)$/i.exec(text) ?? [];
+  const rate = Number(digits) * 1024 ** UNITS.indexOf(unit.toUpperCase());
+  if (rate >= 1) return rate;
+  throw usage(
+    `--${name}: expected bytes a second, such as 500K or 1.5M, saw "${escapeText(text, 80)}"`,
+  );
+}
+
+export function takeOperand(operands: string[], name: string): string {
+  const operand = operands.shift();
+  if (operand === undefined) throw usage(`missing operand: ${name}`);
+  if (operand === '') throw usage(`${name}: the operand is empty`);
+  return operand;
+}
+
+export function refuseRest([unexpected]: readonly string[]): void {
+  if (unexpected === undefined) return;
+  throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`);
+}
+
+export function clash(name: string, other: string): LvmsyncError {
+  return new LvmsyncError('usage', `--${name} cannot be used with ${other}`);
+}
+
+export function needs(name: string, needed: OptionEntry['name']): LvmsyncError {
+  return new LvmsyncError('usage', `--${name} needs --${needed}`);
+}
+
+export function usage(message: string): LvmsyncError {
+  return new LvmsyncError('usage', message, { hint: '"lvmsync --help" shows how it is used.' });
+}

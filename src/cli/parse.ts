@@ -1,0 +1,59 @@
+import type { Command } from './command.js';
+import { benchCommand, doctorCommand } from './examine-commands.js';
+import {
+  checkActions,
+  checkUtf8,
+  checkValue,
+  chooseAction,
+  chooseVerbosity,
+  isGiven,
+} from './option-checks.js';
+import type { ParsedOptions } from './option-grammar.js';
+import { OPTION_TABLE } from './option-table.js';
+import { metricsRequest, priorityRequest } from './option-values.js';
+import { cycleCommand, dumpCommand, syncCommand, verifyCommand } from './read-commands.js';
+import {
+  applyCommand,
+  chainCommand,
+  hashCommand,
+  inspectCommand,
+  rollbackCommand,
+} from './write-commands.js';
+
+/** Throws (usage) for options that contradict each other, and for operands missing or left over. */
+export function toCommand(parsed: ParsedOptions): Command {
+  if (parsed.flags.version) return { kind: 'version' };
+  if (parsed.flags.help) return { kind: 'help' };
+  const verbosity = chooseVerbosity(parsed);
+  for (const word of [...Object.values(parsed.values), ...parsed.operands]) checkUtf8(word);
+  const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
+  const { action, asked } = chooseAction(given, parsed.operands);
+  for (const entry of given) checkValue(parsed, entry);
+  const warnings = checkActions(given, action, asked);
+  const priority = priorityRequest(parsed.values);
+  const run = { verbosity, warnings, ...(priority && { priority }), ...metricsRequest(parsed) };
+  switch (action) {
+    case 'inspect':
+      return inspectCommand(parsed, run);
+    case 'chain':
+      return chainCommand(parsed, run);
+    case 'rollback':
+      return rollbackCommand(parsed, run);
+    case 'cycle':
+      return cycleCommand(parsed, run);
+    case 'bench':
+      return benchCommand(parsed, run);
+    case 'doctor':
+      return doctorCommand(parsed, run);
+    case 'apply':
+      return applyCommand(parsed, run);
+    case 'dump':
+      return dumpCommand(parsed, run);
+    case 'sync':
+      return syncCommand(parsed, run);
+    case 'verify':
+      return verifyCommand(parsed, run);
+    case 'hash':
+      return hashCommand(parsed, run);
+  }
+}

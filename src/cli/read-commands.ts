@@ -1,0 +1,158 @@
+/** Commands that read a source and bring it to a destination, made of options. All throw (usage). */
+
+import { splitWords } from '../base/shell-words.js';
+import type { Compression, ReadRequest, WriteRequest } from '../pipeline/request.js';
+import { type Destination, parseDestination } from '../remote/destination-name.js';
+import type { RemoteOptions, SendRequest } from '../remote/request.js';
+import type { RunRequest } from '../run/request.js';
+import type { SourceRequest } from '../source/request.js';
+import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
+import type { ParsedOptions } from './option-grammar.js';
+import {
+  clash,
+  fillRequest,
+  hookWords,
+  needs,
+  parseKeep,
+  parseRate,
+  parseSeconds,
+  parseSize,
+  parseStreams,
+  refuseRest,
+  takeOperand,
+  usage,
+} from './option-values.js';
+import { rehearsalRequest, writeRequest } from './write-commands.js';
+
+export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
+  const operands = [...parsed.operands];
+  const source = takeSource(parsed, operands);
+  refuseRest(operands);
+  const read = { ...readRequest(parsed), ...fillRequest(parsed) };
+  return { kind: 'dump', ...run, ...read, ...rehearsalRequest(parsed), source };
+}
+
+export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
+  const { values } = parsed;
+  const operands = [...parsed.operands];
+  const source = takeSource(parsed, operands);
+  const destination = takeDestination(parsed, operands);
+  if (destination.host === undefined && values.streams !== undefined) {
+    throw usage('--streams needs another host: a local run has no connection');
+  }
+  if (destination.host === undefined && values['push-helper'] !== undefined) {
+    throw usage('--push-helper needs another host');
+  }
+  const send = sendRequest(parsed, { ...run, ...writeRequest(parsed), destination });
+  return { kind: 'sync', ...send, ...fillRequest(parsed), ...rehearsalRequest(parsed), source };
+}
+
+/** The last operand. */
+function takeDestination({ values }: ParsedOptions, operands: string[]): Destination {
+  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+  refuseRest(operands);
+  if (destination.host === undefined && values.compress !== undefined) {
+    throw usage('--compress needs another host, or --stdout: a local run has no change stream');
+  }
+  return destination;
+}
+
+function sendRequest(
+  parsed: ParsedOptions,
+  request: WriteRequest & Pick<SendRequest, 'destination'>,
+): SendRequest {
+  const discard = parsed.flags['no-discard'] !== true;
+  return { ...request, ...readRequest(parsed), remote: remoteOptions(parsed), discard };
+}
+
+export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleCommand {
+  const [, ...operands] = parsed.operands;
+  const origin = takeOperand(operands, 'VOLUME');
+  const destination = takeDestination(parsed, operands);
+  const { flags, values } = parsed;
+  const { snapback: directory } = values;
+  if (directory === undefined) throw usage('cycle needs --snapback, the directory of its chain');
+  const chain = { directory, init: flags.init === true, keep: parseKeep(values.keep) };
+  const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
+  const send = sendRequest(parsed, { ...run, ...write, destination });
+  return {
+    kind: 'cycle',
+    ...send,
+    ...fillRequest(parsed),
+    ...rehearsalRequest(parsed),
+    // Without its confirmation nobody knows which point it holds.
+    remote: { ...send.remote, requireAck: true },
+    origin,
+    chain,
+    size: parseSize(values.size),
+    hooks: { freeze: hookWords(values['freeze-cmd']), thaw: hookWords(values['thaw-cmd']) },
+  };
+}
+
+export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCommand {
+  const { flags, values } = parsed;
+  const operands = parsed.operands.slice(1);
+  const full = flags.full === true;
+  const source = takeSource(parsed, operands);
+  if (full && values.since !== undefined) throw clash('since', '--full');
+  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+  refuseRest(operands);
+  const repair = flags.repair === true;
+  const needless = (['snapback', 'force'] as const).find((name) => name in { ...values, ...flags });
+  if (!repair && needless !== undefined) throw needs(needless, 'repair');
+  return {
+    ...{ kind: 'verify', ...run, ...writeRequest(parsed), source, full, repair, destination },
+    requireQuiet: flags['require-quiet'] === true,
+    bytesPerSecond: parseRate('bwlimit', values.bwlimit),
+    json: flags.json === true,
+    remote: remoteOptions(parsed),
+  };
+}
+
+export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
+  const program = values['remote-path'] ?? 'lvmsync';
+  // It follows the host, and there ssh still looks for options of its own.
+  if (program.startsWith('-')) throw usage('--remote-path: a program must not begin with "-"');
+  const helper = values['push-helper'];
+  if (helper !== undefined && values.transport === 'ssh2') {
+    throw clash('push-helper', '--transport ssh2');
+  }
+  return {
+    transport: values.transport === 'ssh2' ? 'ssh2' : 'command',
+    rsh: splitWords(values.rsh ?? 'ssh'),
+    rshGiven: values.rsh !== undefined,
+    program,
+    ...(helper === undefined ? {} : { helper }),
+    sudo: flags.sudo === true,
+    timeoutSeconds: parseSeconds('timeout', values.timeout),
+    requireAck: flags['require-ack'] === true,
+    streams: parseStreams(values.streams),
+  };
+}
+
+function readRequest(parsed: ParsedOptions): Omit<ReadRequest, keyof RunRequest> {
+  return {
+    requireQuiet: parsed.flags['require-quiet'] === true,
+    format: parsed.values.format === 'classic' ? 'classic' : 'auto',
+    compression: compressionOf(parsed),
+    bytesPerSecond: parseRate('bwlimit', parsed.values.bwlimit),
+  };
+}
+
+function compressionOf({ values }: ParsedOptions): Compression {
+  const { compress = 'none' } = values;
+  return compress === 'auto' || compress === 'lz4' ? compress : 'none';
+}
+
+/** A COW store given by name takes the place of the SNAPSHOT operand. */
+function takeSource({ values }: ParsedOptions, operands: string[]): SourceRequest {
+  const dataSource = values['data-source'];
+  const cowStore = values['cow-store'];
+  if (cowStore === undefined) {
+    const snapshot = takeOperand(operands, 'SNAPSHOT');
+    return { kind: 'snapshot', snapshot, dataSource, since: values.since };
+  }
+  if (dataSource === undefined) throw needs('cow-store', 'data-source');
+  if (values.since !== undefined) throw clash('since', '--cow-store');
+  return { kind: 'cowStore', cowStore, dataSource };
+}

@@ -1,0 +1,119 @@
+/** Commands for what lies on the machine of a destination, made of options. All throw (usage). */
+
+import { endOfTime } from '../base/local-time.js';
+import { escapeText } from '../base/text.js';
+import type { ChainRequest } from '../chain/request.js';
+import type { RollbackTarget } from '../chain/rollback-plan.js';
+import type { WriteRequest } from '../pipeline/request.js';
+import type { RunRequest } from '../run/request.js';
+import type {
+  ApplyCommand,
+  ChainCommand,
+  HashCommand,
+  InspectCommand,
+  RehearsalRequest,
+  RollbackCommand,
+} from './command.js';
+import type { ParsedOptions } from './option-grammar.js';
+import { clash, needs, parseKeep, refuseRest, takeOperand, usage } from './option-values.js';
+
+export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
+  const operands = [...parsed.operands];
+  const destination = takeOperand(operands, 'DESTINATION');
+  refuseRest(operands);
+  const input = parsed.values.apply ?? '-';
+  const chain = chainRequest(parsed);
+  return {
+    kind: 'apply',
+    ...run,
+    ...writeRequest(parsed),
+    input,
+    destination,
+    ...(chain && { chain }),
+    ...rehearsalRequest(parsed),
+  };
+}
+
+function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefined {
+  const { chain: directory } = values;
+  if (directory === undefined) {
+    if (flags.init) throw needs('init', 'chain');
+    if (values.keep !== undefined) throw needs('keep', 'chain');
+    return undefined;
+  }
+  // It names the snapback itself, and a copy that is not whole is no point.
+  if (values.snapback !== undefined) throw clash('snapback', '--chain');
+  if (flags['allow-smaller']) throw clash('allow-smaller', '--chain');
+  return { directory, init: flags.init === true, keep: parseKeep(values.keep) };
+}
+
+export function chainCommand(parsed: ParsedOptions, run: RunRequest): ChainCommand {
+  const [, ...operands] = parsed.operands;
+  const directory = takeOperand(operands, 'DIR');
+  const destination = operands.length === 0 ? undefined : takeOperand(operands, 'DESTINATION');
+  refuseRest(operands);
+  return { kind: 'chain', ...run, directory, destination, json: parsed.flags.json === true };
+}
+
+export function inspectCommand(
+  { operands, flags }: ParsedOptions,
+  run: RunRequest,
+): InspectCommand {
+  const [, ...files] = operands;
+  if (files.length === 0) throw usage('missing operand: FILE');
+  return { kind: 'inspect', ...run, files, json: flags.json === true };
+}
+
+export function rollbackCommand(parsed: ParsedOptions, run: RunRequest): RollbackCommand {
+  const { flags } = parsed;
+  const [, ...operands] = parsed.operands;
+  const destination = takeOperand(operands, 'DESTINATION');
+  const directory = operands.length === 0 ? '.' : takeOperand(operands, 'DIR');
+  refuseRest(operands);
+  const target = rollbackTarget(parsed);
+  const dryRun = flags['dry-run'] === true;
+  const force = flags.force === true;
+  return { kind: 'rollback', ...run, destination, directory, target, dryRun, force };
+}
+
+function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'redo' {
+  const { to, steps } = values;
+  const given = [to !== undefined, steps !== undefined, flags.redo === true];
+  if (given.filter(Boolean).length !== 1) {
+    throw usage('rollback needs one of --to, --steps and --redo');
+  }
+  if (steps !== undefined) {
+    if (/^\d{1,6}$/.test(steps)) return { steps: Number(steps) };
+    throw usage(`--steps: expected a number, saw "${escapeText(steps, 80)}"`);
+  }
+  if (to === undefined) return 'redo';
+  const until = endOfTime(to);
+  if (until !== undefined) return { until, text: to };
+  throw usage(
+    `--to: expected a time such as 2026-11-23T10:15:00Z, or the beginning of one, saw "${escapeText(to, 80)}"`,
+  );
+}
+
+export function hashCommand(parsed: ParsedOptions, run: RunRequest): HashCommand {
+  const operands = [...parsed.operands];
+  const destination = takeOperand(operands, 'DESTINATION');
+  refuseRest(operands);
+  return { kind: 'hash', ...run, destination };
+}
+
+export function rehearsalRequest({ flags }: ParsedOptions): RehearsalRequest {
+  return flags['dry-run'] === true ? { dryRun: true } : {};
+}
+
+export function writeRequest({
+  flags,
+  values,
+}: ParsedOptions): Omit<WriteRequest, keyof RunRequest> {
+  const overwrite = flags['snapback-overwrite'] === true;
+  if (overwrite && values.snapback === undefined) throw needs('snapback-overwrite', 'snapback');
+  return {
+    snapback: values.snapback === undefined ? undefined : { path: values.snapback, overwrite },
+    allowSmaller: flags['allow-smaller'] === true,
+    force: flags.force === true,
+  };
+}

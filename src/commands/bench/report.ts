@@ -1,0 +1,77 @@
+/** What `lvmsync bench` measures, one row each, as a table and as JSON. Pure. */
+
+import { objectIn } from '../../base/json-object.js';
+import { escapeText, humanSize } from '../../base/text.js';
+
+/** `read` source, `hash` and `lz4` of this or the other processor, `link`, `write` of the scratch file. */
+export type Measured = 'read' | 'hash' | 'lz4' | 'link' | 'write';
+
+export interface BenchRow {
+  readonly what: Measured;
+  readonly bytesPerSecond: number;
+  /** Of reads and writes: bytes. */
+  readonly requestSize?: number;
+  readonly order?: 'sequential' | 'random';
+  /** Of the link: connections at once. */
+  readonly streams?: number;
+  /** Of LZ4: bytes before for each byte after. */
+  readonly ratio?: number;
+  /** Past the page cache. */
+  readonly direct?: boolean;
+  /** The other host that measured it. */
+  readonly host?: string;
+}
+
+const LABEL_WIDTH = 36;
+const RATE_WIDTH = 14;
+
+export const TABLE_HEADING = `${'measured'.padEnd(LABEL_WIDTH)}${'a second'.padStart(RATE_WIDTH)}\n`;
+
+/** Text of others in it is made harmless. */
+export function formatRow(row: BenchRow): string {
+  const rate = humanSize(row.bytesPerSecond).padStart(RATE_WIDTH);
+  const place = row.host === undefined ? '' : ` (${row.host})`;
+  const cached = row.direct === false ? '  through the page cache' : '';
+  return `${escapeText(labelOf(row)).padEnd(LABEL_WIDTH)}${rate}${cached}${escapeText(place)}\n`;
+}
+
+function labelOf({ what, requestSize = 0, order, streams = 1, ratio = 1 }: BenchRow): string {
+  const requests = `${humanSize(requestSize).replace('.0', '')} ${order ?? ''}`;
+  switch (what) {
+    case 'read':
+      return `reading the source, ${requests}`;
+    case 'write':
+      return `writing, ${requests}`;
+    case 'hash':
+      return 'framing and hashing';
+    case 'lz4':
+      return `LZ4, ${ratio.toFixed(2)} to 1`;
+    case 'link':
+      return `the link, ${streams === 1 ? '1 stream' : `${streams} streams`}`;
+  }
+}
+
+const MEASURED: readonly string[] = ['read', 'hash', 'lz4', 'link', 'write'] satisfies Measured[];
+
+/** Whether a line of another host is the last one of its rows. */
+export function isAdvice(line: string): boolean {
+  return objectIn(line, ({ what }) => what === 'advice') !== undefined;
+}
+
+/** Back from a line of another host that ends in JSON; undefined for anything else. */
+export function parseRow(line: string): BenchRow | undefined {
+  const fields = objectIn(line, (one) => 'bytesPerSecond' in one) ?? {};
+  const { what, bytesPerSecond, requestSize, order, direct } = fields;
+  if (!isMeasured(what) || typeof bytesPerSecond !== 'number') return undefined;
+  if (!Number.isFinite(bytesPerSecond) || bytesPerSecond < 0) return undefined;
+  return {
+    ...{ what, bytesPerSecond },
+    ...(typeof requestSize === 'number' && { requestSize }),
+    ...((order === 'sequential' || order === 'random') && { order }),
+    ...(typeof direct === 'boolean' && { direct }),
+  };
+}
+
+function isMeasured(what: unknown): what is Measured {
+  return typeof what === 'string' && MEASURED.includes(what);
+}

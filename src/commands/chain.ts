@@ -1,0 +1,210 @@
+/** `lvmsync chain DIR [DESTINATION]`: what a chain can go back to. Nothing is changed. */
+
+import { existsSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { EXIT, LvmsyncError } from '../base/errors.js';
+import { formatObject } from '../base/json-object.js';
+import { localTime } from '../base/local-time.js';
+import { typedPath } from '../base/shell-words.js';
+import { escapeText, humanSize } from '../base/text.js';
+import { strangerIn, writtenSince } from '../chain/copy-owner.js';
+import { RegisteredCopy } from '../chain/copy-registry.js';
+import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
+import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
+import { findLost, type Link } from '../chain/link.js';
+import { type ChainOrder, orderChain, pointsOf } from '../chain/order.js';
+import { type ChainRecord, isGoingBack, type Point } from '../chain/record.js';
+import { readRedoLinks } from '../chain/undone.js';
+import type { ChainCommand } from '../cli/command.js';
+import { FileDevice } from '../device/block-device.js';
+import { writeMark } from '../device/write-mark.js';
+import type { RunContext } from '../run/context.js';
+
+/** Status 12 for another destination than the one of the chain, 15 for a chain with a gap, also in what was undone. */
+export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
+  const survey = await surveyChain(command);
+  context.print(command.json ? formatObject(asJson(survey)) : describe(survey));
+  if (survey.mismatch !== undefined) return EXIT.destinationUnfit;
+  const { order, redoGap } = survey;
+  return (order.gap ?? redoGap) === undefined ? EXIT.done : EXIT.streamCorrupt;
+}
+
+export interface Survey {
+  readonly directory: string;
+  readonly record: ChainRecord | undefined;
+  readonly order: ChainOrder<Link>;
+  /** Names of files. */
+  readonly others: readonly string[];
+  /** Why the next turn, or a rollback, would not take the destination that was named. */
+  readonly mismatch: string | undefined;
+  /** Why the last rollback cannot be taken back. */
+  readonly redoGap: string | undefined;
+  readonly leftover: LeftoverFiles;
+}
+
+async function surveyChain({ directory, destination }: ChainCommand): Promise<Survey> {
+  const { record, files } = await readChain(directory);
+  const { links, others } = files;
+  const order = orderChain(record ?? NO_CHAIN, links);
+  const mismatch =
+    record === undefined || destination === undefined
+      ? undefined
+      : await mismatchOf(record, destination, directory);
+  const redoGap = record && (await redoGapOf(directory, record));
+  const leftover = await findLeftover(directory, record ?? { last: null });
+  return { directory, record, order, others, mismatch, redoGap, leftover };
+}
+
+/** Undefined also where there is nothing to take back. */
+async function redoGapOf(
+  directory: string,
+  { doing, undone: last }: ChainRecord,
+): Promise<string | undefined> {
+  const undone = isGoingBack(doing) ? doing : last;
+  if (undone === null) return undefined;
+  const folder = join(directory, undone.folder);
+  if (!existsSync(folder)) return `${undone.folder} is not there`;
+  const { walked, missing } = await readRedoLinks(folder, undone);
+  return missing ?? findLost(walked).find(({ lost }) => lost !== undefined)?.lost;
+}
+
+const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
+
+async function mismatchOf(
+  record: ChainRecord,
+  path: string,
+  directory: string,
+): Promise<string | undefined> {
+  try {
+    const device = await FileDevice.open(path, { role: 'destination' });
+    try {
+      const mismatch = destinationMismatch(record, await describeDestination(device));
+      if (mismatch !== undefined) return mismatch;
+      const { entry } = await RegisteredCopy.find(device);
+      const stranger = strangerIn(entry, record, directory);
+      return stranger ?? writtenSince(entry, record, writeMark(device));
+    } finally {
+      await device.close();
+    }
+  } catch (error) {
+    if (error instanceof LvmsyncError) return error.message;
+    throw error;
+  }
+}
+
+/** Points with what a rollback to them would write: what is under way, then turn by turn. */
+interface Reachable extends Point {
+  /** Turns back from the present point. */
+  readonly steps: number;
+  /** Bytes of the files that it would read. */
+  readonly undoBytes: number;
+}
+
+function reachable({ record, order }: Survey): readonly Reachable[] {
+  if (record === undefined || record.point === null) return [];
+  let undoBytes = sizeOf(order.attempts);
+  return pointsOf(record.point, order).map((point, steps) => {
+    undoBytes += sizeOf(order.turns[steps - 1]?.links ?? []);
+    return { ...point, steps, undoBytes };
+  });
+}
+
+function sizeOf(links: readonly Link[]): number {
+  return links.reduce((sum, { fileSize }) => sum + fileSize, 0);
+}
+
+/** docs/chain.md says what the names mean. */
+function asJson(survey: Survey): Record<string, unknown> {
+  const { directory, record, order, others, mismatch, redoGap, leftover } = survey;
+  return {
+    path: resolve(directory),
+    exists: record !== undefined,
+    destination: record?.destination ?? null,
+    point: record?.point ?? null,
+    incomplete: (record?.doing ?? null) !== null,
+    doing: record?.doing ?? null,
+    undone: record?.undone ?? null,
+    points: reachable(survey),
+    links: [
+      ...order.attempts.map((link) => linkJson(link, true)),
+      ...order.turns.flatMap(({ links: [last, ...attempts] }) => [
+        ...(last === undefined ? [] : [linkJson(last, false)]),
+        ...attempts.map((link) => linkJson(link, true)),
+      ]),
+    ],
+    unused: [...order.unused.map(({ name }) => name), ...others],
+    gap: order.gap ?? null,
+    redoGap: redoGap ?? null,
+    leftover: leftover.files.map((path) => relative(directory, path)),
+    mismatch: mismatch ?? null,
+  };
+}
+
+function linkJson(
+  { name, streamId, previous, from, to, fileSize }: Link,
+  attempt: boolean,
+): Record<string, unknown> {
+  return { name, streamId, previous: previous ?? null, from, to, fileSize, attempt };
+}
+
+/** Text of others in it is made harmless. */
+export function describe(survey: Survey): string {
+  const { directory, record, order, mismatch, redoGap, leftover } = survey;
+  const head = escapeText(directory);
+  if (record === undefined) {
+    const what = existsSync(directory) ? 'holds no chain' : 'is not there';
+    return `${head}: ${what}; one begins with a full copy under --init\n`;
+  }
+  const { path, identity, size } = record.destination;
+  const rows: [string, string][] = [
+    ['of', `${path}${identity === null ? '' : ` (${identity})`}, ${humanSize(size)}`],
+    ['holds', whatItHolds(record)],
+  ];
+  if (mismatch !== undefined) rows.push(['but', mismatch]);
+  if (redoGap !== undefined) rows.push(['but', `that rollback cannot be taken back: ${redoGap}`]);
+  if (record.point !== null) rows.push(['before', howFarBack(order)]);
+  if (leftover.files.length > 0) rows.push(['useless', describeLeftover(leftover)]);
+  const useless = new Set(leftover.files);
+  const others = order.unused.filter((link) => !useless.has(link.path)).map(({ name }) => name);
+  const unused = [...others, ...survey.others];
+  if (unused.length > 0) rows.push(['unused', unused.join(', ')]);
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(8)}${escapeText(text)}\n`);
+  return `${head}\n${lines.join('')}${tableOf(survey)}`;
+}
+
+function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {
+  const typed = (paths: readonly string[]): string =>
+    paths.map((path) => typedPath(path, undefined)).join(' ');
+  const rmdir = folders.length === 0 ? '' : `; rmdir ${typed(folders)}`;
+  const what = `${files.length} files (${humanSize(bytes)}) that nothing goes back to`;
+  return `${what}: the next turn with --keep removes them, or: rm ${typed(files)}${rmdir}`;
+}
+
+function whatItHolds({ point, doing, undone }: ChainRecord): string {
+  const holds = point === null ? 'no point' : `${localTime(point.time)} (${point.uuid})`;
+  switch (doing?.what) {
+    case undefined:
+      return undone === null ? holds : `${holds}, after a rollback that --redo takes back`;
+    case 'init':
+      return `${holds}: the full copy of ${localTime(doing.to.time)} has not come to its end`;
+    case 'turn':
+      return `${holds}, and a part of ${localTime(doing.to.time)}: that turn has not come to its end`;
+    case 'rollback':
+      return `${holds} in part: a rollback to ${localTime(doing.to.time)} has not come to its end`;
+    case 'redo':
+      return `${holds} in part: a rollback --redo has not come to its end`;
+  }
+}
+
+function howFarBack({ turns, gap }: ChainOrder): string {
+  const steps = turns.length === 1 ? '1 step' : `${turns.length} steps`;
+  return gap === undefined ? `${steps} back` : `${steps} back, and no further: ${gap}`;
+}
+
+function tableOf(survey: Survey): string {
+  const rows = reachable(survey).map(
+    ({ steps, time, undoBytes }) =>
+      `  ${String(steps).padStart(5)}  ${localTime(time).padEnd(25)}  ${humanSize(undoBytes).padStart(10)}\n`,
+  );
+  return rows.length === 0 ? '' : `  steps  point${' '.repeat(24)}undo data\n${rows.join('')}`;
+}

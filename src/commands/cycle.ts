@@ -1,0 +1,259 @@
+/** `lvmsync cycle VG/LV DESTINATION --snapback DIR`: one turn of a chain of consistent copies. */
+
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
+import { localTime } from '../base/local-time.js';
+import type { CycleCommand } from '../cli/command.js';
+import { askChain } from '../cycle/ask-chain.js';
+import { chainTag } from '../cycle/names.js';
+import { refuseOwnStorage } from '../cycle/own-storage.js';
+import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../cycle/plan.js';
+import { describeOverflow, describeRefusal } from '../cycle/refusal.js';
+import {
+  activate,
+  deactivate,
+  isHooked,
+  isNameTaken,
+  makeSnapshot,
+  removeSnapshot,
+  timeAfter,
+} from '../cycle/snapshots.js';
+import { openTurn } from '../cycle/turn-source.js';
+import {
+  type CycleOrigin,
+  type CycleSnapshot,
+  describeSnapshot,
+  findCycleOf,
+  findOrigin,
+  listSnapshots,
+} from '../cycle/volumes.js';
+import { checkDestination } from '../destination/open-destination.js';
+import { selectEngine } from '../device/select-engine.js';
+import { withLvmPriority, withUsualPriority } from '../host/priority.js';
+import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
+import { fullName } from '../lvm/refusal.js';
+import { placeName } from '../remote/destination-name.js';
+import { sendTo } from '../remote/send.js';
+import type { RunContext } from '../run/context.js';
+import { interrupted } from '../run/interruption.js';
+import { checkWatch, reportLateFault } from '../source/quiet-check.js';
+import type { Source } from '../source/source.js';
+import { guardStores } from '../source/store-guard.js';
+
+export async function runCycle(command: CycleCommand, context: RunContext): Promise<number> {
+  selectEngine(context);
+  const origin = await findOrigin(command.origin);
+  checkSize(origin, command);
+  if (command.destination.host === undefined) {
+    const { force } = command;
+    refuseOwnStorage(command.chain.directory, origin, { force, reporter: context.reporter });
+  }
+  const tag = tagOf(command);
+  const lock = command.dryRun ? lookAtLock(origin, tag) : await lockCycle(origin, tag, context);
+  try {
+    const chain = await askChain(command, context);
+    const snapshots = await listSnapshots(origin, tag);
+    const { init } = command.chain;
+    const plan = planTurn({ snapshots, chain, init, force: command.force });
+    if (plan.kind === 'refused') {
+      const refusal = await lookElsewhere(plan.refusal, origin, tag);
+      throw describeRefusal(refusal, origin, command);
+    }
+    if (command.dryRun) {
+      const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
+      const rehearsal = { turn: plan.turn, snapshots, origin, tag, command, context };
+      const { tellOfTurn } = await import('./dry-cycle.js');
+      await tellOfTurn({ ...rehearsal, checkPlace: checkTarget });
+      return EXIT.done;
+    }
+    tellOfPlan(plan.turn, command, context);
+    const effects = realEffects({ origin, tag, snapshots, command, context });
+    const held = await takeTurn(plan.turn, effects);
+    context.reporter.info(
+      `${placeName(command.destination)} holds what the origin was at ${localTime(held.time)}`,
+    );
+    return EXIT.done;
+  } finally {
+    lock.release();
+  }
+}
+
+/** A thin snapshot takes its room from the pool, a thick one has to be given it. */
+function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): void {
+  const name = fullName(volume);
+  if (kind === 'thin' && size !== undefined) {
+    throw new LvmsyncError('usage', `${name}: a thin volume, whose snapshots have no --size`);
+  }
+  if (kind === 'thick' && size === undefined) {
+    throw new LvmsyncError('usage', `${name}: its snapshots need a --size`, {
+      hint: 'As much as is written from one turn to the next but one, such as --size 20%.',
+    });
+  }
+}
+
+/** Paths of this machine mean the same from every directory. */
+function tagOf({ destination, chain }: CycleCommand): string {
+  const { host, path } = destination;
+  if (host !== undefined) return chainTag({ host, path }, chain.directory);
+  return chainTag({ path: resolve(path) }, resolve(chain.directory));
+}
+
+/** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
+function lockCycle(origin: CycleOrigin, tag: string, { command }: RunContext): Promise<RunLock> {
+  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command });
+}
+
+/** Throws (locked) as lockCycle would, and locks nothing. */
+function lookAtLock(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
+  requireUnlocked(keyOf(origin, tag), { path: nameOf(origin) });
+  return { release: () => undefined };
+}
+
+function keyOf({ uuid }: CycleOrigin, tag: string): string {
+  return `file-cycle/${uuid}-${tag}`;
+}
+
+function nameOf(origin: CycleOrigin): string {
+  return `the cycle of ${fullName(origin)}`;
+}
+
+/** A snapshot that seems to be gone may have the tag of another spelling of the same place. */
+async function lookElsewhere(refusal: Refusal, origin: CycleOrigin, tag: string): Promise<Refusal> {
+  if (refusal.why !== 'baseGone') return refusal;
+  const { uuid } = refusal.point;
+  const former = await findCycleOf(uuid, origin);
+  const base = former?.snapshots.find((one) => one.uuid === uuid);
+  if (former === undefined || base === undefined) return refusal;
+  return { why: 'otherSpelling', base, former, tag };
+}
+
+function tellOfPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
+  const place = placeName(command.destination);
+  if (base === undefined) reporter.info(`The chain of ${place} begins: everything is sent.`);
+  else reporter.verbose(`${place} holds ${describeSnapshot(base)}`);
+  if (next !== undefined) {
+    reporter.info(`Going on with ${describeSnapshot(next)}, of a turn that was interrupted.`);
+  }
+}
+
+interface Circumstances {
+  readonly origin: CycleOrigin;
+  readonly tag: string;
+  readonly snapshots: readonly CycleSnapshot[];
+  readonly command: CycleCommand;
+  readonly context: RunContext;
+}
+
+function realEffects(circumstances: Circumstances): TurnEffects {
+  const { tag, context } = circumstances;
+  const { reporter } = context;
+  return {
+    make: () => make(circumstances),
+    send: (base, next) => send({ base, next }, circumstances),
+    remove: async (snapshot) => {
+      try {
+        await withLvmPriority(() => removeSnapshot(snapshot, tag));
+        reporter.verbose(`removed ${describeSnapshot(snapshot)}`);
+      } catch (error) {
+        if (!(error instanceof LvmsyncError)) throw error;
+        // It harms nobody but takes room; whether there is enough the next snapshot will tell.
+        reporter.warn(`${fullName(snapshot)} is not needed any more, but stays: ${error.message}`);
+      }
+    },
+  };
+}
+
+/** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
+const MOST_ATTEMPTS = 3;
+
+async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
+  const { origin, tag, snapshots, command, context } = circumstances;
+  const { size, hooks } = command;
+  let former = snapshots.at(-1)?.time;
+  for (let attempt = 1; ; attempt++) {
+    const { time, wait, warning } = timeAfter(former, Date.now());
+    if (warning !== undefined && attempt === 1) context.reporter.warn(warning);
+    if (wait > 0) await sleep(wait);
+    if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+    try {
+      const request = { origin, tag, size, hooks, signal: context.signal, time };
+      // Whoever is frozen waits for all of it.
+      const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
+      const made = await hurried(() => makeSnapshot(request));
+      context.reporter.verbose(`made ${describeSnapshot(made)}`);
+      return made;
+    } catch (error) {
+      if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+      if (!isNameTaken(error) || attempt === MOST_ATTEMPTS) throw error;
+      former = time;
+    }
+  }
+}
+
+interface Step {
+  readonly base: CycleSnapshot | undefined;
+  readonly next: CycleSnapshot;
+}
+
+async function send({ base, next }: Step, circumstances: Circumstances): Promise<void> {
+  const { origin, context } = circumstances;
+  if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+  if (origin.kind === 'thick') return sendThick({ base, next }, circumstances);
+  await withLvmPriority(() => activate(next));
+  try {
+    await sendActive({ base, next }, circumstances);
+  } finally {
+    await withLvmPriority(() => deactivate(next)).catch((error: unknown) => {
+      if (!(error instanceof LvmsyncError)) throw error;
+      context.reporter.warn(`${fullName(next)} stays active: ${error.message}`);
+    });
+  }
+}
+
+async function sendThick(step: Step, circumstances: Circumstances): Promise<void> {
+  try {
+    await sendActive(step, circumstances);
+  } catch (error) {
+    throw await explainOverflow(error, step, circumstances);
+  }
+}
+
+/** What is said of any snapshot that overflows, that a full copy is needed, is not so of a new one. */
+async function explainOverflow(
+  error: unknown,
+  { base, next }: Step,
+  { origin, tag, command }: Circumstances,
+): Promise<unknown> {
+  if (!(error instanceof LvmsyncError)) return error;
+  if (error.code !== 'sourceRead' && error.code !== 'sourceUnfit') return error;
+  const snapshots = await listSnapshots(origin, tag).catch(() => []);
+  if (snapshots.find(({ uuid }) => uuid === next.uuid)?.state !== 'lost') return error;
+  const { destination, chain } = command;
+  const fault = describeOverflow(next, { destination, chain, isFirst: base === undefined });
+  return error.state === undefined ? fault : withContext(fault, { state: error.state });
+}
+
+async function sendActive(step: Step, { origin, command, context }: Circumstances): Promise<void> {
+  const { reporter } = context;
+  const { requireQuiet } = command;
+  const source = await openTurn({ ...step, originUuid: origin.uuid }, context);
+  try {
+    await checkPlace(source, command, context);
+    checkWatch(source.watch, { requireQuiet, reporter });
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, (guarded) => sendTo(source, command, guarded));
+    await reportLateFault(source, reporter);
+  } finally {
+    await source.close();
+  }
+}
+
+/** What a receiver of this machine cannot know: how its destination is related to what is read. */
+async function checkPlace(
+  { members }: Source,
+  { destination: { host, path }, force }: CycleCommand,
+  { command, reporter }: RunContext,
+): Promise<void> {
+  if (host === undefined) await checkDestination({ path, members, force, command }, reporter);
+}

@@ -1,0 +1,41 @@
+/** `--apply FILE --dry-run`, once the stream's beginning and its destination were found to fit. */
+
+import { EXIT } from '../base/errors.js';
+import { humanSize } from '../base/text.js';
+import { VERSION } from '../base/version.js';
+import type { ApplyCommand } from '../cli/command.js';
+import type { FileDevice } from '../device/block-device.js';
+import type { SnapbackOptions } from '../pipeline/snapback.js';
+import { checkSnapback } from '../pipeline/snapback-file.js';
+import type { RunContext } from '../run/context.js';
+import { inspectFile } from '../stream/inspection.js';
+
+export interface ApplyRehearsal {
+  readonly command: ApplyCommand;
+  readonly device: FileDevice;
+  /** Bytes that the destination would have. */
+  readonly size: number;
+  /** Of the snapback that would be made. */
+  readonly snapback: SnapbackOptions | undefined;
+  /** Tells a sender that waits that the stream would be taken. */
+  readonly answer: () => void;
+}
+
+/** Throws what a run would throw. A file is looked through as `inspect` does it. Resolves with the status. */
+export async function tellOfApply(
+  { command, device, size, snapback, answer }: ApplyRehearsal,
+  { reporter, signal }: RunContext,
+): Promise<number> {
+  if (snapback !== undefined) checkSnapback(snapback);
+  if (command.input !== '-') {
+    const { fault } = await inspectFile(command.input, signal);
+    if (fault !== undefined) throw fault;
+  }
+  answer();
+  const grows = size > device.size ? `, to become ${humanSize(size)}` : '';
+  const held = `${humanSize(device.size)}${grows}`;
+  reporter.info(
+    `lvmsync ${VERSION}: ${device.path} (${held}) may be written; a dry run writes nothing`,
+  );
+  return EXIT.done;
+}

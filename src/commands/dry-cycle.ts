@@ -1,0 +1,111 @@
+/** `lvmsync cycle --dry-run`: which turn would be taken, and whether it would begin. Nothing is written. */
+
+import type { CycleCommand } from '../cli/command.js';
+import type { Turn } from '../cycle/plan.js';
+import { timeAfter, tryMakingSnapshot } from '../cycle/snapshots.js';
+import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from '../cycle/volumes.js';
+import { NO_EXTENTS } from '../device/extent.js';
+import { findSnapshot } from '../lvm/find-volume.js';
+import { fullName } from '../lvm/refusal.js';
+import { askReceiver } from '../remote/ask-receiver.js';
+import { placeName } from '../remote/destination-name.js';
+import type { RunContext } from '../run/context.js';
+import { openSource } from '../source/open-source.js';
+import type { Source } from '../source/source.js';
+import { guardStores } from '../source/store-guard.js';
+import { openWholeThin } from '../source/thin-source.js';
+import { openWhole } from '../source/whole-source.js';
+import { rowsOf } from './dry-run.js';
+import { formatRows, type Row } from './dry-run-report.js';
+
+export interface Rehearsal {
+  readonly turn: Turn;
+  /** Of the chain, oldest first. */
+  readonly snapshots: readonly CycleSnapshot[];
+  readonly origin: CycleOrigin;
+  /** Of the chain. */
+  readonly tag: string;
+  readonly command: CycleCommand;
+  readonly context: RunContext;
+  /** Throws where the destination of this machine must not be written. */
+  readonly checkPlace: (source: Source) => Promise<void>;
+}
+
+/** Throws what the turn would throw before its first byte. */
+export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
+  const { turn, snapshots, command, context, checkPlace } = rehearsal;
+  const { time, warning } = timeAfter(snapshots.at(-1)?.time, Date.now());
+  if (warning !== undefined && turn.next === undefined) context.reporter.warn(warning);
+  await tryMaking(rehearsal, time);
+  const source = await openNow(rehearsal);
+  try {
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, async (guarded) => {
+      await checkPlace(source);
+      const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin, time) };
+      const { totalBytes } = source.extents;
+      const zeros = command.discard ? source.zeros : NO_EXTENTS;
+      const asked = { source: { ...source, attributes }, totalBytes, zeros, command };
+      await askReceiver(asked, guarded);
+      const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
+      const place = placeName(command.destination);
+      const may: Row = ['destination', `${place} may be written`];
+      const heading = `A dry run: a turn from ${fullName(rehearsal.origin)} to ${place}`;
+      context.print(formatRows(heading, [...rows, may]));
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+/** Where something is removed first, the room that it gives back cannot be known. */
+async function tryMaking(
+  { turn, origin, tag, command, context }: Rehearsal,
+  time: string,
+): Promise<void> {
+  if (turn.next !== undefined || turn.removeFirst.length > 0) return;
+  const hooks = { freeze: undefined, thaw: undefined };
+  const { signal } = context;
+  await tryMakingSnapshot({ origin, tag, size: command.size, hooks, signal, time });
+}
+
+/**
+ * What has changed by now: the new snapshot would be made of the origin as it is, and one that an interrupted
+ * turn left differs from it only by what was written since.
+ */
+async function openNow({ turn, origin, context }: Rehearsal): Promise<Source> {
+  const subject = turn.base === undefined ? fullName(origin) : `/dev/${fullName(turn.base)}`;
+  const request = { kind: 'snapshot', snapshot: subject, ...NO_OTHER } as const;
+  if (turn.base !== undefined) return openSource(request, context);
+  if (origin.kind === 'thick') return openWhole(request, context);
+  const volume = await findSnapshot(subject);
+  return volume.kind === 'thin' ? openWholeThin(volume, context) : openWhole(request, context);
+}
+
+const NO_OTHER = { dataSource: undefined, since: undefined };
+/** Stands for a snapshot that is not made yet. */
+const NOT_YET = '000000-0000-0000-0000-0000-0000-000000';
+
+function pointsOf(
+  { base, next }: Turn,
+  origin: CycleOrigin,
+  time: string,
+): Readonly<Record<string, string>> {
+  return {
+    deviceIdentity: origin.uuid,
+    ...(base && { fromPoint: base.uuid, fromTime: base.time }),
+    toPoint: next?.uuid ?? NOT_YET,
+    toTime: next?.time ?? time,
+  };
+}
+
+function turnRows({ removeFirst, base, next, removeAfter }: Turn): Row[] {
+  const name = (snapshot: CycleSnapshot): string => describeSnapshot(snapshot);
+  const make = 'a new snapshot, as which the origin counts here';
+  return [
+    ...removeFirst.map((one): Row => ['remove', `${name(one)}, before anything else`]),
+    ['from', base === undefined ? 'nothing: everything is sent' : name(base)],
+    ['to', next === undefined ? make : `${name(next)}, of a turn that was interrupted`],
+    ...removeAfter.map((one): Row => ['remove', `${name(one)}, at the end`]),
+  ];
+}

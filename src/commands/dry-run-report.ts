@@ -1,0 +1,72 @@
+/** What `--dry-run` says: one row a fact. Pure. */
+
+import { escapeText, humanDuration, humanSize } from '../base/text.js';
+import type { Measurement } from '../device/read-speed.js';
+import type { Fill } from '../run/progress.js';
+
+export type Row = readonly [label: string, text: string];
+
+export interface SendingFacts {
+  readonly path: string;
+  /** Bytes: of the whole source. */
+  readonly sourceSize: number;
+  readonly extentCount: number;
+  /** Bytes: of all extents. */
+  readonly totalBytes: number;
+  /** Bytes among them that are known to be zeros. */
+  readonly zeroBytes: number;
+  /** Zeros are given back at the destination where that can be done. */
+  readonly discards: boolean;
+  readonly fills: readonly Fill[];
+  /** --bwlimit, bytes a second. */
+  readonly bytesPerSecond: number | undefined;
+  /** Of reading the source; undefined: there was nothing to read. */
+  readonly reading: Measurement | undefined;
+}
+
+export function sendingRows(facts: SendingFacts): Row[] {
+  const { path, sourceSize, totalBytes, extentCount, zeroBytes, discards } = facts;
+  const share = sourceSize === 0 ? 0 : (100 * totalBytes) / sourceSize;
+  const manner = discards ? ', given back where that can be done' : '';
+  const sent = `${humanSize(totalBytes)} (${totalBytes} bytes) in ${extentCount} extents, ${share.toFixed(1)}% of the volume`;
+  return [
+    ['source', `${path}, ${humanSize(sourceSize)}`],
+    ['to be sent', sent],
+    ...(zeroBytes === 0 ? [] : [['zeros', `${humanSize(zeroBytes)} of that${manner}`] as const]),
+    ...facts.fills.map(
+      ({ name, what, percent }): Row => [what, `of ${name}: ${percent.toFixed(1)}% full`],
+    ),
+    ...(facts.fills.some(({ what }) => what !== 'COW store') ? [METADATA_SNAP] : []),
+    ['time', estimate(facts)],
+  ];
+}
+
+/** The one thing that is changed. */
+const METADATA_SNAP: Row = [
+  'pool',
+  'its metadata snap was reserved while the changes were listed, and is released again',
+];
+
+/** The slowest part that is known decides. */
+function estimate({ totalBytes, zeroBytes, bytesPerSecond, reading }: SendingFacts): string {
+  const bytes = totalBytes - zeroBytes;
+  const measured = reading !== undefined && reading.bytes > 0 && reading.seconds > 0;
+  const speed = measured ? reading.bytes / reading.seconds : undefined;
+  if (bytesPerSecond !== undefined && (speed === undefined || bytesPerSecond <= speed)) {
+    return `about ${humanDuration(bytes / bytesPerSecond)}, as --bwlimit has it`;
+  }
+  if (speed === undefined || reading === undefined) return 'nothing was measured';
+  if (reading.bytes >= bytes) {
+    return `reading it took ${reading.seconds.toFixed(2)} s; what writes may be slower`;
+  }
+  const rate = `${humanSize(speed)} a second`;
+  return `at least ${humanDuration(bytes / speed)}: the source was read at ${rate}; what writes may be slower`;
+}
+
+const LABEL_WIDTH = 12;
+
+/** Text of others in it is made harmless. */
+export function formatRows(heading: string, rows: readonly Row[]): string {
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(LABEL_WIDTH)}${escapeText(text)}\n`);
+  return `${escapeText(heading)}\n${lines.join('')}`;
+}

@@ -1,0 +1,152 @@
+/** `lvmsync inspect FILE...`: what files of changes hold, and whether they are whole. */
+
+import { dirname } from 'node:path';
+import { EXIT, type LvmsyncError } from '../base/errors.js';
+import { formatObject } from '../base/json-object.js';
+import { localTime } from '../base/local-time.js';
+import { escapeText, humanSize } from '../base/text.js';
+import { countedBeside } from '../chain/link.js';
+import type { InspectCommand } from '../cli/command.js';
+import { identifyPath } from '../device/topology.js';
+import type { RunContext } from '../run/context.js';
+import { interrupted } from '../run/interruption.js';
+import { HANDSHAKE } from '../stream/change-writer.js';
+import type { Hello } from '../stream/control-frame.js';
+import type { CountedBy } from '../stream/counted-link.js';
+import { type Inspection, inspectFile } from '../stream/inspection.js';
+import { refuseOutputTo } from './own-output.js';
+
+/** The status is that of the first file that cannot be applied. */
+export async function runInspect(command: InspectCommand, context: RunContext): Promise<number> {
+  let status: number = EXIT.done;
+  for (const path of command.files) refuseOutputTo(path, identifyPath(path));
+  const beside = new Map<string, readonly CountedBy[]>();
+  for (const path of command.files) {
+    const folder = dirname(path);
+    const countedBy = beside.get(folder) ?? (await countedBeside(folder));
+    beside.set(folder, countedBy);
+    const look = inspectFile(path, context.signal, { countedBy });
+    const inspection = await look.catch((error: unknown) => {
+      throw context.signal.aborted ? interrupted(context.signal) : error;
+    });
+    if (context.signal.aborted) throw interrupted(context.signal);
+    const text = command.json ? formatObject(asJson(inspection)) : describe(inspection);
+    context.print(text);
+    if (inspection.fault !== undefined && status === EXIT.done) {
+      status = inspection.fault.exitStatus;
+    }
+  }
+  return status;
+}
+
+const LABEL_WIDTH = 10;
+
+/** Text of others in it is made harmless. */
+export function describe(inspection: Inspection): string {
+  const rows = [
+    ['is', whatItIs(inspection)],
+    ['state', stateOf(inspection)],
+    ...aboutTheDevice(inspection),
+    ['holds', contentOf(inspection)],
+    ...whereItLies(inspection),
+  ] as const;
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(LABEL_WIDTH)}${text}\n`);
+  return `${escapeText(inspection.path)}\n${lines.join('')}`;
+}
+
+const KINDS = {
+  file: 'a change stream',
+  wire: 'a change stream meant for a peer',
+  snapback: 'a snapback',
+} as const;
+
+function whatItIs({ form, hello, compressed, fileSize }: Inspection): string {
+  const kind = hello === undefined ? 'a change stream in the classic form' : KINDS[hello.kind];
+  const packed = compressed ? ', compressed with LZ4' : '';
+  const size = `, ${humanSize(fileSize)}`;
+  return form === undefined
+    ? `nothing that begins with "${HANDSHAKE}"${size}`
+    : kind + packed + size;
+}
+
+function stateOf({ fault, hello, tornTail, sourceChanged }: Inspection): string {
+  if (fault !== undefined) return `cannot be applied whole: ${escapeText(fault.message)}`;
+  if (tornTail !== undefined) return 'its run was cut off; it undoes what that run did';
+  if (hello === undefined) return 'no contradiction found; the classic form cannot tell more';
+  const source = sourceChanged ? '; its source was written meanwhile: a mixture of moments' : '';
+  return `whole, every hash is right${source}`;
+}
+
+function aboutTheDevice({ hello }: Inspection): [string, string][] {
+  if (hello === undefined) return [];
+  const { devicePath, deviceIdentity, createdAt, program } = hello.attributes;
+  const { fromPoint, fromTime, toPoint, toTime } = hello.attributes;
+  const id = deviceIdentity === undefined ? '' : ` (${deviceIdentity})`;
+  const rows: [string, string | undefined][] = [
+    [
+      'made',
+      [createdAt && localTime(createdAt), program && `by ${program}`].filter(Boolean).join(' '),
+    ],
+    ['device', `${devicePath ?? 'unnamed'}${id}, ${humanSize(hello.deviceSize)}`],
+    ['from', [fromPoint, fromTime && localTime(fromTime)].filter(Boolean).join(', ')],
+    ['to', [toPoint, toTime && localTime(toTime)].filter(Boolean).join(', ')],
+    ['needs', whatItNeeds(hello)],
+  ];
+  if (hello.streamCount > 1) {
+    rows.push(['stream', `${hello.streamIndex} of ${hello.streamCount}`]);
+  }
+  return rows.flatMap(([label, text]) => (text ? [[label, escapeText(text)]] : []));
+}
+
+/** To undo what it belongs to, besides itself. */
+function whatItNeeds({ attributes: { countedLink, countedBytes } }: Hello): string | undefined {
+  if (countedLink === undefined) return undefined;
+  return `snapback ${countedLink}, its first ${countedBytes} bytes, applied after it`;
+}
+
+function contentOf(inspection: Inspection): string {
+  const { bytes, records, stretches, largestStretch, discardedBytes } = inspection;
+  const zeros = discardedBytes === 0 ? '' : `, and ${humanSize(discardedBytes)} to read as zeros`;
+  if (bytes === 0) return `no data${zeros}`;
+  const pieces = `${records} records, ${stretches} stretches, the largest ${humanSize(largestStretch)}`;
+  return `${humanSize(bytes)} in ${pieces}${zeros}`;
+}
+
+function whereItLies({ firstByte, lastByte, map }: Inspection): [string, string][] {
+  if (firstByte === undefined || lastByte === undefined) return [];
+  return [
+    ['lies', `from byte ${firstByte} to byte ${lastByte}`],
+    ['map', `|${map.draw()}| ${humanSize(map.cellSize)} a cell`],
+  ];
+}
+
+/** docs/format.md says what the names mean. */
+function asJson(inspection: Inspection): Record<string, unknown> {
+  const { hello, map, fault, form, tornTail, ...rest } = inspection;
+  const about = hello && {
+    kind: hello.kind,
+    deviceSize: hello.deviceSize,
+    streamId: hex(hello.streamId),
+    setId: hex(hello.setId),
+    streamIndex: hello.streamIndex,
+    streamCount: hello.streamCount,
+    ...hello.attributes,
+  };
+  return {
+    ...rest,
+    form: form ?? null,
+    ...about,
+    complete: fault === undefined && tornTail === undefined,
+    applicable: fault === undefined,
+    fault: fault === undefined ? null : faultJson(fault),
+    map: { cellSize: map.cellSize, shares: map.shares.map((share) => Number(share.toFixed(4))) },
+  };
+}
+
+function faultJson({ message, exitStatus }: LvmsyncError): Record<string, unknown> {
+  return { exitStatus, message };
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}

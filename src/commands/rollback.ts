@@ -1,0 +1,231 @@
+/** `lvmsync rollback DESTINATION [DIR]`: back to an older point of a chain, and forward again. */
+
+import { join } from 'node:path';
+import { EXIT, LvmsyncError } from '../base/errors.js';
+import { localTime } from '../base/local-time.js';
+import { typedPath } from '../base/shell-words.js';
+import { escapeText, humanSize } from '../base/text.js';
+import { checkLinks, type LinkWrites } from '../chain/check-links.js';
+import { CopyOwner } from '../chain/copy-owner.js';
+import {
+  chainMembers,
+  describeDestination,
+  destinationMismatch,
+  lockChain,
+  lookAtChain,
+  readChain,
+  requireWritable,
+} from '../chain/directory.js';
+import type { Link } from '../chain/link.js';
+import { orderChain } from '../chain/order.js';
+import { type ChainRecord, isGoingBack, writeRecord } from '../chain/record.js';
+import {
+  describeChoice,
+  describeWay,
+  planRollback,
+  type RollbackTarget,
+} from '../chain/rollback-plan.js';
+import { checkRedo, createRedo, type RedoFacts } from '../chain/rollback-redo.js';
+import { undoLinks } from '../chain/undo-links.js';
+import {
+  makeUndoneFolder,
+  moveBack,
+  moveLinks,
+  readUndone,
+  removeUndoneFolder,
+} from '../chain/undone.js';
+import type { RollbackCommand } from '../cli/command.js';
+import { lookAtDestination, openDestination } from '../destination/open-destination.js';
+import type { FileDevice } from '../device/block-device.js';
+import { selectEngine } from '../device/select-engine.js';
+import { WRITTEN, writeMark } from '../device/write-mark.js';
+import type { Snapback } from '../pipeline/snapback.js';
+import type { RunContext } from '../run/context.js';
+
+export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
+  selectEngine(context);
+  const { destination: path, directory, force, dryRun } = command;
+  const members = chainMembers(directory);
+  const request = { path, members, force, command: context.command };
+  const open = dryRun ? lookAtDestination : openDestination;
+  const destination = await open(request, context.reporter);
+  try {
+    const lock = dryRun ? lookAtChain(directory) : await lockChain(directory, context.command);
+    try {
+      const owner = await CopyOwner.find(destination.device, context);
+      await new Rollback(command, context, { device: destination.device, owner }).run();
+      return EXIT.done;
+    } finally {
+      lock.release();
+    }
+  } finally {
+    await destination.close();
+  }
+}
+
+const UNTOUCHED = { state: 'Nothing was written.' };
+
+/** The device is open, and locked with the chain where something is to be written. */
+class Rollback {
+  readonly #command: RollbackCommand;
+  readonly #context: RunContext;
+  readonly #device: FileDevice;
+  readonly #owner: CopyOwner;
+
+  constructor(
+    command: RollbackCommand,
+    context: RunContext,
+    { device, owner }: { readonly device: FileDevice; readonly owner: CopyOwner },
+  ) {
+    this.#command = command;
+    this.#context = context;
+    this.#device = device;
+    this.#owner = owner;
+  }
+
+  async run(): Promise<void> {
+    const { directory, target } = this.#command;
+    const { record, files } = await readChain(directory);
+    if (record === undefined) {
+      throw new LvmsyncError('destinationUnfit', `${directory}: this is no chain`, UNTOUCHED);
+    }
+    await this.#refuseOther(record);
+    if (target === 'redo') return this.#redo(record);
+    await this.#undo(record, files.links, target);
+  }
+
+  async #refuseOther(record: ChainRecord): Promise<void> {
+    const { force, directory } = this.#command;
+    const actual = await describeDestination(this.#device);
+    const mismatch = force ? undefined : destinationMismatch(record, actual);
+    if (mismatch !== undefined) {
+      throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, UNTOUCHED);
+    }
+    this.#owner.requireOwn(record, directory, { force });
+  }
+
+  async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
+    const plan = planRollback(record, orderChain(record, links), target);
+    if (plan.links.length === 0 && record.doing === null) {
+      this.#say(`It holds ${localTime(plan.to.time)} (${plan.to.uuid}): there is nothing to undo.`);
+      return;
+    }
+    const writes = await this.#check(plan.links, (link) => plan.complete.has(link));
+    const size = humanSize(writes.bytes);
+    this.#say(`${this.#device.path}: ${describeWay(plan)}`);
+    if ('until' in target) this.#say(`  ${describeChoice(target, plan.to)}`);
+    this.#say(`  ${plan.steps} steps, ${plan.links.length} snapbacks, ${size} to be written`);
+    for (const { name } of plan.links) this.#say(`  ${name}`);
+    const { directory, force, dryRun } = this.#command;
+    const facts: RedoFacts = {
+      directory,
+      device: this.#device,
+      plan,
+      begun: record.doing?.what === 'rollback' ? record.doing : undefined,
+      roomFor: force ? undefined : writes.distinctBytes,
+      signal: this.#context.signal,
+      reporter: this.#context.reporter,
+    };
+    if (dryRun) await checkRedo(facts);
+    else await this.#execute(record, facts, writes.bytes);
+  }
+
+  async #execute(record: ChainRecord, facts: RedoFacts, bytes: number): Promise<void> {
+    const { directory, destination } = this.#command;
+    const { plan, begun } = facts;
+    const folder = begun?.folder ?? makeUndoneFolder(directory, this.#asFound(record));
+    const snapback = await createRedo(facts, folder);
+    const undone = { folder, redo: snapback.streamId };
+    const { to: point, last } = plan;
+    const writer = this.#owner.newWriter();
+    try {
+      snapback.keep();
+      const doing = { what: 'rollback', to: point, ...undone } as const;
+      writeRecord(directory, { ...record, doing, undone: null, writer, left: undefined });
+      this.#owner.announce(writer, directory);
+      await this.#apply(plan.links, bytes, snapback);
+    } finally {
+      snapback.close();
+    }
+    moveLinks(plan.links, join(directory, folder));
+    const after = await describeDestination(this.#device);
+    const left = writeMark(this.#device);
+    const reached = { destination: after, point, last, doing: null, undone, writer, left };
+    writeRecord(directory, { ...record, ...reached });
+    this.#owner.leave(left);
+    const { reporter } = this.#context;
+    reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
+    const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
+    reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
+    reporter.info(
+      'To read a file system on it until then, mount it with ro,norecovery, or mount a snapshot of it: what a mount writes cannot be taken back',
+    );
+  }
+
+  /** As a rollback that is taken back leaves it: --force does not make a write of others undone. */
+  #asFound(record: ChainRecord): ChainRecord {
+    return this.#owner.wasWritten(record) ? { ...record, left: WRITTEN } : record;
+  }
+
+  async #redo(record: ChainRecord): Promise<void> {
+    const { directory, destination, dryRun } = this.#command;
+    const { doing } = record;
+    const undone = isGoingBack(doing) ? doing : record.undone;
+    if (undone === null) {
+      const why = 'no rollback was the last thing that was done';
+      throw new LvmsyncError(
+        'destinationUnfit',
+        `${directory}: nothing to redo: ${why}`,
+        UNTOUCHED,
+      );
+    }
+    const { folder, redo } = undone;
+    const path = join(directory, folder);
+    const { former, links } = await readUndone(path, undone);
+    // Of a rollback that came to its end the newest one has to be whole.
+    const { bytes } = await this.#check(links, ({ streamId }) => {
+      return doing === null && streamId === redo;
+    });
+    const point = former.point === null ? 'no point' : localTime(former.point.time);
+    this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
+    if (dryRun) return [directory, path].forEach(requireWritable);
+    const begun = { doing: { what: 'redo', folder, redo }, undone: null } as const;
+    const writer = this.#owner.newWriter();
+    writeRecord(directory, { ...record, ...begun, writer, left: undefined });
+    this.#owner.announce(writer, directory);
+    await this.#apply(links, bytes, undefined);
+    moveBack(path, directory);
+    const left = former.left === WRITTEN ? WRITTEN : writeMark(this.#device);
+    writeRecord(directory, { ...former, writer, left });
+    this.#owner.leave(left);
+    removeUndoneFolder(path);
+    this.#context.reporter.info(`${destination} holds ${point} again`);
+  }
+
+  async #check(links: readonly Link[], isComplete: (link: Link) => boolean): Promise<LinkWrites> {
+    const destination = await describeDestination(this.#device);
+    const { reporter, signal } = this.#context;
+    const totalBytes = links.reduce((sum, { fileSize }) => sum + fileSize, 0);
+    const onProgress = (doneBytes: number): void =>
+      reporter.progress({ activity: 'Checking', doneBytes, totalBytes, isPreparation: true });
+    const rules = { destination, device: this.#device, force: this.#command.force };
+    return checkLinks(links, { ...rules, isComplete, onProgress, signal });
+  }
+
+  #apply(
+    links: readonly Link[],
+    totalBytes: number,
+    snapback: Snapback | undefined,
+  ): Promise<number> {
+    const { reporter, signal } = this.#context;
+    const onProgress = (doneBytes: number): void =>
+      reporter.progress({ activity: 'Rolling back', doneBytes, totalBytes });
+    return undoLinks({ links, device: this.#device, snapback, signal, onProgress });
+  }
+
+  /** What will be done: to be read by a person, or under --dry-run all that there is. */
+  #say(line: string): void {
+    if (this.#command.dryRun) this.#context.print(`${escapeText(line)}\n`);
+    else this.#context.reporter.info(line);
+  }
+}

@@ -1,0 +1,226 @@
+/** `lvmsync verify SOURCE DESTINATION`: whether both hold the same, and where they do not. */
+
+import { EXIT, LvmsyncError } from '../../base/errors.js';
+import { RateLimit } from '../../base/rate-limit.js';
+import type { SyncCommand, VerifyCommand } from '../../cli/command.js';
+import { tooShort } from '../../destination/open-destination.js';
+import { FileDevice } from '../../device/block-device.js';
+import { type ExtentList, NO_EXTENTS } from '../../device/extent.js';
+import { within } from '../../device/extent-sets.js';
+import { selectEngine } from '../../device/select-engine.js';
+import { identityKey } from '../../device/topology.js';
+import { SourceWatch, type Writes } from '../../device/write-watch.js';
+import type { RunContext } from '../../run/context.js';
+import { interrupted } from '../../run/interruption.js';
+import { openSource } from '../../source/open-source.js';
+import { requireWhole } from '../../source/overflow.js';
+import { checkWatch, reportLateFault } from '../../source/quiet-check.js';
+import type { Source } from '../../source/source.js';
+import { guardStores } from '../../source/store-guard.js';
+import { DeviceHashes } from './block-hashes.js';
+import { type Comparer, compare, Differences } from './compare.js';
+import { ByteComparer } from './compare-bytes.js';
+import { HashComparer } from './compare-hashes.js';
+import { describeAsJson, describeAsText, type Findings } from './report.js';
+
+interface Verification {
+  readonly source: Source;
+  readonly command: VerifyCommand;
+  readonly context: RunContext;
+}
+
+/** The status tells whether they are equal, after a repair whether they are so now. */
+export async function runVerify(command: VerifyCommand, context: RunContext): Promise<number> {
+  selectEngine(context);
+  const source = await open(command, context);
+  try {
+    const { reporter } = context;
+    checkWatch(source.watch, { requireQuiet: command.requireQuiet, reporter });
+    const job = { source, command, context };
+    const guard = { source, maxPercent: undefined, context };
+    const left = await guardStores(guard, () => verify(job));
+    await reportLateFault(source, reporter);
+    return left.bytes === 0 ? EXIT.done : EXIT.different;
+  } finally {
+    await source.close();
+  }
+}
+
+async function verify(job: Verification): Promise<Differences> {
+  const compared = await compareOnce(job, job.source.extents);
+  tell(job, compared);
+  const { found } = compared;
+  return job.command.repair && found.bytes > 0 ? repair(job, found) : found;
+}
+
+interface Compared {
+  readonly found: Differences;
+  readonly comparedBytes: number;
+}
+
+async function open(command: VerifyCommand, context: RunContext): Promise<Source> {
+  if (!command.full) return openSource(command.source, context);
+  return (await import('../../source/whole-source.js')).openWhole(command.source, context);
+}
+
+async function compareOnce(job: Verification, extents: ExtentList): Promise<Compared> {
+  const { source, command, context } = job;
+  const { signal, reporter } = context;
+  const destination = await openDestination(job);
+  const found = new Differences();
+  try {
+    const { size } = destination;
+    if (size < source.copySize && !command.allowSmaller) {
+      throw tooShort({ path: nameOf(command), size }, source.copySize);
+    }
+    const shared = extents.clippedTo(size);
+    const pace = RateLimit.pace(command.bytesPerSecond, signal);
+    await compare(
+      {
+        comparer: destination.comparer,
+        extents: shared,
+        ...{ bytesPerSecond: command.bytesPerSecond, pace, signal },
+        onProgress: (doneBytes) =>
+          reporter.progress({ activity: 'Comparing', doneBytes, totalBytes: extents.totalBytes }),
+      },
+      found,
+    );
+    if (signal.aborted) throw interrupted(signal);
+    addMissing(job, { extents, size, found });
+    reportWrites(job, await destination.finish());
+    await requireWhole(job.source);
+    const { totalBytes: comparedBytes } = command.allowSmaller ? shared : extents;
+    return { found, comparedBytes };
+  } finally {
+    await destination.close();
+  }
+}
+
+/** Open; whoever opened it closes it. */
+interface ComparedDestination {
+  /** Of the source and this. */
+  readonly comparer: Comparer;
+  /** Bytes. */
+  readonly size: number;
+  /** To be called when everything was compared: what others wrote to it since it was opened. */
+  finish(): Promise<Writes>;
+  close(): Promise<void>;
+}
+
+function openDestination(job: Verification): Promise<ComparedDestination> {
+  const { host, path } = job.command.destination;
+  return host === undefined ? openLocal(path, job.source) : openRemote(job);
+}
+
+async function openRemote({
+  source,
+  command,
+  context,
+}: Verification): Promise<ComparedDestination> {
+  const { openRemoteHashes } = await import('./remote-hashes.js');
+  const hashes = await openRemoteHashes(command, context);
+  return {
+    comparer: new HashComparer(new DeviceHashes(source.device), hashes),
+    size: hashes.size,
+    finish: () => hashes.finish(),
+    close: () => hashes.close(),
+  };
+}
+
+async function openLocal(path: string, source: Source): Promise<ComparedDestination> {
+  const device = await FileDevice.open(path, { role: 'destination' });
+  try {
+    if (identityKey(device.identity) === identityKey(source.device.identity)) {
+      throw new LvmsyncError('destinationUnfit', `${path}: this is the source itself`);
+    }
+    const watch = await SourceWatch.begin(device);
+    return {
+      comparer: new ByteComparer(source.device, device),
+      size: device.size,
+      finish: async () => watch.writes(),
+      close: () => device.close(),
+    };
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+/** What lies past the end of the destination is not there, and so differs. */
+function addMissing(
+  { source, command, context }: Verification,
+  shape: { readonly extents: ExtentList; readonly size: number; readonly found: Differences },
+): void {
+  const { extents, size, found } = shape;
+  if (size >= source.device.size) return;
+  const sizes = `it holds ${size} bytes, the source ${source.device.size}`;
+  const name = nameOf(command);
+  if (command.allowSmaller) {
+    context.reporter.warn(`${name}: ${sizes}; what lies beyond its end is not compared`);
+    return;
+  }
+  context.reporter.warn(`${name}: ${sizes}`);
+  const { pairs } = within(extents, size, Infinity);
+  for (let i = 0; i < pairs.length; i += 2) found.add(pairs[i] ?? 0, pairs[i + 1] ?? 0);
+}
+
+/** Either end that others wrote to makes a difference that is none, or hides one. */
+function reportWrites({ source, command, context }: Verification, atDestination: Writes): void {
+  const { watch } = source;
+  const writes = watch.writes();
+  if (atDestination === 'some') {
+    context.reporter.warn(
+      `${nameOf(command)}: it was written while it was compared: differences may come of that`,
+    );
+  }
+  if (writes === 'none' || (writes === 'unknown' && !command.requireQuiet)) return;
+  const what = `${watch.path}: it was written while it was compared: differences may come of that`;
+  const hint = `Stop what writes to it${watch.remedy}.`;
+  if (command.requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });
+  context.reporter.warn(`${what}. ${hint}`);
+}
+
+function nameOf({ destination: { host, path } }: VerifyCommand): string {
+  return host === undefined ? path : `${host}:${path}`;
+}
+
+function tell({ source, command, context }: Verification, compared: Compared, repaired = 0): void {
+  const findings: Findings = {
+    source: source.device.path,
+    destination: nameOf(command),
+    ...compared,
+    full: command.full,
+    sourceBytes: source.device.size,
+    repairedBytes: repaired,
+  };
+  context.print(command.json ? describeAsJson(findings) : describeAsText(findings));
+}
+
+/** Sends what differs as any sync does, then compares that once more. */
+async function repair(job: Verification, found: Differences): Promise<Differences> {
+  const { source, command, context } = job;
+  const extents = found.list();
+  if (extents === undefined) {
+    throw new LvmsyncError('destinationUnfit', `${nameOf(command)}: too much of it differs`, {
+      state: 'Nothing was written.',
+      hint: 'A full copy is the shorter way.',
+    });
+  }
+  const part = { ...source, extents, zeros: NO_EXTENTS };
+  const { transfer } = await import('../transfer.js');
+  await transfer(part, asSync(command), context);
+  const again = { ...job, source: part };
+  const compared = await compareOnce(again, extents);
+  tell(again, compared, extents.totalBytes);
+  return compared.found;
+}
+
+function asSync(command: VerifyCommand): SyncCommand {
+  return {
+    ...command,
+    kind: 'sync',
+    format: 'auto',
+    compression: 'none',
+    discard: false,
+  };
+}

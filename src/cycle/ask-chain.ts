@@ -1,0 +1,77 @@
+/** Asks the machine of a destination, before a turn, what its chain says that the destination holds. */
+
+import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
+import { type Fields, objectIn } from '../base/json-object.js';
+import { escapeText } from '../base/text.js';
+import { isDoing, isPoint } from '../chain/record.js';
+import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
+import { hostName } from '../remote/destination-name.js';
+import { LIMITS, noAnswer } from '../remote/stall-watch.js';
+import type { RunContext } from '../run/context.js';
+import { interrupted } from '../run/interruption.js';
+import type { ChainState } from './plan.js';
+import type { CycleRequest } from './request.js';
+
+/**
+ * Throws (transport) if it cannot be asked or answers what is no answer, (destinationUnfit) if the
+ * destination is not the one of the chain, unless that is forced.
+ */
+export async function askChain(command: CycleRequest, context: RunContext): Promise<ChainState> {
+  const { destination, chain, remote, force } = command;
+  const host = hostName(destination);
+  const words = ['chain', '--json', '--', chain.directory, destination.path];
+  const isLast = (line: string): boolean => chainIn(line) !== undefined;
+  const limitSeconds = LIMITS.chain;
+  const request = { host: destination.host, remote, words, isLast, limitSeconds };
+  const answer = await askPeer(request, context);
+  if (answer.lateAfter !== undefined) {
+    throw withContext(noAnswer(host, answer.lateAfter), { state: 'Nothing was sent.' });
+  }
+  if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+  refuseFailure(host, answer);
+  const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
+  return parseAnswer(found.at(-1) ?? {}, { host, force });
+}
+
+function chainIn(line: string): Fields | undefined {
+  return objectIn(line, (one) => 'point' in one || 'mismatch' in one);
+}
+
+/** What our own program ends with when it has answered: what is wrong stands in the answer. */
+const ANSWERED: readonly number[] = [EXIT.done, EXIT.destinationUnfit, EXIT.streamCorrupt];
+function refuseFailure(host: string, answer: PeerAnswer): void {
+  const { exit, lines, isWhole, lastLines } = answer;
+  if (isWhole && exit.kind === 'signal') return;
+  const said = lastLines.map((line) => escapeText(line, 400)).join(' | ');
+  const status = exit.kind === 'status' ? exit.status : undefined;
+  if (status !== undefined && ANSWERED.includes(status) && lines.length > 0) return;
+  requirePeer(host, answer);
+  throw new LvmsyncError(
+    'transport',
+    `${host}: the lvmsync there does not tell of its chain, status ${status} (it said: ${said})`,
+    {
+      state: 'Nothing was sent.',
+      hint: 'A cycle needs this program on both sides; the Ruby lvmsync keeps no chain.',
+    },
+  );
+}
+
+function parseAnswer(
+  { point, doing, mismatch }: Fields,
+  { host, force }: { readonly host: string; readonly force: boolean },
+): ChainState {
+  if (typeof mismatch === 'string' && !force) {
+    throw new LvmsyncError('destinationUnfit', `${host}: ${escapeText(mismatch, 400)}`, {
+      state: 'Nothing was sent.',
+      hint: 'If it holds what the chain says all the same, or was only made larger, --force takes it as it is.',
+    });
+  }
+  const known = (point === null || isPoint(point)) && (doing === null || isDoing(doing));
+  if (!known) {
+    throw new LvmsyncError('transport', `${host}: what it says of its chain cannot be read`, {
+      state: 'Nothing was sent.',
+      hint: 'Is the same version of lvmsync on both sides?',
+    });
+  }
+  return { point: point ?? undefined, doing: doing ?? undefined };
+}

@@ -1,0 +1,75 @@
+/**
+ * How the snapshots of a chain are called and tagged in their volume group. LVM keeps the tags with the
+ * volume, so that after any crash they tell which snapshots are ours and of which moment. Pure.
+ */
+
+import { createHash } from 'node:crypto';
+import { formatDeviceName, type VolumeName } from '../lvm/device-name.js';
+import type { Destination } from '../remote/destination-name.js';
+
+/** On each snapshot that a cycle made. */
+export const CYCLE_TAG = 'lvmsync_cycle';
+/** As long as it is not known that the snapshot was made between the freeze and the thaw. */
+export const UNCONFIRMED_TAG = 'lvmsync_unconfirmed';
+
+const TIME_TAG = 'lvmsync_at_';
+const HASH_LENGTH = 12;
+const CHAIN_TAG = new RegExp(`^lvmsync_[0-9a-f]{${HASH_LENGTH}}$`);
+
+/**
+ * The tag that snapshots of one chain share: of what host, destination and directory. Who logs in there
+ * makes no difference; `path` and `directory` of this machine are absolute.
+ */
+export function chainTag({ host, path }: Destination, directory: string): string {
+  const name = host?.slice(host.lastIndexOf('@') + 1) ?? '';
+  const place = [name, withoutSpareSlashes(path), withoutSpareSlashes(directory)];
+  const hash = createHash('sha256').update(JSON.stringify(place)).digest('hex');
+  return `lvmsync_${hash.slice(0, HASH_LENGTH)}`;
+}
+
+/** Only `~/` means a home directory, and `~` may be the name of a file. */
+function withoutSpareSlashes(path: string): string {
+  return path.replace(/\/+/g, '/').replace(/(?<!^~?)\/$/, '');
+}
+
+/** The tag of its chain among those of a snapshot. */
+export function chainTagOf(tags: readonly string[]): string | undefined {
+  return tags.find((tag) => CHAIN_TAG.test(tag));
+}
+
+/** `time` is ISO 8601, UTC, in whole seconds; a tag cannot hold its colons on every version of LVM. */
+export function timeTag(time: string): string {
+  return TIME_TAG + compact(time);
+}
+
+/** The inverse; undefined where none of the tags tells a time. */
+export function timeOfTags(tags: readonly string[]): string | undefined {
+  const tag = tags.find((one) => one.startsWith(TIME_TAG));
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(tag?.slice(TIME_TAG.length) ?? '');
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second] = match;
+  return `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
+}
+
+/** Bytes that the kernel allows for the name of a device. */
+const LONGEST_DEVICE_NAME = 127;
+
+/** `LV-lvmsync-20261123T105500Z`; of a name that is too long only the beginning. */
+export function snapshotName({ vgName, lvName }: VolumeName, time: string): string {
+  const suffix = `-lvmsync-${compact(time)}`;
+  let kept = lvName;
+  // The longest name is that of the device below, which holds what the snapshot saves.
+  const length = (): number =>
+    formatDeviceName({ vgName, lvName: kept + suffix, layer: 'cow' }).length;
+  while (kept.length > 1 && length() > LONGEST_DEVICE_NAME) kept = kept.slice(0, -1);
+  return kept + suffix;
+}
+
+/** `2026-11-23T10:55:00Z` of milliseconds since 1970. */
+export function pointTime(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+}
+
+function compact(time: string): string {
+  return time.replace(/[-:]/g, '');
+}

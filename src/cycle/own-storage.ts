@@ -1,0 +1,41 @@
+import { LvmsyncError } from '../base/errors.js';
+import { carriersOf } from '../device/file-carriers.js';
+import {
+  type DeviceIdentity,
+  realTopology,
+  Topology,
+  type TopologyEffects,
+} from '../device/topology.js';
+import { bareUuid, parseDeviceUuid } from '../lvm/device-name.js';
+import { fullName } from '../lvm/refusal.js';
+import type { Reporter } from '../run/reporter.js';
+import type { CycleOrigin } from './volumes.js';
+
+/** Throws (snapback) where it is so, unless that is forced: then it warns. The directory need not exist. */
+export function refuseOwnStorage(
+  directory: string,
+  origin: CycleOrigin,
+  { force, reporter }: { readonly force: boolean; readonly reporter: Pick<Reporter, 'warn'> },
+  effects: TopologyEffects = realTopology,
+): void {
+  if (!isStoredOn(directory, origin, effects)) return;
+  const message = `${directory}: it is stored on ${fullName(origin)}, the volume that is copied: what a turn saves there the next turn has to send`;
+  if (force) {
+    reporter.warn(message);
+    return;
+  }
+  throw new LvmsyncError('snapback', message, {
+    state: 'Nothing was sent, and no snapshot was made or removed.',
+    hint: 'Put the chain on another volume; --force takes this one all the same.',
+  });
+}
+
+function isStoredOn(directory: string, { uuid }: CycleOrigin, effects: TopologyEffects): boolean {
+  const topology = new Topology(effects);
+  const isOrigin = (device: DeviceIdentity): boolean => {
+    const volume = parseDeviceUuid(topology.deviceMapperUuid(device) ?? '');
+    // What its snapshots are built on is an inner layer of it: they are volumes of their own.
+    return volume?.lvUuid === bareUuid(uuid) && volume.layer === undefined;
+  };
+  return carriersOf(directory, effects).some(isOrigin);
+}

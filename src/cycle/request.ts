@@ -1,0 +1,16 @@
+/** What is asked of a cycle. */
+
+import type { ChainRequest } from '../chain/request.js';
+import type { SendRequest } from '../remote/request.js';
+import type { FillRequest } from '../source/request.js';
+import type { FreezeHooks } from './freeze-hooks.js';
+
+/** One turn of a cycle. */
+export interface CycleRequest extends SendRequest, FillRequest {
+  /** As typed: the volume whose snapshots are made. */
+  readonly origin: string;
+  /** What lvcreate is told of the size of a snapshot. */
+  readonly size: readonly string[] | undefined;
+  readonly hooks: FreezeHooks;
+  readonly chain: ChainRequest;
+}

@@ -1,0 +1,294 @@
+/** Opens what is to be written: claimed, checked to be safe, large enough. */
+
+import { statfsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LvmsyncError } from '../base/errors.js';
+import { FileDevice, requireWritable, SlabPool } from '../device/block-device.js';
+import type { SourceMember } from '../device/relation.js';
+import { lockKey } from '../device/topology.js';
+import { isNativeError } from '../host/native.js';
+import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
+import { readMappedTable } from '../lvm/mapped-table.js';
+import type { Reporter } from '../run/reporter.js';
+import { type Finding, inspectDestination, requireFit } from './safety.js';
+
+export interface DestinationRequest {
+  readonly path: string;
+  /** Write it although something speaks against it. */
+  readonly force: boolean;
+  /** What the run reads; empty where the stream comes from elsewhere. */
+  readonly members: readonly SourceMember[];
+  readonly command: string;
+  /** Names the set of streams of which this run receives one: the others write there, too. */
+  readonly set?: string | undefined;
+}
+
+/** Is told what speaks against the destination, but does not forbid it. */
+export type Listener = Pick<Reporter, 'warn' | 'verbose'>;
+
+/** Open and claimed; whoever opened it closes it. */
+export interface Destination {
+  readonly device: FileDevice;
+  close(): Promise<void>;
+}
+
+/**
+ * Nothing is written here. Throws (locked) if another run of ours has it, (destinationUnfit) if it
+ * must not be written.
+ */
+export async function openDestination(
+  request: DestinationRequest,
+  reporter: Reporter,
+): Promise<Destination> {
+  const { path, command, set } = request;
+  // Looked at first, so that a refusal can say more than "in use".
+  const seen = await openToCheck(path);
+  let lock: RunLock | undefined;
+  try {
+    lock = await acquireRunLock(lockKey(seen.identity), { path, command, set });
+    report(await inspect(seen, request, lock), request, reporter);
+    const device = await openForWriting(request, lock);
+    refuseSwapped(seen, device);
+    if (device.info.directError !== null) {
+      reporter.verbose(
+        `${path}: written through the page cache, O_DIRECT is refused (${device.info.directError})`,
+      );
+    }
+    const held = lock;
+    return {
+      device,
+      close: async () => {
+        try {
+          await device.close();
+        } finally {
+          held.release();
+        }
+      },
+    };
+  } catch (error) {
+    lock?.release();
+    throw error;
+  } finally {
+    await seen.close();
+  }
+}
+
+/**
+ * The same checks, and throws the same, without a claim that lasts or a descriptor that could write: what
+ * is returned is open for reading.
+ */
+export async function lookAtDestination(
+  request: DestinationRequest,
+  reporter: Listener,
+): Promise<Destination> {
+  const { path, force } = request;
+  const device = await FileDevice.open(path, { role: 'destination' });
+  try {
+    requireUnlocked(lockKey(device.identity), { path });
+    report(await inspect(device, request), request, reporter);
+    requireWritable(path);
+    if (!force)
+      await (await FileDevice.open(path, { role: 'destination', exclusive: true })).close();
+    return { device, close: () => device.close() };
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+/**
+ * The same checks for a destination that another process is going to open. Nothing is claimed. Throws
+ * (destinationUnfit) if it must not be written.
+ */
+export async function checkDestination(
+  request: DestinationRequest,
+  reporter: Reporter,
+): Promise<void> {
+  const seen = await FileDevice.open(request.path, { role: 'destination' });
+  try {
+    report(await inspect(seen, request), request, reporter);
+  } finally {
+    await seen.close();
+  }
+}
+
+/** What a destination is measured by, in bytes. */
+export interface SizeNeeded {
+  /** What it has to hold in the end. */
+  readonly sourceSize: number;
+  /** What it has to hold already: the rest is not sent. */
+  readonly copySize: number;
+  /** It is a snapback that is to be applied. */
+  readonly isUndo?: boolean;
+}
+
+/**
+ * The size in bytes that the destination has to have before the first byte is written: it must hold
+ * all of the source. A regular file grows where the source did, if it holds all that is not sent; anything
+ * else that is smaller is refused unless `allowSmaller`. Changes nothing.
+ */
+export function planSize(
+  device: FileDevice,
+  needed: SizeNeeded,
+  options: {
+    readonly allowSmaller: boolean;
+    /** Of a chain. */
+    readonly isTurn?: boolean;
+    readonly reporter: Reporter;
+  },
+): number {
+  const { sourceSize, copySize } = needed;
+  if (device.size >= sourceSize) return device.size;
+  if (options.allowSmaller) {
+    const sizes = compareSizes(device.size, sourceSize);
+    options.reporter.warn(`${device.path}: ${sizes}; changes beyond its end are left out`);
+    return device.size;
+  }
+  if (device.info.blockDevice) {
+    throw tooSmall(device, { sourceSize, isTurn: options.isTurn === true });
+  }
+  if (device.size < copySize)
+    throw needed.isUndo ? changedSize(device, copySize) : tooShort(device, copySize);
+  return sourceSize;
+}
+
+interface Measured {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What is not in the list of changes is not sent, so it has to be in the copy already. */
+export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
+  const message = `${path}: too short to be a copy: it holds ${size} bytes, the source held ${copySize}`;
+  return new LvmsyncError('destinationUnfit', message, {
+    state: 'Nothing was written.',
+    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only what changed.',
+  });
+}
+
+function changedSize({ path, size }: Measured, formerSize: number): LvmsyncError {
+  const message = `${path}: too short: it holds ${size} bytes, and held ${formerSize} when the snapback was made`;
+  return new LvmsyncError('destinationUnfit', message, {
+    state: 'Nothing was written.',
+    hint: 'Is it the file that the snapback belongs to? lvmsync inspect shows which one that is.',
+  });
+}
+
+export function tooSmall(
+  { path, size }: Measured,
+  { sourceSize, isTurn = false }: { readonly sourceSize: number; readonly isTurn?: boolean },
+): LvmsyncError {
+  const message = `${path}: too small: ${compareSizes(size, sourceSize)}`;
+  return new LvmsyncError('destinationUnfit', message, {
+    state: 'Nothing was written.',
+    // A chain leads from whole states to whole states, and knows the former size.
+    hint: isTurn
+      ? 'Enlarge it, then take one turn with --force: the chain knows it by its former size.'
+      : 'Enlarge it, or use --allow-smaller to write what fits.',
+  });
+}
+
+function compareSizes(held: number, needed: number): string {
+  return `it holds ${held} bytes, the source ${needed}`;
+}
+
+/** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
+const OVERLAYFS = 0x794c7630;
+
+/**
+ * For reading. An overlay copies a file of a lower layer up when it is first opened for writing, which may give it
+ * another inode: that comes before the checks, so that what is opened after them is what was checked.
+ */
+async function openToCheck(path: string): Promise<FileDevice> {
+  const seen = await FileDevice.open(path, { role: 'destination' });
+  if (seen.info.blockDevice || statfsSync(path).type !== OVERLAYFS) return seen;
+  await seen.close();
+  await (await FileDevice.open(path, { role: 'destination', write: true })).close();
+  return FileDevice.open(path, { role: 'destination' });
+}
+
+/** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */
+const FELLOW_PATIENCE = 5000;
+const FELLOW_PAUSE = 10;
+
+/**
+ * With the kernel's claim on it, unless it is forced. Of a set of streams one receiver has that claim
+ * and has said so; anybody else who has it is refused as ever.
+ */
+async function openForWriting(
+  { path, force, set }: DestinationRequest,
+  lock: RunLock,
+): Promise<FileDevice> {
+  const shared = { role: 'destination', write: true } as const;
+  if (force) return FileDevice.open(path, shared);
+  const deadline = performance.now() + FELLOW_PATIENCE;
+  for (;;) {
+    try {
+      const device = await FileDevice.open(path, { ...shared, exclusive: true });
+      if (set !== undefined) lock.noteKernelClaim();
+      return device;
+    } catch (error) {
+      const fellows = isClaimed(error) ? lock.fellows() : [];
+      if (fellows.some(({ hasKernelClaim }) => hasKernelClaim)) break;
+      if (fellows.length === 0 || performance.now() > deadline) throw error;
+    }
+    await sleep(FELLOW_PAUSE);
+  }
+  return FileDevice.open(path, shared);
+}
+
+/** EBUSY of O_EXCL, EAGAIN of flock. */
+function isClaimed(error: unknown): boolean {
+  if (!(error instanceof LvmsyncError) || !isNativeError(error.cause)) return false;
+  return ['EBUSY', 'EAGAIN'].includes(error.cause.code);
+}
+
+async function inspect(
+  device: FileDevice,
+  request: DestinationRequest,
+  lock?: RunLock,
+): Promise<Finding[]> {
+  const target = {
+    path: device.path,
+    identity: device.identity,
+    readOnly: device.info.readOnly,
+    readHead: () => readHead(device),
+  };
+  const fellows = (): number[] => lock?.fellows().map(({ pid }) => pid) ?? [];
+  const effects = { dmTable: readMappedTable, fellows };
+  return inspectDestination(target, { members: request.members }, effects);
+}
+
+function report(
+  findings: readonly Finding[],
+  { force }: DestinationRequest,
+  reporter: Listener,
+): void {
+  for (const { severity, message } of requireFit(findings, { force })) {
+    if (severity === 'note') reporter.verbose(message);
+    else reporter.warn(message);
+  }
+}
+
+const HEAD_SIZE = 4096;
+/** The slab has room for the head wherever alignment puts it. */
+const HEAD_SLAB_SIZE = 2 * HEAD_SIZE;
+
+async function readHead(device: FileDevice): Promise<Uint8Array> {
+  const length = Math.min(HEAD_SIZE, device.size);
+  const slab = await new SlabPool(1, HEAD_SLAB_SIZE).lease();
+  if (length > 0) await device.readBatch(slab, Float64Array.of(0, length, 0));
+  return new Uint8Array(slab, 0, length);
+}
+
+function refuseSwapped(seen: FileDevice, device: FileDevice): void {
+  const [before, now] = [seen.identity, device.identity].map((identity) =>
+    JSON.stringify(identity),
+  );
+  if (before === now) return;
+  throw new LvmsyncError(
+    'destinationUnfit',
+    `${device.path}: it became another device while it was being checked`,
+  );
+}

@@ -1,0 +1,54 @@
+/**
+ * Whether a device was written between two runs: what counts its writes is noted by the first, and looked at by
+ * the second. That shows a write that went by this program, such as those of a mount; it proves that there
+ * was none only while the same kernel runs and the device stays active. A file keeps its mark for longer.
+ */
+
+import { statfsSync, statSync } from 'node:fs';
+import { readText } from '../host/virtual-files.js';
+import type { FileDevice } from './block-device.js';
+
+/** Positions in /sys/dev/block/M:N/stat (Documentation/block/stat.rst): sectors written, and discarded. */
+const SECTORS_WRITTEN = 6;
+const SECTORS_DISCARDED = 13;
+
+/**
+ * What a file system calls itself in statfs(2), of those whose time of modification changes with each write and
+ * only then, and is durable after fsync: ext2 to ext4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs. Not of those that
+ * round it (FAT), or where another machine sets it later (NFS, SMB).
+ */
+const EXACT_TIMES: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630,
+]);
+
+/** Of an open device whose writes are flushed; undefined where nothing counts. `root` is put before paths. */
+export function writeMark(
+  { path, identity }: Pick<FileDevice, 'path' | 'identity'>,
+  root = '',
+): string | undefined {
+  if (identity.kind === 'file') {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined || !EXACT_TIMES.has(statfsSync(path).type)) return undefined;
+    return `file ${stats.size} ${stats.mtimeNs}`;
+  }
+  const boot = readText(`${root}/proc/sys/kernel/random/boot_id`)?.trim();
+  const fields = readText(`${root}/sys/dev/block/${identity.device}/stat`)?.trim().split(/\s+/);
+  const written = fields?.[SECTORS_WRITTEN];
+  if (boot === undefined || written === undefined) return undefined;
+  return `${boot} ${written} ${fields?.[SECTORS_DISCARDED] ?? '0'}`;
+}
+
+/** In the place of a mark, where a write was found before further writes of our own. */
+export const WRITTEN = 'written';
+
+/** False also where that cannot be told. */
+export function wasWritten(before: string | undefined, now: string | undefined): boolean {
+  if (before === WRITTEN) return true;
+  if (before === undefined || now === undefined) return false;
+  const [beforeBoot, ...counted] = before.split(' ');
+  const [boot, ...counts] = now.split(' ');
+  // After a reboot they begin anew.
+  if (boot !== beforeBoot) return false;
+  // They do, too, for a volume that was inactive in between, and then 0 says nothing.
+  return counts.some((count, index) => count !== '0' && count !== counted[index]);
+}

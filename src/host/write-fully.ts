@@ -1,0 +1,56 @@
+/** What a person or a script reads of this program, written at once. */
+
+import { writeSync } from 'node:fs';
+import { LvmsyncError } from '../base/errors.js';
+
+export const STDOUT = 1;
+const STDERR = 2;
+const PAUSE_MS = 5;
+
+/**
+ * Synchronous, so that what was said is out even if the process ends right after it. Throws where it
+ * cannot be written, but for a reader that is gone.
+ */
+export function writeWhole(fd: number, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code === 'EPIPE') return;
+      if (code !== 'EAGAIN') throw error;
+      pause();
+    }
+  }
+}
+
+/** What was asked for, on standard output. Throws (destinationWrite) where it cannot be written. */
+export function writeOutput(text: string): void {
+  try {
+    writeWhole(STDOUT, text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LvmsyncError('destinationWrite', `standard output: ${reason}`, {
+      hint: 'What was asked for was not printed whole.',
+      cause,
+    });
+  }
+}
+
+/**
+ * Words about a run, on standard error. They never change what the run does: where the terminal has
+ * hung up, or the disk of a log is full, nobody can be told, and the work goes on or ends in order.
+ */
+export function writeWords(text: string): void {
+  try {
+    writeWhole(STDERR, text);
+  } catch {
+    // The exit status, and --metrics, still tell how it ended.
+  }
+}
+
+/** For a reader that is slow. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+}

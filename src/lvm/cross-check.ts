@@ -1,0 +1,62 @@
+/**
+ * What the volume group's metadata (vgcfgbackup) and the kernel (dmsetup) say of a volume, beside
+ * `lvs`, and the refusal of a volume that they describe differently.
+ */
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import type { RunCommand } from '../host/subprocess.js';
+import { formatDeviceName, type VolumeName } from './device-name.js';
+import type { TargetPlace } from './dmsetup-lines.js';
+import { parseTable, type TableTarget } from './dmsetup-table.js';
+import { type ConfigSection, findSection, parseLvmConfig } from './lvm-config.js';
+import { unfit } from './refusal.js';
+
+const UNFIT = { code: 'sourceUnfit' } as const;
+
+/** What one witness says about one property. */
+export interface Claim {
+  readonly what: string;
+  readonly by: string;
+  readonly value: string | number | undefined;
+}
+
+/** Throws LvmsyncError 'sourceUnfit' unless all claims about the same property have the same value. */
+export function refuseContradiction(volume: VolumeName, claims: readonly Claim[]): void {
+  for (const { what } of claims) {
+    const said = claims.filter((claim) => claim.what === what);
+    if (new Set(said.map(({ value }) => value)).size === 1) continue;
+    const words = said.map(({ by, value }) => `${by}: ${value ?? 'nothing'}`).join(', ');
+    throw unfit(
+      volume,
+      `LVM and the kernel disagree about its ${what} (${words})`,
+      'Another LVM command may be at work: try again when it has ended.',
+    );
+  }
+}
+
+/** The targets in the table of one device, which has to exist. */
+export async function readTargets(
+  volume: VolumeName,
+  run: RunCommand,
+): Promise<readonly (TargetPlace & TableTarget)[]> {
+  const { stdout } = await run(['dmsetup', 'table', '--', formatDeviceName(volume)], UNFIT);
+  return parseTable(stdout);
+}
+
+/** The group's section of vgcfgbackup's text, which exists only while this runs and for us alone. */
+export async function readMetadata(vgName: string, run: RunCommand): Promise<ConfigSection> {
+  const folder = await mkdtemp(join(tmpdir(), 'lvmsync-'));
+  try {
+    const file = join(folder, 'metadata');
+    // vgcfgbackup takes the name as a printf template.
+    await run(['vgcfgbackup', '-f', file.replaceAll('%', '%%'), '--', vgName], UNFIT);
+    const group = findSection(parseLvmConfig(await readFile(file, 'utf8')), vgName);
+    if (group !== undefined) return group;
+    throw new LvmsyncError('sourceUnfit', `vgcfgbackup: no section "${vgName}" in its text`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

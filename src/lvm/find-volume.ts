@@ -1,0 +1,103 @@
+/**
+ * From what a person typed to the snapshot it names. Three witnesses are asked: `lvs`, the volume
+ * group's metadata (vgcfgbackup) and the kernel (dmsetup). A snapshot is served only where they agree
+ * and its list of changes is whole.
+ */
+
+import { LvmsyncError } from '../base/errors.js';
+import { CommandError, type RunCommand } from '../host/subprocess.js';
+import { bareUuid } from './device-name.js';
+import { askHost } from './host-tools.js';
+import { listVolumes, type Volume } from './lvs-report.js';
+import { fullName, unfit } from './refusal.js';
+import { describeThick, type ThickSnapshot } from './thick-snapshot.js';
+import { describeThin, type ThinVolume } from './thin-volume.js';
+import {
+  identifyVolume,
+  inspectPath,
+  NAME_FORMS,
+  type PathKind,
+  type WantedVolume,
+} from './volume-name.js';
+
+/**
+ * The snapshot that `subject` names: /dev/VG/LV, /dev/mapper/NAME, VG/LV, or any path to its device.
+ * Throws LvmsyncError 'usage' if that is no logical volume, 'sourceUnfit' if it is one that cannot
+ * serve: not a snapshot, overflowed, merging, inactive, or described differently by LVM and the kernel.
+ */
+export async function findSnapshot(
+  subject: string,
+  run: RunCommand = askHost,
+  inspect: (path: string) => Promise<PathKind> = inspectPath,
+): Promise<ThickSnapshot | ThinVolume> {
+  const { volume, volumes } = await findVolume(subject, run, inspect);
+  return describe(volume, volumes, run);
+}
+
+/**
+ * The snapshot of that uuid, whatever its name is by now. Throws as findSnapshot does, and 'sourceUnfit' if it
+ * is gone.
+ */
+export async function describeKnown(
+  snapshot: Pick<Volume, 'vgName' | 'lvName' | 'uuid'>,
+  run: RunCommand = askHost,
+): Promise<ThickSnapshot | ThinVolume> {
+  const volumes = await listVolumes(snapshot.vgName, run);
+  const volume = volumes.find(({ uuid }) => uuid === snapshot.uuid);
+  if (volume === undefined) throw unfit(snapshot, 'it was removed meanwhile');
+  return describe(volume, volumes, run);
+}
+
+function describe(
+  volume: Volume,
+  volumes: readonly Volume[],
+  run: RunCommand,
+): Promise<ThickSnapshot | ThinVolume> {
+  if (volume.segmentType === 'thin') return describeThin(volume, volumes, run);
+  if (volume.roles.includes('thicksnapshot')) return describeThick(volume, volumes, run);
+  throw notSnapshot(volume, volumes);
+}
+
+/** The volume that `subject` names, snapshot or not, and all of its group. Throws (usage) if it names none. */
+export async function findVolume(
+  subject: string,
+  run: RunCommand = askHost,
+  inspect: (path: string) => Promise<PathKind> = inspectPath,
+): Promise<{ readonly volume: Volume; readonly volumes: readonly Volume[] }> {
+  const wanted = await identifyVolume(subject, inspect);
+  const volumes = await listGroupOf(wanted, run);
+  const volume = volumes.find(({ lvName, uuid }) =>
+    wanted.uuid === undefined ? lvName === wanted.lvName : bareUuid(uuid) === wanted.uuid,
+  );
+  if (volume === undefined) throw noSuchVolume(subject);
+  return { volume, volumes };
+}
+
+/** Every volume of the group that the wanted one is in. */
+async function listGroupOf(wanted: WantedVolume, run: RunCommand): Promise<readonly Volume[]> {
+  try {
+    return await listVolumes(wanted.vgName, run);
+  } catch (error) {
+    // Anything else (no right to ask, a lock, a broken group) says nothing about the name.
+    const isMissing = error instanceof CommandError && error.stderr.includes('not found');
+    if (wanted.uuid === undefined && isMissing) throw noSuchVolume(wanted.subject, error);
+    throw error;
+  }
+}
+
+function noSuchVolume(subject: string, cause?: CommandError): LvmsyncError {
+  const detail = cause === undefined ? '' : ` (${cause.message})`;
+  return new LvmsyncError('usage', `${subject}: no such logical volume${detail}`, {
+    hint: NAME_FORMS,
+    cause,
+  });
+}
+
+function notSnapshot(volume: Volume, volumes: readonly Volume[]): LvmsyncError {
+  const snapshots = volumes.filter(({ origin }) => origin?.uuid === volume.uuid).map(fullName);
+  const hint =
+    snapshots.length > 0
+      ? `Its snapshots: ${snapshots.join(', ')}.`
+      : `It has none; lvcreate --snapshot makes one.`;
+  return unfit(volume, `not a snapshot but a volume of type ${volume.segmentType}`, hint);
+}

@@ -1,0 +1,36 @@
+/** The health of a thick snapshot as the kernel tells it: how full its COW store is, or why it is lost. */
+
+import type { RunCommand } from '../host/subprocess.js';
+import type { VolumeName } from './device-name.js';
+import { parseStatus, type SnapshotFault, type SnapshotUsage } from './dmsetup-status.js';
+import { askHost } from './host-tools.js';
+import { unfit } from './refusal.js';
+
+/** The fill of the COW store. Throws 'sourceUnfit' if its list of changes is not whole any more. */
+export async function readSnapshotStatus(
+  snapshot: VolumeName & { readonly dmUuid: string },
+  run: RunCommand = askHost,
+): Promise<SnapshotUsage> {
+  const { stdout } = await run(['dmsetup', 'status', '-u', snapshot.dmUuid], {
+    code: 'sourceUnfit',
+  });
+  const targets = parseStatus(stdout);
+  const [target] = targets;
+  if (target?.type !== 'snapshot') throw unfit(snapshot, notSnapshotTarget(targets));
+  if ('fault' in target) throw unfit(snapshot, FAULT_TEXTS[target.fault]);
+  return target.usage;
+}
+
+/** Each completes "VG/LV: ...". */
+export const FAULT_TEXTS: Readonly<Record<SnapshotFault, string>> = {
+  Invalid: 'snapshot overflowed, its change list is lost: full copy needed (kernel: Invalid)',
+  Overflow: 'snapshot overflowed, its change list is lost: full copy needed (kernel: Overflow)',
+  'Merge failed': 'its merge into the origin failed, the origin is half merged',
+  Unknown: 'a transient snapshot keeps no change list on disk',
+};
+
+/** Likewise, where the kernel has no one snapshot in the volume's place. */
+export function notSnapshotTarget(targets: readonly { readonly type: string }[]): string {
+  const types = targets.map(({ type }) => type).join(', ');
+  return `the kernel has "${types}" in its place, not one snapshot`;
+}

@@ -1,0 +1,50 @@
+/** What `dmsetup status` says of the stores that a run depends on. */
+
+import type { RunCommand } from '../host/subprocess.js';
+import type { Fill } from '../run/progress.js';
+import { parseStatus, type StatusTarget } from './dmsetup-status.js';
+
+export interface Store {
+  /** VG/LV of the snapshot, or VG/POOL. */
+  readonly name: string;
+  /** Of the device whose status line tells how it fares: a name may change while it is open. */
+  readonly dmUuid: string;
+}
+
+export interface StoreStatus {
+  readonly store: Store;
+  readonly target: StatusTarget;
+}
+
+/** Throws (sourceUnfit), or the reason of the signal, which ends the tool. */
+export async function readStores(
+  stores: readonly Store[],
+  run: RunCommand,
+  signal?: AbortSignal,
+): Promise<StoreStatus[]> {
+  const distinct = new Map(stores.map((store) => [store.dmUuid, store]));
+  const found: StoreStatus[] = [];
+  for (const store of distinct.values()) {
+    const { stdout } = await run(['dmsetup', 'status', '--noflush', '-u', store.dmUuid], {
+      code: 'sourceUnfit',
+      ...(signal && { signal }),
+    });
+    found.push(...parseStatus(stdout).map((target) => ({ store, target })));
+  }
+  return found;
+}
+
+/** What fills in it, and how far it has. Nothing of what is no store, or has failed. */
+export function fillsOf({ store: { name }, target }: StoreStatus): Fill[] {
+  if ('fault' in target) return [];
+  if (target.type === 'snapshot') {
+    const { allocatedSectors, totalSectors } = target.usage;
+    return [{ name, what: 'COW store', percent: (100 * allocatedSectors) / totalSectors }];
+  }
+  if (target.type !== 'thin-pool') return [];
+  const { usedDataBlocks, totalDataBlocks, usedMetadataBlocks, totalMetadataBlocks } = target;
+  return [
+    { name, what: 'data', percent: (100 * usedDataBlocks) / totalDataBlocks },
+    { name, what: 'metadata', percent: (100 * usedMetadataBlocks) / totalMetadataBlocks },
+  ];
+}

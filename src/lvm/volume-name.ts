@@ -1,0 +1,123 @@
+/**
+ * From what a person typed to the names of a logical volume. Only the path is looked at; whether LVM
+ * knows such a volume is for others to ask.
+ */
+
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import { parseDeviceName, parseDeviceUuid } from './device-name.js';
+
+/** What a path is, as far as finding a volume goes. */
+export type PathKind =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'block'; readonly number: string; readonly mapped?: MappedDevice }
+  /** `what` completes "it is ...". */
+  | { readonly kind: 'other'; readonly what: string };
+
+export interface MappedDevice {
+  readonly name: string;
+  readonly uuid: string;
+}
+
+/** The volume that a person meant. */
+export interface WantedVolume {
+  /** As it was typed. */
+  readonly subject: string;
+  readonly vgName: string;
+  readonly lvName: string;
+  /** As the kernel gives it, without hyphens, where the subject is a device. */
+  readonly uuid?: string;
+}
+
+export const NAME_FORMS = 'Name a snapshot as /dev/VG/LV, /dev/mapper/NAME or VG/LV.';
+
+/**
+ * The volume that `subject` stands for: /dev/VG/LV, /dev/mapper/NAME, VG/LV, or any path to its device.
+ * Throws LvmsyncError 'usage' if it can be the name of none.
+ */
+export async function identifyVolume(
+  subject: string,
+  inspect: (path: string) => Promise<PathKind>,
+): Promise<WantedVolume> {
+  const found = await inspect(subject);
+  if (found.kind === 'block') return identifyDevice(subject, found);
+  const name = parseSubject(subject);
+  if (found.kind === 'other' && (name === undefined || subject.startsWith('/'))) {
+    throw notVolume(subject, found.what);
+  }
+  if (name === undefined) {
+    throw new LvmsyncError('usage', `${subject}: no such device`, { hint: NAME_FORMS });
+  }
+  return { subject, ...name };
+}
+
+function identifyDevice(subject: string, found: PathKind & { kind: 'block' }): WantedVolume {
+  const { number, mapped } = found;
+  if (mapped === undefined) throw notVolume(subject, `the block device ${number}`);
+  const uuid = parseDeviceUuid(mapped.uuid);
+  const name = parseDeviceName(mapped.name);
+  if (uuid === undefined || name === undefined) {
+    throw notVolume(subject, `the device-mapper device "${mapped.name}" of another program`);
+  }
+  if (uuid.layer !== undefined) {
+    const what = `the internal device "${uuid.layer}" of ${name.vgName}/${name.lvName}`;
+    throw notVolume(subject, what);
+  }
+  return { subject, vgName: name.vgName, lvName: name.lvName, uuid: uuid.lvUuid };
+}
+
+/** LVM's rule for names of groups and volumes; it keeps options, tags and paths out. */
+const LVM_NAME = /^(?!\.{1,2}$)[\w+.][\w+.-]*$/;
+
+/** The names in a path that is not there (the volume is inactive) or in VG/LV. */
+function parseSubject(subject: string): { vgName: string; lvName: string } | undefined {
+  const [, mapped] = /^\/dev\/mapper\/([^/]+)$/.exec(subject) ?? [];
+  if (mapped !== undefined) {
+    const { vgName, lvName, layer } = parseDeviceName(mapped) ?? {};
+    return vgName === undefined || lvName === undefined || layer !== undefined
+      ? undefined
+      : { vgName, lvName };
+  }
+  const [, vgName = '', lvName = ''] = /^(?:\/dev\/)?([^/]+)\/([^/]+)$/.exec(subject) ?? [];
+  return LVM_NAME.test(vgName) && LVM_NAME.test(lvName) ? { vgName, lvName } : undefined;
+}
+
+function notVolume(subject: string, what: string): LvmsyncError {
+  return new LvmsyncError('usage', `${subject}: not a logical volume (it is ${what})`, {
+    hint: NAME_FORMS,
+  });
+}
+
+/** Follows symbolic links; device-mapper's name and uuid come from sysfs. */
+export async function inspectPath(path: string): Promise<PathKind> {
+  const found = await stat(path).catch((cause: unknown) => missing(path, cause));
+  if (found === undefined) return { kind: 'missing' };
+  if (found.isFile()) return { kind: 'other', what: 'a regular file' };
+  if (found.isDirectory()) return { kind: 'other', what: 'a directory' };
+  if (!found.isBlockDevice()) return { kind: 'other', what: 'not a block device' };
+  const number = deviceNumber(found.rdev);
+  try {
+    const folder = `/sys/dev/block/${number}/dm`;
+    const name = (await readFile(join(folder, 'name'), 'utf8')).trim();
+    const uuid = (await readFile(join(folder, 'uuid'), 'utf8')).trim();
+    return { kind: 'block', number, mapped: { name, uuid } };
+  } catch (cause) {
+    return missing(path, cause) ?? { kind: 'block', number };
+  }
+}
+
+/** Undefined for "there is no such file"; any other failure to look is thrown. */
+function missing(path: string, cause: unknown): undefined {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw new LvmsyncError('usage', `${path}: cannot be looked up (${code ?? cause})`, { cause });
+}
+
+/** Linux's dev_t: 12 + 20 bits of major, 8 + 24 of minor, interleaved. */
+function deviceNumber(rdev: number): string {
+  const bits = BigInt(rdev);
+  const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n);
+  const minor = (bits & 0xffn) | ((bits >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
+}

@@ -1,0 +1,114 @@
+/** Writes the groups of a change stream to a device. */
+
+import { InFlight } from '../base/in-flight.js';
+import type { Slab, SlabPool } from '../device/block-device.js';
+import { ExtentList, planBatches } from '../device/extent.js';
+import type { ChangeReader, Group } from '../stream/change-reader.js';
+import type { WriteStage } from './write-stage.js';
+
+/** Groups being saved and written while the next one is read. */
+export const APPLY_DEPTH = 4;
+
+export interface Apply {
+  readonly reader: ChangeReader;
+  readonly stage: WriteStage;
+  readonly pool: SlabPool;
+  /** Bytes; what lies beyond is left out. */
+  readonly destinationSize: number;
+  /** The stream names no place twice: its groups may be written in any order. */
+  readonly disjoint: boolean;
+  /** Called once, when the first group has come, before anything of it is saved or written. */
+  readonly onFirstGroup?: () => Promise<void>;
+  readonly signal: AbortSignal;
+  readonly onProgress: (doneBytes: number) => void;
+}
+
+/**
+ * Resolves with the bytes left out when the stream came to its proper end, or when the signal stopped
+ * it between groups; the caller tells the two apart by the signal. Throws the first failure, after all
+ * groups under way have ended.
+ */
+export async function apply(job: Apply): Promise<number> {
+  const inFlight = new InFlight(job.disjoint ? APPLY_DEPTH : 1);
+  const stop = (): void => job.reader.cancel();
+  job.signal.addEventListener('abort', stop);
+  let leftOut = 0;
+  let begin = job.onFirstGroup;
+  try {
+    while (!job.signal.aborted) {
+      const read = await readGroup(job);
+      if (read === undefined) break;
+      const fitting = clip(read.group, job.destinationSize);
+      leftOut += read.group.bytes - fitting.bytes;
+      try {
+        await begin?.();
+        begin = undefined;
+        await inFlight.start(() => writeGroup(job, read.slab, fitting));
+      } catch (error) {
+        // It did not start, so it will not release the slab.
+        job.pool.release(read.slab);
+        throw error;
+      }
+    }
+  } finally {
+    job.signal.removeEventListener('abort', stop);
+    await inFlight.settle();
+  }
+  await inFlight.finish();
+  return leftOut;
+}
+
+interface ReadGroup {
+  /** The caller's to release. */
+  readonly slab: Slab;
+  readonly group: Group;
+}
+
+async function readGroup(job: Apply): Promise<ReadGroup | undefined> {
+  const slab = await job.pool.lease();
+  try {
+    const group = await job.reader.next(slab);
+    if (group !== undefined) return { slab, group };
+  } catch (error) {
+    job.pool.release(slab);
+    if (job.signal.aborted) return undefined;
+    throw error;
+  }
+  job.pool.release(slab);
+  return undefined;
+}
+
+async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Group): Promise<void> {
+  try {
+    await job.stage.save(operations);
+    await job.stage.write(slab, operations);
+  } finally {
+    job.pool.release(slab);
+  }
+  const zeros = new ExtentList(discards).clippedTo(job.destinationSize);
+  for (const batch of planBatches(zeros, job.stage.zeroLimits)) {
+    await job.stage.writeZeros(batch.operations);
+    job.onProgress(job.stage.writtenBytes);
+  }
+  job.onProgress(job.stage.writtenBytes);
+}
+
+/** Without what lies beyond `size`. */
+function clip(group: Group, size: number): Group {
+  const { operations, discards } = group;
+  const kept: number[] = [];
+  let bytes = 0;
+  let fits = true;
+  for (let i = 0; i < operations.length && fits; i += 3) {
+    fits = (operations[i] ?? 0) + (operations[i + 1] ?? 0) <= size;
+  }
+  if (fits) return group;
+  for (let i = 0; i < operations.length; i += 3) {
+    const offset = operations[i] ?? 0;
+    const length = Math.min(operations[i + 1] ?? 0, size - offset);
+    if (length <= 0) continue;
+    kept.push(offset, length, operations[i + 2] ?? 0);
+    bytes += length;
+  }
+  return { operations: Float64Array.from(kept), discards, bytes };
+}

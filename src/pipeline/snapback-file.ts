@@ -1,0 +1,224 @@
+/** The file of a snapback: found to be one that may be made, with room for it, then opened. */
+
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  realpathSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import { humanSize } from '../base/text.js';
+import {
+  type DeviceIdentity,
+  identityFromStat,
+  identityKey,
+  Topology,
+} from '../device/topology.js';
+import type { NativeExtentSet } from '../host/native.js';
+import type { Counted } from '../stream/counted-link.js';
+
+export interface SnapbackPlace {
+  readonly path: string;
+  /** Replace a file of that name. */
+  readonly overwrite: boolean;
+  /** Files that the run needs: a snapback must not take the place of one. */
+  readonly inUse?: readonly FileInUse[];
+  /** Bytes that will be overwritten, at most, if that is known and there must be room for them. */
+  readonly roomFor?: number | undefined;
+  /** In others, undone after this one: it need not be saved again. */
+  readonly saved?: Saved | undefined;
+}
+
+export interface FileInUse {
+  readonly identity: DeviceIdentity | undefined;
+  /** As a message calls it: "the destination". */
+  readonly role: string;
+}
+
+/** Former content that is durable in some file. */
+export interface Saved {
+  /** Taken over by the snapback that is given it. */
+  readonly extents: NativeExtentSet;
+  readonly bytes: number;
+  /** What the snapback that is given it counts on, and has to name. */
+  readonly counted: Counted | undefined;
+}
+
+export interface OpenSnapback {
+  readonly fd: number;
+  /** False for /dev/null and fifos, which nothing can be flushed to. */
+  readonly durable: boolean;
+  /** It was not there before. */
+  readonly fresh: boolean;
+}
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const OWNER_ONLY = 0o600;
+
+export function openSnapback(place: SnapbackPlace): OpenSnapback {
+  const { path, overwrite, inUse = [] } = place;
+  try {
+    const present = lstatSync(path, { throwIfNoEntry: false });
+    if (present !== undefined && isSink(present)) {
+      return { fd: openSync(path, O_WRONLY | O_NONBLOCK), durable: false, fresh: false };
+    }
+    refusePlace(path);
+    if (present !== undefined && !overwrite) throw exists(path);
+    // Before what it would replace is given up.
+    requireRoom(place, present);
+    const fresh = present === undefined;
+    // A fifo that came in its place would block, and no signal could end that.
+    const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (fresh ? O_EXCL : 0);
+    const fd = openSync(path, flags, OWNER_ONLY);
+    try {
+      replaceContent(fd, path, inUse);
+      return { fd, durable: true, fresh };
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  } catch (error) {
+    if (error instanceof LvmsyncError) throw error;
+    if (errorCode(error) === 'EEXIST') throw exists(path);
+    if (errorCode(error) === 'ENXIO') throw unread(path, error);
+    throw cannotCreate(path, error);
+  }
+}
+
+/** Where no file can be, or none that lasts. */
+function refusePlace(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory()) throw noPlace(path, 'this is a folder');
+  if (there?.isBlockDevice()) throw noPlace(path, 'this is a block device, not a file');
+  if (there !== undefined || !/^\/dev\/(?!shm(\/|$))/.test(`${realpathSync(dirname(path))}/`))
+    return;
+  throw noPlace(path, 'what is in /dev is in memory, and gone after a restart');
+}
+
+function noPlace(path: string, why: string): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: ${why}`, {
+    state: UNTOUCHED,
+    hint: 'Name a new file on a disk.',
+  });
+}
+
+function unread(path: string, cause: unknown): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: nobody reads this fifo (ENXIO)`, {
+    state: UNTOUCHED,
+    hint: 'Start what reads it first, or name a file.',
+    cause,
+  });
+}
+
+function cannotCreate(path: string, cause: unknown): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(cause)})`, {
+    state: UNTOUCHED,
+    cause,
+  });
+}
+
+/** Throws what openSnapback would. Makes and changes nothing. */
+export function checkSnapback(place: SnapbackPlace): void {
+  const { path, overwrite, inUse = [] } = place;
+  try {
+    const present = lstatSync(path, { throwIfNoEntry: false });
+    if (present !== undefined && isSink(present)) return;
+    refusePlace(path);
+    if (present !== undefined && !overwrite) throw exists(path);
+    requireRoom(place, present);
+    accessSync(present === undefined ? dirname(path) : path, constants.W_OK);
+    if (present === undefined) return;
+    refuseInUse(identityFromStat(lstatSync(path, { bigint: true })), path, inUse);
+  } catch (error) {
+    throw error instanceof LvmsyncError ? error : cannotCreate(path, error);
+  }
+}
+
+const UNTOUCHED = 'The destination was not touched.';
+
+/** Headers, marks and the file system's own records: less than this share, and this. */
+const OVERHEAD_SHARE = 1 / 32;
+const OVERHEAD = 1024 * 1024;
+
+/** Bytes in a block as stat counts them, whatever the file system's own size. */
+const STAT_BLOCK = 512;
+
+/** An attempt before it has taken the rest of that: the same turn is not to fail for want of a block. */
+const OVERHEAD_AGAIN = 128 * 1024;
+
+/** What the file of that name takes up now counts as free: it will be emptied. */
+function requireRoom({ path, roomFor, saved }: SnapbackPlace, present: Stats | undefined): void {
+  if (roomFor === undefined) return;
+  const { bavail, bsize } = statfsSync(dirname(path));
+  const free = bavail * bsize + (present?.blocks ?? 0) * STAT_BLOCK;
+  const bytes = Math.max(0, roomFor - (saved?.bytes ?? 0));
+  const overhead = saved === undefined ? OVERHEAD : OVERHEAD_AGAIN;
+  const needed = bytes + bytes * OVERHEAD_SHARE + overhead;
+  if (free >= needed) return;
+  throw new LvmsyncError(
+    'snapback',
+    `snapback ${path}: there is no room for it: up to ${humanSize(needed)}, where ${humanSize(free)} are free`,
+    {
+      state: UNTOUCHED,
+      hint: 'Put it on another file system. --force tries all the same: a full disk stops the run, and what was done until then can be undone.',
+    },
+  );
+}
+
+/** What it held before is given up only after it was seen to be no file of this run. */
+function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {
+  refuseInUse(identityFromStat(fstatSync(fd, { bigint: true })), path, inUse);
+  fchmodSync(fd, OWNER_ONLY);
+  ftruncateSync(fd);
+}
+
+function refuseInUse(
+  identity: DeviceIdentity | undefined,
+  path: string,
+  inUse: readonly FileInUse[],
+): void {
+  if (identity?.kind !== 'file') {
+    throw new LvmsyncError('snapback', `snapback ${path}: this is no regular file`, {
+      state: UNTOUCHED,
+    });
+  }
+  const topology = new Topology();
+  for (const { identity: used, role } of inUse) {
+    if (used === undefined) continue;
+    const [same, carries] = [[used], topology.storedOn(used)].map((all) =>
+      all.some((one) => identityKey(one) === identityKey(identity)),
+    );
+    if (!same && !carries) continue;
+    const what = same ? `this is ${role}` : `this carries ${role}`;
+    throw new LvmsyncError('snapback', `snapback ${path}: ${what}`, { state: UNTOUCHED });
+  }
+}
+
+function isSink(stats: Stats): boolean {
+  return stats.isCharacterDevice() || stats.isFIFO();
+}
+
+function exists(path: string): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: this file exists already`, {
+    state: 'The destination was not touched, nor was the file.',
+    hint: `It may be the only way back to an earlier state. Use another name, such as ${path}.${timestamp()}, or --snapback-overwrite.`,
+  });
+}
+
+/** 20261123T031500Z */
+function timestamp(): string {
+  return new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}

@@ -1,0 +1,214 @@
+/**
+ * The write-ahead log of a destination: what is about to be overwritten is durable here before the
+ * destination is touched, so that applying it restores the former content after any crash.
+ */
+
+import { closeSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import { ioFailure, type Slab } from '../device/block-device.js';
+import { BATCH_LIMITS, regroup } from '../device/extent.js';
+import { syncDirectory } from '../host/durable-file.js';
+import { isNativeError, type NativeExtentSet, native, type Operations } from '../host/native.js';
+import { cancelSoonAfter, interrupted } from '../run/interruption.js';
+import { ChangeWriter, type HelloFacts } from '../stream/change-writer.js';
+import { countedAttributes } from '../stream/counted-link.js';
+import { addPlaces } from './places.js';
+import { type OpenSnapback, openSnapback, type SnapbackPlace } from './snapback-file.js';
+
+export interface SnapbackOptions extends SnapbackPlace {
+  /** Of the destination. */
+  readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes' | 'place'>;
+  /** Offsets will be saved in ascending order. */
+  readonly sorted: boolean;
+  /** Ends a wait for the reader of a fifo. */
+  readonly signal?: AbortSignal;
+}
+
+/** Whoever creates it calls close, after finish if the run came to its end. */
+export class Snapback {
+  readonly path: string;
+  readonly #fd: number;
+  readonly #durableMedium: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #writer: ChangeWriter;
+  /** In this file, or in one that is undone after it. */
+  readonly #saved: NativeExtentSet;
+  #appends: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> | undefined;
+  #appended = -1;
+  #durable = -1;
+  /** Bytes of the file. */
+  #appendedSize = 0;
+  #durableSize = 0;
+  #flushFailed = false;
+  #savedBytes = 0;
+  #closed = false;
+  /** A file that this run made, and of which nothing was used. */
+  #unused: boolean;
+
+  private constructor(options: SnapbackOptions, file: OpenSnapback, writer: ChangeWriter) {
+    this.path = options.path;
+    this.#saved = options.saved?.extents ?? new native.ExtentSet();
+    this.#fd = file.fd;
+    this.#durableMedium = file.durable;
+    this.#signal = options.signal;
+    // What goes to a file is not cut off: that is the whole of an undo.
+    if (!file.durable && options.signal !== undefined) {
+      cancelSoonAfter(options.signal, () => writer.cancel());
+    }
+    this.#unused = file.fresh;
+    this.#writer = writer;
+  }
+
+  /** Throws (snapback) if the file exists or cannot be made. Its first bytes are durable on return. */
+  static async create(options: SnapbackOptions): Promise<Snapback> {
+    const { path, facts, sorted, saved } = options;
+    const file = openSnapback(options);
+    try {
+      const attributes = { ...facts.attributes, ...countedAttributes(saved?.counted) };
+      const about = { kind: 'snapback', totalBytes: undefined, sorted } as const;
+      const hello = { ...about, ...facts, attributes };
+      const writer = await ChangeWriter.framed(file.fd, hello);
+      const snapback = new Snapback(options, file, writer);
+      snapback.#appendedSize = fstatSync(file.fd).size;
+      await snapback.#sync();
+      if (file.durable) syncDirectory(dirname(path));
+      return snapback;
+    } catch (error) {
+      closeSync(file.fd);
+      if (file.fresh) rmSync(path, { force: true });
+      throw failure(path, error, options.signal);
+    }
+  }
+
+  /** Of the stream that it is, in hexadecimal. */
+  get streamId(): string {
+    return Buffer.from(this.#writer.streamId).toString('hex');
+  }
+
+  /** It stays even if nothing of it is used: something durable is about to name it. */
+  keep(): void {
+    this.#unused = false;
+  }
+
+  /** Bytes of former content saved so far. */
+  get savedBytes(): number {
+    return this.#savedBytes;
+  }
+
+  /**
+   * Saves the former content of the operations' ranges, which lies in the slab. Resolves when it is
+   * durable: only then may the ranges be written. Calls may overlap; one flush then serves them all.
+   */
+  async save(slab: Slab, operations: Operations): Promise<void> {
+    try {
+      // What is named a second time was saved with its true former content the first time.
+      const fresh = addPlaces(this.#saved, operations);
+      if (fresh.length === 0) return;
+      const number = await this.#append(slab, fresh);
+      while (this.#durable < number) {
+        this.#syncing ??= this.#sync();
+        await this.#syncing;
+      }
+      this.#unused = false;
+    } catch (error) {
+      throw failure(this.path, error, this.#signal);
+    }
+  }
+
+  /** Says that the run it belongs to is complete. Call after the destination was flushed. */
+  async finish(): Promise<void> {
+    try {
+      await this.#appends;
+      await this.#writer.end({ sourceChanged: false });
+      await this.#syncData();
+      this.#unused = false;
+      if (this.#durableMedium && fstatSync(this.#fd).nlink === 0) throw removed(this.path);
+      this.#closeFile();
+    } catch (error) {
+      throw failure(this.path, error, this.#signal);
+    } finally {
+      this.close();
+    }
+  }
+
+  /**
+   * Leaves it as it is: without finish before, good for going back, but not marked as complete. One that
+   * was made in vain is removed, so that its name is free for the run that is tried next.
+   */
+  close(): void {
+    try {
+      if (this.#unused) rmSync(this.path, { force: true });
+      this.#closeFile();
+    } catch {
+      // What was used of it is durable, and why the run is left without finish matters more.
+    }
+  }
+
+  #closeFile(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      // It can still be read from memory, and may not be on the disk: a later attempt must not count on it.
+      if (this.#flushFailed && this.#durableMedium) ftruncateSync(this.#fd, this.#durableSize);
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+
+  /** The number of the last group it became. */
+  #append(slab: Slab, fresh: Operations): Promise<number> {
+    const appended = this.#appends.then(async () => {
+      // What was read as one stretch may be longer than a record, or a group, of a snapback.
+      for (const group of regroup(fresh, BATCH_LIMITS)) {
+        await this.#writer.writeGroup(slab, group, this.#durable);
+        this.#appended++;
+        this.#appendedSize = fstatSync(this.#fd).size;
+      }
+      for (let i = 1; i < fresh.length; i += 3) this.#savedBytes += fresh[i] ?? 0;
+      return this.#appended;
+    });
+    // A failed append fails all later ones: they would leave a hole in the log.
+    this.#appends = appended.then(() => undefined);
+    this.#appends.catch(() => undefined);
+    return appended;
+  }
+
+  // A failed flush stays in #syncing, so it is never retried: the kernel may have dropped the pages.
+  async #sync(): Promise<void> {
+    const upTo = this.#appended;
+    const size = this.#appendedSize;
+    await this.#syncData();
+    this.#durable = upTo;
+    this.#durableSize = size;
+    this.#syncing = undefined;
+  }
+
+  async #syncData(): Promise<void> {
+    if (!this.#durableMedium) return;
+    try {
+      await this.#writer.syncData();
+    } catch (error) {
+      this.#flushFailed = true;
+      throw error;
+    }
+  }
+}
+
+function removed(path: string): LvmsyncError {
+  return new LvmsyncError('snapback', `snapback ${path}: it was removed while it was written`, {
+    hint: 'All was written, and cannot be undone.',
+  });
+}
+
+function failure(path: string, error: unknown, signal: AbortSignal | undefined): LvmsyncError {
+  if (error instanceof LvmsyncError) return error;
+  if (isNativeError(error)) {
+    if (error.code === 'CANCELLED' && signal !== undefined) return interrupted(signal);
+    const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
+    return ioFailure({ path: `snapback ${path}`, code: 'snapback', action, error });
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return new LvmsyncError('snapback', `snapback ${path}: ${why}`, { cause: error });
+}

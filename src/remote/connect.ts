@@ -1,0 +1,49 @@
+/** Starts this program where a destination is: on another host, or here as a process of its own. */
+
+import { OWN_PROGRAM } from '../host/addon.js';
+import type { RunContext } from '../run/context.js';
+import { connectCommand, type OnLine, type Peer } from './peer.js';
+import { argvTo, loginArgv, wordsThere } from './remote-command.js';
+import type { RemoteOptions } from './request.js';
+
+/** Lines of sh that run on another host, and mean the same to every login shell. */
+export interface ScriptRequest extends Pick<PeerRequest, 'remote' | 'onLine'> {
+  readonly host: string;
+  readonly script: string;
+}
+
+/** Runs there what is no program of ours. Throws as connect does. */
+export async function connectScript(
+  { host, remote, script, onLine }: ScriptRequest,
+  { agentSocket }: Pick<RunContext, 'agentSocket'>,
+): Promise<Peer> {
+  if (remote.transport === 'command') {
+    return connectCommand([...loginArgv(remote, host), script], onLine);
+  }
+  const { connectSsh2 } = await import('./ssh2.js');
+  return connectSsh2({ host, words: [script], onLine, agentSocket });
+}
+
+export interface PeerRequest {
+  /** `[user@]host` as for ssh; undefined: this machine. */
+  readonly host: string | undefined;
+  /** How another host is reached. */
+  readonly remote: RemoteOptions;
+  /** The arguments, not quoted. */
+  readonly words: readonly string[];
+  readonly onLine: OnLine;
+}
+
+/** Throws (transport) if the built-in client cannot reach it; a command tells that by how it ends. */
+export async function connect(
+  { host, remote, words, onLine }: PeerRequest,
+  { reporter, agentSocket }: Pick<RunContext, 'reporter' | 'agentSocket'>,
+): Promise<Peer> {
+  if (host !== undefined && remote.transport === 'ssh2') {
+    const { connectSsh2 } = await import('./ssh2.js');
+    return connectSsh2({ host, words: wordsThere(remote, words), onLine, agentSocket });
+  }
+  const argv = host === undefined ? [...OWN_PROGRAM, ...words] : argvTo(host, remote, words);
+  reporter.verbose(`running: ${argv.join(' ')}`);
+  return connectCommand(argv, onLine);
+}

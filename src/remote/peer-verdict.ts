@@ -1,0 +1,192 @@
+/** From how a peer ended to the outcome of the run. Pure. */
+
+import { type ErrorContext, EXIT, type ExitName, LvmsyncError } from '../base/errors.js';
+import type { Done, Failed } from '../stream/answer-lines.js';
+import type { PeerExit } from './peer.js';
+
+export interface PeerOutcome {
+  /** As the user named it. */
+  readonly host: string;
+  readonly exit: PeerExit;
+  /** The stream was written to its last byte before the peer ended. */
+  readonly sentAll: boolean;
+  /** Bytes of the stream that were in the pipe when the peer had ended. */
+  readonly unreadBytes: number;
+  readonly ready: boolean;
+  readonly result: Done | Failed | undefined;
+  readonly sent: { readonly records: number; readonly bytes: number; readonly digest: string };
+  /** Last words on stderr. */
+  readonly lastLines: readonly string[];
+  /** No answer is a failure. */
+  readonly requireAck: boolean;
+  /** The stream has no frames, so no answer can come. */
+  readonly classic: boolean;
+  /** It was a turn of a chain: when that is confirmed it is recorded, and the receiver only clears up. */
+  readonly isTurn?: boolean;
+  /** It had told how it ended, but its connection did not end: we cut it. */
+  readonly wasCut?: boolean;
+}
+
+/**
+ * Whether the receiver proved that everything arrived. Throws an LvmsyncError for every other end:
+ * the receiver's own failure under its own exit status, everything else as 'transport'.
+ */
+export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
+  const { exit, result, host } = outcome;
+  if (result?.kind === 'failed') throw receiverFailure(host, result);
+  const mayBeCutOff = outcome.isTurn === true || outcome.wasCut === true;
+  if (mayBeCutOff && wasCutOff(exit) && isConfirmed(outcome)) return { verified: true };
+  if (exit.kind === 'failed') throw exit.error;
+  if (exit.kind === 'signal') throw broken(outcome, `was ended by ${exit.signal}`);
+  if (exit.status !== 0) throw statusFailure(outcome, exit.status);
+  if (!outcome.sentAll)
+    throw broken(outcome, 'ended before everything was sent, though with status 0');
+  if (outcome.unreadBytes > 0) {
+    throw broken(outcome, `ended with status 0, but had left ${outcome.unreadBytes} bytes unread`);
+  }
+  if (result === undefined) return unanswered(outcome);
+  if (!isConfirmed(outcome)) throw broken(outcome, 'reports other data than were sent');
+  return { verified: true };
+}
+
+/** By a signal, or with the connection: not by a failure that it told of. */
+function wasCutOff(exit: PeerExit): boolean {
+  return exit.kind !== 'status' || exit.status > FIRST_OF_SIGNALS;
+}
+
+/** A shell ends with this and the number of the signal. */
+const FIRST_OF_SIGNALS = 128;
+
+function isConfirmed({ result, sent, sentAll }: PeerOutcome): boolean {
+  if (!sentAll || result?.kind !== 'done') return false;
+  const { records, bytes, digest } = sent;
+  return result.records === records && result.bytes === bytes && result.digest === digest;
+}
+
+/** What either program prints when it fails. */
+const FAILED = /^(FATAL ERROR:|APPLY FAILED)/;
+
+function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
+  if (outcome.ready) throw broken(outcome, 'ended without its result');
+  // Something between us may have hidden its status.
+  if (outcome.lastLines.some((line) => FAILED.test(line))) {
+    throw broken(outcome, 'says that it failed, though with status 0');
+  }
+  if (outcome.requireAck) {
+    const hint = outcome.classic
+      ? 'A classic stream has no answer: leave out --format=classic or --require-ack.'
+      : 'The lvmsync there does not give one; without --require-ack its exit status is believed.';
+    throw broken(outcome, 'did not confirm what it received', hint);
+  }
+  return { verified: false };
+}
+
+export interface HasherOutcome extends Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> {
+  readonly failed: Failed | undefined;
+  /** It said that it hashes. */
+  readonly ready: boolean;
+}
+
+/** The failure of a hash side that ended, or could not be started, before it had answered everything. */
+export function judgeHasher(outcome: HasherOutcome): LvmsyncError {
+  const { host, exit, failed, ready } = outcome;
+  if (failed !== undefined) return receiverFailure(host, failed);
+  if (exit.kind === 'failed') return exit.error;
+  if (exit.kind === 'signal') return broken(outcome, `was ended by ${exit.signal}`);
+  if (exit.status === NOT_FOUND || exit.status === SSH_FAILED) {
+    return statusFailure(outcome, exit.status);
+  }
+  const known = HINTS.some(([pattern]) => pattern.test(outcome.lastLines.join(' | ')));
+  if (ready || known)
+    return broken(outcome, `ended with status ${exit.status} before all was said`);
+  return broken(
+    outcome,
+    `cannot verify: it ended with status ${exit.status}`,
+    'It is the Ruby lvmsync, or one of ours that is too old. A sync needs no more than they can.',
+  );
+}
+
+function receiverFailure(host: string, { exitStatus, message }: Failed): LvmsyncError {
+  return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`);
+}
+
+/** Of a run that came to its end. */
+const OUTCOMES: ReadonlySet<ExitName> = new Set(['done', 'different']);
+
+/** A receiver cannot make us end with 0, nor with a status that means nothing. */
+function nameOf(exitStatus: number): ExitName {
+  for (const name of Object.keys(EXIT) as ExitName[]) {
+    if (EXIT[name] === exitStatus && !OUTCOMES.has(name)) return name;
+  }
+  return 'transport';
+}
+
+/** What a shell ends with where there is no such program. */
+const NOT_FOUND = 127;
+const SSH_FAILED = 255;
+
+function statusFailure(outcome: Words, status: number): LvmsyncError {
+  if (status === NOT_FOUND) {
+    return broken(
+      outcome,
+      'has no such program (status 127)',
+      'Install lvmsync there, or name it with --remote-path.',
+    );
+  }
+  if (status === SSH_FAILED) {
+    return broken(outcome, 'could not be reached, or the connection broke (status 255)');
+  }
+  const name = Object.entries(EXIT).find(([, value]) => value === status)?.[0];
+  const meaning = name === undefined || status <= 1 ? '' : `: ${name}`;
+  return broken(outcome, `ended with status ${status}${meaning}. APPLY FAILED.`);
+}
+
+/** The last line of an ssh that got no further than the login. */
+const NEVER_CONNECTED =
+  /^ssh: (connect to host|Could not resolve hostname) |^Host key verification failed\.|: Permission denied \(/;
+
+/** False only where it is certain that no receiver was started. `lastLines` as in PeerOutcome. */
+export function mayHaveRun(exit: PeerExit, lastLines: readonly string[]): boolean {
+  if (exit.kind === 'failed') return exit.hadStarted === true;
+  if (exit.kind === 'signal') return true;
+  if (exit.status === NOT_FOUND) return false;
+  return exit.status !== SSH_FAILED || !NEVER_CONNECTED.test(lastLines.at(-1) ?? '');
+}
+
+/** What ssh, sudo and shells say, and what to do about it. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,
+    'The host shows another key than before. Find out why before you remove the old one with ssh-keygen -R.',
+  ],
+  [/Host key for .* was revoked/, 'Whoever runs it has to give it another key.'],
+  [
+    /Host key verification failed|authenticity of host|host key is known/i,
+    'Its key is not known here: connect once by hand with ssh, compare the key, accept it.',
+  ],
+  [
+    /sudo: .*(password|tty)/,
+    'Allow this user to run lvmsync through sudo without a password, or log in as root.',
+  ],
+  [
+    /Permission denied \(|Too many authentication failures/,
+    'The login was refused: check the user name, the key, and ssh-agent.',
+  ],
+  [/Could not resolve|Name or service not known/, 'Check the name of the host.'],
+  [
+    /Connection (refused|timed out|reset|closed)|No route to host|Broken pipe/,
+    'Check the network and the ssh server there.',
+  ],
+  [/command not found|: not found/, 'Install lvmsync there, or name it with --remote-path.'],
+  [/Permission denied|Operation not permitted/, 'It needs root: log in as root, or use --sudo.'],
+];
+
+type Words = Pick<PeerOutcome, 'host' | 'lastLines'>;
+
+function broken(outcome: Words, what: string, hint?: string): LvmsyncError {
+  const words = outcome.lastLines.join(' | ');
+  const said = words === '' ? '' : ` (it said: ${words})`;
+  const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];
+  const context: ErrorContext = advice === undefined ? {} : { hint: advice };
+  return new LvmsyncError('transport', `${outcome.host}: the remote side ${what}${said}`, context);
+}

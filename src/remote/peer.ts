@@ -1,0 +1,139 @@
+/** A peer that takes a byte stream: a command such as ssh, or a channel of the ssh2 package. */
+
+import { spawn } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { LvmsyncError } from '../base/errors.js';
+import { LineSplitter } from '../base/lines.js';
+import { native } from '../host/native.js';
+
+/** How a peer ended. */
+export type PeerExit =
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'signal'; readonly signal: string }
+  /** It could not be reached or started, or the connection broke after it had been. */
+  | { readonly kind: 'failed'; readonly error: LvmsyncError; readonly hadStarted?: true };
+
+export type PeerStream = 'stdout' | 'stderr';
+
+export interface Peer {
+  /** The write end of a pipe; what is written is the peer's input. Whoever connected ends it: closeInput. */
+  readonly inputFd: number;
+  /** Bytes that were taken from that pipe and never left for the peer, as far as can be known here. */
+  heldBytes(): number;
+  /** Resolves when the peer has ended and what it printed was handed over; never rejects. */
+  readonly exited: Promise<PeerExit>;
+  /** Ends it now. */
+  kill(): void;
+}
+
+/** Takes each line that the peer prints. */
+export type OnLine = (line: string, stream: PeerStream) => void;
+
+/**
+ * What was printed before the end arrives within this time, or never: a ControlMaster that ssh left
+ * behind keeps stderr open. Milliseconds.
+ */
+const LAST_WORDS_MS = 500;
+
+/**
+ * Closes the peer's input and resolves when the peer has ended: with how many bytes it never read. A
+ * whole small stream fits into the pipe, so that one that ends with status 0 may have read nothing.
+ */
+export async function closeInput(peer: Peer): Promise<number> {
+  const { inputFd, exited } = peer;
+  // A read end of our own keeps what is in the pipe; the peer sees its end all the same.
+  const pipe = openSync(`/proc/self/fd/${inputFd}`, constants.O_RDONLY | constants.O_NONBLOCK);
+  closeSync(inputFd);
+  try {
+    await exited;
+    return native.unreadBytes(pipe) + peer.heldBytes();
+  } finally {
+    closeSync(pipe);
+  }
+}
+
+/** A peer that has said all that it has to say may take so long to end. Milliseconds. */
+const LINGER_MS = 3000;
+
+/**
+ * To be called when the last word of a peer has come. What its login left behind may hold the connection open
+ * for ever; then it is cut. Says whether it was.
+ */
+export function endSoon(peer: Peer, patienceMs = LINGER_MS): { readonly wasCut: boolean } {
+  const state = { wasCut: false };
+  const timer = setTimeout(() => {
+    state.wasCut = true;
+    peer.kill();
+  }, patienceMs);
+  void peer.exited.then(() => clearTimeout(timer));
+  return state;
+}
+
+/** Starts `argv` with a pipe as its input. */
+export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
+  const [program = '', ...rest] = argv;
+  const { readFd, writeFd } = native.makePipe('ours');
+  const { NODE_OPTIONS: _ours, ...env } = process.env;
+  const child = spawn(program, rest, { stdio: [readFd, 'pipe', 'pipe'], env });
+  closeSync(readFd);
+  const { stdout, stderr } = child;
+  if (stdout === null || stderr === null) throw new Error('a child without pipes');
+  const printed = Promise.all([
+    relayLines(stdout, (line) => onLine(line, 'stdout')),
+    relayLines(stderr, (line) => onLine(line, 'stderr')),
+  ]);
+  const exited = new Promise<PeerExit>((resolve) => {
+    child.once('error', (cause) => resolve({ kind: 'failed', error: cannotStart(program, cause) }));
+    child.once('exit', (status, signal) => {
+      resolve(
+        status === null ? { kind: 'signal', signal: signal ?? '' } : { kind: 'status', status },
+      );
+    });
+  });
+  return {
+    inputFd: writeFd,
+    heldBytes: () => 0,
+    exited: afterLastWords(exited, printed, [stdout, stderr]),
+    kill: () => child.kill('SIGKILL'),
+  };
+}
+
+/** Hands over each line of the stream; resolves at its end, also where that is a failure. */
+export async function relayLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
+  const splitter = new LineSplitter();
+  try {
+    // The end of what it prints must not destroy the other direction of the same channel.
+    const pieces = stream.iterator({ destroyOnReturn: false });
+    for await (const bytes of pieces) splitter.push(bytes).forEach(onLine);
+  } catch {
+    // How the peer ended is told by its exit status; what it printed until here counts.
+  }
+  splitter.end().forEach(onLine);
+}
+
+async function afterLastWords(
+  exited: Promise<PeerExit>,
+  printed: Promise<unknown>,
+  streams: readonly Readable[],
+): Promise<PeerExit> {
+  const exit = await exited;
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise((resolve) => {
+    timer = setTimeout(resolve, LAST_WORDS_MS);
+  });
+  await Promise.race([printed, patience]);
+  clearTimeout(timer);
+  for (const stream of streams) stream.destroy();
+  return exit;
+}
+
+function cannotStart(program: string, cause: Error): LvmsyncError {
+  const missing = 'code' in cause && cause.code === 'ENOENT';
+  const hint = program === 'ssh' ? 'Install it: apt install openssh-client' : 'See --rsh.';
+  return new LvmsyncError(
+    'transport',
+    `${program}: cannot be started (${missing ? 'no such program' : cause.message})`,
+    { hint, cause },
+  );
+}

@@ -1,0 +1,221 @@
+/** `--push-helper`: lends the other host a self-contained executable for one run. */
+
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { LvmsyncError, withContext } from '../base/errors.js';
+import { quotePath, quoteWord } from '../base/shell-words.js';
+import { escapeText } from '../base/text.js';
+import { isNativeError, type NativeRecordWriter, native } from '../host/native.js';
+import type { RunContext } from '../run/context.js';
+import { interrupted } from '../run/interruption.js';
+import { newStreamId } from '../stream/change-writer.js';
+import { closeInput, connectCommand, type Peer, type PeerExit } from './peer.js';
+import { loginArgv } from './remote-command.js';
+import type { SendRequest } from './request.js';
+import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
+
+const TAG = 'lvmsync-helper ';
+const PIECE = 1024 * 1024;
+const WORDS_KEPT = 400;
+/** A connection that does not end when it should is ended. Milliseconds. */
+const LAST_PATIENCE_MS = 8000;
+
+type HelperRequest = Pick<SendRequest, 'destination' | 'remote'>;
+
+/**
+ * Run there by sh, with what lvmsync is called, the size of the file and its SHA-256. The connection
+ * stands for as long as the file is needed: however its end comes, what was made is removed.
+ */
+const KEEPER = [
+  // What the login printed may not have ended its line.
+  'echo',
+  'umask 077',
+  'if command -v "$1" >/dev/null 2>&1; then echo lvmsync-helper present; exit 0; fi',
+  'd=$(mktemp -dt lvmsync-XXXXXXXX) || exit 1',
+  `trap 'rm -rf "$d"' EXIT`,
+  // dash runs no EXIT trap where a signal ends it that has no trap of its own.
+  "trap 'exit 1' HUP INT TERM PIPE",
+  'echo lvmsync-helper send',
+  'head -c "$2" >"$d/lvmsync" || exit 1',
+  '[ "$(sha256sum <"$d/lvmsync")" = "$3  -" ] || { echo lvmsync-helper damaged; exit 1; }',
+  'chmod 700 "$d/lvmsync"',
+  '"$d/lvmsync" --version >/dev/null || { echo lvmsync-helper unfit; exit 1; }',
+  'echo "lvmsync-helper ready $d/lvmsync"',
+  'cat >/dev/null',
+].join('; ');
+
+/**
+ * Runs `send` with a command whose program there is on the other host: the one that it names, or the
+ * file lent. Throws (usage) for a file that cannot be read, (transport) where it cannot be lent.
+ */
+export async function withHelper<Request extends HelperRequest>(
+  command: Request,
+  context: RunContext,
+  send: (command: Request) => Promise<void>,
+): Promise<void> {
+  const { helper: path = '' } = command.remote;
+  const keeper = new Keeper(command, context, await describeFile(path));
+  try {
+    const program = await keeper.open(path);
+    await send({ ...command, remote: { ...command.remote, program } });
+  } finally {
+    await keeper.close();
+  }
+}
+
+const UNTOUCHED = { state: 'Nothing was written there.' };
+
+interface HelperFile {
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-256 in hex. */
+  readonly hash: string;
+}
+
+/** A fifo would be read for ever. */
+async function lookAt(path: string): Promise<{ readonly size: number; readonly isFile: boolean }> {
+  const found = await stat(path);
+  return { size: found.size, isFile: found.isFile() };
+}
+
+async function describeFile(path: string): Promise<HelperFile> {
+  try {
+    const { size, isFile } = await lookAt(path);
+    if (!isFile) throw Object.assign(new Error('not a regular file'), { code: 'ENOTSUP' });
+    const hash = createHash('sha256');
+    for await (const piece of createReadStream(path, { highWaterMark: PIECE })) hash.update(piece);
+    return { size, hash: hash.digest('hex') };
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    throw new LvmsyncError('usage', `--push-helper: ${path}: cannot be read (${reason})`, {
+      hint: 'It is the self-contained executable: see docs/packages.md.',
+      cause,
+    });
+  }
+}
+
+/** The connection that the file goes through, and whose end removes it. */
+class Keeper {
+  readonly #host: string;
+  readonly #command: HelperRequest;
+  readonly #context: RunContext;
+  readonly #peer: Peer;
+  readonly #answers: string[] = [];
+  #wake: (() => void) | undefined;
+  #exit: PeerExit | undefined;
+  #lastWords = '';
+  #heard = 0;
+  #writer: NativeRecordWriter | undefined;
+  #late: LvmsyncError | undefined;
+
+  constructor(command: HelperRequest, context: RunContext, file: HelperFile) {
+    this.#host = command.destination.host ?? '';
+    this.#command = command;
+    this.#context = context;
+    const { program } = command.remote;
+    const words = ['sh', '-c', KEEPER, 'sh'].map(quoteWord);
+    words.push(quotePath(program), `${file.size}`, file.hash);
+    const argv = [...loginArgv(command.remote, this.#host), ...words];
+    this.#peer = connectCommand(argv, (line, stream) => this.#take(line, stream));
+    void this.#peer.exited.then((exit) => {
+      this.#exit = exit;
+      this.#wake?.();
+    });
+  }
+
+  #take(line: string, stream: 'stdout' | 'stderr'): void {
+    // A login shell may have words of its own to say.
+    if (stream === 'stderr') this.#lastWords = escapeText(line, WORDS_KEPT);
+    if (stream === 'stderr' || !line.startsWith(TAG)) return;
+    this.#heard++;
+    this.#answers.push(line.slice(TAG.length));
+    this.#wake?.();
+  }
+
+  /** Lends the file, if there is need; returns what lvmsync is called there then. */
+  async open(path: string): Promise<string> {
+    const { signal, reporter } = this.#context;
+    const stop = (): void => this.#peer.kill();
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+    const forget = this.#watch();
+    try {
+      const first = await this.#next();
+      if (first === 'present') return this.#command.remote.program;
+      if (first !== 'send') throw this.#failure(first);
+      reporter.info(`${this.#host} has no lvmsync: sending ${path} for this run`);
+      await this.#write(path);
+      const second = await this.#next();
+      const [, program] = /^ready (\/[\w./-]+)$/.exec(second ?? '') ?? [];
+      if (program === undefined) throw this.#failure(second);
+      return program;
+    } finally {
+      forget();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  #watch(): () => void {
+    const limitSeconds = this.#command.remote.timeoutSeconds ?? LIMITS.hashes;
+    return watchForStall({
+      host: this.#host,
+      reporter: this.#context.reporter,
+      progress: () => this.#heard + (this.#writer?.taken() ?? 0),
+      limitSeconds,
+      onTimeout: () => {
+        this.#late = noAnswer(this.#host, limitSeconds);
+        this.#peer.kill();
+      },
+    });
+  }
+
+  /** The next word from there; undefined once it has ended. */
+  async #next(): Promise<string | undefined> {
+    while (this.#answers.length === 0 && this.#exit === undefined) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#answers.shift();
+  }
+
+  async #write(path: string): Promise<void> {
+    const writer = new native.RecordWriter(this.#peer.inputFd, newStreamId());
+    this.#writer = writer;
+    // Once it has ended nobody reads the pipe.
+    void this.#peer.exited.then(() => writer.cancel());
+    try {
+      for await (const piece of createReadStream(path, { highWaterMark: PIECE })) {
+        await writer.writeRaw(piece);
+      }
+    } catch (error) {
+      // What the other side says, or its end, tells why it took no more.
+      if (!isNativeError(error)) throw error;
+    }
+  }
+
+  #failure(answer: string | undefined): LvmsyncError {
+    const { signal } = this.#context;
+    if (signal.aborted) return interrupted(signal, UNTOUCHED);
+    if (this.#late !== undefined) return withContext(this.#late, UNTOUCHED);
+    const reasons: Readonly<Record<string, string>> = {
+      damaged: 'it did not arrive whole',
+      unfit: 'it does not run there',
+    };
+    const ended = this.#exit?.kind === 'failed' ? this.#exit.error.message : 'it could not be sent';
+    const reason = reasons[answer ?? ''] ?? ended;
+    const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
+    return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
+      ...UNTOUCHED,
+      hint: 'It may help to set TMPDIR there, or to install lvmsync.',
+    });
+  }
+
+  /** What was lent is removed by then, unless the other side no longer answers. */
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.#peer.kill(), LAST_PATIENCE_MS);
+    await closeInput(this.#peer);
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,120 @@
+/** What is run on the other host, as words that its shell will take for what they are. Pure. */
+
+import { quotePath, typedPath } from '../base/shell-words.js';
+import { formatKeepRule } from '../chain/keep.js';
+import type { PriorityRequest } from '../host/priority.js';
+import type { SnapbackRequest } from '../pipeline/request.js';
+import type { RunRequest, Verbosity } from '../run/request.js';
+import type { SetPlace } from '../stream/control-frame.js';
+import type { RemoteOptions, SendRequest } from './request.js';
+
+/** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
+const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
+/** Each stream has a connection of its own, whatever the user's configuration shares. */
+const UNSHARED = ['-S', 'none'];
+
+/**
+ * The receiver's arguments as the Ruby lvmsync writes them, then what only this program understands, and
+ * only if it was asked for.
+ */
+export function receiverArguments(request: SendRequest): string[] {
+  const { snapback, chain, force, allowSmaller, destination } = request;
+  const words = ['--apply', '-'];
+  if (snapback !== undefined) {
+    words.push('--snapback', snapback.path);
+    if (snapback.overwrite) words.push('--snapback-overwrite');
+  }
+  if (chain !== undefined) {
+    words.push('--chain', chain.directory, ...(chain.init ? ['--init'] : []));
+    words.push(...chain.keep.flatMap((rule) => ['--keep', formatKeepRule(rule)]));
+  }
+  words.push(...manners(request));
+  if (force) words.push('--force');
+  if (allowSmaller) words.push('--allow-smaller');
+  return [...words, ...pathWords(destination.path)];
+}
+
+/** Likewise, of the process that hashes blocks there. */
+export function hasherArguments(
+  command: Pick<RunRequest, 'verbosity' | 'priority'> & { readonly destination: string },
+): string[] {
+  return ['--hash-blocks', ...manners(command), ...pathWords(command.destination)];
+}
+
+function manners(of: {
+  readonly verbosity: Verbosity;
+  readonly priority?: PriorityRequest;
+}): string[] {
+  const { verbosity, priority } = of;
+  const words: string[] = [];
+  if (verbosity === 'quiet') words.push('--quiet');
+  if (verbosity === 'verbose' || verbosity === 'debug') words.push('--verbose');
+  if (verbosity === 'debug') words.push('--debug');
+  if (priority?.nice !== undefined) words.push(`--nice=${priority.nice}`);
+  if (priority?.io !== undefined) words.push(`--ionice=${priority.io.text}`);
+  return words;
+}
+
+/** A path may begin with a dash; the original's parser knows "--" as ours does. */
+function pathWords(path: string): string[] {
+  return [...(path.startsWith('-') ? ['--'] : []), path];
+}
+
+/**
+ * What follows the host: the program there and its arguments. Throws (usage) for a word that no quoting
+ * carries through every shell.
+ */
+export function wordsThere(
+  { sudo, program }: Pick<RemoteOptions, 'sudo' | 'program'>,
+  words: readonly string[],
+): string[] {
+  return [...(sudo ? ['sudo', '-n'] : []), program, ...words].map(quotePath);
+}
+
+/** The whole argument vector: the program that stands for ssh, the host, and the words above. */
+export function argvTo(host: string, remote: RemoteOptions, words: readonly string[]): string[] {
+  return [...loginArgv(remote, host), ...wordsThere(remote, words)];
+}
+
+/** What runs, on the host, the words that follow it. */
+export function loginArgv(remote: RemoteOptions, host: string): string[] {
+  const { rsh, rshGiven, streams } = remote;
+  const unshared = streams > 1 ? UNSHARED : [];
+  const options = rshGiven ? [] : [...DEFAULT_SSH_OPTIONS, ...unshared];
+  return [...rsh, ...options, host];
+}
+
+/** The request of one of several streams: it keeps a snapback of its own. A sink may be shared. */
+export function snapbackOfPart(
+  snapback: SnapbackRequest,
+  { streamIndex, streamCount }: Pick<SetPlace, 'streamIndex' | 'streamCount'>,
+): SnapbackRequest {
+  if (streamCount === 1 || snapback.path === '/dev/null') return snapback;
+  return { ...snapback, path: `${snapback.path}.${streamIndex}-of-${streamCount}` };
+}
+
+/** What a person would type to go back, on the host that is named, or here. */
+export function undoCommand({
+  snapback,
+  path,
+  host,
+}: {
+  readonly snapback: string;
+  readonly path: string;
+  readonly host: string | undefined;
+}): string {
+  return `lvmsync --apply ${typedPath(snapback, host)} ${typedPath(path, host)}`;
+}
+
+/** Likewise, to undo what a chain in `directory` has of a turn that did not come to its end. */
+export function undoTurnCommand({
+  directory,
+  path,
+  host,
+}: {
+  readonly directory: string;
+  readonly path: string;
+  readonly host: string | undefined;
+}): string {
+  return `lvmsync rollback --steps 0 ${typedPath(path, host)} ${typedPath(directory, host)}`;
+}

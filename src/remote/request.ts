@@ -1,0 +1,33 @@
+/** What is asked of a sender, and how it reaches another host. */
+
+import type { ChainRequest } from '../chain/request.js';
+import type { ReadRequest, WriteRequest } from '../pipeline/request.js';
+import type { Destination } from './destination-name.js';
+
+/** What the sender of a change stream has to know, whatever the stream holds. */
+export interface SendRequest extends WriteRequest, ReadRequest {
+  /** What is known to read as zeros may be given back at the destination instead of being written. */
+  readonly discard: boolean;
+  readonly destination: Destination;
+  readonly remote: RemoteOptions;
+  readonly chain?: ChainRequest;
+}
+
+/** How another host is reached, and what is run there. */
+export interface RemoteOptions {
+  readonly transport: 'command' | 'ssh2';
+  /** The program that stands for ssh, and its first arguments. */
+  readonly rsh: readonly string[];
+  /** The user chose it: its options are the user's, too. */
+  readonly rshGiven: boolean;
+  /** What lvmsync is called there. */
+  readonly program: string;
+  /** A self-contained executable here, which serves where there is no such program. */
+  readonly helper?: string;
+  readonly sudo: boolean;
+  /** Seconds without progress after which the run is given up. */
+  readonly timeoutSeconds: number | undefined;
+  readonly requireAck: boolean;
+  /** The most connections that share the work. */
+  readonly streams: number;
+}

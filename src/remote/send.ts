@@ -1,0 +1,177 @@
+/** The changes go to one or several receivers: on another host, or here as processes of their own. */
+
+import type { ErrorContext } from '../base/errors.js';
+import { RateLimit } from '../base/rate-limit.js';
+import type { RunContext } from '../run/context.js';
+import { describeFailure, interrupted } from '../run/interruption.js';
+import { sumOfPacked } from '../run/progress.js';
+import { requireWhole } from '../source/overflow.js';
+import { reportWrites } from '../source/quiet-check.js';
+import type { Source } from '../source/source.js';
+import { newStreamId } from '../stream/change-writer.js';
+import { hostName, placeName } from './destination-name.js';
+import { snapbackOfPart, undoCommand } from './remote-command.js';
+import type { SendRequest } from './request.js';
+import { planParts } from './stream-parts.js';
+import { Sending, type Shipment } from './stream-sender.js';
+import { StreamSet } from './stream-set.js';
+
+/** sshd turns away some of those that come while ten are logging in. */
+const LOGINS_AT_ONCE = 8;
+
+/** Resolves when each receiver has confirmed everything, or, an old one, ended with status 0. */
+export async function sendTo(
+  source: Source,
+  command: SendRequest,
+  context: RunContext,
+): Promise<void> {
+  const { reporter } = context;
+  const remote = new RemoteRun(source, command, context);
+  const started = performance.now();
+  const verified = await remote.run();
+  if (!verified) {
+    reporter.warn(
+      `${hostName(command.destination)}: the receiver does not confirm what it wrote; only its exit status says that all is well`,
+    );
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const bytes = source.extents.totalBytes;
+  remote.tellOfSnapbacks();
+  reporter.transferred({ bytes, seconds, sourceSize: source.device.size });
+}
+
+class RemoteRun {
+  readonly #source: Source;
+  readonly #command: SendRequest;
+  readonly #context: RunContext;
+  readonly #set: StreamSet;
+  readonly #sendings: readonly Sending[];
+  /** Of each stream. */
+  readonly #doneBytes: number[];
+  #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
+
+  constructor(source: Source, command: SendRequest, context: RunContext) {
+    this.#source = source;
+    this.#command = command;
+    this.#context = context;
+    const parts = planParts(source, command.remote.streams);
+    this.#set = this.#makeSet(parts.length);
+    this.#doneBytes = parts.map(() => 0);
+    const pace = RateLimit.pace(command.bytesPerSecond, this.#set.signal);
+    this.#sendings = parts.map((part, i) => {
+      const shipment: Shipment = {
+        ...{ source, part, context, pace, set: this.#set, index: i + 1 },
+        command: { ...command, snapback: this.#snapback(i + 1) },
+        onProgress: (bytes) => this.#progress(i, bytes),
+        endFlags: () => {
+          this.#endFlags ??= this.#lookAtSource();
+          return this.#endFlags;
+        },
+      };
+      return new Sending(shipment);
+    });
+  }
+
+  #makeSet(count: number): StreamSet {
+    const { destination, format, snapback, remote } = this.#command;
+    const host = hostName(destination);
+    return new StreamSet({
+      host,
+      setId: newStreamId(),
+      count,
+      signal: this.#context.signal,
+      answers: format !== 'classic',
+      needsReady: snapback !== undefined || remote.requireAck,
+      timeoutSeconds: remote.timeoutSeconds,
+      onSilence: () =>
+        this.#context.reporter.warn(
+          `${host}: no receiver says that it is ready: taken for an old lvmsync; --format=classic saves this wait`,
+        ),
+    });
+  }
+
+  #snapback(streamIndex: number): SendRequest['snapback'] {
+    const { snapback } = this.#command;
+    const place = { streamIndex, streamCount: this.#set.count };
+    return snapback === undefined ? undefined : snapbackOfPart(snapback, place);
+  }
+
+  /** Whether every receiver has confirmed what it wrote. Throws the failure that came first. */
+  async run(): Promise<boolean> {
+    const runs: Promise<boolean>[] = [];
+    for (const [i, sending] of this.#sendings.entries()) {
+      await this.#sendings[i - LOGINS_AT_ONCE]?.loggedIn();
+      if (this.#set.signal.aborted) {
+        this.#set.fail(interrupted(this.#set.signal));
+        break;
+      }
+      runs.push(this.#follow(sending));
+    }
+    const verified = await Promise.all(runs);
+    const { failure } = this.#set;
+    if (failure !== undefined) throw describeFailure(failure, this.#whatWasLeft());
+    return verified.every((isVerified) => isVerified);
+  }
+
+  /** Never rejects: the set learns of a failure. */
+  async #follow(sending: Sending): Promise<boolean> {
+    try {
+      return (await sending.run()).verified;
+    } catch (error) {
+      this.#set.fail(error);
+      return false;
+    }
+  }
+
+  #progress(stream: number, bytes: number): void {
+    this.#doneBytes[stream] = bytes;
+    const doneBytes = this.#doneBytes.reduce((sum, done) => sum + done, 0);
+    const { totalBytes } = this.#source.extents;
+    const packed = sumOfPacked(this.#sendings.flatMap((sending) => sending.packed ?? []));
+    this.#context.reporter.progress({ activity: 'Sending', doneBytes, totalBytes, packed });
+  }
+
+  /** Once, when all streams have read their last byte: all of them end with the same words. */
+  async #lookAtSource(): Promise<{ readonly sourceChanged: boolean }> {
+    const { watch } = this.#source;
+    const writes = watch.writes();
+    await requireWhole(this.#source);
+    const { requireQuiet } = this.#command;
+    return reportWrites(watch, writes, { requireQuiet, reporter: this.#context.reporter });
+  }
+
+  #whatWasLeft(): ErrorContext {
+    const { destination, snapback, chain, format } = this.#command;
+    const begun = this.#set.mayHaveSentData && this.#sendings.some((one) => one.mayHaveOpened);
+    if (!begun) return { state: 'Nothing was written there.' };
+    const alone = 'For receivers other than the Ruby lvmsync leave out --format=classic. ';
+    const classic = this.#set.count > 1 && format === 'classic' ? alone : '';
+    const again = `${classic}Run the same command again to complete it`;
+    const state = `${placeName(destination)} may be incomplete.`;
+    if (chain !== undefined) return { state, hint: `${again}: it goes on with this turn.` };
+    return {
+      state,
+      hint:
+        snapback === undefined
+          ? `${again}.`
+          : `${again}, with another snapback name, or go back there with: ${this.#undoCommands('those that exist')}`,
+    };
+  }
+
+  /** `which` of the snapbacks are meant, where there are several. */
+  #undoCommands(which: string): string {
+    const { path, host } = this.#command.destination;
+    const snapbacks = this.#sendings.flatMap((_, i) => this.#snapback(i + 1) ?? []);
+    const distinct = [...new Set(snapbacks.map((snapback) => snapback.path))];
+    const commands = distinct.map((snapback) => undoCommand({ snapback, path, host })).join('; ');
+    return distinct.length > 1 ? `${commands} (${which}, in any order)` : commands;
+  }
+
+  /** Where there is more than the one that was asked for. */
+  tellOfSnapbacks(): void {
+    const { snapback, destination } = this.#command;
+    if (snapback === undefined || this.#set.count === 1) return;
+    const commands = this.#undoCommands('all of them');
+    this.#context.reporter.info(`To undo this run on ${hostName(destination)}: ${commands}`);
+  }
+}

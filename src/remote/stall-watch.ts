@@ -1,0 +1,68 @@
+/** No wait for a peer is silent or without an end: it is reported soon, and ended at a limit. */
+
+import { LvmsyncError } from '../base/errors.js';
+import type { Reporter } from '../run/reporter.js';
+
+/** Seconds until the person is told what is waited for. */
+const TOLD_AFTER = 10;
+const LOOK_EVERY_MS = 500;
+
+/** Limits for who gave no --timeout, in seconds. */
+export const LIMITS = {
+  /** Logging in, and opening a device. */
+  answer: 60,
+  /** A chain may have very many links, and LVM's lock may be held. */
+  chain: 300,
+  /** Hashing a few MiB on a disk that is not well. */
+  hashes: 600,
+  /** Of a stream: an old receiver may flush many GiB without a word. */
+  stream: 3600,
+} as const;
+
+export interface StallWatch {
+  readonly host: string;
+  readonly reporter: Reporter;
+  /** A count that grows while things move. */
+  readonly progress: () => number;
+  /** Seconds without progress after which `onTimeout` is called. */
+  readonly limitSeconds: number;
+  readonly onTimeout: () => void;
+}
+
+/** Runs until the returned function is called. */
+export function watchForStall(watch: StallWatch): () => void {
+  let seen = watch.progress();
+  let since = performance.now();
+  let reported = false;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    const current = watch.progress();
+    if (current !== seen) {
+      seen = current;
+      since = now;
+      reported = false;
+    }
+    const stalled = (now - since) / 1000;
+    if (stalled >= watch.limitSeconds) {
+      clearInterval(timer);
+      watch.onTimeout();
+    } else if (stalled >= TOLD_AFTER && !reported) {
+      reported = true;
+      watch.reporter.warn(
+        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} seconds; given up after ${watch.limitSeconds} (see --timeout)`,
+      );
+    }
+  }, LOOK_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+function describeSilence(progress: number): string {
+  return progress === 0 ? 'no answer' : 'nothing has moved';
+}
+
+/** The failure of who waited in vain. */
+export function noAnswer(host: string, seconds: number): LvmsyncError {
+  return new LvmsyncError('transport', `${host}: no answer for ${seconds} seconds: given up`, {
+    hint: `Does this host answer at all? Log in by hand; then try: lvmsync --version. --timeout changes how long is waited.`,
+  });
+}

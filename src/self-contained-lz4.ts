@@ -1,7 +1,0 @@
-/** Takes the place of the package lz4-napi in a self-contained executable. */
-
-import { loadEmbedded } from './self-contained.js';
-
-type Lz4Napi = Pick<typeof import('lz4-napi'), 'compress' | 'uncompress' | 'uncompressSync'>;
-
-export const { compress, uncompress, uncompressSync } = loadEmbedded('lz4-napi.node') as Lz4Napi;

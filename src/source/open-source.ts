@@ -1,0 +1,34 @@
+/** From what was asked for to an open source. */
+
+import { LvmsyncError } from '../base/errors.js';
+import { findSnapshot } from '../lvm/find-volume.js';
+import type { RunContext } from '../run/context.js';
+import { interrupted } from '../run/interruption.js';
+import { openOffline } from './offline-source.js';
+import type { SourceRequest } from './request.js';
+import type { Source } from './source.js';
+import { openThick } from './thick-source.js';
+import { openThin } from './thin-source.js';
+
+export async function openSource(request: SourceRequest, context: RunContext): Promise<Source> {
+  try {
+    return await open(request, context);
+  } catch (error) {
+    // A tool that the signal ended has not failed.
+    throw context.signal.aborted ? interrupted(context.signal) : error;
+  }
+}
+
+async function open(request: SourceRequest, context: RunContext): Promise<Source> {
+  if (request.kind === 'cowStore') return openOffline(request, context.reporter);
+  const { since } = request;
+  const volume = await findSnapshot(request.snapshot);
+  if (volume.kind === 'thin') return openThin(volume, request, context);
+  if (since !== undefined) {
+    throw new LvmsyncError('usage', '--since is for thin volumes', {
+      hint: 'For thick snapshots: lvmsync OLDER-SNAPSHOT --data-source NEWER-SNAPSHOT DESTINATION',
+    });
+  }
+  const { dataSource } = request;
+  return openThick(volume, { dataSource, sizeOf: 'origin' }, context);
+}

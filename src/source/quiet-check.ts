@@ -1,0 +1,58 @@
+/** What the source did during a run: told to the user, and where that was asked for a failure. */
+
+import { LvmsyncError } from '../base/errors.js';
+import type { SourceWatch, Writes } from '../device/write-watch.js';
+import type { Reporter } from '../run/reporter.js';
+import type { Source } from './source.js';
+
+export interface QuietRules {
+  /** A source that is written while it is read, or that cannot be watched, is a failure. */
+  readonly requireQuiet: boolean;
+  readonly reporter: Reporter;
+}
+
+/**
+ * To be called before anything is written. Throws (sourceUnfit) where the source must be quiet and the
+ * kernel would not tell whether it was.
+ */
+export function checkWatch(watch: SourceWatch, { requireQuiet, reporter }: QuietRules): void {
+  if (watch.writes() !== 'unknown') return;
+  if (requireQuiet) throw unwatched(watch, { state: 'Nothing was written.' });
+  reporter.verbose(`${watch.path}: whether it is written while it is read cannot be told`);
+}
+
+/**
+ * `writes` is what the watch said when the last byte had been read. Returns what the end of a stream
+ * says of it; throws (sourceUnfit) where the source had to be quiet.
+ */
+export function reportWrites(
+  watch: SourceWatch,
+  writes: Writes,
+  { requireQuiet, reporter }: QuietRules,
+): { readonly sourceChanged: boolean } {
+  if (writes === 'unknown' && requireQuiet) throw unwatched(watch);
+  if (writes !== 'some') return { sourceChanged: false };
+  const what = `${watch.path}: it was written while it was read: the copy is a mixture of moments`;
+  const hint = `Stop what writes to it${watch.remedy}.`;
+  if (requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });
+  reporter.warn(`${what}. ${hint}`);
+  return { sourceChanged: true };
+}
+
+function unwatched({ path }: SourceWatch, context: { readonly state?: string } = {}): LvmsyncError {
+  return new LvmsyncError(
+    'sourceUnfit',
+    `${path}: whether it was written while it was read cannot be told`,
+    {
+      ...context,
+      hint: 'The kernel tells it in /sys/dev/block, unless queue/iostats of the device is 0. Without --require-quiet it need not be known.',
+    },
+  );
+}
+
+/** A snapshot that broke after its list was read harms the next run, not this one. */
+export async function reportLateFault(source: Source, reporter: Reporter): Promise<void> {
+  const fault = await source.findLateFault();
+  if (fault === undefined) return;
+  reporter.warn(`${fault}. All that it had listed was sent, but it cannot serve another run`);
+}

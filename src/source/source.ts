@@ -1,0 +1,35 @@
+/** What a run reads: the list of changed extents, and the device that holds their data. */
+
+import type { FileDevice } from '../device/block-device.js';
+import type { ExtentList } from '../device/extent.js';
+import type { SourceMember } from '../device/relation.js';
+import type { SourceWatch } from '../device/write-watch.js';
+import type { Store } from '../lvm/store-status.js';
+import type { HelloAttributes } from '../stream/control-frame.js';
+
+/** Open; whoever opened it closes it. */
+export interface Source {
+  /** The data are read from it; its size is the size of the whole source. */
+  readonly device: FileDevice;
+  /** All that may differ from the destination. */
+  readonly extents: ExtentList;
+  /** The part of `extents` that is known to read as zeros, and need not be read. */
+  readonly zeros: ExtentList;
+  /**
+   * Bytes that a copy has to hold already, since only `extents` are sent: what the source held at the
+   * snapshot. 0 where everything is sent.
+   */
+  readonly copySize: number;
+  /** Bytes: the unit of change. */
+  readonly chunkSize: number;
+  /** Everything this run depends on: none of it may be written. */
+  readonly members: readonly SourceMember[];
+  readonly attributes: HelloAttributes;
+  /** What fills while the run depends on it, but for what `device` itself is a view of. */
+  readonly stores: readonly Store[];
+  /** Of `device`, since before the list of changes was read. */
+  readonly watch: SourceWatch;
+  /** One line if the snapshot broke meanwhile: what was sent is right, a next run will not be. */
+  findLateFault(): Promise<string | undefined>;
+  close(): Promise<void>;
+}

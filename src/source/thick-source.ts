@@ -1,0 +1,105 @@
+/** A thick snapshot as a source: what changed since it was made, and the origin's data. */
+
+import { LvmsyncError } from '../base/errors.js';
+import { humanSize } from '../base/text.js';
+import type { FileDevice } from '../device/block-device.js';
+import { NO_EXTENTS } from '../device/extent.js';
+import { withDevices } from '../device/open-devices.js';
+import { SourceWatch } from '../device/write-watch.js';
+import { refuseRunningMerge } from '../lvm/origin-merge.js';
+import { fullName } from '../lvm/refusal.js';
+import { refuseNewMerge, type ThickSnapshot } from '../lvm/thick-snapshot.js';
+import type { RunContext } from '../run/context.js';
+import type { Reporter } from '../run/reporter.js';
+import type { Source } from './source.js';
+import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
+
+const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNAPSHOT';
+
+export interface ThickRequest {
+  /** Read instead of the origin. */
+  readonly dataSource: string | undefined;
+  /** "major:minor" of what that path leads to, where it is known. */
+  readonly dataSourceNumber?: string;
+  /** Whose size counts: of an origin that has grown since, a newer snapshot holds the size before. */
+  readonly sizeOf: 'origin' | 'dataSource';
+}
+
+export function openThick(
+  snapshot: ThickSnapshot,
+  { dataSource, dataSourceNumber, sizeOf }: ThickRequest,
+  { reporter, signal }: Pick<RunContext, 'reporter' | 'signal'>,
+): Promise<Source> {
+  return withDevices(reporter, async (opened) => {
+    const { path, deviceNumber } = snapshot.origin;
+    const origin = await opened.open(path, 'source', deviceNumber);
+    const cowStore = await opened.open(snapshot.cowPath, 'cowStore', snapshot.cowNumber);
+    const device =
+      dataSource === undefined ? origin : await opened.open(dataSource, 'source', dataSourceNumber);
+    const { snapshotPath, snapshotNumber } = snapshot;
+    const view = await opened.open(snapshotPath, 'source', snapshotNumber);
+    if (sizeOf === 'origin') refuseSmallerData(device, origin);
+    const { size } = sizeOf === 'origin' ? origin : device;
+    const members = [
+      { identity: origin.identity, role: 'the origin' },
+      { identity: view.identity, role: 'the snapshot' },
+      { identity: cowStore.identity, role: 'the COW store of the snapshot' },
+      { identity: device.identity, role: 'the data source' },
+    ];
+    const onSlow = (listed: number, counted: number): void =>
+      reporter.info(
+        `${fullName(snapshot)}: its COW store is slow, ${listed} of ${counted} changed chunks are listed there: waiting for the others`,
+      );
+    await refuseNewMerge(snapshot);
+    await refuseRunningMerge(members);
+    const watch = await SourceWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
+    const changes = await readThickChanges(snapshot, { origin, cowStore }, { signal, onSlow });
+    reportChanges(snapshot, changes, { size, reporter });
+    return {
+      device,
+      extents: changes.extents.clippedTo(size).withTail(snapshot.originSizeAtSnapshot, size),
+      zeros: NO_EXTENTS,
+      copySize: snapshot.originSizeAtSnapshot,
+      chunkSize: changes.chunkSize,
+      members,
+      attributes: {
+        devicePath: device.path,
+        deviceIdentity: snapshot.origin.uuid,
+        fromPoint: snapshot.uuid,
+      },
+      stores: [{ name: fullName(snapshot), dmUuid: snapshot.dmUuid }],
+      watch,
+      findLateFault: () => findLateFault(snapshot),
+      close: () => opened.close(),
+    };
+  });
+}
+
+/** Changes beyond the end of the data source could not be sent. */
+function refuseSmallerData(device: FileDevice, origin: FileDevice): void {
+  if (device.size >= origin.size) return;
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${device.path}: it holds ${device.size} bytes, the origin ${origin.size}: it cannot be its data source`,
+  );
+}
+
+function reportChanges(
+  snapshot: ThickSnapshot,
+  { exceptions, chunkSize, usage }: ThickChanges,
+  { size, reporter }: { readonly size: number; readonly reporter: Reporter },
+): void {
+  const name = `${snapshot.vgName}/${snapshot.lvName}`;
+  reporter.verbose(
+    `${name}: ${exceptions} chunks of ${humanSize(chunkSize)} changed, and the kernel counts as many`,
+  );
+  if (usage.allocatedSectors >= usage.totalSectors) {
+    reporter.warn(`${name}: its COW store is full, the next change invalidates it`);
+  }
+  const gained = size - snapshot.originSizeAtSnapshot;
+  if (gained > 0) {
+    reporter.info(
+      `The origin grew since the snapshot was made: its last ${humanSize(gained)} are sent whole.`,
+    );
+  }
+}

@@ -1,0 +1,69 @@
+/** All of a device as a source: for a verify that compares everything. */
+
+import { type ExtentList, NO_EXTENTS } from '../device/extent.js';
+import { withDevices } from '../device/open-devices.js';
+import { SourceWatch } from '../device/write-watch.js';
+import { findVolume } from '../lvm/find-volume.js';
+import { refuseRunningMerge } from '../lvm/origin-merge.js';
+import { inspectPath } from '../lvm/volume-name.js';
+import type { RunContext } from '../run/context.js';
+import type { Reporter } from '../run/reporter.js';
+import { openSource } from './open-source.js';
+import type { SourceRequest } from './request.js';
+import type { Source } from './source.js';
+
+/**
+ * Of a snapshot: all of what a sync reads, its origin or the data source. Anything else is read as it
+ * is. Whoever opened it closes it.
+ */
+export async function openWhole(request: SourceRequest, context: RunContext): Promise<Source> {
+  const plain = await findPlain(request);
+  if (plain !== undefined) return openPlain(plain, context.reporter);
+  const source = await openSource(request, context);
+  return { ...source, extents: allOf(source.device.size), zeros: NO_EXTENTS, copySize: 0 };
+}
+
+/** What a sync would send of a snapshot, and all of anything else. Whoever opened it closes it. */
+export async function openChangedOrWhole(subject: string, context: RunContext): Promise<Source> {
+  const nothing = { dataSource: undefined, since: undefined };
+  const request = { kind: 'snapshot', snapshot: subject, ...nothing } as const;
+  const plain = await findPlain(request);
+  return plain === undefined ? openSource(request, context) : openPlain(plain, context.reporter);
+}
+
+/** The path of what is no snapshot; undefined where a sync has a list of changes. */
+async function findPlain(request: SourceRequest): Promise<string | undefined> {
+  if (request.kind === 'cowStore') return undefined;
+  const { snapshot: subject, dataSource } = request;
+  if (dataSource !== undefined) return undefined;
+  const found = await inspectPath(subject);
+  if (found.kind === 'other' && found.what === 'a regular file') return subject;
+  if (found.kind === 'block' && !found.mapped?.uuid.startsWith('LVM-')) return subject;
+  const { volume } = await findVolume(subject);
+  return volume.origin === undefined ? volume.path : undefined;
+}
+
+function openPlain(path: string, reporter: Reporter): Promise<Source> {
+  return withDevices(reporter, async (opened) => {
+    const device = await opened.open(path, 'source');
+    const members = [{ identity: device.identity, role: 'the source' }];
+    await refuseRunningMerge(members);
+    return {
+      device,
+      extents: allOf(device.size),
+      zeros: NO_EXTENTS,
+      copySize: 0,
+      chunkSize: 4096,
+      members,
+      attributes: { devicePath: device.path },
+      stores: [],
+      watch: await SourceWatch.begin(device),
+      findLateFault: async () => undefined,
+      close: () => opened.close(),
+    };
+  });
+}
+
+function allOf(size: number): ExtentList {
+  return NO_EXTENTS.withTail(0, size);
+}

@@ -1,0 +1,374 @@
+/** Reads a change stream or snapback: what form it has, then its groups, each checked before it is used. */
+
+import { fstatSync } from 'node:fs';
+import { type ErrorContext, type ExitName, LvmsyncError } from '../base/errors.js';
+import { escapeText } from '../base/text.js';
+import type { Slab } from '../device/block-device.js';
+import {
+  type ExtentPairs,
+  isNativeError,
+  type NativeError,
+  type NativeFrame,
+  type NativeRecordReader,
+  native,
+  type Operations,
+  type ReadResult,
+} from '../host/native.js';
+import { HANDSHAKE } from './change-writer.js';
+import {
+  type Abort,
+  decodeAbort,
+  decodeEnd,
+  decodeHello,
+  FIRST_OPTIONAL_TYPE,
+  FRAME,
+  FRAME_VERSION,
+  type Hello,
+  STREAM_TAG_SIZE,
+} from './control-frame.js';
+import type { Mark } from './counted-link.js';
+import { LZ4_MAGIC } from './lz4-frame.js';
+import { isLz4, Lz4Input } from './lz4-input.js';
+
+export type StreamForm =
+  /** As the original writes it. `leftover`: it also holds frames that an old receiver copied. */
+  | { readonly form: 'classic'; readonly leftover: boolean; readonly empty: boolean }
+  | { readonly form: 'framed'; readonly hello: Hello };
+
+export interface Group {
+  readonly operations: Operations;
+  /** Pairs offset, length: to read as zeros. */
+  readonly discards: ExtentPairs;
+  readonly bytes: number;
+}
+
+export interface ReaderEnd {
+  /** Of payload past the destination's end: classic streams only. */
+  readonly droppedBytes: number;
+  /** A snapback whose last, never used group is damaged, or that has no END: why. */
+  readonly tornTail: LvmsyncError | undefined;
+  /** The sender says that its source was written while it was read. */
+  readonly sourceChanged: boolean;
+}
+
+export interface ReadingRules {
+  /** Bytes. */
+  readonly deviceSize: number;
+  /** Check classic streams. */
+  readonly strict: boolean;
+  /**
+   * Something else tells that the run of this snapback was cut off: its first group, too, may be one
+   * that was never used.
+   */
+  readonly mayBeUnused?: boolean;
+}
+
+/** A slab that holds any group of the format: 4 MiB, and a page for each of 1024 records. */
+export const GROUP_SLAB_SIZE = 4 * 1024 * 1024 + 1025 * 4096;
+
+const LONGEST_HANDSHAKE = 80;
+
+/** The descriptor stays the caller's; whoever creates the reader closes it. */
+export class ChangeReader {
+  /** As messages call it. */
+  readonly name: string;
+  readonly #fd: number;
+  readonly #native: NativeRecordReader;
+  #hello: Hello | undefined;
+  #counts = { groups: 0, records: 0, bytes: 0 };
+  #end: ReaderEnd | undefined;
+  #droppedBytes = 0;
+  #mayBeUnused = false;
+  #lz4: Lz4Input | undefined;
+
+  constructor(fd: number, name: string) {
+    this.name = name;
+    this.#fd = fd;
+    this.#native = new native.RecordReader(fd);
+  }
+
+  /** Throws (streamTruncated, streamCorrupt) for what is no change stream. */
+  async readForm(): Promise<StreamForm> {
+    if (isLz4(await this.#call(this.#native.peek(LZ4_MAGIC.length)))) this.#decompress();
+    const crlf = await this.#readHandshake();
+    const first = await this.#first();
+    // Only this program ends the line so, and never without a HELLO after it.
+    if (first === 'none' && crlf) throw this.#cut('before its first record');
+    if (first !== 'control') return { form: 'classic', leftover: false, empty: first === 'none' };
+    const { frame } = await this.#call(this.#native.next(new ArrayBuffer(0)));
+    if (frame?.type !== FRAME.hello) throw this.#corrupt('its first frame is no HELLO');
+    this.#requireVersion(frame);
+    const hello = decodeHello(frame.payload);
+    // Under the original's line end, a peer's HELLO was copied by an old receiver into its snapback.
+    if (hello.kind === 'wire' && !crlf) return { form: 'classic', leftover: true, empty: false };
+    this.#hello = hello;
+    return { form: 'framed', hello };
+  }
+
+  async #readHandshake(): Promise<boolean> {
+    const line = Buffer.from(await this.#call(this.#native.readLine(LONGEST_HANDSHAKE)));
+    if (line.length === 0) {
+      await this.#call(this.#inputEnded());
+      throw new LvmsyncError('streamTruncated', `${this.name}: it is empty`);
+    }
+    const text = line.toString('latin1');
+    if (text === `${HANDSHAKE}\n`) return false;
+    if (text === `${HANDSHAKE}\r\n`) return true;
+    if (HANDSHAKE.startsWith(text)) throw this.#cut('inside its first line');
+    const hint = this.#handshakeHint(text);
+    throw this.#corrupt(
+      `not a change stream: saw "${escapeText(line, LONGEST_HANDSHAKE)}", expected "${HANDSHAKE}"`,
+      hint === undefined ? {} : { hint },
+    );
+  }
+
+  #handshakeHint(text: string): string | undefined {
+    const [, version] = /^lvmsync PROTO\[(\d+)\]/.exec(text) ?? [];
+    if (version !== undefined) {
+      return `It speaks version ${version} of the protocol, this program version 3.`;
+    }
+    if (fstatSync(this.#fd).isFile()) return undefined;
+    return 'If it comes through ssh, a login script of the other side may print this: it must print nothing.';
+  }
+
+  /** Known after readForm; a peer may change over later. */
+  get compressed(): boolean {
+    return this.#lz4 !== undefined;
+  }
+
+  /** To be called once, after readForm and before the first next. */
+  begin(form: StreamForm, { mayBeUnused = false, ...rules }: ReadingRules): void {
+    this.#mayBeUnused = mayBeUnused;
+    if (form.form === 'framed') {
+      const { streamId, deviceSize, sorted, kind } = form.hello;
+      // They are sent only to a receiver that answered, so never stored.
+      this.#native.beginFramed({ streamId, deviceSize, sorted, discards: kind === 'wire' });
+    } else {
+      const strict = rules.strict && !form.leftover;
+      this.#native.beginClassic({ ...rules, strict, skipControl: form.leftover });
+    }
+  }
+
+  /**
+   * The next group, its payloads in the slab; undefined when the stream came to its proper end. A
+   * framed group is returned only after its hash was found right.
+   */
+  async next(slab: Slab): Promise<Group | undefined> {
+    for (;;) {
+      if (this.#end !== undefined) return undefined;
+      const result = await this.#nextResult(slab);
+      if (result === undefined) return undefined;
+      this.#droppedBytes = result.droppedBytes;
+      if (result.stop === 'end') {
+        await this.#call(this.#inputEnded());
+        this.#finishWithoutEnd();
+      }
+      if (result.stop === 'frame') await this.#takeFrame(result);
+      this.#counts.records += result.records;
+      this.#counts.bytes += result.bytes;
+      if (result.stop === 'group') this.#counts.groups++;
+      if (result.operations.length > 0 || result.discards.length > 0) return result;
+    }
+  }
+
+  /** After next has returned undefined. */
+  get end(): ReaderEnd {
+    if (this.#end === undefined) throw new Error('the stream is not at its end');
+    return this.#end;
+  }
+
+  /** What was read, as an answer to the sender tells it. */
+  get counts(): { readonly records: number; readonly bytes: number; readonly digest: string } {
+    const { records, bytes } = this.#counts;
+    return { records, bytes, digest: this.mark.digest };
+  }
+
+  /** Of a framed stream: how far it was found right; after begin, and whenever next has returned a group. */
+  get mark(): Mark {
+    const { position, digest } = this.#native.state();
+    return { bytes: position, digest: Buffer.from(digest).toString('hex') };
+  }
+
+  /** Ends a wait for input. */
+  cancel(): void {
+    this.#native.cancel();
+    this.#lz4?.cancel();
+  }
+
+  async close(): Promise<void> {
+    await this.#lz4?.close();
+  }
+
+  /** What follows in the input is compressed. */
+  #decompress(): void {
+    this.#lz4 = new Lz4Input(this.#fd);
+    this.#lz4.start(this.#native.switchTo(this.#lz4.readFd), this.name);
+  }
+
+  async #first(): Promise<'none' | 'control' | 'data'> {
+    const first = await this.#call(this.#native.first());
+    if (first === 'none') await this.#call(this.#inputEnded());
+    return first;
+  }
+
+  /** Plain bytes also end where something was wrong with the compressed ones. */
+  async #inputEnded(): Promise<void> {
+    await this.#lz4?.finished();
+  }
+
+  /** Undefined: a torn tail, which ends the stream. */
+  async #nextResult(slab: Slab): Promise<ReadResult | undefined> {
+    let fault: LvmsyncError;
+    try {
+      const result = await this.#call(this.#native.next(slab));
+      if (result.stop !== 'badGroup') return result;
+      fault = this.#corrupt(result.reason, {
+        hint: 'Nothing of that group, or of what follows it, was written.',
+      });
+    } catch (error) {
+      if (!isDamage(error) || this.#hello?.kind !== 'snapback') throw error;
+      fault = error;
+    }
+    if (this.#hello?.kind !== 'snapback') throw fault;
+    await this.#requireTornTail(fault);
+    this.#finish({ tornTail: fault });
+    return undefined;
+  }
+
+  /**
+   * A group that was never made durable was never used either: what it would have covered was not
+   * overwritten. Any later mark that says otherwise makes it damage.
+   */
+  async #requireTornTail(fault: LvmsyncError): Promise<void> {
+    const { groupStart } = this.#native.state();
+    const refuse = (why: string): never => {
+      throw new LvmsyncError('streamCorrupt', `${fault.message}; ${why}`, { cause: fault });
+    };
+    if (this.#counts.groups === 0 && !this.#mayBeUnused) {
+      refuse(
+        'no group of it is intact (if its run was cut off before the first one was durable, nothing was overwritten and nothing is to be undone)',
+      );
+    }
+    if (this.#lz4 !== undefined || !fstatSync(this.#fd).isFile()) {
+      refuse(
+        'whether this is the harmless end of an interrupted run can only be told of a file that is not compressed',
+      );
+    }
+    const scan = await this.#call(native.scanMarks(this.#fd, groupStart, this.#tag()));
+    const number = this.#counts.groups;
+    if (scan.endSeen || scan.highestDurable >= number) {
+      refuse('later parts of the file show that this group was in use: the file is damaged');
+    }
+  }
+
+  async #takeFrame({ frame }: ReadResult): Promise<void> {
+    if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
+    this.#requireVersion(frame);
+    if (frame.type === FRAME.compressed && this.#mayCompress()) return this.#decompress();
+    if (frame.type === FRAME.abort) throw this.#aborted(decodeAbort(frame.payload));
+    if (frame.type !== FRAME.end) throw this.#corrupt(`a frame of unknown type ${frame.type}`);
+    const end = decodeEnd(frame.payload);
+    const { digest } = this.#native.state();
+    const { groups, records, bytes } = this.#counts;
+    const agrees =
+      Buffer.compare(end.streamTag, this.#tag()) === 0 &&
+      end.groups === groups &&
+      end.records === records &&
+      end.bytes === bytes &&
+      Buffer.compare(end.digest, digest) === 0;
+    if (!agrees) throw this.#corrupt('its end mark does not agree with what came before it');
+    await this.#requireEndOfInput();
+    this.#finish({ sourceChanged: end.sourceChanged });
+  }
+
+  /** Of the stream that its frames belong to. */
+  #tag(): Uint8Array {
+    return this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
+  }
+
+  /** Only a sender that was told so by a receiver changes over, once. */
+  #mayCompress(): boolean {
+    return this.#hello?.kind === 'wire' && this.#lz4 === undefined;
+  }
+
+  #requireVersion({ type, version }: NativeFrame): void {
+    if (version === FRAME_VERSION) return;
+    throw this.#corrupt(`a frame of type ${type} in version ${version}, which is not known here`);
+  }
+
+  async #requireEndOfInput(): Promise<void> {
+    const first = await this.#first();
+    if (first !== 'none') throw this.#corrupt('there are data after its end mark');
+  }
+
+  #finishWithoutEnd(): void {
+    const kind = this.#hello?.kind;
+    if (kind === 'wire' || kind === 'file') throw this.#cut('before its end mark');
+    // Every group of a snapback was durable before it was used: it undoes all that its run did.
+    const tornTail = this.#error('streamTruncated', 'it has no end mark');
+    this.#finish(kind === undefined ? {} : { tornTail });
+  }
+
+  #finish(facts: Partial<ReaderEnd>): void {
+    const droppedBytes = this.#droppedBytes;
+    this.#end = { droppedBytes, tornTail: undefined, sourceChanged: false, ...facts };
+  }
+
+  async #call<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (!isNativeError(error)) throw error;
+      if (error.code === 'UNEXPECTED_END') await this.#lz4?.finished();
+      throw this.#translate(error);
+    }
+  }
+
+  #translate(error: NativeError): unknown {
+    if (error.code === 'CANCELLED') return error;
+    if (error.code === 'UNEXPECTED_END') return this.#cut(error.detail, error);
+    if (error.code === 'CORRUPT') return this.#damaged(error);
+    const what = `read error at byte ${error.offset} (${error.code}: ${error.message})`;
+    return this.#error('streamTruncated', what, { cause: error });
+  }
+
+  #damaged(error: NativeError): LvmsyncError {
+    const what = `${error.detail} at byte ${error.offset}`;
+    if (this.#hello !== undefined) return this.#corrupt(what, { cause: error });
+    return this.#corrupt(`${what}: it looks desynchronised`, {
+      hint: 'The Ruby lvmsync sends such a stream where the size of the source is no multiple of its chunk size. --force applies what does not fit, too.',
+      cause: error,
+    });
+  }
+
+  #cut(where: string, cause?: unknown): LvmsyncError {
+    const position = this.#position();
+    return this.#error('streamTruncated', `it is cut off ${where} (byte ${position})`, { cause });
+  }
+
+  #position(): number {
+    return this.#native.state().position;
+  }
+
+  #aborted({ exitStatus, message }: Abort): LvmsyncError {
+    const code = exitStatus === 10 ? 'sourceUnfit' : 'sourceRead';
+    return this.#error(code, `the sender gave up: ${escapeText(message)}`);
+  }
+
+  #corrupt(what: string, context: ErrorContext = {}): LvmsyncError {
+    return this.#error('streamCorrupt', what, context);
+  }
+
+  #error(code: ExitName, what: string, context: ErrorContext = {}): LvmsyncError {
+    return new LvmsyncError(code, `${this.name}: ${what}`, context);
+  }
+}
+
+/** What the bytes of the stream say, as opposed to a failure to read them. */
+function isDamage(error: unknown): error is LvmsyncError {
+  return (
+    error instanceof LvmsyncError &&
+    isNativeError(error.cause) &&
+    (error.cause.code === 'CORRUPT' || error.cause.code === 'UNEXPECTED_END')
+  );
+}

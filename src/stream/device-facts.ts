@@ -1,0 +1,75 @@
+/** A device's identity that outlives renaming and reboots, where it has one. */
+
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { VERSION } from '../base/version.js';
+import type { FileDevice } from '../device/block-device.js';
+import { diskIdentity, isNewerKind } from '../device/disk-identity.js';
+import type { Hello, HelloAttributes } from './control-frame.js';
+
+/**
+ * What a block device is known by: device-mapper's uuid, which for a logical volume is made of LVM's own, or
+ * what a disk is called by its maker. Undefined for what has none, and for files: those have their path.
+ */
+export async function stableIdentity(device: FileDevice): Promise<string | undefined> {
+  const { blockDevice, major, minor } = device.info;
+  return blockDevice ? diskIdentity(`${major}:${minor}`) : undefined;
+}
+
+/** Whether a program that knew fewer kinds of identity wrote none for it. */
+export function mayBeUnnamed(identity: string | null): boolean {
+  return identity === null || isNewerKind(identity);
+}
+
+/** What to say where a chain begins that could not tell another disk of that name; undefined for nothing. */
+export async function nameAdvice(device: FileDevice): Promise<string | undefined> {
+  const { path } = device;
+  if (!device.info.blockDevice || path.startsWith('/dev/disk/by-')) return undefined;
+  if ((await stableIdentity(device)) !== undefined) return undefined;
+  return `${path}: it has no serial number and no uuid, so the chain knows it by this name only, which another disk may have after a reboot. Use a name that stays with the disk, such as one in /dev/disk/by-id or /dev/disk/by-path`;
+}
+
+/**
+ * The running kernel: who has the same one has the same devices, in whatever container. Undefined where
+ * /proc does not tell.
+ */
+export async function machineIdentity(): Promise<string | undefined> {
+  const id = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+  return id.trim() === '' ? undefined : id.trim();
+}
+
+/** What a snapback says of its destination, which is about to have `size` bytes. */
+export async function snapbackFacts(
+  device: FileDevice,
+  size: number,
+): Promise<Pick<Hello, 'deviceSize' | 'attributes'>> {
+  const grown = size === device.size ? {} : { formerSize: String(device.size) };
+  return { deviceSize: size, attributes: { ...(await deviceAttributes(device)), ...grown } };
+}
+
+/** What a stream says of its source. */
+export async function streamAttributes({
+  device,
+  attributes,
+  copySize,
+}: {
+  readonly device: FileDevice;
+  readonly attributes: HelloAttributes;
+  readonly copySize: number;
+}): Promise<HelloAttributes> {
+  const needed = copySize === 0 ? {} : { copySize: String(copySize) };
+  return { ...(await deviceAttributes(device)), ...attributes, ...needed };
+}
+
+/** What a stream or snapback says of the device it belongs to. */
+export async function deviceAttributes(device: FileDevice): Promise<HelloAttributes> {
+  const deviceIdentity = await stableIdentity(device);
+  const machineId = await machineIdentity();
+  return {
+    ...(machineId === undefined ? {} : { machineId }),
+    devicePath: resolve(device.path),
+    createdAt: new Date().toISOString(),
+    program: `lvmsync ${VERSION}`,
+    ...(deviceIdentity === undefined ? {} : { deviceIdentity }),
+  };
+}
