@@ -2,14 +2,21 @@
 
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
-import { type ErrorContext, LvmsyncError } from '../base/errors.js';
+import { LvmsyncError } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { WRITTEN, wasWritten, writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
 import type { Hello } from '../stream/control-frame.js';
-import { type CopyEntry, RegisteredCopy, registryDirectory, type Writer } from './copy-registry.js';
-import type { ChainRecord, RecordWriter } from './record.js';
+import {
+  type CopyEntry,
+  MOST_FORMER,
+  RegisteredCopy,
+  registryDirectory,
+  type Writer,
+} from './copy-registry.js';
+import { doubtOf, isSameDirectory, isWritten, markIn } from './copy-verdict.js';
+import { type ChainRecord, type RecordWriter, readRecord } from './record.js';
 
 /** One run that is going to write a destination. Its failures are warnings: the registry is a second witness. */
 export class CopyOwner {
@@ -40,7 +47,7 @@ export class CopyOwner {
     directory = registryDirectory(),
   ): Promise<CopyOwner> {
     const own = await RegisteredCopy.find(device, directory);
-    const overlapping = RegisteredCopy.findOverlapping(device, directory);
+    const overlapping = await RegisteredCopy.findOverlapping(device, directory);
     return new CopyOwner({ own, overlapping }, device, context);
   }
 
@@ -50,29 +57,28 @@ export class CopyOwner {
    */
   requireOwn(record: ChainRecord, directory: string, { force }: { readonly force: boolean }): void {
     const { entry, unreadable } = this.#copy;
-    if (entry === undefined) {
+    const doubt = doubtOf(entry, record, { directory, now: this.#markBefore });
+    if (doubt !== undefined) {
+      const message = `${this.#path}: ${doubt.why}`;
+      if (!force) throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
+      this.#reporter.warn(message);
+    } else if (entry === undefined) {
       const why = unreadable === undefined ? 'it has no entry' : `its entry ${unreadable}`;
       this.#reporter.warn(
         `${this.#path}: ${why} in the registry of copies: it is taken to hold what the chain left in it`,
       );
     }
-    const stranger = strangerIn(entry, record, directory);
-    const fault = stranger ?? writtenSince(entry, record, this.#markBefore);
-    if (fault === undefined) return;
-    const message = `${this.#path}: ${fault}`;
-    const context = stranger === undefined ? WRITTEN_SINCE : STRANGER;
-    if (!force) throw new LvmsyncError('destinationUnfit', message, context);
-    this.#reporter.warn(message);
   }
 
   /** Whether something that is noted nowhere wrote to it since the last run of the chain. */
   wasWritten(record: ChainRecord): boolean {
-    return writtenSince(this.#copy.entry, record, this.#markBefore) !== undefined;
+    return isWritten(this.#copy.entry, record, this.#markBefore);
   }
 
   /** What the record of a chain has to say before `announce`, so that no crash makes the two contradict each other. */
   newWriter(): RecordWriter {
-    return { run: randomBytes(16).toString('hex'), before: this.#copy.entry?.run ?? null };
+    const run = randomBytes(16).toString('hex');
+    return { run, before: this.#copy.entry?.run ?? null, at: new Date().toISOString() };
   }
 
   /** Before a run of a chain changes the destination, and after its record said so. */
@@ -88,9 +94,9 @@ export class CopyOwner {
     for (const copy of this.#overlapping) this.#attempt(() => copy.write(writer));
   }
 
-  /** After the record of a chain said that its run is done. `left`: as the record has it. */
-  leave(left: string | undefined): void {
-    this.#attempt(() => this.#copy.leave(left));
+  /** After the record of a chain said that its run is done. `mark`: as the record has it. */
+  leave(mark: string | undefined): void {
+    this.#attempt(() => this.#copy.leave(mark));
   }
 
   /** Before a run that begins a chain, or is of none. `undoes`: what it applies. */
@@ -105,9 +111,10 @@ export class CopyOwner {
       if (other?.chain)
         this.#warnOf(`${other.path}, which shares bytes with ${this.#path},`, other.chain);
     }
-    if (entry === undefined || entry.chain === null || this.#isUndoneBy(undoes)) return;
-    if (directory !== undefined && isSameDirectory(entry.chain, directory)) return;
-    this.#warnOf(this.#path, entry.chain);
+    const chain = chainOf(entry);
+    if (chain === undefined || this.#undoing(undoes) !== undefined) return;
+    if (directory !== undefined && isSameDirectory(chain, directory)) return;
+    this.#warnOf(this.#path, chain);
   }
 
   #warnOf(copy: string, chain: string): void {
@@ -127,16 +134,25 @@ export class CopyOwner {
     this.#announceOverlap(set ?? randomBytes(16).toString('hex'), null);
     if (entry === undefined && unreadable === undefined) return;
     if (set !== undefined && entry?.run === set) return;
-    if (this.#isUndoneBy(undoes)) {
-      this.leave(this.#ifWritten(entry?.left, undefined));
+    if (this.#undoing(undoes) !== undefined) {
+      this.leave(this.#isWrittenSince(entry?.left) ? WRITTEN : undefined);
       return;
     }
     const run = set ?? randomBytes(16).toString('hex');
-    const former =
-      entry === undefined || entry.chain === null
-        ? null
-        : { ...entry, left: this.#ifWritten(entry.left, entry.left) };
-    this.#write({ run, chain: null, undo: set === undefined ? undo : null, former });
+    const former = entry && this.#asFormer(entry);
+    this.#write({
+      run,
+      chain: null,
+      undo: set === undefined ? undo : null,
+      former: former ?? null,
+    });
+  }
+
+  /** As it can be put back when the run after it is undone; undefined where no chain depends on it. */
+  #asFormer(entry: CopyEntry): CopyEntry | undefined {
+    if (chainOf(entry) === undefined || depthOf(entry) >= MOST_FORMER) return undefined;
+    const left = entry.left ?? leftByChain(entry);
+    return { ...entry, left: this.#isWrittenSince(left) ? WRITTEN : left };
   }
 
   /**
@@ -146,25 +162,31 @@ export class CopyOwner {
   settle(undoes?: Hello): void {
     const { entry } = this.#copy;
     if (entry === undefined) return;
-    if (!this.#isUndoneBy(undoes)) {
-      if (this.#announced) this.leave(writeMark(this.#device));
-      return;
+    const undoing = this.#undoing(undoes);
+    if (undoing === 'last') {
+      const before = entry.left === WRITTEN ? WRITTEN : entry.former?.left;
+      const isKnown = before !== undefined && before !== WRITTEN;
+      const left = isKnown ? writeMark(this.#device) : before;
+      this.#attempt(() => this.#copy.restore(left));
+    } else if (this.#announced) {
+      this.leave(
+        entry.left === WRITTEN && undoing !== undefined ? WRITTEN : writeMark(this.#device),
+      );
     }
-    const { former, left } = entry;
-    const before = left === WRITTEN ? left : former?.left;
-    const now = before === undefined || before === WRITTEN ? before : writeMark(this.#device);
-    this.#attempt(() => this.#copy.restore(now));
   }
 
-  /** That it was written since it was left so, else `otherwise`. */
-  #ifWritten(left: string | undefined, otherwise: string | undefined): string | undefined {
-    return wasWritten(left, this.#markBefore) ? WRITTEN : otherwise;
+  #isWrittenSince(left: string | undefined): boolean {
+    return wasWritten(left, this.#markBefore);
   }
 
-  #isUndoneBy(hello: Hello | undefined): boolean {
+  /** What the snapback undoes: what wrote last, or what it has undone already; undefined for anything else. */
+  #undoing(hello: Hello | undefined): 'last' | 'again' | undefined {
     const { entry } = this.#copy;
-    if (hello?.kind !== 'snapback' || hello.streamCount !== 1 || !entry?.former) return false;
-    return entry.undo === Buffer.from(hello.streamId).toString('hex');
+    if (entry === undefined || hello?.kind !== 'snapback' || hello.streamCount !== 1)
+      return undefined;
+    const id = Buffer.from(hello.streamId).toString('hex');
+    if (entry.former !== null && entry.undo === id) return 'last';
+    return entry.undone === id ? 'again' : undefined;
   }
 
   #write(writer: Omit<Writer, 'command'>): void {
@@ -183,6 +205,27 @@ export class CopyOwner {
   }
 }
 
+/** The chain whose copy it is, also after runs that are of none. */
+function chainOf(entry: CopyEntry | undefined): string | undefined {
+  if (entry === undefined) return undefined;
+  return entry.chain ?? chainOf(entry.former ?? undefined);
+}
+
+function depthOf({ former }: CopyEntry): number {
+  return former === null ? 0 : 1 + depthOf(former);
+}
+
+/** What a run that was killed before its last word to the registry said in the record of its chain. */
+function leftByChain({ run, chain }: CopyEntry): string | undefined {
+  if (chain === null) return undefined;
+  try {
+    const record = readRecord(chain);
+    return record?.doing === null && record.writer?.run === run ? markIn(record) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 interface Copies {
   readonly own: RegisteredCopy;
   readonly overlapping: readonly RegisteredCopy[];
@@ -195,63 +238,4 @@ export interface OtherRun {
   readonly undo: string | null;
   readonly set?: string | undefined;
   readonly undoes?: Hello | undefined;
-}
-
-const REPAIR =
-  'if the snapshot that the chain says the copy holds is still there, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
-
-const STRANGER: ErrorContext = {
-  state: 'Nothing was written.',
-  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or begin anew with --init --force.`,
-};
-
-const WRITTEN_SINCE: ErrorContext = {
-  state: 'Nothing was written.',
-  hint: `Either, ${REPAIR}. Or begin anew with --init --force. With --force alone the run goes on, and what was written stays in the copy.`,
-};
-
-/** That something wrote to the copy which is noted nowhere; undefined where it is not known to. */
-export function writtenSince(
-  entry: CopyEntry | undefined,
-  { writer, doing, left }: Pick<ChainRecord, 'writer' | 'doing' | 'left'>,
-  now: string | undefined,
-): string | undefined {
-  if (doing !== null) return undefined;
-  // Newer where what was written after it was undone.
-  const isOfLast = entry !== undefined && entry.run === writer?.run;
-  const before = (isOfLast ? entry.left : undefined) ?? left;
-  return wasWritten(before, now)
-    ? 'something else wrote to it since the last run of this chain, as a mount does: it may not hold what this chain says'
-    : undefined;
-}
-
-/** Why the chain can no longer know what the copy holds; undefined if it can. */
-export function strangerIn(
-  entry: CopyEntry | undefined,
-  { writer }: Pick<ChainRecord, 'writer'>,
-  directory: string,
-): string | undefined {
-  if (entry === undefined) return undefined;
-  const { run, chain, command, at } = entry;
-  const isOwn =
-    writer === undefined
-      ? // Written by a program that kept no registry.
-        chain !== null && isSameDirectory(chain, directory)
-      : run === writer.run || run === writer.before;
-  if (isOwn) return undefined;
-  const whose =
-    chain === null
-      ? 'which is no run of this chain'
-      : isSameDirectory(chain, directory)
-        ? 'which the record of this chain does not know'
-        : `a run of the chain in ${chain}`;
-  return `it was written at ${at} by "${command}", ${whose}: it may not hold what this chain says`;
-}
-
-function isSameDirectory(recorded: string, directory: string): boolean {
-  try {
-    return recorded === realpathSync(directory);
-  } catch {
-    return false;
-  }
 }

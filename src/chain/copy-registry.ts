@@ -6,8 +6,8 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { userInfo } from 'node:os';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { isObject, parseObject } from '../base/json-object.js';
 import type { FileDevice } from '../device/block-device.js';
 import { diskIdentity, fileIdentity } from '../device/disk-identity.js';
@@ -36,6 +36,11 @@ export interface CopyEntry {
   readonly former: CopyEntry | null;
   /** The writeMark of the copy at the end of that run; absent while it writes. */
   readonly left?: string | undefined;
+  /** Stream id, in hexadecimal, of the snapback that was applied last, and undid what came after that run. */
+  readonly undone?: string | undefined;
+  /** What the copy is known by, and its bytes. Older programs leave them out. */
+  readonly identity?: string | undefined;
+  readonly size?: number | undefined;
 }
 
 export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former'>;
@@ -43,7 +48,11 @@ export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'for
 /** Of root as of any user: each has copies of its own. */
 export function registryDirectory(): string {
   if (process.getuid?.() === 0) return join(HELD_DIRECTORY, 'copies');
-  const state = process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state');
+  // The XDG rules: what is empty or relative counts as not set.
+  const { XDG_STATE_HOME: given = '', HOME: home = '' } = process.env;
+  const state = isAbsolute(given)
+    ? given
+    : join(isAbsolute(home) ? home : userInfo().homedir, '.local/state');
   return join(state, 'lvmsync/copies');
 }
 
@@ -54,16 +63,14 @@ const DRAFT_SUFFIX = '.draft';
 
 /** The entry of one copy. Reads it once; changes it durably. */
 export class RegisteredCopy {
-  readonly #path: string;
-  readonly #inode: string | null;
+  readonly #facts: CopyFacts;
   readonly #file: string;
   #entry: CopyEntry | undefined;
   /** Why there is none, where there seems to be one. */
   readonly unreadable: string | undefined;
 
-  private constructor(path: string, inode: string | null, found: Found) {
-    this.#path = path;
-    this.#inode = inode;
+  private constructor(facts: CopyFacts, found: Found) {
+    this.#facts = facts;
     this.#file = found.file;
     this.#entry = found.entry;
     this.unreadable = found.fault;
@@ -71,9 +78,8 @@ export class RegisteredCopy {
 
   /** Throws nothing for what is missing, forbidden or damaged. */
   static async find(device: FileDevice, directory = registryDirectory()): Promise<RegisteredCopy> {
-    const path = resolve(device.path);
-    const inode = device.identity.kind === 'file' ? device.identity.inode : null;
-    const identity = (await stableIdentity(device)) ?? fileIdentity(realpathSync(path));
+    const facts = await factsOf(device);
+    const { inode, identity } = facts;
     const found = readEntry(join(directory, entryName(identity)));
     const wanted = identityKey(device.identity);
     const isCopy = (entry: CopyEntry): boolean => {
@@ -84,32 +90,34 @@ export class RegisteredCopy {
     };
     const isFound = found.entry !== undefined || found.fault !== undefined;
     const byOtherName = isFound ? undefined : findEntry(directory, isCopy);
-    return new RegisteredCopy(path, inode, byOtherName ?? found);
+    return new RegisteredCopy(facts, byOtherName ?? found);
   }
 
   /**
-   * Copies of chains on block devices that hold bytes of that one, or whose bytes it holds: the disk of a
-   * partition, a device-mapper device on another one.
+   * Other copies of chains that hold bytes of that one, or whose bytes it holds: the disk of a partition, a
+   * device-mapper device on another one, parts of a file that loop devices show.
    */
-  static findOverlapping(
-    { identity }: FileDevice,
+  static async findOverlapping(
+    device: FileDevice,
     directory = registryDirectory(),
     topology = new Topology(),
-  ): readonly RegisteredCopy[] {
-    if (identity.kind === 'file') return [];
+  ): Promise<readonly RegisteredCopy[]> {
+    const facts = await factsOf(device);
+    const { identity } = device;
     const below = topology.builtOn(identity).map(identityKey);
-    const overlaps = (other: DeviceIdentity): boolean =>
+    const isStackedWith = (other: DeviceIdentity): boolean =>
       below.includes(identityKey(other)) ||
       topology.builtOn(other).map(identityKey).includes(identityKey(identity));
     return entriesIn(directory).flatMap((found) => {
-      const { path, inode, chain } = found.entry;
-      // Names of files may lead to another host, which may not answer.
-      if (chain === null || inode !== null || !path.startsWith('/dev/')) return [];
-      const other = identifyPath(path);
-      if (other?.kind !== 'block' || !overlaps(other)) return [];
-      // Another device may have that name by now.
-      const known = entryName(diskIdentity(other.device) ?? fileIdentity(realpathSync(path)));
-      return basename(found.file) === known ? [new RegisteredCopy(path, null, found)] : [];
+      const { path, inode, chain, size } = found.entry;
+      if (chain === null || basename(found.file) === entryName(facts.identity)) return [];
+      const other = found.entry.identity ?? identityAt(found.entry);
+      if (other === undefined) return [];
+      const overlaps =
+        shareFile(facts, { identity: other, size: size ?? Infinity }) ||
+        isDeviceNow(found.entry, other, isStackedWith);
+      const known = { path, inode, identity: other, size: size ?? 0 };
+      return overlaps ? [new RegisteredCopy(known, found)] : [];
     });
   }
 
@@ -121,7 +129,7 @@ export class RegisteredCopy {
   /** Durable when it returns. Throws what the file system does. */
   write(writer: Writer): void {
     const at = new Date().toISOString();
-    this.#replace({ version: 1, path: this.#path, inode: this.#inode, at, ...writer });
+    this.#replace({ version: 1, ...this.#facts, at, ...writer });
   }
 
   /** Notes, durably, what the copy is known by now; undefined: nothing is. */
@@ -131,8 +139,8 @@ export class RegisteredCopy {
 
   /** Puts the former entry into its place again: of a run that was undone. */
   restore(left: string | undefined): void {
-    const former = this.#entry?.former;
-    if (former) this.#replace({ ...former, left });
+    const { former, undo } = this.#entry ?? {};
+    if (former) this.#replace({ ...former, left, undone: undo ?? undefined });
   }
 
   #replace(entry: CopyEntry): void {
@@ -157,6 +165,61 @@ function makeFolder(path: string): void {
     if (!existsSync(path)) throw error;
   }
   syncDirectory(dirname(path));
+}
+
+interface CopyFacts {
+  readonly path: string;
+  readonly inode: string | null;
+  readonly identity: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+async function factsOf(device: FileDevice): Promise<CopyFacts> {
+  const path = resolve(device.path);
+  const identity = (await stableIdentity(device)) ?? fileIdentity(realpathSync(path));
+  const inode = device.identity.kind === 'file' ? device.identity.inode : null;
+  return { path, inode, identity, size: device.size };
+}
+
+/** Of an entry that does not name it. Names of files may lead to another host, which may not answer. */
+function identityAt({ path, inode }: CopyEntry): string | undefined {
+  if (inode !== null || !path.startsWith('/dev/')) return undefined;
+  const there = identifyPath(path);
+  return there?.kind === 'block' ? diskIdentity(there.device) : undefined;
+}
+
+/** Whether its path leads to the device of that identity now, and that is one of those. */
+function isDeviceNow(
+  { path, inode }: CopyEntry,
+  identity: string,
+  isOne: (device: DeviceIdentity) => boolean,
+): boolean {
+  if (inode !== null || !path.startsWith('/dev/')) return false;
+  const there = identifyPath(path);
+  if (there?.kind !== 'block' || !isOne(there)) return false;
+  // Another device may have that name by now.
+  return (diskIdentity(there.device) ?? fileIdentity(realpathSync(path))) === identity;
+}
+
+/** Whether both are parts of one file that have bytes in common: see fileIdentity and what a loop device is known by. */
+function shareFile(
+  one: Pick<CopyFacts, 'identity' | 'size'>,
+  other: Pick<CopyFacts, 'identity' | 'size'>,
+): boolean {
+  const [first, second] = [partOf(one), partOf(other)];
+  if (first === undefined || second === undefined || first.file !== second.file) return false;
+  return first.start < second.end && second.start < first.end;
+}
+
+function partOf({
+  identity,
+  size,
+}: Pick<CopyFacts, 'identity' | 'size'>): { file: string; start: number; end: number } | undefined {
+  const [, file, offset = '0'] = /^file:(.*?)(?:@(\d+))?$/.exec(identity) ?? [];
+  return file === undefined
+    ? undefined
+    : { file, start: Number(offset), end: Number(offset) + size };
 }
 
 function entryName(identity: string): string {
@@ -213,13 +276,18 @@ function forgetOldest(directory: string): void {
   for (const { file } of surplus) rmSync(file, { force: true });
 }
 
-function isEntry(value: unknown): value is CopyEntry {
-  if (!isObject(value) || value.version !== 1) return false;
-  const { path, inode, run, chain, command, at, undo, former, left } = value;
+/** Runs that are of no chain, one after the other: as many can be undone in turn. */
+export const MOST_FORMER = 8;
+
+function isEntry(value: unknown, depth = 0): value is CopyEntry {
+  if (depth > MOST_FORMER || !isObject(value) || value.version !== 1) return false;
+  const { path, inode, run, chain, command, at, undo, former } = value;
+  const { left, undone, identity, size } = value;
   return (
-    (left === undefined || typeof left === 'string') &&
     [path, run, command, at].every((text) => typeof text === 'string') &&
     [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
-    (former === null || (isObject(former) && former.former === null && isEntry(former)))
+    [left, undone, identity].every((text) => text === undefined || typeof text === 'string') &&
+    (size === undefined || typeof size === 'number') &&
+    (former === null || isEntry(former, depth + 1))
   );
 }

@@ -9,7 +9,14 @@ import { join } from 'node:path';
 import { syncDirectory } from '../host/durable-file.js';
 import { type Link, readLinks } from './link.js';
 import { walkBack } from './order.js';
-import { type ChainRecord, isGoingBack, type Leftover, RECORD_NAME, readRecord } from './record.js';
+import {
+  type ChainRecord,
+  isGoingBack,
+  type Leftover,
+  RECORD_NAME,
+  readRecord,
+  type Undone,
+} from './record.js';
 import { readRedoLinks, removeIfEmpty } from './undone.js';
 
 /** What there is when a turn begins after that record; undefined: nothing. `anew`: with a full copy. */
@@ -19,6 +26,11 @@ export function leftoverAfter(record: ChainRecord, anew: boolean): Leftover | un
   const links = anew && last !== null ? [...leftover.links, last] : leftover.links;
   const folders = goingBack === null ? leftover.undone : [...leftover.undone, goingBack];
   return links.length + folders.length === 0 ? undefined : { links, undone: folders };
+}
+
+/** With the folder of a rollback that was taken back. */
+export function withUndone(leftover: Leftover | undefined, undone: Undone): Leftover {
+  return { links: leftover?.links ?? [], undone: [...(leftover?.undone ?? []), undone] };
 }
 
 export interface LeftoverFiles {

@@ -54,6 +54,8 @@ export interface RecordWriter {
   readonly run: string;
   /** What the registry said before: a run that was cut off in between left it there. */
   readonly before: string | null;
+  /** When it began to write: ISO 8601, UTC. Absent: of a program that did not note it. */
+  readonly at?: string | undefined;
 }
 
 export interface ChainRecord {
@@ -72,8 +74,17 @@ export interface ChainRecord {
   readonly leftover?: Leftover;
   /** Absent: of a program that kept no registry. */
   readonly writer?: RecordWriter | undefined;
-  /** The writeMark of the destination when the record was written; absent while something is being done. */
-  readonly left?: string | undefined;
+  /** Absent while something is being done, and where nothing counts what is written. */
+  readonly left?: Left | undefined;
+}
+
+/** What the destination was known by when a run was done; of no worth if the record has another point or link. */
+export interface Left {
+  /** Its writeMark. */
+  readonly mark: string;
+  /** Uuid of the point. */
+  readonly point: string | null;
+  readonly last: string | null;
 }
 
 export interface Leftover {
@@ -148,7 +159,6 @@ function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
   const { destination, point, last, pruned, doing, undone, leftover, writer, left } = value;
   return (
-    (left === undefined || typeof left === 'string') &&
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
     (last === null || isStreamId(last)) &&
@@ -156,7 +166,8 @@ function isRecord(value: unknown): value is ChainRecord {
     (doing === null || isDoing(doing)) &&
     (undone === null || isUndone(undone)) &&
     (leftover === undefined || isLeftover(leftover)) &&
-    (writer === undefined || isWriter(writer))
+    (writer === undefined || isWriter(writer)) &&
+    (left === undefined || isLeft(left))
   );
 }
 
@@ -169,8 +180,18 @@ function isLeftover(value: unknown): value is Leftover {
 
 function isWriter(value: unknown): value is RecordWriter {
   if (!isObject(value)) return false;
-  const { run, before } = value;
-  return typeof run === 'string' && (before === null || typeof before === 'string');
+  const { run, before, at } = value;
+  return typeof run === 'string' && isTextOrNull(before) && isTextOrNull(at ?? null);
+}
+
+function isLeft(value: unknown): value is Left {
+  if (!isObject(value)) return false;
+  const { mark, point, last } = value;
+  return typeof mark === 'string' && isTextOrNull(point) && isTextOrNull(last);
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string';
 }
 
 function isDestination(value: unknown): value is ChainDestination {

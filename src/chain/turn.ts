@@ -16,6 +16,7 @@ import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 import type { CopyOwner } from './copy-owner.js';
+import { leftAt } from './copy-verdict.js';
 import {
   describeDestination,
   destinationMismatch,
@@ -186,9 +187,10 @@ export class ChainTurn {
   async commit(device: FileDevice): Promise<void> {
     if (this.#record === undefined) throw new Error('a turn ends that has not begun');
     const destination = await describeDestination(device);
-    const left = writeMark(device);
-    this.#write({ ...this.#record, destination, point: this.#step.to, doing: null, left });
-    this.#owner.leave(left);
+    const mark = writeMark(device);
+    const done = { ...this.#record, destination, point: this.#step.to, doing: null };
+    this.#write({ ...done, left: leftAt(done, mark) });
+    this.#owner.leave(mark);
   }
 
   /**

@@ -82,6 +82,22 @@ export function moveLinks(links: readonly Pick<Link, 'path' | 'name'>[], folder:
   });
 }
 
+/** Throws (snapback) where a link would replace another file when it goes back. */
+export function refuseReplacing(folder: string, directory: string): void {
+  const name = readdirSync(folder).find(
+    (one) => isLinkName(one) && existsSync(join(directory, one)),
+  );
+  if (name === undefined) return;
+  throw new LvmsyncError(
+    'snapback',
+    `${join(folder, name)}: ${directory} has a file of that name`,
+    {
+      state: 'Nothing was written.',
+      hint: `It was not put there by lvmsync: see what it is ("lvmsync inspect"), and move it away.`,
+    },
+  );
+}
+
 /** All that a rollback moved into the folder goes back to where it was. */
 export function moveBack(folder: string, directory: string): void {
   const names = readdirSync(folder).filter(isLinkName);

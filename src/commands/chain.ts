@@ -7,13 +7,13 @@ import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
 import { escapeText, humanSize } from '../base/text.js';
-import { strangerIn, writtenSince } from '../chain/copy-owner.js';
 import { RegisteredCopy } from '../chain/copy-registry.js';
+import { doubtOf } from '../chain/copy-verdict.js';
 import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
 import { type ChainOrder, orderChain, pointsOf } from '../chain/order.js';
-import { type ChainRecord, isGoingBack, type Point } from '../chain/record.js';
+import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/record.js';
 import { readRedoLinks } from '../chain/undone.js';
 import type { ChainCommand } from '../cli/command.js';
 import { FileDevice } from '../device/block-device.js';
@@ -42,7 +42,27 @@ export interface Survey {
   readonly leftover: LeftoverFiles;
 }
 
-async function surveyChain({ directory, destination }: ChainCommand): Promise<Survey> {
+/** A run that changes the chain meanwhile would make it look damaged. */
+const MOST_SURVEYS = 5;
+
+async function surveyChain(command: ChainCommand): Promise<Survey> {
+  for (let attempt = 1; ; attempt++) {
+    const before = recordText(command.directory);
+    const survey = await surveyOnce(command);
+    if (attempt === MOST_SURVEYS || recordText(command.directory) === before) return survey;
+  }
+}
+
+/** Undefined for what cannot be read: the survey says why. */
+function recordText(directory: string): string | undefined {
+  try {
+    return JSON.stringify(readRecord(directory) ?? null);
+  } catch {
+    return undefined;
+  }
+}
+
+async function surveyOnce({ directory, destination }: ChainCommand): Promise<Survey> {
   const { record, files } = await readChain(directory);
   const { links, others } = files;
   const order = orderChain(record ?? NO_CHAIN, links);
@@ -81,8 +101,7 @@ async function mismatchOf(
       const mismatch = destinationMismatch(record, await describeDestination(device));
       if (mismatch !== undefined) return mismatch;
       const { entry } = await RegisteredCopy.find(device);
-      const stranger = strangerIn(entry, record, directory);
-      return stranger ?? writtenSince(entry, record, writeMark(device));
+      return doubtOf(entry, record, { directory, now: writeMark(device) })?.why;
     } finally {
       await device.close();
     }

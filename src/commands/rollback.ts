@@ -7,6 +7,7 @@ import { typedPath } from '../base/shell-words.js';
 import { escapeText, humanSize } from '../base/text.js';
 import { checkLinks, type LinkWrites } from '../chain/check-links.js';
 import { CopyOwner } from '../chain/copy-owner.js';
+import { leftAt, markIn } from '../chain/copy-verdict.js';
 import {
   chainMembers,
   describeDestination,
@@ -16,6 +17,7 @@ import {
   readChain,
   requireWritable,
 } from '../chain/directory.js';
+import { withUndone } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
 import { orderChain } from '../chain/order.js';
 import { type ChainRecord, isGoingBack, writeRecord } from '../chain/record.js';
@@ -32,6 +34,7 @@ import {
   moveBack,
   moveLinks,
   readUndone,
+  refuseReplacing,
   removeUndoneFolder,
 } from '../chain/undone.js';
 import type { RollbackCommand } from '../cli/command.js';
@@ -149,10 +152,11 @@ class Rollback {
     }
     moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
-    const left = writeMark(this.#device);
+    const mark = writeMark(this.#device);
+    const left = leftAt({ point, last }, mark);
     const reached = { destination: after, point, last, doing: null, undone, writer, left };
     writeRecord(directory, { ...record, ...reached });
-    this.#owner.leave(left);
+    this.#owner.leave(mark);
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
@@ -164,7 +168,7 @@ class Rollback {
 
   /** As a rollback that is taken back leaves it: --force does not make a write of others undone. */
   #asFound(record: ChainRecord): ChainRecord {
-    return this.#owner.wasWritten(record) ? { ...record, left: WRITTEN } : record;
+    return this.#owner.wasWritten(record) ? { ...record, left: leftAt(record, WRITTEN) } : record;
   }
 
   async #redo(record: ChainRecord): Promise<void> {
@@ -188,6 +192,7 @@ class Rollback {
     });
     const point = former.point === null ? 'no point' : localTime(former.point.time);
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
+    refuseReplacing(path, directory);
     if (dryRun) return [directory, path].forEach(requireWritable);
     const begun = { doing: { what: 'redo', folder, redo }, undone: null } as const;
     const writer = this.#owner.newWriter();
@@ -195,10 +200,16 @@ class Rollback {
     this.#owner.announce(writer, directory);
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);
-    const left = former.left === WRITTEN ? WRITTEN : writeMark(this.#device);
-    writeRecord(directory, { ...former, writer, left });
-    this.#owner.leave(left);
+    const mark = markIn(former) === WRITTEN ? WRITTEN : writeMark(this.#device);
+    const restored = { ...former, writer, left: leftAt(former, mark) };
+    // Named until it is gone: of a run that is cut off here it takes room.
+    writeRecord(directory, {
+      ...restored,
+      leftover: withUndone(former.leftover, { folder, redo }),
+    });
+    this.#owner.leave(mark);
     removeUndoneFolder(path);
+    writeRecord(directory, restored);
     this.#context.reporter.info(`${destination} holds ${point} again`);
   }
 

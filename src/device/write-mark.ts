@@ -27,15 +27,28 @@ export function writeMark(
   root = '',
 ): string | undefined {
   if (identity.kind === 'file') {
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined || !EXACT_TIMES.has(statfsSync(path).type)) return undefined;
-    return `file ${stats.size} ${stats.mtimeNs}`;
+    return fileMark(path);
+  }
+  const folder = `${root}/sys/dev/block/${identity.device}`;
+  const backing = readText(`${folder}/loop/backing_file`)?.trim();
+  if (backing !== undefined) {
+    // Its counts are those of whatever the number showed. What shows a part of a file changes with the rest of it.
+    const offset = readText(`${folder}/loop/offset`)?.trim();
+    return offset === '0' ? fileMark(backing) : undefined;
   }
   const boot = readText(`${root}/proc/sys/kernel/random/boot_id`)?.trim();
-  const fields = readText(`${root}/sys/dev/block/${identity.device}/stat`)?.trim().split(/\s+/);
+  const fields = readText(`${folder}/stat`)?.trim().split(/\s+/);
   const written = fields?.[SECTORS_WRITTEN];
   if (boot === undefined || written === undefined) return undefined;
-  return `${boot} ${written} ${fields?.[SECTORS_DISCARDED] ?? '0'}`;
+  // Another one for what has the number next; of a partition that of its disk. Older kernels have none.
+  const sequence = readText(`${folder}/diskseq`) ?? readText(`${folder}/../diskseq`) ?? '';
+  return `${boot}/${sequence.trim()} ${written} ${fields?.[SECTORS_DISCARDED] ?? '0'}`;
+}
+
+function fileMark(path: string): string | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined || !EXACT_TIMES.has(statfsSync(path).type)) return undefined;
+  return `file ${stats.size} ${stats.mtimeNs}`;
 }
 
 /** In the place of a mark, where a write was found before further writes of our own. */
@@ -47,8 +60,8 @@ export function wasWritten(before: string | undefined, now: string | undefined):
   if (before === undefined || now === undefined) return false;
   const [beforeBoot, ...counted] = before.split(' ');
   const [boot, ...counts] = now.split(' ');
-  // After a reboot they begin anew.
+  // After a reboot they begin anew, and where the volume was inactive in between.
   if (boot !== beforeBoot) return false;
-  // They do, too, for a volume that was inactive in between, and then 0 says nothing.
+  // Older kernels do not tell that it was, and then 0 says nothing.
   return counts.some((count, index) => count !== '0' && count !== counted[index]);
 }

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { registryDirectory } from '../../src/chain/copy-registry.js';
 import { ChainLaboratory } from '../helpers/chain-laboratory.js';
 import {
@@ -23,6 +24,7 @@ import {
   canTrace,
   lvmsync,
   runTool,
+  startLvmsync,
 } from '../helpers/cli.js';
 import { offlineSource } from '../helpers/offline-source.js';
 import { Random } from '../helpers/random.js';
@@ -283,15 +285,148 @@ describe('F34: a copy that was written by what notes it nowhere', () => {
       assertFails(await chain.turn(2), 12, WRITTEN);
     });
   }
+});
 
-  test('keeps what lies in the folder of a rollback that is taken back', async () => {
+describe('F34: a chain goes on where the registry only lags behind:', () => {
+  function undo(chain: ChainLaboratory, name: string): void {
+    assertSucceeds(lvmsync(['--apply', name, chain.destination]));
+  }
+
+  test('a plain run was undone twice', async () => {
+    const chain = await begun();
+    const name = join(folder, `undo-${count++}`);
+    assertSucceeds(plainSync(chain.destination, '--snapback', name));
+    undo(chain, name);
+    undo(chain, name);
+    assertSucceeds(await chain.turn(2));
+  });
+
+  test('two plain runs were undone, the last one first', async () => {
+    const chain = await begun();
+    const names = ['first', 'second'].map((word) => join(folder, `undo-${count}-${word}`));
+    count++;
+    for (const name of names) assertSucceeds(plainSync(chain.destination, '--snapback', name));
+    for (const name of names.reverse()) undo(chain, name);
+    chain.assertHolds(1);
+    assertSucceeds(await chain.turn(2));
+  });
+
+  test('but not where the first of two plain runs was undone only', async () => {
+    const chain = await begun();
+    const names = ['first', 'second'].map((word) => join(folder, `undo-${count}-${word}`));
+    count++;
+    for (const name of names) assertSucceeds(plainSync(chain.destination, '--snapback', name));
+    undo(chain, names[0] ?? '');
+    assertFails(await chain.turn(2), 12, /which is no run of this chain/);
+  });
+
+  const skip = canTrace() ? false : 'strace is not permitted here';
+  test('a turn was killed before its last word to it, and a plain run undone', {
+    skip,
+  }, async () => {
+    const chain = await begun();
+    const words = await chain.words(2);
+    const inject = 'inject=rename:signal=KILL:when=6';
+    const traced = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=rename', '-e', inject];
+    assert.notEqual(runTool([...traced, process.execPath, CLI, ...words]).status, 0);
+    assert.equal(chain.survey().point?.uuid, 'point-2');
+    const name = join(folder, `undo-${count++}`);
+    assertSucceeds(plainSync(chain.destination, '--snapback', name));
+    undo(chain, name);
+    assertSucceeds(await chain.turn(3));
+  });
+
+  test('it was another one for a while', async () => {
+    const chain = await begun();
+    const former = entriesOf(chain).map((path) => [path, readFileSync(path)] as const);
+    assertSucceeds(await chain.turn(2));
+    for (const [path, content] of former) writeFileSync(path, content);
+    assertSucceeds(await chain.turn(3));
+    chain.assertHolds(3);
+  });
+
+  test('a program that does not know the marks went back', async () => {
+    const chain = await begun();
+    assertSucceeds(await chain.turn(2));
+    const path = join(chain.chain, 'chain.json');
+    const { left } = JSON.parse(readFileSync(path, 'utf8'));
+    assert.ok(left !== undefined);
+    assertSucceeds(rollback(chain));
+    // It leaves what it does not know as it was.
+    const record = JSON.parse(readFileSync(path, 'utf8'));
+    writeFileSync(path, JSON.stringify({ ...record, left }));
+    for (const entry of entriesOf(chain)) rmSync(entry);
+    const undone = lvmsync(['rollback', '--redo', chain.destination, chain.chain]);
+    assertSucceeds(undone);
+    assertSucceeds(await chain.turn(3));
+  });
+});
+
+describe('F34: what lies in the folder of a rollback', () => {
+  async function wentBack(): Promise<{ chain: ChainLaboratory; undone: string }> {
     const chain = await begun();
     assertSucceeds(rollback(chain));
     const [name = ''] = readdirSync(chain.chain).filter((one) => one.startsWith('undone-'));
-    const mine = join(chain.chain, name, 'mine');
-    writeFileSync(mine, 'mine');
-    assertSucceeds(lvmsync(['rollback', '--redo', chain.destination, chain.chain]));
-    assert.equal(readFileSync(mine, 'utf8'), 'mine');
+    return { chain, undone: join(chain.chain, name) };
+  }
+
+  function redo(chain: ChainLaboratory): CliResult {
+    return lvmsync(['rollback', '--redo', chain.destination, chain.chain]);
+  }
+
+  test('and is not its own stays where that is taken back', async () => {
+    const { chain, undone } = await wentBack();
+    writeFileSync(join(undone, 'mine'), 'mine');
+    assertSucceeds(redo(chain));
+    assert.equal(readFileSync(join(undone, 'mine'), 'utf8'), 'mine');
     assertSucceeds(await chain.turn(2));
   });
+
+  test('replaces no link of the chain', async () => {
+    const { chain, undone } = await wentBack();
+    const [link = ''] = readdirSync(undone).filter((name) => name.startsWith('2'));
+    writeFileSync(join(chain.chain, link), 'mine');
+    assertFails(redo(chain), 16, /has a file of that name/);
+    assert.equal(readFileSync(join(chain.chain, link), 'utf8'), 'mine');
+    rmSync(join(chain.chain, link));
+    assertSucceeds(redo(chain));
+    chain.assertHolds(1);
+  });
+
+  const skip = canTrace() ? false : 'strace is not permitted here';
+  test('is named where taking it back is killed before it is removed', { skip }, async () => {
+    const { chain } = await wentBack();
+    const words = ['rollback', '--redo', chain.destination, chain.chain];
+    // The last but one: as the registry is told.
+    const inject = 'inject=rename:signal=KILL:when=7';
+    const traced = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=rename', '-e', inject];
+    runTool([...traced, process.execPath, CLI, ...words]);
+    chain.assertHolds(1);
+    const { leftover } = chain.survey() as unknown as { leftover: readonly string[] };
+    assert.ok(leftover.length > 0, 'it is named');
+    assertSucceeds(await chain.turn(2, ['--keep', '5']));
+    assert.deepEqual(
+      readdirSync(chain.chain).filter((name) => name.startsWith('undone-')),
+      [],
+    );
+  });
+});
+
+test('F34: a chain is not taken for damaged while a turn changes it', async () => {
+  const chain = await begun();
+  const answers: number[] = [];
+  for (const point of [2, 3, 4]) {
+    const words = await chain.words(point);
+    const running = startLvmsync(words);
+    while (running.child.exitCode === null) {
+      answers.push(lvmsync(['chain', '--json', chain.chain, chain.destination]).status ?? -1);
+      await sleep(1);
+    }
+    assertSucceeds(await running.ended);
+  }
+  assert.deepEqual(
+    answers.filter((status) => status !== 0),
+    [],
+    `of ${answers.length}`,
+  );
 });

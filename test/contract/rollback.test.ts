@@ -65,7 +65,7 @@ function contentOf(path: string): Map<string, string> {
 
 /** The run that a record names is another one each time, and so is when it wrote. */
 function exceptWriter(files: Map<string, string>): Map<string, string> {
-  const times = /,\s*"(?:writer": \{[^}]*\}|left": "[^"]*")/g;
+  const times = /,\s*"(?:writer|left)": \{[^}]*\}/g;
   return new Map([...files].map(([name, text]) => [name, text.replace(times, '')]));
 }
 

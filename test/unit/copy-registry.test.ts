@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { test } from 'node:test';
 import { CopyOwner } from '../../src/chain/copy-owner.js';
-import { RegisteredCopy } from '../../src/chain/copy-registry.js';
+import { RegisteredCopy, registryDirectory } from '../../src/chain/copy-registry.js';
 import { FileDevice } from '../../src/device/block-device.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -104,4 +104,18 @@ test('F34: what is no entry is not waited for, nor followed without an end', asy
     const fifo = await RegisteredCopy.find(device, registry);
     assert.match(fifo.unreadable ?? '', /cannot be read \(ENOTSUP\)/);
   });
+});
+
+test('F34: the registry is never below the current directory', {
+  skip: process.getuid?.() === 0 && 'root has another',
+}, () => {
+  const { XDG_STATE_HOME: state, HOME: home } = process.env;
+  try {
+    for (const given of ['', 'relative']) {
+      Object.assign(process.env, { XDG_STATE_HOME: given, HOME: given });
+      assert.ok(isAbsolute(registryDirectory()), registryDirectory());
+    }
+  } finally {
+    Object.assign(process.env, { XDG_STATE_HOME: state, HOME: home });
+  }
 });

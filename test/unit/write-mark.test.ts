@@ -37,7 +37,9 @@ describe('F45: writeMark', () => {
     const stat = '  9 0 72 0 100 0 800 3 0 5 3 2 0 16 0 0 0\n';
     writeFileSync(join(root, 'sys/dev/block/253:4/stat'), stat);
     const device = { path: '/dev/vg/copy', identity: { kind: 'block', device: '253:4' } } as const;
-    assert.equal(writeMark(device, root), 'boot-1 800 16');
+    assert.equal(writeMark(device, root), 'boot-1/ 800 16');
+    writeFileSync(join(root, 'sys/dev/block/253:4/diskseq'), '7\n');
+    assert.equal(writeMark(device, root), 'boot-1/7 800 16');
     const other = { ...device, identity: { kind: 'block', device: '253:5' } } as const;
     assert.equal(writeMark(other, root), undefined);
   });

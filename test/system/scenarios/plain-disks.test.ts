@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { offlineSource } from '../../helpers/offline-source.js';
 import { partitionedDisk } from '../../helpers/partition-tables.js';
 import { Random } from '../../helpers/random.js';
 import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
@@ -128,3 +129,55 @@ async function onto(chain: ChainLaboratory, number: number, path: string): Promi
   const words = await chain.words(number);
   return [...words.slice(0, -1), path];
 }
+
+test('F34: two disks that take turns under one name keep their chains', async (t) => {
+  const disks = loopDisk(t);
+  const chains = ['one', 'two'].map((name) => {
+    const file = `${disks.folder}/${name}.img`;
+    writeFileSync(file, Buffer.alloc(SPEC.size));
+    const places = { destination: disks.path };
+    return { file, chain: new ChainLaboratory(`${disks.folder}/${name}`, SPEC, random, places) };
+  });
+  for (let turn = 0; turn <= 2; turn++) {
+    for (const { file, chain } of chains) {
+      disks.attach(file);
+      assertSucceeds(await chain.turn(turn));
+      chain.assertHolds(turn);
+    }
+  }
+  const [{ file, chain } = assert.fail()] = chains;
+  disks.attach(file);
+  assertSucceeds(await chain.turn(3));
+  writeFileSync(disks.path, 'as dd would');
+  assertFails(rollback(chain, disks.path), 12, /something else wrote to it/);
+});
+
+test('F34: a run on the file, or on a larger part of it, counts as one on the copy in it', async (t) => {
+  const folder = scratchFolder();
+  const file = `${folder}/disk.img`;
+  writeFileSync(file, Buffer.alloc(4 * MiB));
+  const at = (...words: string[]): string => {
+    const loop = tool('losetup', '--find', '--show', ...words, file);
+    t.after(() => tool('losetup', '--detach', loop));
+    return loop;
+  };
+  const copy = at('--offset', `${MiB}`, '--sizelimit', `${SPEC.size}`);
+  const beside = at('--offset', `${2 * MiB}`, '--sizelimit', `${SPEC.size}`);
+  const whole = at();
+  const places = { destination: copy };
+  const chain = new ChainLaboratory(`${folder}/laboratory`, SPEC, random, places);
+  await chain.advanceTo(1);
+  const { words } = offlineSource(folder, { size: SPEC.size, changedChunks: [3] });
+  assertSucceeds(lvmsync([...words, beside]));
+  assertSucceeds(await chain.turn(2));
+  for (const place of [file, whole]) {
+    const synced = lvmsync(['--force', ...words, place]);
+    assertSucceeds(synced);
+    assert.match(synced.stderr, /which shares bytes with .*, is the copy of the chain/, place);
+    assertFails(await chain.turn(3), 12, /which is no run of this chain/);
+    assertSucceeds(await chain.turn(3, ['--force']));
+    assertSucceeds(rollback(chain, copy));
+    assertSucceeds(lvmsync(['rollback', '--redo', copy, chain.chain]));
+    assertSucceeds(rollback(chain, copy));
+  }
+});

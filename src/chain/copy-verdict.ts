@@ -1,0 +1,108 @@
+/** Whether a chain still knows what its copy holds. Pure, but for the name of a directory. */
+
+import { realpathSync } from 'node:fs';
+import type { ErrorContext } from '../base/errors.js';
+import { wasWritten } from '../device/write-mark.js';
+import type { CopyEntry } from './copy-registry.js';
+import type { ChainRecord, Left } from './record.js';
+
+/** Why it does not know that any more, and what helps. */
+export interface Doubt {
+  readonly why: string;
+  readonly remedy: ErrorContext;
+}
+
+type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'point' | 'last'>;
+
+/** Undefined where nothing speaks against it. `now`: the writeMark of the copy. */
+export function doubtOf(
+  entry: CopyEntry | undefined,
+  record: Facts,
+  about: { readonly directory: string; readonly now: string | undefined },
+): Doubt | undefined {
+  const stranger = strangerIn(entry, record, about.directory);
+  if (stranger !== undefined) return { why: stranger, remedy: STRANGER };
+  if (!isWritten(entry, record, about.now)) return undefined;
+  return {
+    why: 'something else wrote to it since the last run of this chain, as a mount does: it may not hold what this chain says',
+    remedy: WRITTEN_SINCE,
+  };
+}
+
+/** Whether something that is noted nowhere wrote to it since the last run of the chain. */
+export function isWritten(
+  entry: CopyEntry | undefined,
+  record: Facts,
+  now: string | undefined,
+): boolean {
+  if (record.doing !== null) return false;
+  // Newer where what was written after it was undone.
+  const isOfLast = entry !== undefined && entry.run === record.writer?.run;
+  return wasWritten((isOfLast ? entry.left : undefined) ?? markIn(record), now);
+}
+
+/** What the record says of its copy when a run is done. */
+export function leftAt(
+  { point, last }: Pick<ChainRecord, 'point' | 'last'>,
+  mark: string | undefined,
+): Left | undefined {
+  return mark === undefined ? undefined : { mark, point: point?.uuid ?? null, last };
+}
+
+/** Undefined where an older program, which does not know it, changed the rest of the record. */
+export function markIn({
+  point,
+  last,
+  left,
+}: Pick<Facts, 'point' | 'last' | 'left'>): string | undefined {
+  if (left === undefined || left.last !== last) return undefined;
+  return left.point === (point?.uuid ?? null) ? left.mark : undefined;
+}
+
+function strangerIn(
+  entry: CopyEntry | undefined,
+  record: Pick<ChainRecord, 'writer'>,
+  directory: string,
+): string | undefined {
+  if (entry === undefined || isOwn(entry, record, directory)) return undefined;
+  const { chain, command, at } = entry;
+  const whose =
+    chain === null
+      ? 'which is no run of this chain'
+      : isSameDirectory(chain, directory)
+        ? 'which the record of this chain does not know'
+        : `a run of the chain in ${chain}`;
+  return `it was written at ${at} by "${command}", ${whose}: it may not hold what this chain says`;
+}
+
+function isOwn(
+  { run, chain, at }: CopyEntry,
+  { writer }: Pick<ChainRecord, 'writer'>,
+  directory: string,
+): boolean {
+  if (writer !== undefined && (run === writer.run || run === writer.before)) return true;
+  if (chain === null || !isSameDirectory(chain, directory)) return false;
+  // Written by a program that kept no registry, or while this registry was not in use.
+  return writer === undefined || (writer.at !== undefined && at < writer.at);
+}
+
+export function isSameDirectory(recorded: string, directory: string): boolean {
+  try {
+    return recorded === realpathSync(directory);
+  } catch {
+    return false;
+  }
+}
+
+const REPAIR =
+  'if the snapshot that the chain says the copy holds is still there, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
+
+const STRANGER: ErrorContext = {
+  state: 'Nothing was written.',
+  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or begin anew with --init --force.`,
+};
+
+const WRITTEN_SINCE: ErrorContext = {
+  state: 'Nothing was written.',
+  hint: `Either, ${REPAIR}. Or begin anew with --init --force. With --force alone the run goes on, and what was written stays in the copy.`,
+};
