@@ -6,7 +6,7 @@ import { bytesOf } from '../device/extent.js';
 import { native } from '../host/native.js';
 import { addPlaces } from '../pipeline/places.js';
 import { interrupted } from '../run/interruption.js';
-import type { Group } from '../stream/change-reader.js';
+import type { Group } from '../stream/change-stream.js';
 import { mayBeUnnamed } from '../stream/device-facts.js';
 import { inspectFile, type Looking } from '../stream/inspection.js';
 import { countedParts, type Link } from './link.js';

@@ -10,7 +10,8 @@ import { bytesOf } from '../device/extent.js';
 import { type NativeExtentSet, native } from '../host/native.js';
 import { addPlaces } from '../pipeline/places.js';
 import type { Saved } from '../pipeline/snapback-file.js';
-import { ChangeReader, GROUP_SLAB_SIZE } from '../stream/change-reader.js';
+import { ChangeReader } from '../stream/change-reader.js';
+import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
 import {
   type Counted,
   type CountedBy,

@@ -2,7 +2,7 @@
 
 import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
-import type { StreamForm } from '../stream/change-reader.js';
+import type { StreamForm } from '../stream/change-stream.js';
 import { type ChainRecord, isGoingBack, isPointTime, isUuid, type Point } from './record.js';
 
 /** Where a stream leads; `from` is undefined for a full copy. */

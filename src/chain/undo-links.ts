@@ -7,7 +7,8 @@ import { APPLY_DEPTH, apply } from '../pipeline/apply.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import { WriteStage } from '../pipeline/write-stage.js';
 import { describeFailure, interrupted } from '../run/interruption.js';
-import { ChangeReader, GROUP_SLAB_SIZE } from '../stream/change-reader.js';
+import { ChangeReader } from '../stream/change-reader.js';
+import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
 import { parseSize } from '../stream/copy-size.js';
 import { type Link, openLink } from './link.js';
 

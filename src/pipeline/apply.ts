@@ -3,7 +3,8 @@
 import { InFlight } from '../base/in-flight.js';
 import type { Slab, SlabPool } from '../device/block-device.js';
 import { ExtentList, planBatches } from '../device/extent.js';
-import type { ChangeReader, Group } from '../stream/change-reader.js';
+import type { ChangeReader } from '../stream/change-reader.js';
+import type { Group } from '../stream/change-stream.js';
 import type { WriteStage } from './write-stage.js';
 
 /** Groups being saved and written while the next one is read. */

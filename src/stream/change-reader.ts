@@ -1,22 +1,19 @@
 /** Reads a change stream or snapback: what form it has, then its groups, each checked before it is used. */
 
 import { fstatSync } from 'node:fs';
-import { type ErrorContext, type ExitName, LvmsyncError } from '../base/errors.js';
+import { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import type { Slab } from '../device/block-device.js';
 import {
-  type ExtentPairs,
   isNativeError,
-  type NativeError,
   type NativeFrame,
   type NativeRecordReader,
   native,
-  type Operations,
   type ReadResult,
 } from '../host/native.js';
+import type { Group, ReaderEnd, ReadingRules, StreamForm } from './change-stream.js';
 import { HANDSHAKE } from './change-writer.js';
 import {
-  type Abort,
   decodeAbort,
   decodeEnd,
   decodeHello,
@@ -29,42 +26,7 @@ import {
 import type { Mark } from './counted-link.js';
 import { LZ4_MAGIC } from './lz4-frame.js';
 import { isLz4, Lz4Input } from './lz4-input.js';
-
-export type StreamForm =
-  /** As the original writes it. `leftover`: it also holds frames that an old receiver copied. */
-  | { readonly form: 'classic'; readonly leftover: boolean; readonly empty: boolean }
-  | { readonly form: 'framed'; readonly hello: Hello };
-
-export interface Group {
-  readonly operations: Operations;
-  /** Pairs offset, length: to read as zeros. */
-  readonly discards: ExtentPairs;
-  readonly bytes: number;
-}
-
-export interface ReaderEnd {
-  /** Of payload past the destination's end: classic streams only. */
-  readonly droppedBytes: number;
-  /** A snapback whose last, never used group is damaged, or that has no END: why. */
-  readonly tornTail: LvmsyncError | undefined;
-  /** The sender says that its source was written while it was read. */
-  readonly sourceChanged: boolean;
-}
-
-export interface ReadingRules {
-  /** Bytes. */
-  readonly deviceSize: number;
-  /** Check classic streams. */
-  readonly strict: boolean;
-  /**
-   * Something else tells that the run of this snapback was cut off: its first group, too, may be one
-   * that was never used.
-   */
-  readonly mayBeUnused?: boolean;
-}
-
-/** A slab that holds any group of the format: 4 MiB, and a page for each of 1024 records. */
-export const GROUP_SLAB_SIZE = 4 * 1024 * 1024 + 1025 * 4096;
+import { handshakeHint, isDamage, StreamFaults } from './stream-faults.js';
 
 const LONGEST_HANDSHAKE = 80;
 
@@ -80,11 +42,16 @@ export class ChangeReader {
   #droppedBytes = 0;
   #mayBeUnused = false;
   #lz4: Lz4Input | undefined;
+  readonly #faults: StreamFaults;
 
   constructor(fd: number, name: string) {
     this.name = name;
     this.#fd = fd;
     this.#native = new native.RecordReader(fd);
+    this.#faults = new StreamFaults(name, {
+      position: () => this.#native.state().position,
+      isFramed: () => this.#hello !== undefined,
+    });
   }
 
   /** Throws (streamTruncated, streamCorrupt) for what is no change stream. */
@@ -93,10 +60,10 @@ export class ChangeReader {
     const crlf = await this.#readHandshake();
     const first = await this.#first();
     // Only this program ends the line so, and never without a HELLO after it.
-    if (first === 'none' && crlf) throw this.#cut('before its first record');
+    if (first === 'none' && crlf) throw this.#faults.cut('before its first record');
     if (first !== 'control') return { form: 'classic', leftover: false, empty: first === 'none' };
     const { frame } = await this.#call(this.#native.next(new ArrayBuffer(0)));
-    if (frame?.type !== FRAME.hello) throw this.#corrupt('its first frame is no HELLO');
+    if (frame?.type !== FRAME.hello) throw this.#faults.corrupt('its first frame is no HELLO');
     this.#requireVersion(frame);
     const hello = decodeHello(frame.payload);
     // Under the original's line end, a peer's HELLO was copied by an old receiver into its snapback.
@@ -114,21 +81,12 @@ export class ChangeReader {
     const text = line.toString('latin1');
     if (text === `${HANDSHAKE}\n`) return false;
     if (text === `${HANDSHAKE}\r\n`) return true;
-    if (HANDSHAKE.startsWith(text)) throw this.#cut('inside its first line');
-    const hint = this.#handshakeHint(text);
-    throw this.#corrupt(
+    if (HANDSHAKE.startsWith(text)) throw this.#faults.cut('inside its first line');
+    const hint = handshakeHint(text, this.#fd);
+    throw this.#faults.corrupt(
       `not a change stream: saw "${escapeText(line, LONGEST_HANDSHAKE)}", expected "${HANDSHAKE}"`,
       hint === undefined ? {} : { hint },
     );
-  }
-
-  #handshakeHint(text: string): string | undefined {
-    const [, version] = /^lvmsync PROTO\[(\d+)\]/.exec(text) ?? [];
-    if (version !== undefined) {
-      return `It speaks version ${version} of the protocol, this program version 3.`;
-    }
-    if (fstatSync(this.#fd).isFile()) return undefined;
-    return 'If it comes through ssh, a login script of the other side may print this: it must print nothing.';
   }
 
   /** Known after readForm; a peer may change over later. */
@@ -222,7 +180,7 @@ export class ChangeReader {
     try {
       const result = await this.#call(this.#native.next(slab));
       if (result.stop !== 'badGroup') return result;
-      fault = this.#corrupt(result.reason, {
+      fault = this.#faults.corrupt(result.reason, {
         hint: 'Nothing of that group, or of what follows it, was written.',
       });
     } catch (error) {
@@ -265,8 +223,9 @@ export class ChangeReader {
     if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
     this.#requireVersion(frame);
     if (frame.type === FRAME.compressed && this.#mayCompress()) return this.#decompress();
-    if (frame.type === FRAME.abort) throw this.#aborted(decodeAbort(frame.payload));
-    if (frame.type !== FRAME.end) throw this.#corrupt(`a frame of unknown type ${frame.type}`);
+    if (frame.type === FRAME.abort) throw this.#faults.aborted(decodeAbort(frame.payload));
+    if (frame.type !== FRAME.end)
+      throw this.#faults.corrupt(`a frame of unknown type ${frame.type}`);
     const end = decodeEnd(frame.payload);
     const { digest } = this.#native.state();
     const { groups, records, bytes } = this.#counts;
@@ -276,7 +235,7 @@ export class ChangeReader {
       end.records === records &&
       end.bytes === bytes &&
       Buffer.compare(end.digest, digest) === 0;
-    if (!agrees) throw this.#corrupt('its end mark does not agree with what came before it');
+    if (!agrees) throw this.#faults.corrupt('its end mark does not agree with what came before it');
     await this.#requireEndOfInput();
     this.#finish({ sourceChanged: end.sourceChanged });
   }
@@ -293,19 +252,21 @@ export class ChangeReader {
 
   #requireVersion({ type, version }: NativeFrame): void {
     if (version === FRAME_VERSION) return;
-    throw this.#corrupt(`a frame of type ${type} in version ${version}, which is not known here`);
+    throw this.#faults.corrupt(
+      `a frame of type ${type} in version ${version}, which is not known here`,
+    );
   }
 
   async #requireEndOfInput(): Promise<void> {
     const first = await this.#first();
-    if (first !== 'none') throw this.#corrupt('there are data after its end mark');
+    if (first !== 'none') throw this.#faults.corrupt('there are data after its end mark');
   }
 
   #finishWithoutEnd(): void {
     const kind = this.#hello?.kind;
-    if (kind === 'wire' || kind === 'file') throw this.#cut('before its end mark');
+    if (kind === 'wire' || kind === 'file') throw this.#faults.cut('before its end mark');
     // Every group of a snapback was durable before it was used: it undoes all that its run did.
-    const tornTail = this.#error('streamTruncated', 'it has no end mark');
+    const tornTail = this.#faults.of('streamTruncated', 'it has no end mark');
     this.#finish(kind === undefined ? {} : { tornTail });
   }
 
@@ -320,55 +281,7 @@ export class ChangeReader {
     } catch (error) {
       if (!isNativeError(error)) throw error;
       if (error.code === 'UNEXPECTED_END') await this.#lz4?.finished();
-      throw this.#translate(error);
+      throw this.#faults.translate(error);
     }
   }
-
-  #translate(error: NativeError): unknown {
-    if (error.code === 'CANCELLED') return error;
-    if (error.code === 'UNEXPECTED_END') return this.#cut(error.detail, error);
-    if (error.code === 'CORRUPT') return this.#damaged(error);
-    const what = `read error at byte ${error.offset} (${error.code}: ${error.message})`;
-    return this.#error('streamTruncated', what, { cause: error });
-  }
-
-  #damaged(error: NativeError): LvmsyncError {
-    const what = `${error.detail} at byte ${error.offset}`;
-    if (this.#hello !== undefined) return this.#corrupt(what, { cause: error });
-    return this.#corrupt(`${what}: it looks desynchronised`, {
-      hint: 'The Ruby lvmsync sends such a stream where the size of the source is no multiple of its chunk size. --force applies what does not fit, too.',
-      cause: error,
-    });
-  }
-
-  #cut(where: string, cause?: unknown): LvmsyncError {
-    const position = this.#position();
-    return this.#error('streamTruncated', `it is cut off ${where} (byte ${position})`, { cause });
-  }
-
-  #position(): number {
-    return this.#native.state().position;
-  }
-
-  #aborted({ exitStatus, message }: Abort): LvmsyncError {
-    const code = exitStatus === 10 ? 'sourceUnfit' : 'sourceRead';
-    return this.#error(code, `the sender gave up: ${escapeText(message)}`);
-  }
-
-  #corrupt(what: string, context: ErrorContext = {}): LvmsyncError {
-    return this.#error('streamCorrupt', what, context);
-  }
-
-  #error(code: ExitName, what: string, context: ErrorContext = {}): LvmsyncError {
-    return new LvmsyncError(code, `${this.name}: ${what}`, context);
-  }
-}
-
-/** What the bytes of the stream say, as opposed to a failure to read them. */
-function isDamage(error: unknown): error is LvmsyncError {
-  return (
-    error instanceof LvmsyncError &&
-    isNativeError(error.cause) &&
-    (error.cause.code === 'CORRUPT' || error.cause.code === 'UNEXPECTED_END')
-  );
 }

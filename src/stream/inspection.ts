@@ -3,13 +3,13 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import { LvmsyncError } from '../base/errors.js';
 import { newSlab } from '../device/block-device.js';
+import { ChangeReader } from './change-reader.js';
 import {
-  ChangeReader,
   GROUP_SLAB_SIZE,
   type Group,
   type ReadingRules,
   type StreamForm,
-} from './change-reader.js';
+} from './change-stream.js';
 import type { Hello } from './control-frame.js';
 import { type CountedBy, CountedParts } from './counted-link.js';
 import { DeviceMap } from './device-map.js';

@@ -4,12 +4,12 @@ import { closeSync, openSync } from 'node:fs';
 import { SlabPool } from '../../src/device/block-device.js';
 import { apply } from '../../src/pipeline/apply.js';
 import { WriteStage } from '../../src/pipeline/write-stage.js';
+import { ChangeReader } from '../../src/stream/change-reader.js';
 import {
-  ChangeReader,
   GROUP_SLAB_SIZE,
   type ReaderEnd,
   type StreamForm,
-} from '../../src/stream/change-reader.js';
+} from '../../src/stream/change-stream.js';
 import type { MemoryDevice } from './memory-device.js';
 
 /** Shared by all runs of a test file: a slab that is not given back would stop the next ones. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { LvmsyncError } from '../../src/base/errors.js';
 import type { ChainRecord } from '../../src/chain/record.js';
 import { stepOf, whyNot } from '../../src/chain/step.js';
-import type { StreamForm } from '../../src/stream/change-reader.js';
+import type { StreamForm } from '../../src/stream/change-stream.js';
 import type { Hello } from '../../src/stream/control-frame.js';
 import { pointAt } from '../helpers/chain-laboratory.js';
 import { idOf, modelChain } from '../helpers/chain-model.js';

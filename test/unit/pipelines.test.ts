@@ -13,7 +13,8 @@ import { DUMP_DEPTH, dump } from '../../src/pipeline/dump.js';
 import { LOCAL_DEPTH, localSync } from '../../src/pipeline/local-sync.js';
 import { Snapback } from '../../src/pipeline/snapback.js';
 import { WriteStage } from '../../src/pipeline/write-stage.js';
-import { ChangeReader, GROUP_SLAB_SIZE } from '../../src/stream/change-reader.js';
+import { ChangeReader } from '../../src/stream/change-reader.js';
+import { GROUP_SLAB_SIZE } from '../../src/stream/change-stream.js';
 import { ChangeWriter } from '../../src/stream/change-writer.js';
 import { CountingPool } from '../helpers/counting-pool.js';
 import {

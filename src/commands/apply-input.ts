@@ -1,0 +1,45 @@
+/** The changes that a receiver reads: a file, or standard input. */
+
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { LvmsyncError } from '../base/errors.js';
+import { type DeviceIdentity, identityFromStat } from '../device/topology.js';
+
+const STDIN = 0;
+
+export interface Input {
+  readonly fd: number;
+  readonly name: string;
+  /** Undefined for a pipe. */
+  readonly identity: DeviceIdentity | undefined;
+}
+
+/** `-` is standard input. Throws (usage). The caller closes it with closeChanges. */
+export function openChanges(path: string): Input {
+  if (path === '-') {
+    if (isatty(STDIN)) {
+      throw new LvmsyncError('usage', 'standard input is a terminal: a change stream is expected');
+    }
+    return { fd: STDIN, name: 'standard input', identity: identityOf(STDIN) };
+  }
+  try {
+    // Opening a fifo would block until it has a writer, and no signal could end that.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (!fstatSync(fd).isDirectory()) return { fd, name: path, identity: identityOf(fd) };
+    closeSync(fd);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    throw new LvmsyncError('usage', `${path}: cannot open the changes file (${code})`, {
+      cause: error,
+    });
+  }
+  throw new LvmsyncError('usage', `${path}: this is a directory, a changes file is expected`);
+}
+
+export function closeChanges({ fd }: Input): void {
+  if (fd !== STDIN) closeSync(fd);
+}
+
+function identityOf(fd: number): DeviceIdentity | undefined {
+  return identityFromStat(fstatSync(fd, { bigint: true }));
+}

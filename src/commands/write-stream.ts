@@ -1,0 +1,202 @@
+/** Writes what arrives to a destination that was found to fit, and says what came of it. */
+
+import { EXIT, LvmsyncError } from '../base/errors.js';
+import type { CopyOwner } from '../chain/copy-owner.js';
+import { pruneChain } from '../chain/prune.js';
+import type { ChainTurn } from '../chain/turn.js';
+import type { ApplyCommand } from '../cli/command.js';
+import { type FileDevice, SlabPool } from '../device/block-device.js';
+import { hasLz4 } from '../host/addon.js';
+import { refuseSharedBlocks } from '../lvm/unzeroed-blocks.js';
+import { findWriteRules, type WriteRules } from '../lvm/write-rules.js';
+import { APPLY_DEPTH, apply } from '../pipeline/apply.js';
+import { Snapback, type SnapbackOptions } from '../pipeline/snapback.js';
+import { WriteStage } from '../pipeline/write-stage.js';
+import { signOfLife, ticking } from '../remote/sign-of-life.js';
+import type { RunContext } from '../run/context.js';
+import { describeFailure, interrupted } from '../run/interruption.js';
+import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from '../stream/answer-lines.js';
+import type { ChangeReader } from '../stream/change-reader.js';
+import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
+import type { Hello } from '../stream/control-frame.js';
+import { parseSize } from '../stream/copy-size.js';
+import { snapbackFacts } from '../stream/device-facts.js';
+import { whatWasLeft } from './outcome.js';
+
+import { CHANGES_FILE, type ReceivedStream } from './received-stream.js';
+
+export interface Target {
+  readonly device: FileDevice;
+  /** Bytes: what it has, or has to grow to. */
+  readonly size: number;
+  /** Of a chain; the caller closes it. */
+  readonly turn: ChainTurn | undefined;
+  readonly owner: CopyOwner;
+}
+
+/** Resolves with the status when everything is written durably. */
+export async function writeStream(
+  stream: ReceivedStream,
+  target: Target,
+  { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
+): Promise<number> {
+  const { reader, hello: undoes, totalBytes, answeredId: streamId } = stream;
+  const { device, size, turn, owner } = target;
+  const { reporter, signal } = context;
+  const rules = await findWriteRules(device);
+  if (stream.place !== undefined) refuseSharedBlocks(rules.unzeroed, device.path);
+  const options = await snapbackOptions(command, stream, { ...target, rules, context });
+  const snapback = options && (await Snapback.create(options));
+  // One slab is being filled while each group under way holds one for itself and one for its past.
+  const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
+  const announce = (): void => {
+    if (turn !== undefined) return;
+    owner.announceOther({ undo: snapback?.streamId ?? null, set: stream.set, undoes });
+  };
+  const stage = new WriteStage(device, snapback, pool, { ...rules, announce });
+  const disjoint = stream.isDisjoint(command);
+  const { toldBy } = stream;
+  const tick = workSign(stream, context);
+  const onProgress = (doneBytes: number): void => {
+    tick();
+    reporter.progress({ activity: 'Applying', doneBytes, totalBytes, toldBy });
+  };
+  const started = performance.now();
+  try {
+    const grow = async (): Promise<void> => {
+      turn?.begin(snapback);
+      if (size === device.size) return;
+      announce();
+      // It knows the former size.
+      snapback?.keep();
+      await device.resize(size);
+    };
+    // Of several streams no data come before all are ready: until then each sees the former size. A
+    // turn of a chain that ends before its data come has not begun.
+    const waits = turn !== undefined || stream.place !== undefined;
+    const onFirstGroup = waits ? grow : undefined;
+    if (!waits) await grow();
+    if (streamId !== undefined) {
+      context.answer(formatReady(streamId));
+    }
+    const writing = { stage, pool, destinationSize: size, disjoint };
+    const job = { reader, ...writing, signal, onProgress, ...(onFirstGroup && { onFirstGroup }) };
+    const leftOut = await apply(job);
+    if (signal.aborted) {
+      await device.sync();
+      throw interrupted(signal);
+    }
+    if (turn !== undefined) {
+      await grow();
+      refuseMixture(reader);
+    }
+    await ticking(tick, () => stage.finish());
+    await undoGrowth(undoes, device);
+    await turn?.commit(device);
+    if (turn === undefined) owner.settle(isWholeUndo(reader, leftOut) ? undoes : undefined);
+    const seconds = (performance.now() - started) / 1000;
+    const sourceSize = undoes?.deviceSize;
+    // What writes into a pipe says these lines itself.
+    const pipe = stream.identity === undefined ? 'pipe' : undefined;
+    reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize }, pipe);
+    const status = conclude({ reader, leftOut, device }, command, context);
+    if (streamId !== undefined) {
+      context.answer(formatAnswer({ kind: 'done', streamId, ...reader.counts }));
+    }
+    // Of a long chain this takes a while: the sender knows by now that its turn is complete.
+    if (turn !== undefined) await pruneChain(turn, reporter);
+    return status;
+  } catch (error) {
+    const kept = { snapback: snapback?.path, chain: command.chain?.directory };
+    const left = { stage, destination: device.path, totalBytes, ...kept };
+    throw describeFailure(error, whatWasLeft(left));
+  } finally {
+    snapback?.close();
+  }
+}
+
+/** What was read at different moments is no point. */
+function refuseMixture({ name, end }: ChangeReader): void {
+  if (!end.sourceChanged) return;
+  throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
+}
+
+/** A group that is torn may have been damaged later, and then undoes less than was done. */
+function isWholeUndo({ end: { tornTail, droppedBytes } }: ChangeReader, leftOut: number): boolean {
+  return tornTail === undefined && droppedBytes + leftOut === 0;
+}
+
+/** Of what is in its place still: a file that a run made larger has its former size again. */
+async function undoGrowth(hello: Hello | undefined, device: FileDevice): Promise<void> {
+  device.requireInPlace();
+  if (hello?.kind !== 'snapback') return;
+  const formerSize = parseSize(hello.attributes.formerSize);
+  if (formerSize === undefined) return;
+  if (device.info.blockDevice || formerSize >= device.size) return;
+  await device.resize(formerSize);
+  await device.sync();
+}
+
+function conclude(
+  result: { readonly reader: ChangeReader; readonly leftOut: number; readonly device: FileDevice },
+  { allowSmaller }: ApplyCommand,
+  { reporter }: RunContext,
+): number {
+  const { tornTail, sourceChanged, droppedBytes } = result.reader.end;
+  if (tornTail !== undefined) {
+    reporter.info(
+      `${tornTail.message}: this is where its run was interrupted; nothing after it had been overwritten`,
+    );
+  }
+  if (sourceChanged) {
+    const { name } = result.reader;
+    reporter.warn(`${name}: its source was written while it was read: a mixture of moments`);
+  }
+  const dropped = droppedBytes + result.leftOut;
+  if (dropped === 0) return EXIT.done;
+  reporter.warn(`${result.device.path}: ${dropped} bytes beyond its end were left out`);
+  return allowSmaller ? EXIT.done : EXIT.partlyBeyondEnd;
+}
+
+/** Of the snapback that it keeps; undefined for none. */
+export async function snapbackOptions(
+  { snapback, force }: ApplyCommand,
+  stream: ReceivedStream,
+  {
+    device,
+    size,
+    turn,
+    rules,
+    context,
+  }: Target & { readonly rules: WriteRules; readonly context: RunContext },
+): Promise<SnapbackOptions | undefined> {
+  const path = turn === undefined ? snapback?.path : turn.snapbackPath();
+  if (path === undefined) return undefined;
+  const inUse = [
+    { identity: device.identity, role: 'the destination' },
+    { identity: stream.identity, role: CHANGES_FILE },
+  ];
+  const { deviceSize, attributes } = await snapbackFacts(device, size);
+  const place = stream.place;
+  const facts = { deviceSize, attributes: { ...attributes, ...turn?.linkAttributes }, place };
+  const roomFor = force ? undefined : stream.mostSaved(rules);
+  const overwrite = snapback?.overwrite === true;
+  const onGroup = workSign(stream, context);
+  const { signal, reporter } = context;
+  const onLost = ({ message }: LvmsyncError): void =>
+    reporter.warn(`${message}: this turn cannot be undone later`);
+  const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
+  return { path, overwrite, facts, sorted: false, inUse, roomFor, saved, signal };
+}
+
+/** Tells the sender, if one waits for an answer, that the work goes on; to be called often. */
+function workSign({ answeredId: streamId }: ReceivedStream, context: RunContext): () => void {
+  if (streamId === undefined) return () => undefined;
+  return signOfLife(() => context.answer(formatAnswer({ kind: 'busy', streamId })));
+}
+
+/** The answer to a sender that waits. */
+export function formatReady(streamId: string): string {
+  const features = [DISCARD_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
+  return formatAnswer({ kind: 'ready', streamId, features });
+}
