@@ -53,6 +53,9 @@ export interface ErrorContext {
   readonly cause?: unknown;
 }
 
+/** Of what ended before its first byte. */
+export const UNTOUCHED: ErrorContext = { state: 'Nothing was written.' };
+
 /**
  * A failure a person can act on. `message` is one line: "subject: what happened (detail)".
  * Anything else that is thrown is a bug in this program.

@@ -1,6 +1,6 @@
 /** Looks through the links that a rollback will apply: each of its device, whole, every hash right. */
 
-import { LvmsyncError, withContext } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { bytesOf } from '../device/extent.js';
 import { native } from '../host/native.js';
@@ -54,8 +54,6 @@ export async function checkLinks(links: readonly Link[], check: LinkCheck): Prom
   }
   return { bytes, distinctBytes };
 }
-
-const UNTOUCHED = { state: 'Nothing was written.' };
 
 function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkCheck): void {
   const refuse = (what: string): never => {

@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
+import { messageOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { WRITTEN, wasWritten, writeMark } from '../device/write-mark.js';
@@ -197,7 +198,7 @@ export class CopyOwner {
     try {
       action();
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#reporter.warn(
         `${this.#path}: what writes to it cannot be noted in the registry of copies (${why}): another run will not know of this one`,
       );

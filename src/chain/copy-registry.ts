@@ -8,6 +8,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { reasonOf } from '../base/errno.js';
 import { isObject, parseObject } from '../base/json-object.js';
 import type { FileDevice } from '../device/block-device.js';
 import { diskIdentity, fileIdentity } from '../device/disk-identity.js';
@@ -237,7 +238,7 @@ function readEntry(file: string): Found {
   try {
     text = readRegular(file);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : error;
+    const code = reasonOf(error);
     return code === 'ENOENT' ? { file } : { file, fault: `cannot be read (${code})` };
   }
   const value = parseObject(text);

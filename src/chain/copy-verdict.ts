@@ -2,6 +2,7 @@
 
 import { realpathSync } from 'node:fs';
 import type { ErrorContext } from '../base/errors.js';
+import { UNTOUCHED } from '../base/errors.js';
 import { wasWritten } from '../device/write-mark.js';
 import type { CopyEntry } from './copy-registry.js';
 import type { ChainRecord, Left } from './record.js';
@@ -98,11 +99,11 @@ const REPAIR =
   'if the snapshot that the chain says the copy holds is still there, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
 
 const STRANGER: ErrorContext = {
-  state: 'Nothing was written.',
+  ...UNTOUCHED,
   hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or begin anew with --init --force.`,
 };
 
 const WRITTEN_SINCE: ErrorContext = {
-  state: 'Nothing was written.',
+  ...UNTOUCHED,
   hint: `Either, ${REPAIR}. Or begin anew with --init --force. With --force alone the run goes on, and what was written stays in the copy.`,
 };

@@ -1,15 +1,15 @@
 /** A snapback by itself, as `--apply` and `inspect` are given it: what others beside it count on. */
 
 import { dirname } from 'node:path';
-import { withContext } from '../base/errors.js';
+import { UNTOUCHED, withContext } from '../base/errors.js';
 import { interrupted } from '../run/interruption.js';
 import type { Hello } from '../stream/control-frame.js';
 import type { CountedBy } from '../stream/counted-link.js';
 import { inspectFile } from '../stream/inspection.js';
 import { countedBeside } from './link.js';
 
-const UNTOUCHED = {
-  state: 'Nothing was written.',
+const INCOMPLETE = {
+  ...UNTOUCHED,
   hint: '--force applies what is left of it.',
 };
 
@@ -29,5 +29,5 @@ export async function requireCountedParts(
   if (countedBy.length === 0) return;
   const { fault } = await inspectFile(path, signal, { countedBy, mayBeUnused: true });
   if (signal.aborted) throw interrupted(signal, UNTOUCHED);
-  if (fault !== undefined) throw withContext(fault, UNTOUCHED);
+  if (fault !== undefined) throw withContext(fault, INCOMPLETE);
 }

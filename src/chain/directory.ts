@@ -2,7 +2,8 @@
 
 import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { LvmsyncError } from '../base/errors.js';
+import { reasonOf } from '../base/errno.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import type { SourceMember } from '../device/relation.js';
 import { identifyPath } from '../device/topology.js';
@@ -101,7 +102,7 @@ export function requireOwnDirectory(directory: string): void {
   const fault = sharedWith(stats);
   if (fault === undefined) return;
   throw new LvmsyncError('snapback', `${directory}: this directory ${fault}`, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'The snapbacks of a chain belong into a directory that nobody else can change.',
   });
 }
@@ -117,9 +118,9 @@ function keyOf(directory: string): string {
 }
 
 function unusable(directory: string, cause: unknown): LvmsyncError {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+  const code = reasonOf(cause);
   return new LvmsyncError('snapback', `${directory}: cannot be used for a chain (${code})`, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     cause,
   });
 }

@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { ChangeReader } from '../stream/change-reader.js';
 import type { Hello } from '../stream/control-frame.js';
@@ -141,7 +142,7 @@ export function openLink(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     throw new LvmsyncError('snapback', `${path}: cannot be opened (${code})`, { cause });
   }
 }

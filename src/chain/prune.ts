@@ -1,5 +1,6 @@
 /** After a turn: has what no `--keep` rule keeps removed, and says what came of it. */
 
+import { messageOf } from '../base/errno.js';
 import { localTime } from '../base/local-time.js';
 import { humanSize } from '../base/text.js';
 import type { Reporter } from '../run/reporter.js';
@@ -25,7 +26,7 @@ export async function pruneChain(
       `the new point is of ${localTime(ahead.time)}, and the clock here says ${localTime(now)}: until then no snapback is removed for its age`,
     );
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     reporter.warn(`the oldest snapbacks could not be removed: ${why}`);
   }
 }

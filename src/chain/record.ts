@@ -5,7 +5,8 @@
  */
 
 import { join } from 'node:path';
-import { LvmsyncError } from '../base/errors.js';
+import { messageOf, reasonOf } from '../base/errno.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { isObject, parseObject } from '../base/json-object.js';
 import { readRegular, replaceDurably } from '../host/durable-file.js';
 
@@ -108,7 +109,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readRegular(path);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     if (code === 'ENOENT') return undefined;
     throw new LvmsyncError('snapback', `${path}: cannot be read (${code})`, { cause });
   }
@@ -120,7 +121,7 @@ export function writeRecord(directory: string, record: ChainRecord): void {
   try {
     replaceDurably(path, `${JSON.stringify(record, undefined, 2)}\n`);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new LvmsyncError('snapback', `${path}: cannot be written (${reason})`, { cause });
   }
 }
@@ -225,7 +226,7 @@ function isUndone(value: unknown): value is Undone {
 
 function corrupt(path: string, what: string): LvmsyncError {
   return new LvmsyncError('streamCorrupt', `${path}: ${what}`, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'Without it only snapbacks by themselves can be applied, newest first, with --apply; "lvmsync inspect" says what each holds.',
   });
 }

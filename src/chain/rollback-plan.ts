@@ -1,6 +1,6 @@
 /** What a rollback of a chain will undo. Pure: nothing of the links' content is looked at here. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime, timeSpan } from '../base/local-time.js';
 import { type ChainOrder, type Linked, pointsOf } from './order.js';
 import type { ChainRecord, Point } from './record.js';
@@ -91,8 +91,6 @@ function requireFurther(passed: readonly Point[], begun: Point): void {
     'Or take it back with --redo.',
   );
 }
-
-const UNTOUCHED = { state: 'Nothing was written.' };
 
 function refusal(message: string, hint?: string): LvmsyncError {
   const context = hint === undefined ? UNTOUCHED : { ...UNTOUCHED, hint };

@@ -4,7 +4,8 @@
  */
 
 import { closeSync, fdatasyncSync } from 'node:fs';
-import { LvmsyncError } from '../base/errors.js';
+import { reasonOf } from '../base/errno.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { type FileDevice, newSlab } from '../device/block-device.js';
 import { bytesOf } from '../device/extent.js';
 import { type NativeExtentSet, native } from '../host/native.js';
@@ -124,8 +125,8 @@ function flush(fd: number, path: string): void {
   try {
     fdatasyncSync(fd);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     const message = `${path}: cannot be flushed (${code})`;
-    throw new LvmsyncError('snapback', message, { state: 'Nothing was written.', cause });
+    throw new LvmsyncError('snapback', message, { ...UNTOUCHED, cause });
   }
 }

@@ -1,6 +1,6 @@
 /** Which step a stream is, and whether a chain may take it. Pure. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { StreamForm } from '../stream/change-stream.js';
 import { type ChainRecord, isGoingBack, isPointTime, isUuid, type Point } from './record.js';
@@ -14,7 +14,7 @@ export interface Step {
 /** Throws (destinationUnfit) for a stream that does not say it, or not all of it. */
 export function stepOf(form: StreamForm, name: string): Step {
   const refuse = (what: string): never => {
-    const context = { state: 'Nothing was written.' };
+    const context = UNTOUCHED;
     throw new LvmsyncError('destinationUnfit', `${name}: ${what}`, context);
   };
   if (form.form === 'classic') {

@@ -6,7 +6,8 @@
 
 import { accessSync, constants, existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type ErrorContext, LvmsyncError } from '../base/errors.js';
+import { reasonOf } from '../base/errno.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { typedPath } from '../base/shell-words.js';
 import type { FileDevice } from '../device/block-device.js';
 import { writeMark } from '../device/write-mark.js';
@@ -249,7 +250,7 @@ function requireRoomToBegin(directory: string): void {
   try {
     accessSync(dirname(resolve(directory)), constants.W_OK);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     const message = `${directory}: cannot be used for a chain (${code})`;
     throw new LvmsyncError('snapback', message, { ...UNTOUCHED, cause });
   }
@@ -269,8 +270,6 @@ function requireStep(
   const context = { ...UNTOUCHED, ...(hint !== undefined && { hint }) };
   throw new LvmsyncError('destinationUnfit', what, context);
 }
-
-const UNTOUCHED: ErrorContext = { state: 'Nothing was written.' };
 
 /** What a full copy leaves of the chain before it. */
 const NOTHING = { point: null, pruned: null };

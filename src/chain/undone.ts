@@ -5,7 +5,8 @@
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { LvmsyncError } from '../base/errors.js';
+import { errnoOf, messageOf } from '../base/errno.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { draftOf, syncDirectory } from '../host/durable-file.js';
 import { isLinkName, type Link, readLink } from './link.js';
 import { type Walk, walkBack } from './order.js';
@@ -49,7 +50,7 @@ export interface Taken {
 export async function readUndone(folder: string, undone: Undone): Promise<Taken> {
   const refuse = (what: string): never => {
     throw new LvmsyncError('streamCorrupt', `${folder}: ${what}`, {
-      state: 'Nothing was written.',
+      ...UNTOUCHED,
     });
   };
   const former = readRecord(folder);
@@ -92,7 +93,7 @@ export function refuseReplacing(folder: string, directory: string): void {
     'snapback',
     `${join(folder, name)}: ${directory} has a file of that name`,
     {
-      state: 'Nothing was written.',
+      ...UNTOUCHED,
       hint: `It was not put there by lvmsync: see what it is ("lvmsync inspect"), and move it away.`,
     },
   );
@@ -121,7 +122,7 @@ export function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errnoOf(error);
     if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw error;
   }
 }
@@ -130,7 +131,7 @@ function attempt(path: string, action: () => void): void {
   try {
     action();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new LvmsyncError('snapback', `${path}: ${why}`, { cause });
   }
 }

@@ -2,6 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { type DeviceIdentity, identityFromStat } from '../device/topology.js';
 
@@ -28,7 +29,7 @@ export function openChanges(path: string): Input {
     if (!fstatSync(fd).isDirectory()) return { fd, name: path, identity: identityOf(fd) };
     closeSync(fd);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : error;
+    const code = reasonOf(error);
     throw new LvmsyncError('usage', `${path}: cannot open the changes file (${code})`, {
       cause: error,
     });

@@ -1,6 +1,6 @@
 /** `lvmsync --apply FILE|- DESTINATION`: writes a change stream or snapback to a device. */
 
-import { EXIT, LvmsyncError } from '../base/errors.js';
+import { EXIT, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { requireCountedParts } from '../chain/counted-file.js';
 import { chainMembers } from '../chain/directory.js';
@@ -43,7 +43,7 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     return await answering(stream, context, () => applyStream(stream, command, context));
   } catch (error) {
     if (context.signal.aborted && !(error instanceof LvmsyncError)) {
-      throw interrupted(context.signal, { state: 'Nothing was written.' });
+      throw interrupted(context.signal, UNTOUCHED);
     }
     throw error;
   } finally {

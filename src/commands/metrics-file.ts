@@ -10,6 +10,7 @@ import {
   realpathSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { identifyPath, identityKey } from '../device/topology.js';
 import { replaceDurably } from '../host/durable-file.js';
@@ -111,5 +112,5 @@ function notOurs(path: string, why: string, cause?: unknown): LvmsyncError {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  return reasonOf(error);
 }

@@ -1,6 +1,7 @@
 /** What a run that failed left behind, and what to do next. */
 
 import type { ErrorContext } from '../base/errors.js';
+import { UNTOUCHED } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
 import type { WriteStage } from '../pipeline/write-stage.js';
 import { undoCommand, undoTurnCommand } from '../remote/remote-command.js';
@@ -18,7 +19,7 @@ export interface Undertaking {
 
 export function whatWasLeft(undertaking: Undertaking): ErrorContext {
   const { stage, destination, totalBytes, snapback, chain } = undertaking;
-  if (!stage.begun) return { state: 'Nothing was written.' };
+  if (!stage.begun) return UNTOUCHED;
   const total = totalBytes === undefined ? '' : ` of ${humanSize(totalBytes)}`;
   const state = `${destination} is incomplete: ${humanSize(stage.writtenBytes)}${total} applied.`;
   if (snapback === undefined) return { state, hint: 'Run the same command again to complete it.' };

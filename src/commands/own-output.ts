@@ -4,7 +4,7 @@
  */
 
 import { constants, fstatSync, statSync } from 'node:fs';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { findRelation, type SourceMember } from '../device/relation.js';
 import {
   type DeviceIdentity,
@@ -47,7 +47,7 @@ export function refuseOutputTo(path: string, identity: DeviceIdentity | undefine
   if (output === undefined || identity === undefined) return;
   if (identityKey(output) !== identityKey(identity)) return;
   throw new LvmsyncError('destinationUnfit', `${path}: this is standard output, too`, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'Let standard output go to another file.',
   });
 }
@@ -83,7 +83,7 @@ function isSame({ identity }: SourceMember, device: Source['device']): boolean {
 
 function ownOutput(problem: string): LvmsyncError {
   return new LvmsyncError('destinationUnfit', `standard output ${problem}`, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'Let it go to a file elsewhere, or to a pipe.',
   });
 }

@@ -1,7 +1,7 @@
 /** `lvmsync rollback DESTINATION [DIR]`: back to an older point of a chain, and forward again. */
 
 import { join } from 'node:path';
-import { EXIT, LvmsyncError } from '../base/errors.js';
+import { EXIT, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
 import { escapeText, humanSize } from '../base/text.js';
@@ -65,8 +65,6 @@ export async function runRollback(command: RollbackCommand, context: RunContext)
     await destination.close();
   }
 }
-
-const UNTOUCHED = { state: 'Nothing was written.' };
 
 /** The device is open, and locked with the chain where something is to be written. */
 class Rollback {

@@ -2,7 +2,7 @@
 
 import { statfsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { FileDevice, requireWritable, SlabPool } from '../device/block-device.js';
 import type { SourceMember } from '../device/relation.js';
 import { lockKey } from '../device/topology.js';
@@ -162,7 +162,7 @@ interface Measured {
 export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
   const message = `${path}: too short to be a copy: it holds ${size} bytes, the source held ${copySize}`;
   return new LvmsyncError('destinationUnfit', message, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only what changed.',
   });
 }
@@ -170,7 +170,7 @@ export function tooShort({ path, size }: Measured, copySize: number): LvmsyncErr
 function changedSize({ path, size }: Measured, formerSize: number): LvmsyncError {
   const message = `${path}: too short: it holds ${size} bytes, and held ${formerSize} when the snapback was made`;
   return new LvmsyncError('destinationUnfit', message, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'Is it the file that the snapback belongs to? lvmsync inspect shows which one that is.',
   });
 }
@@ -181,7 +181,7 @@ export function tooSmall(
 ): LvmsyncError {
   const message = `${path}: too small: ${compareSizes(size, sourceSize)}`;
   return new LvmsyncError('destinationUnfit', message, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     // A chain leads from whole states to whole states, and knows the former size.
     hint: isTurn
       ? 'Enlarge it, then take one turn with --force: the chain knows it by its former size.'

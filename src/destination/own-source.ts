@@ -3,7 +3,7 @@
  * reads must not be written here any more than in a local run.
  */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { bareUuid, parseDeviceUuid } from '../lvm/device-name.js';
 import type { Hello } from '../stream/control-frame.js';
@@ -21,7 +21,7 @@ export async function refuseOwnSource(hello: Hello, device: FileDevice): Promise
   throw new LvmsyncError(
     'destinationUnfit',
     `${device.path} is a volume that the sender, on this same machine, reads`,
-    { state: 'Nothing was written.', hint: 'No option allows this.' },
+    { ...UNTOUCHED, hint: 'No option allows this.' },
   );
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { findRelation, type SourceMember } from '../device/relation.js';
 import {
   type DeviceIdentity,
@@ -111,7 +111,7 @@ export function requireFit(
 function refusal(refused: readonly Finding[]): LvmsyncError {
   const final = refused.some(({ severity }) => severity === 'never');
   return new LvmsyncError('destinationUnfit', refused.map(({ message }) => message).join('; '), {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: final
       ? 'No option allows this.'
       : 'Check that this is the right destination; --force writes it all the same.',

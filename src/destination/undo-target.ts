@@ -1,7 +1,7 @@
 /** Whether an undo file is given to what it was made of: on anything else it would be damage. */
 
 import { resolve } from 'node:path';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { identifyPath, identityKey } from '../device/topology.js';
 import type { Hello } from '../stream/control-frame.js';
@@ -41,7 +41,7 @@ function isAt(devicePath: string | undefined, device: FileDevice): boolean {
 
 function refusal(message: string): LvmsyncError {
   return new LvmsyncError('destinationUnfit', message, {
-    state: 'Nothing was written.',
+    ...UNTOUCHED,
     hint: 'If it was moved, or restored to another place, --force applies it all the same.',
   });
 }

@@ -6,6 +6,7 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { errnoOf } from '../base/errno.js';
 
 export interface End {
   readonly status: number | null;
@@ -110,6 +111,6 @@ function killGroup(leader: number, signal: NodeJS.Signals): void {
     process.kill(-leader, signal);
   } catch (error) {
     // It has ended just now.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }

@@ -3,6 +3,7 @@
 import { accessSync, constants, existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { errnoOf, messageOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 
 /**
@@ -46,7 +47,7 @@ function parentFault(path: string): string | undefined {
     accessSync(dirname(path), constants.W_OK);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 
@@ -59,7 +60,7 @@ function prepare(path: string): string | undefined {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (error) {
-    if (!isErrno(error, 'EEXIST')) return error instanceof Error ? error.message : String(error);
+    if (!isErrno(error, 'EEXIST')) return messageOf(error);
   }
   return findFault(path);
 }
@@ -73,5 +74,5 @@ function findFault(path: string): string | undefined {
 }
 
 function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+  return errnoOf(error) === code;
 }

@@ -1,6 +1,7 @@
 /** Makes this process, and what it starts, give way to others. */
 
 import { getPriority, setPriority as setNice } from 'node:os';
+import { messageOf, reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import type { IoPriority } from './io-priority.js';
 import { native } from './native.js';
@@ -101,10 +102,10 @@ function attempt(option: string, set: () => void): void {
   try {
     set();
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     // A thread may end while they are listed.
     if (code === 'ESRCH') return;
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new LvmsyncError('usage', `--${option}: it is refused (${why})`, { cause });
   }
 }

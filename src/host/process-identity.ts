@@ -1,6 +1,7 @@
 /** Which process a record on disk speaks of, so that a reused pid is never taken for its owner. */
 
 import { join } from 'node:path';
+import { errnoOf } from '../base/errno.js';
 import { readLine, readLink, readText } from './virtual-files.js';
 
 export interface ProcessIdentity {
@@ -66,6 +67,6 @@ function exists(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return errnoOf(error) === 'EPERM';
   }
 }

@@ -16,6 +16,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import {
   claimPrefix,
@@ -202,7 +203,7 @@ class Claim implements RunLock {
     } catch (cause) {
       rmSync(path, { force: true });
       this.#close();
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new LvmsyncError('usage', `lock file cannot be written: ${reason}`, { cause });
     }
   }

@@ -1,6 +1,7 @@
 /** What a person or a script reads of this program, written at once. */
 
 import { writeSync } from 'node:fs';
+import { errnoOf, messageOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 
 export const STDOUT = 1;
@@ -17,7 +18,7 @@ export function writeWhole(fd: number, text: string): void {
     try {
       rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const code = errnoOf(error);
       if (code === 'EPIPE') return;
       if (code !== 'EAGAIN') throw error;
       pause();
@@ -30,7 +31,7 @@ export function writeOutput(text: string): void {
   try {
     writeWhole(STDOUT, text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new LvmsyncError('destinationWrite', `standard output: ${reason}`, {
       hint: 'What was asked for was not printed whole.',
       cause,

@@ -3,7 +3,7 @@
  * The kernel's tables decide: LVM's own record is not asked, and the volume need not be LVM's.
  */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import type { PoolStretch } from '../host/native.js';
@@ -97,6 +97,6 @@ export function refuseSharedBlocks(stretches: readonly PoolStretch[], path: stri
   throw new LvmsyncError(
     'destinationUnfit',
     `${path}: its thin pool does not zero new blocks, and two streams may meet in one of them (${humanSize(shared.blockSize)} each)`,
-    { state: 'Nothing was written.', hint: 'Send it as one stream, without --streams.' },
+    { ...UNTOUCHED, hint: 'Send it as one stream, without --streams.' },
   );
 }

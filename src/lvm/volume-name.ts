@@ -5,6 +5,7 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { parseDeviceName, parseDeviceUuid } from './device-name.js';
 
@@ -109,7 +110,7 @@ export async function inspectPath(path: string): Promise<PathKind> {
 
 /** Undefined for "there is no such file"; any other failure to look is thrown. */
 function missing(path: string, cause: unknown): undefined {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code = errnoOf(cause);
   if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
   throw new LvmsyncError('usage', `${path}: cannot be looked up (${code ?? cause})`, { cause });
 }

@@ -15,6 +15,7 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
 import {
@@ -220,5 +221,5 @@ function timestamp(): string {
 }
 
 function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  return reasonOf(error);
 }

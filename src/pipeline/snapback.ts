@@ -5,6 +5,7 @@
 
 import { closeSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { messageOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { ioFailure, type Slab } from '../device/block-device.js';
 import { BATCH_LIMITS, regroup } from '../device/extent.js';
@@ -209,6 +210,6 @@ function failure(path: string, error: unknown, signal: AbortSignal | undefined):
     const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
     return ioFailure({ path: `snapback ${path}`, code: 'snapback', action, error });
   }
-  const why = error instanceof Error ? error.message : String(error);
+  const why = messageOf(error);
   return new LvmsyncError('snapback', `snapback ${path}: ${why}`, { cause: error });
 }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError, withContext } from '../base/errors.js';
 import { quotePath, quoteWord } from '../base/shell-words.js';
 import { escapeText } from '../base/text.js';
@@ -87,7 +88,7 @@ async function describeFile(path: string): Promise<HelperFile> {
     for await (const piece of createReadStream(path, { highWaterMark: PIECE })) hash.update(piece);
     return { size, hash: hash.digest('hex') };
   } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const reason = reasonOf(cause);
     throw new LvmsyncError('usage', `--push-helper: ${path}: cannot be read (${reason})`, {
       hint: 'It is the self-contained executable: see docs/packages.md.',
       cause,

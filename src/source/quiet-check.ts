@@ -1,6 +1,6 @@
 /** What the source did during a run: told to the user, and where that was asked for a failure. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { SourceWatch, Writes } from '../device/write-watch.js';
 import type { Reporter } from '../run/reporter.js';
 import type { Source } from './source.js';
@@ -17,7 +17,7 @@ export interface QuietRules {
  */
 export function checkWatch(watch: SourceWatch, { requireQuiet, reporter }: QuietRules): void {
   if (watch.writes() !== 'unknown') return;
-  if (requireQuiet) throw unwatched(watch, { state: 'Nothing was written.' });
+  if (requireQuiet) throw unwatched(watch, UNTOUCHED);
   reporter.verbose(`${watch.path}: whether it is written while it is read cannot be told`);
 }
 

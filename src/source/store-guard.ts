@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LvmsyncError, withContext } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import type { RunCommand } from '../host/subprocess.js';
 import { askHost } from '../lvm/host-tools.js';
 import { fillsOf, readStores, type Store, type StoreStatus } from '../lvm/store-status.js';
@@ -140,7 +140,7 @@ class StoreWatch {
       );
     }
     const fault = this.#judge(found);
-    if (fault !== undefined) throw withContext(fault, { state: 'Nothing was written.' });
+    if (fault !== undefined) throw withContext(fault, UNTOUCHED);
   }
 
   async during<T>(

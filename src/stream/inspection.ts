@@ -1,6 +1,7 @@
 /** What a file of changes holds, read to its end and checked, without a destination. */
 
 import { closeSync, openSync, statSync } from 'node:fs';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { newSlab } from '../device/block-device.js';
 import { ChangeReader } from './change-reader.js';
@@ -101,7 +102,7 @@ function openFile(path: string): number {
   try {
     if (statSync(path).isFile()) return openSync(path, 'r');
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     throw new LvmsyncError('usage', `${path}: cannot be opened (${code})`, { cause });
   }
   throw new LvmsyncError('usage', `${path}: this is no regular file`);

@@ -3,7 +3,8 @@
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync, rmSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { LvmsyncError } from '../../base/errors.js';
+import { reasonOf } from '../../base/errno.js';
+import { LvmsyncError, UNTOUCHED } from '../../base/errors.js';
 import { FileDevice, newSlab } from '../../device/block-device.js';
 import { type Batch, type BatchLimits, ExtentList, planBatches } from '../../device/extent.js';
 import { interrupted } from '../../run/interruption.js';
@@ -43,10 +44,10 @@ function create(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const code = reasonOf(cause);
     const why = code === 'EEXIST' ? 'it exists already' : `it cannot be made (${code})`;
     throw new LvmsyncError('destinationUnfit', `${path}: ${why}`, {
-      state: 'Nothing was written.',
+      ...UNTOUCHED,
       hint: 'Name a file that does not exist, in a directory that can be written.',
       cause,
     });

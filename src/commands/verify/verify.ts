@@ -1,6 +1,6 @@
 /** `lvmsync verify SOURCE DESTINATION`: whether both hold the same, and where they do not. */
 
-import { EXIT, LvmsyncError } from '../../base/errors.js';
+import { EXIT, LvmsyncError, UNTOUCHED } from '../../base/errors.js';
 import { RateLimit } from '../../base/rate-limit.js';
 import type { SyncCommand, VerifyCommand } from '../../cli/command.js';
 import { tooShort } from '../../destination/open-destination.js';
@@ -202,7 +202,7 @@ async function repair(job: Verification, found: Differences): Promise<Difference
   const extents = found.list();
   if (extents === undefined) {
     throw new LvmsyncError('destinationUnfit', `${nameOf(command)}: too much of it differs`, {
-      state: 'Nothing was written.',
+      ...UNTOUCHED,
       hint: 'A full copy is the shorter way.',
     });
   }

@@ -5,6 +5,7 @@
 
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { messageOf } from '../../base/errno.js';
 import { LvmsyncError } from '../../base/errors.js';
 import { replaceAndKeepOpen, syncDirectory } from '../../host/durable-file.js';
 import { type FileOwner, ownerHasEnded, ownFile } from '../../host/kernel-lock.js';
@@ -125,7 +126,7 @@ function attempt(path: string, action: () => void): void {
   try {
     action();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new LvmsyncError(
       'pool',
       `${path}: the record of who holds the metadata snap cannot be kept (${reason})`,
