@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { messageOf } from '../base/errno.js';
-import { LvmsyncError } from '../base/errors.js';
+import { type ErrorContext, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { WRITTEN, wasWritten, writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
@@ -16,8 +16,9 @@ import {
   registryDirectory,
   type Writer,
 } from './copy-registry.js';
-import { doubtOf, isSameDirectory, isWritten, markIn } from './copy-verdict.js';
+import { type CopyNow, doubtOf, isSameDirectory, isWritten, leftIn } from './copy-verdict.js';
 import { type ChainRecord, type RecordWriter, readRecord } from './record.js';
+import { spotsDiffer } from './spot-check.js';
 
 /** One run that is going to write a destination. Its failures are warnings: the registry is a second witness. */
 export class CopyOwner {
@@ -31,6 +32,8 @@ export class CopyOwner {
   readonly #command: string;
   readonly #reporter: Pick<Reporter, 'warn'>;
   #announced = false;
+  /** Known after requireOwn. */
+  #spotsDiffer = false;
 
   private constructor(copies: Copies, device: FileDevice, context: OwnerContext) {
     this.#copy = copies.own;
@@ -56,9 +59,14 @@ export class CopyOwner {
    * Before a turn or a rollback of a chain. Throws (destinationUnfit) if something else wrote last, unless
    * that is forced: then it warns.
    */
-  requireOwn(record: ChainRecord, directory: string, { force }: { readonly force: boolean }): void {
+  async requireOwn(
+    record: ChainRecord,
+    directory: string,
+    { force }: { readonly force: boolean },
+  ): Promise<void> {
     const { entry, unreadable } = this.#copy;
-    const doubt = doubtOf(entry, record, { directory, now: this.#markBefore });
+    await this.#look(record);
+    const doubt = doubtOf(entry, record, { directory, ...this.#now });
     if (doubt !== undefined) {
       const message = `${this.#path}: ${doubt.why}`;
       if (!force) throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
@@ -71,9 +79,19 @@ export class CopyOwner {
     }
   }
 
-  /** Whether something that is noted nowhere wrote to it since the last run of the chain. */
+  /** After requireOwn: whether something that is noted nowhere wrote to it since the last run of the chain. */
   wasWritten(record: ChainRecord): boolean {
-    return isWritten(this.#copy.entry, record, this.#markBefore);
+    return isWritten(this.#copy.entry, record, this.#now);
+  }
+
+  async #look(record: ChainRecord): Promise<void> {
+    if (record.doing === null) {
+      this.#spotsDiffer = await spotsDiffer(this.#device, leftIn(record)?.spots ?? []);
+    }
+  }
+
+  get #now(): CopyNow {
+    return { mark: this.#markBefore, spotsDiffer: this.#spotsDiffer };
   }
 
   /** What the record of a chain has to say before `announce`, so that no crash makes the two contradict each other. */
@@ -124,16 +142,29 @@ export class CopyOwner {
     );
   }
 
+  /** Throws (destinationUnfit) for a snapback of a run after which another one wrote. */
+  requireNewest(undoes: Hello): void {
+    const { entry } = this.#copy;
+    const id = Buffer.from(undoes.streamId).toString('hex');
+    if (entry === undefined || this.#undoing(undoes) !== undefined) return;
+    for (let former = entry.former; former !== null; former = former.former) {
+      if (former.undo !== id) continue;
+      const message = `${this.#path}: it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
+      throw new LvmsyncError('destinationUnfit', message, NEWEST_FIRST);
+    }
+  }
+
   /**
-   * Before a run that is of no chain changes the destination; may be called again. Where no chain ever wrote
-   * there is nothing to say. `set`: names the streams of one run, whose receivers all come here.
+   * Before a run that is of no chain changes the destination; may be called again. Where no chain ever wrote,
+   * and nothing can be undone, there is nothing to note. `set`: names the streams of one run, whose receivers all come here.
    */
   announceOther({ undo, set, undoes }: OtherRun): void {
     const { entry, unreadable } = this.#copy;
     if (this.#announced) return;
     this.#announced = true;
     this.#announceOverlap(set ?? randomBytes(16).toString('hex'), null);
-    if (entry === undefined && unreadable === undefined) return;
+    const isNamed = undo !== null && set === undefined;
+    if (entry === undefined && unreadable === undefined && !isNamed) return;
     if (set !== undefined && entry?.run === set) return;
     if (this.#undoing(undoes) !== undefined) {
       this.leave(this.#isWrittenSince(entry?.left) ? WRITTEN : undefined);
@@ -149,11 +180,11 @@ export class CopyOwner {
     });
   }
 
-  /** As it can be put back when the run after it is undone; undefined where no chain depends on it. */
-  #asFormer(entry: CopyEntry): CopyEntry | undefined {
-    if (chainOf(entry) === undefined || depthOf(entry) >= MOST_FORMER) return undefined;
+  /** As it can be put back when the run after it is undone. */
+  #asFormer(entry: CopyEntry): CopyEntry {
     const left = entry.left ?? leftByChain(entry);
-    return { ...entry, left: this.#isWrittenSince(left) ? WRITTEN : left };
+    const kept = keepFormer(entry, MOST_FORMER - 1);
+    return { ...kept, left: this.#isWrittenSince(left) ? WRITTEN : left };
   }
 
   /**
@@ -186,7 +217,7 @@ export class CopyOwner {
     if (entry === undefined || hello?.kind !== 'snapback' || hello.streamCount !== 1)
       return undefined;
     const id = Buffer.from(hello.streamId).toString('hex');
-    if (entry.former !== null && entry.undo === id) return 'last';
+    if (entry.undo === id) return 'last';
     return entry.undone === id ? 'again' : undefined;
   }
 
@@ -212,8 +243,11 @@ function chainOf(entry: CopyEntry | undefined): string | undefined {
   return entry.chain ?? chainOf(entry.former ?? undefined);
 }
 
-function depthOf({ former }: CopyEntry): number {
-  return former === null ? 0 : 1 + depthOf(former);
+/** With so many former ones. */
+function keepFormer(entry: CopyEntry, count: number): CopyEntry {
+  const { former } = entry;
+  if (former === null) return entry;
+  return { ...entry, former: count === 0 ? null : keepFormer(former, count - 1) };
 }
 
 /** What a run that was killed before its last word to the registry said in the record of its chain. */
@@ -221,11 +255,16 @@ function leftByChain({ run, chain }: CopyEntry): string | undefined {
   if (chain === null) return undefined;
   try {
     const record = readRecord(chain);
-    return record?.doing === null && record.writer?.run === run ? markIn(record) : undefined;
+    return record?.doing === null && record.writer?.run === run ? leftIn(record)?.mark : undefined;
   } catch {
     return undefined;
   }
 }
+
+const NEWEST_FIRST: ErrorContext = {
+  ...UNTOUCHED,
+  hint: 'Undo the later run first, with its snapback. --force applies this one all the same: the destination then holds a mixture of both moments.',
+};
 
 interface Copies {
   readonly own: RegisteredCopy;

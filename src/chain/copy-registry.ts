@@ -5,17 +5,16 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { reasonOf } from '../base/errno.js';
 import { isObject, parseObject } from '../base/json-object.js';
 import type { FileDevice } from '../device/block-device.js';
-import { diskIdentity, fileIdentity } from '../device/disk-identity.js';
 import { type DeviceIdentity, identifyPath, identityKey, Topology } from '../device/topology.js';
 import { readRegular, replaceDurably, syncDirectory } from '../host/durable-file.js';
 import { HELD_DIRECTORY } from '../lvm/thin/held-record.js';
-import { stableIdentity } from '../stream/device-facts.js';
+import { type CopyFacts, factsOf, identityAt, isDeviceNow, shareFile } from './copy-facts.js';
 
 export interface CopyEntry {
   readonly version: 1;
@@ -33,7 +32,7 @@ export interface CopyEntry {
   readonly at: string;
   /** Stream id, in hexadecimal, of the snapback that undoes it, where that restores what `former` tells of. */
   readonly undo: string | null;
-  /** What was here before that run, if it was the entry of a chain. */
+  /** What was here before that run, so that it can be undone. */
   readonly former: CopyEntry | null;
   /** The writeMark of the copy at the end of that run; absent while it writes. */
   readonly left?: string | undefined;
@@ -58,7 +57,7 @@ export function registryDirectory(): string {
 }
 
 /** Entries of copies that are not there any more are removed where there are more than these. */
-const MOST_ENTRIES = 4096;
+const MOST_ENTRIES = 1024;
 const SUFFIX = '.json';
 const DRAFT_SUFFIX = '.draft';
 
@@ -138,10 +137,17 @@ export class RegisteredCopy {
     if (this.#entry !== undefined) this.#replace({ ...this.#entry, left });
   }
 
-  /** Puts the former entry into its place again: of a run that was undone. */
+  /** Puts the former entry into its place again, or none: of a run that was undone. */
   restore(left: string | undefined): void {
     const { former, undo } = this.#entry ?? {};
     if (former) this.#replace({ ...former, left, undone: undo ?? undefined });
+    else this.#remove();
+  }
+
+  #remove(): void {
+    rmSync(this.#file, { force: true });
+    syncDirectory(dirname(this.#file));
+    this.#entry = undefined;
   }
 
   #replace(entry: CopyEntry): void {
@@ -166,61 +172,6 @@ function makeFolder(path: string): void {
     if (!existsSync(path)) throw error;
   }
   syncDirectory(dirname(path));
-}
-
-interface CopyFacts {
-  readonly path: string;
-  readonly inode: string | null;
-  readonly identity: string;
-  /** Bytes. */
-  readonly size: number;
-}
-
-async function factsOf(device: FileDevice): Promise<CopyFacts> {
-  const path = resolve(device.path);
-  const identity = (await stableIdentity(device)) ?? fileIdentity(realpathSync(path));
-  const inode = device.identity.kind === 'file' ? device.identity.inode : null;
-  return { path, inode, identity, size: device.size };
-}
-
-/** Of an entry that does not name it. Names of files may lead to another host, which may not answer. */
-function identityAt({ path, inode }: CopyEntry): string | undefined {
-  if (inode !== null || !path.startsWith('/dev/')) return undefined;
-  const there = identifyPath(path);
-  return there?.kind === 'block' ? diskIdentity(there.device) : undefined;
-}
-
-/** Whether its path leads to the device of that identity now, and that is one of those. */
-function isDeviceNow(
-  { path, inode }: CopyEntry,
-  identity: string,
-  isOne: (device: DeviceIdentity) => boolean,
-): boolean {
-  if (inode !== null || !path.startsWith('/dev/')) return false;
-  const there = identifyPath(path);
-  if (there?.kind !== 'block' || !isOne(there)) return false;
-  // Another device may have that name by now.
-  return (diskIdentity(there.device) ?? fileIdentity(realpathSync(path))) === identity;
-}
-
-/** Whether both are parts of one file that have bytes in common: see fileIdentity and what a loop device is known by. */
-function shareFile(
-  one: Pick<CopyFacts, 'identity' | 'size'>,
-  other: Pick<CopyFacts, 'identity' | 'size'>,
-): boolean {
-  const [first, second] = [partOf(one), partOf(other)];
-  if (first === undefined || second === undefined || first.file !== second.file) return false;
-  return first.start < second.end && second.start < first.end;
-}
-
-function partOf({
-  identity,
-  size,
-}: Pick<CopyFacts, 'identity' | 'size'>): { file: string; start: number; end: number } | undefined {
-  const [, file, offset = '0'] = /^file:(.*?)(?:@(\d+))?$/.exec(identity) ?? [];
-  return file === undefined
-    ? undefined
-    : { file, start: Number(offset), end: Number(offset) + size };
 }
 
 function entryName(identity: string): string {

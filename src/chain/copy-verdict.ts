@@ -15,17 +15,25 @@ export interface Doubt {
 
 type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'point' | 'last'>;
 
-/** Undefined where nothing speaks against it. `now`: the writeMark of the copy. */
+/** What the copy is known by now. */
+export interface CopyNow {
+  /** Its writeMark. */
+  readonly mark: string | undefined;
+  /** Whether pages that the record names hold something else. */
+  readonly spotsDiffer: boolean;
+}
+
+/** Undefined where nothing speaks against it. */
 export function doubtOf(
   entry: CopyEntry | undefined,
   record: Facts,
-  about: { readonly directory: string; readonly now: string | undefined },
+  about: CopyNow & { readonly directory: string },
 ): Doubt | undefined {
   const stranger = strangerIn(entry, record, about.directory);
   if (stranger !== undefined) return { why: stranger, remedy: STRANGER };
-  if (!isWritten(entry, record, about.now)) return undefined;
+  if (!isWritten(entry, record, about)) return undefined;
   return {
-    why: 'something else wrote to it since the last run of this chain, as a mount does: it may not hold what this chain says',
+    why: 'something else wrote to it since the last run of this chain, as a mount does, or a merge of a snapshot of it: it may not hold what this chain says',
     remedy: WRITTEN_SINCE,
   };
 }
@@ -34,30 +42,31 @@ export function doubtOf(
 export function isWritten(
   entry: CopyEntry | undefined,
   record: Facts,
-  now: string | undefined,
+  { mark, spotsDiffer }: CopyNow,
 ): boolean {
   if (record.doing !== null) return false;
+  if (spotsDiffer) return true;
   // Newer where what was written after it was undone.
   const isOfLast = entry !== undefined && entry.run === record.writer?.run;
-  return wasWritten((isOfLast ? entry.left : undefined) ?? markIn(record), now);
+  return wasWritten((isOfLast ? entry.left : undefined) ?? leftIn(record)?.mark, mark);
 }
 
 /** What the record says of its copy when a run is done. */
 export function leftAt(
   { point, last }: Pick<ChainRecord, 'point' | 'last'>,
-  mark: string | undefined,
-): Left | undefined {
-  return mark === undefined ? undefined : { mark, point: point?.uuid ?? null, last };
+  known: Pick<Left, 'mark' | 'spots'>,
+): Left {
+  return { ...known, point: point?.uuid ?? null, last };
 }
 
 /** Undefined where an older program, which does not know it, changed the rest of the record. */
-export function markIn({
+export function leftIn({
   point,
   last,
   left,
-}: Pick<Facts, 'point' | 'last' | 'left'>): string | undefined {
+}: Pick<Facts, 'point' | 'last' | 'left'>): Left | undefined {
   if (left === undefined || left.last !== last) return undefined;
-  return left.point === (point?.uuid ?? null) ? left.mark : undefined;
+  return left.point === (point?.uuid ?? null) ? left : undefined;
 }
 
 function strangerIn(

@@ -9,6 +9,7 @@ import { messageOf, reasonOf } from '../base/errno.js';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { isObject, parseObject } from '../base/json-object.js';
 import { readRegular, replaceDurably } from '../host/durable-file.js';
+import type { Spot } from './spot-check.js';
 
 /** A state of the source: what one of its snapshots held. */
 export interface Point {
@@ -75,14 +76,16 @@ export interface ChainRecord {
   readonly leftover?: Leftover;
   /** Absent: of a program that kept no registry. */
   readonly writer?: RecordWriter | undefined;
-  /** Absent while something is being done, and where nothing counts what is written. */
+  /** Absent while something is being done. */
   readonly left?: Left | undefined;
 }
 
 /** What the destination was known by when a run was done; of no worth if the record has another point or link. */
 export interface Left {
-  /** Its writeMark. */
-  readonly mark: string;
+  /** Its writeMark; absent where nothing counts what is written. */
+  readonly mark?: string | undefined;
+  /** Some of its pages. */
+  readonly spots?: readonly Spot[] | undefined;
   /** Uuid of the point. */
   readonly point: string | null;
   readonly last: string | null;
@@ -187,8 +190,15 @@ function isWriter(value: unknown): value is RecordWriter {
 
 function isLeft(value: unknown): value is Left {
   if (!isObject(value)) return false;
-  const { mark, point, last } = value;
-  return typeof mark === 'string' && isTextOrNull(point) && isTextOrNull(last);
+  const { mark, point, last, spots } = value;
+  const named = isTextOrNull(mark ?? null) && isTextOrNull(point) && isTextOrNull(last);
+  return named && (spots === undefined || (Array.isArray(spots) && spots.every(isSpot)));
+}
+
+function isSpot(value: unknown): value is Spot {
+  if (!isObject(value)) return false;
+  const { offset, hash } = value;
+  return Number.isSafeInteger(offset) && typeof hash === 'string';
 }
 
 function isTextOrNull(value: unknown): value is string | null {

@@ -17,7 +17,7 @@ import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 import type { CopyOwner } from './copy-owner.js';
-import { leftAt } from './copy-verdict.js';
+import { leftAt, leftIn } from './copy-verdict.js';
 import {
   describeDestination,
   destinationMismatch,
@@ -39,6 +39,7 @@ import {
 } from './record.js';
 import type { ChainRequest } from './request.js';
 import { readSaved, type SavedQuestion } from './saved.js';
+import { readSpots } from './spot-check.js';
 import { type Step, whyNot } from './step.js';
 
 export interface TurnFacts {
@@ -131,7 +132,7 @@ export class ChainTurn {
     const { owner, force } = about;
     if (record !== undefined && !init) {
       if (!force) refuseMismatch(record, destination);
-      owner.requireOwn(record, directory, { force });
+      await owner.requireOwn(record, directory, { force });
     } else owner.warnOfChain(directory);
     return new ChainTurn(request, about.step, { lock, former: record, destination, owner });
   }
@@ -184,13 +185,18 @@ export class ChainTurn {
     this.#owner.announce(writer, this.#request.directory);
   }
 
-  /** To be called when everything is durable: from now on the destination holds the new point. */
-  async commit(device: FileDevice): Promise<void> {
+  /**
+   * To be called when everything is durable: from now on the destination holds the new point. `places`: some of
+   * those that were written.
+   */
+  async commit(device: FileDevice, places: readonly number[]): Promise<void> {
     if (this.#record === undefined) throw new Error('a turn ends that has not begun');
     const destination = await describeDestination(device);
+    const former = leftIn(this.#former ?? this.#record)?.spots ?? [];
+    const spots = await readSpots(device, [...places, ...former.map(({ offset }) => offset)]);
     const mark = writeMark(device);
     const done = { ...this.#record, destination, point: this.#step.to, doing: null };
-    this.#write({ ...done, left: leftAt(done, mark) });
+    this.#write({ ...done, left: leftAt(done, { mark, spots }) });
     this.#owner.leave(mark);
   }
 

@@ -23,10 +23,10 @@ export interface UndoLinks {
 }
 
 /**
- * Resolves with the bytes written when all is durable and the device has the size it had before the
+ * Resolves with some of the places that were written when all is durable and the device has the size it had before the
  * oldest of the runs. Repeating it, after it was cut off, leads to the same.
  */
-export async function undoLinks(job: UndoLinks): Promise<number> {
+export async function undoLinks(job: UndoLinks): Promise<readonly number[]> {
   const { links, device, snapback } = job;
   const pool = new SlabPool(2 * APPLY_DEPTH + 1, GROUP_SLAB_SIZE);
   const stage = new WriteStage(device, snapback, pool, await findWriteRules(device));
@@ -36,7 +36,7 @@ export async function undoLinks(job: UndoLinks): Promise<number> {
     await stage.finish();
     device.requireInPlace();
     await restoreSize(links, device);
-    return stage.writtenBytes;
+    return stage.places;
   } catch (error) {
     throw describeFailure(error, {
       state: stage.begun

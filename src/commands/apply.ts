@@ -110,6 +110,7 @@ async function applyStream(
       size = planSize(device, sizeNeeded(hello), rules);
     }
     const owner = await CopyOwner.find(device, context);
+    if (hello?.kind === 'snapback' && !force) owner.requireNewest(hello);
     if (command.chain && step) {
       const about = { step, device, owner, force };
       turn = dryRun

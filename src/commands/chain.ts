@@ -8,12 +8,13 @@ import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
 import { escapeText, humanSize } from '../base/text.js';
 import { RegisteredCopy } from '../chain/copy-registry.js';
-import { doubtOf } from '../chain/copy-verdict.js';
+import { doubtOf, leftIn } from '../chain/copy-verdict.js';
 import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
 import { type ChainOrder, orderChain, pointsOf } from '../chain/order.js';
 import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/record.js';
+import { spotsDiffer } from '../chain/spot-check.js';
 import { readRedoLinks } from '../chain/undone.js';
 import type { ChainCommand } from '../cli/command.js';
 import { FileDevice } from '../device/block-device.js';
@@ -101,7 +102,9 @@ async function mismatchOf(
       const mismatch = destinationMismatch(record, await describeDestination(device));
       if (mismatch !== undefined) return mismatch;
       const { entry } = await RegisteredCopy.find(device);
-      return doubtOf(entry, record, { directory, now: writeMark(device) })?.why;
+      const spots = record.doing === null ? (leftIn(record)?.spots ?? []) : [];
+      const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
+      return doubtOf(entry, record, { directory, ...now })?.why;
     } finally {
       await device.close();
     }

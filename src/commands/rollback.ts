@@ -7,7 +7,7 @@ import { typedPath } from '../base/shell-words.js';
 import { escapeText, humanSize } from '../base/text.js';
 import { checkLinks, type LinkWrites } from '../chain/check-links.js';
 import { CopyOwner } from '../chain/copy-owner.js';
-import { leftAt, markIn } from '../chain/copy-verdict.js';
+import { leftAt, leftIn } from '../chain/copy-verdict.js';
 import {
   chainMembers,
   describeDestination,
@@ -28,6 +28,7 @@ import {
   type RollbackTarget,
 } from '../chain/rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from '../chain/rollback-redo.js';
+import { readSpots } from '../chain/spot-check.js';
 import { undoLinks } from '../chain/undo-links.js';
 import {
   makeUndoneFolder,
@@ -102,7 +103,7 @@ class Rollback {
     if (mismatch !== undefined) {
       throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, UNTOUCHED);
     }
-    this.#owner.requireOwn(record, directory, { force });
+    await this.#owner.requireOwn(record, directory, { force });
   }
 
   async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
@@ -136,6 +137,7 @@ class Rollback {
     const { plan, begun } = facts;
     const folder = begun?.folder ?? makeUndoneFolder(directory, this.#asFound(record));
     const snapback = await createRedo(facts, folder);
+    let places: readonly number[];
     const undone = { folder, redo: snapback.streamId };
     const { to: point, last } = plan;
     const writer = this.#owner.newWriter();
@@ -144,14 +146,15 @@ class Rollback {
       const doing = { what: 'rollback', to: point, ...undone } as const;
       writeRecord(directory, { ...record, doing, undone: null, writer, left: undefined });
       this.#owner.announce(writer, directory);
-      await this.#apply(plan.links, bytes, snapback);
+      places = await this.#apply(plan.links, bytes, snapback);
     } finally {
       snapback.close();
     }
     moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
     const mark = writeMark(this.#device);
-    const left = leftAt({ point, last }, mark);
+    const spots = await readSpots(this.#device, places);
+    const left = leftAt({ point, last }, { mark, spots });
     const reached = { destination: after, point, last, doing: null, undone, writer, left };
     writeRecord(directory, { ...record, ...reached });
     this.#owner.leave(mark);
@@ -166,7 +169,9 @@ class Rollback {
 
   /** As a rollback that is taken back leaves it: --force does not make a write of others undone. */
   #asFound(record: ChainRecord): ChainRecord {
-    return this.#owner.wasWritten(record) ? { ...record, left: leftAt(record, WRITTEN) } : record;
+    return this.#owner.wasWritten(record)
+      ? { ...record, left: leftAt(record, { mark: WRITTEN }) }
+      : record;
   }
 
   async #redo(record: ChainRecord): Promise<void> {
@@ -198,8 +203,9 @@ class Rollback {
     this.#owner.announce(writer, directory);
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);
-    const mark = markIn(former) === WRITTEN ? WRITTEN : writeMark(this.#device);
-    const restored = { ...former, writer, left: leftAt(former, mark) };
+    const before = leftIn(former);
+    const mark = before?.mark === WRITTEN ? WRITTEN : writeMark(this.#device);
+    const restored = { ...former, writer, left: leftAt(former, { ...before, mark }) };
     // Named until it is gone: of a run that is cut off here it takes room.
     writeRecord(directory, {
       ...restored,
@@ -225,7 +231,7 @@ class Rollback {
     links: readonly Link[],
     totalBytes: number,
     snapback: Snapback | undefined,
-  ): Promise<number> {
+  ): Promise<readonly number[]> {
     const { reporter, signal } = this.#context;
     const onProgress = (doneBytes: number): void =>
       reporter.progress({ activity: 'Rolling back', doneBytes, totalBytes });

@@ -92,7 +92,7 @@ export async function writeStream(
     }
     await ticking(tick, () => stage.finish());
     await undoGrowth(undoes, device);
-    await turn?.commit(device);
+    await turn?.commit(device, stage.places);
     if (turn === undefined) owner.settle(isWholeUndo(reader, leftOut) ? undoes : undefined);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = undoes?.deviceSize;

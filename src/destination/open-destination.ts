@@ -8,7 +8,8 @@ import type { SourceMember } from '../device/relation.js';
 import { lockKey } from '../device/topology.js';
 import { isNativeError } from '../host/native.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
-import { readMappedTable } from '../lvm/mapped-table.js';
+import { readMappedTable } from '../lvm/dmsetup.js';
+import { refuseMergeInto } from '../lvm/origin-merge.js';
 import type { Reporter } from '../run/reporter.js';
 import { type Finding, inspectDestination, requireFit } from './safety.js';
 
@@ -255,6 +256,7 @@ async function inspect(
     readOnly: device.info.readOnly,
     readHead: () => readHead(device),
   };
+  if (device.identity.kind === 'block') await refuseMergeInto(device.identity.device);
   const fellows = (): number[] => lock?.fellows().map(({ pid }) => pid) ?? [];
   const effects = { dmTable: readMappedTable, fellows };
   return inspectDestination(target, { members: request.members }, effects);

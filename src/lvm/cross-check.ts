@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { LvmsyncError } from '../base/errors.js';
 import type { RunCommand } from '../host/subprocess.js';
 import { formatDeviceName, type VolumeName } from './device-name.js';
+import { tableOf } from './dmsetup.js';
 import type { TargetPlace } from './dmsetup-lines.js';
-import { parseTable, type TableTarget } from './dmsetup-table.js';
+import type { TableTarget } from './dmsetup-table.js';
 import { type ConfigSection, findSection, parseLvmConfig } from './lvm-config.js';
 import { unfit } from './refusal.js';
 
@@ -42,8 +43,7 @@ export async function readTargets(
   volume: VolumeName,
   run: RunCommand,
 ): Promise<readonly (TargetPlace & TableTarget)[]> {
-  const { stdout } = await run(['dmsetup', 'table', '--', formatDeviceName(volume)], UNFIT);
-  return parseTable(stdout);
+  return tableOf(formatDeviceName(volume), run, UNFIT);
 }
 
 /** The group's section of vgcfgbackup's text, which exists only while this runs and for us alone. */

@@ -3,13 +3,15 @@
  * lists of the other snapshots hold that only bit by bit, so that none of them can serve until its end.
  */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { SourceMember } from '../device/relation.js';
+import { CommandError, type RunCommand } from '../host/subprocess.js';
 import { readLine } from '../host/virtual-files.js';
-import { parseDeviceName, type VolumeName } from './device-name.js';
+import { bareUuid, parseDeviceName, parseDeviceUuid, type VolumeName } from './device-name.js';
+import { readMappedTable } from './dmsetup.js';
 import { parseTable } from './dmsetup-table.js';
-import type { Volume } from './lvs-report.js';
-import { readMappedTable } from './mapped-table.js';
+import { askHost } from './host-tools.js';
+import { listVolumes, type Volume } from './lvs-report.js';
 import { fullName, unfit } from './refusal.js';
 
 /**
@@ -49,6 +51,44 @@ export async function refuseRunningMerge(
       throw new LvmsyncError('sourceUnfit', `${volumeName(device)}: ${what}`, { hint: AFTER_IT });
     }
   }
+}
+
+/**
+ * Throws (destinationUnfit) if a snapshot is being merged into the device, or will be when it is next activated:
+ * that takes back what is written to it. Asks LVM only of a volume that can have snapshots now.
+ */
+export async function refuseMergeInto(device: string, run: RunCommand = askHost): Promise<void> {
+  const folder = `/sys/dev/block/${device}/dm`;
+  const name = parseDeviceName(readLine(`${folder}/name`) ?? '');
+  const uuid = parseDeviceUuid(readLine(`${folder}/uuid`) ?? '');
+  if (name === undefined || uuid === undefined) return;
+  const targets = parseTable((await readMappedTable(device, run)) ?? '');
+  const types = targets.map(({ type }) => type);
+  if (types.includes('snapshot-merge'))
+    throw mergedInto(name, 'a snapshot is being merged into it');
+  if (!types.includes('snapshot-origin') && !types.includes('thin')) return;
+  const volumes = await listVolumes(name.vgName, run).catch((error: unknown) => {
+    // A container may have the device without LVM.
+    if (error instanceof CommandError) return [];
+    throw error;
+  });
+  const isMerging = ({ origin, merging }: Volume): boolean =>
+    merging && origin !== undefined && bareUuid(origin.uuid) === uuid.lvUuid;
+  const snapshot = volumes.find(isMerging);
+  if (snapshot === undefined) return;
+  throw mergedInto(name, `a merge of ${fullName(snapshot)} into it is scheduled`);
+}
+
+function mergedInto(volume: VolumeName, what: string): LvmsyncError {
+  const name = fullName(volume);
+  return new LvmsyncError(
+    'destinationUnfit',
+    `${name}: ${what}, which takes back what is written to it`,
+    {
+      ...UNTOUCHED,
+      hint: `Let it end first: unmount ${name}, then "lvchange -an ${name}" and "lvchange -ay ${name}", and wait until lvs shows the snapshot no more.`,
+    },
+  );
 }
 
 /** VG/LV of the volume that a device or an inner layer of it belongs to. */

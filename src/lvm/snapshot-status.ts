@@ -2,7 +2,8 @@
 
 import type { RunCommand } from '../host/subprocess.js';
 import type { VolumeName } from './device-name.js';
-import { parseStatus, type SnapshotFault, type SnapshotUsage } from './dmsetup-status.js';
+import { statusOf } from './dmsetup.js';
+import type { SnapshotFault, SnapshotUsage } from './dmsetup-status.js';
 import { askHost } from './host-tools.js';
 import { unfit } from './refusal.js';
 
@@ -11,10 +12,7 @@ export async function readSnapshotStatus(
   snapshot: VolumeName & { readonly dmUuid: string },
   run: RunCommand = askHost,
 ): Promise<SnapshotUsage> {
-  const { stdout } = await run(['dmsetup', 'status', '-u', snapshot.dmUuid], {
-    code: 'sourceUnfit',
-  });
-  const targets = parseStatus(stdout);
+  const targets = await statusOf(snapshot.dmUuid, run, { code: 'sourceUnfit' });
   const [target] = targets;
   if (target?.type !== 'snapshot') throw unfit(snapshot, notSnapshotTarget(targets));
   if ('fault' in target) throw unfit(snapshot, FAULT_TEXTS[target.fault]);

@@ -2,7 +2,8 @@
 
 import type { RunCommand } from '../host/subprocess.js';
 import type { Fill } from '../run/progress.js';
-import { parseStatus, type StatusTarget } from './dmsetup-status.js';
+import { statusOf } from './dmsetup.js';
+import type { StatusTarget } from './dmsetup-status.js';
 
 export interface Store {
   /** VG/LV of the snapshot, or VG/POOL. */
@@ -25,11 +26,11 @@ export async function readStores(
   const distinct = new Map(stores.map((store) => [store.dmUuid, store]));
   const found: StoreStatus[] = [];
   for (const store of distinct.values()) {
-    const { stdout } = await run(['dmsetup', 'status', '--noflush', '-u', store.dmUuid], {
+    const targets = await statusOf(store.dmUuid, run, {
       code: 'sourceUnfit',
       ...(signal && { signal }),
     });
-    found.push(...parseStatus(stdout).map((target) => ({ store, target })));
+    found.push(...targets.map((target) => ({ store, target })));
   }
   return found;
 }

@@ -3,8 +3,9 @@
 import type { RunCommand } from '../host/subprocess.js';
 import { type Claim, readMetadata, readTargets, refuseContradiction } from './cross-check.js';
 import { bareUuid, formatDeviceName } from './device-name.js';
+import { infoOf } from './dmsetup.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
-import { parseInfo, type TableTarget } from './dmsetup-table.js';
+import type { TableTarget } from './dmsetup-table.js';
 import { askHost } from './host-tools.js';
 import { type ConfigSection, findInteger, findSection, findString } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
@@ -144,11 +145,7 @@ async function deviceClaims(
   const names = [volume, { ...volume, layer: 'cow' }, { ...origin, layer: 'real' }].map(
     formatDeviceName,
   );
-  const columns = ['-c', '--noheadings', '--separator', ' ', '-o', 'name,major,minor,uuid'];
-  const { stdout } = await run(['dmsetup', 'info', ...columns, '--', ...names], {
-    code: 'sourceUnfit',
-  });
-  const info = parseInfo(stdout);
+  const info = await infoOf(names, run, { code: 'sourceUnfit' });
   const [own, cow, real] = names.map((name) => info.get(name));
   const uuid = deviceUuid(volume);
   return [

@@ -3,9 +3,10 @@
 import { LvmsyncError } from '../base/errors.js';
 import type { RunCommand } from '../host/subprocess.js';
 import { formatDeviceName } from './device-name.js';
+import { infoOf, statusOf } from './dmsetup.js';
 import { SECTOR_SIZE } from './dmsetup-lines.js';
-import { parseStatus, type ThinPoolStatus } from './dmsetup-status.js';
-import { parseInfo, parseTable } from './dmsetup-table.js';
+import type { ThinPoolStatus } from './dmsetup-status.js';
+import { parseTable } from './dmsetup-table.js';
 import { askHost } from './host-tools.js';
 
 export interface ThinPool {
@@ -62,9 +63,7 @@ async function readInfo(
   dmName: string,
   run: RunCommand,
 ): Promise<Pick<ThinPool, 'uuid' | 'dmUuid' | 'number'>> {
-  const columns = ['-c', '--noheadings', '--separator', ' ', '-o', 'name,major,minor,uuid'];
-  const { stdout } = await run(['dmsetup', 'info', ...columns, '--', dmName], POOL);
-  const info = parseInfo(stdout).get(dmName);
+  const info = (await infoOf([dmName], run, POOL)).get(dmName);
   if (info === undefined) throw new LvmsyncError('pool', `${dmName}: dmsetup does not describe it`);
   // "LVM-" and two uuids of 32 characters; the layer comes after them.
   return { uuid: info.uuid.slice(0, 68), dmUuid: info.uuid, number: info.number };
@@ -75,8 +74,7 @@ export async function readPoolStatus(
   pool: MessageTarget,
   run: RunCommand = askHost,
 ): Promise<ThinPoolStatus> {
-  const { stdout } = await run(['dmsetup', 'status', '--noflush', '-u', pool.dmUuid], SHIELDED);
-  const [status] = parseStatus(stdout);
+  const [status] = await statusOf(pool.dmUuid, run, SHIELDED);
   if (status?.type === 'thin-pool' && !('fault' in status)) return status;
   throw failedPool(pool.name);
 }

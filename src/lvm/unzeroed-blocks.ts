@@ -8,9 +8,9 @@ import { humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import type { PoolStretch } from '../host/native.js';
 import { readLine } from '../host/virtual-files.js';
+import type { ReadTable } from './dmsetup.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
 import { parseTable, type TableTarget } from './dmsetup-table.js';
-import type { ReadTable } from './mapped-table.js';
 
 /** Bytes [start, end) of the destination are at start + shift and on of a device. */
 interface View {

@@ -2,10 +2,10 @@
 
 import type { FileDevice, PunchRules } from '../device/block-device.js';
 import type { PoolStretch } from '../host/native.js';
+import { type ReadTable, readMappedStatus, readMappedTable } from './dmsetup.js';
 import { SECTOR_SIZE } from './dmsetup-lines.js';
 import { parseStatus } from './dmsetup-status.js';
 import { parseTable } from './dmsetup-table.js';
-import { type ReadTable, readMappedStatus, readMappedTable } from './mapped-table.js';
 import { findUnzeroed } from './unzeroed-blocks.js';
 
 export interface WriteRules {

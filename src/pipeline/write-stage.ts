@@ -15,6 +15,7 @@ import {
 import type { Operations } from '../host/native.js';
 import { PLAIN_RULES, type WriteRules } from '../lvm/write-rules.js';
 import { NewBlocks } from './new-blocks.js';
+import { PlaceSample } from './place-sample.js';
 import type { Snapback } from './snapback.js';
 
 const STRETCH = 128 * 1024 * 1024;
@@ -28,6 +29,7 @@ export class WriteStage {
   readonly #rules: WriteRules;
   readonly #newBlocks: NewBlocks;
   readonly #announce: (() => void) | undefined;
+  readonly #sample = new PlaceSample();
   /** Never written to. */
   #zeros: Slab | undefined;
   #writtenBytes = 0;
@@ -53,6 +55,11 @@ export class WriteStage {
   /** Bytes whose write was completed; durable only after finish. */
   get writtenBytes(): number {
     return this.#writtenBytes;
+  }
+
+  /** Some of the places that were written, in bytes. */
+  get places(): readonly number[] {
+    return this.#sample.offsets;
   }
 
   /** Whether any byte of the destination may have changed. */
@@ -143,6 +150,7 @@ export class WriteStage {
   }
 
   #count(operations: Operations): void {
+    this.#sample.add(operations);
     for (let i = 1; i < operations.length; i += 3) this.#writtenBytes += operations[i] ?? 0;
   }
 

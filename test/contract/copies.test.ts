@@ -105,7 +105,9 @@ describe('F34: a run that is of no chain, on the copy of one,', () => {
     const undo = join(folder, `undo-${count++}`);
     assertSucceeds(plainSync(chain.destination, '--snapback', undo));
     assertSucceeds(plainSync(chain.destination));
-    assertSucceeds(lvmsync(['--apply', undo, chain.destination]));
+    const words = ['--apply', undo, chain.destination];
+    assertFails(lvmsync(words), 12, /after the run that this snapback undoes/);
+    assertSucceeds(lvmsync([...words, '--force']));
     await assertRefused(chain, /no run of this chain/);
   });
 
@@ -316,7 +318,9 @@ describe('F34: a chain goes on where the registry only lags behind:', () => {
     const names = ['first', 'second'].map((word) => join(folder, `undo-${count}-${word}`));
     count++;
     for (const name of names) assertSucceeds(plainSync(chain.destination, '--snapback', name));
-    undo(chain, names[0] ?? '');
+    const words = ['--apply', names[0] ?? '', chain.destination];
+    assertFails(lvmsync(words), 12, /after the run that this snapback undoes/);
+    assertSucceeds(lvmsync([...words, '--force']));
     assertFails(await chain.turn(2), 12, /which is no run of this chain/);
   });
 
@@ -429,4 +433,48 @@ test('F34: a chain is not taken for damaged while a turn changes it', async () =
     [],
     `of ${answers.length}`,
   );
+});
+
+describe('F34: undo files of a copy of no chain', () => {
+  test('are taken in the right order only, also after a run that was killed', async () => {
+    const path = join(folder, `plain-${count++}`);
+    writeFileSync(path, random.bytes(SPEC.size));
+    const states: Buffer[] = [];
+    const names = ['first', 'second', 'third'].map((word) => `${path}-${word}`);
+    for (const name of names) {
+      states.push(readFileSync(path));
+      assertSucceeds(plainSync(path, '--snapback', name));
+      overwrite(path);
+    }
+    for (const name of names.slice(0, 2)) {
+      const before = readFileSync(path);
+      for (const more of [[], ['--dry-run']]) {
+        const applied = lvmsync(['--apply', name, path, ...more]);
+        assertFails(applied, 12, /after the run that this snapback undoes/);
+      }
+      assert.ok(readFileSync(path).equals(before));
+    }
+    for (const name of names.reverse()) assertSucceeds(lvmsync(['--apply', name, path]));
+    assert.deepEqual(
+      readdirSync(registryDirectory()).filter((name) =>
+        readFileSync(join(registryDirectory(), name), 'utf8').includes(path),
+      ),
+      [],
+      'nothing is left to be noted',
+    );
+  });
+});
+
+test('F34: a copy that was put back to an older state is refused, whoever put it back', async () => {
+  const chain = await begun();
+  const state = chain.states[0] ?? assert.fail();
+  // As the merge of a snapshot of a volume does it: what counts writes says nothing.
+  writeFileSync(chain.destination, state);
+  const path = join(chain.chain, 'chain.json');
+  const record = JSON.parse(readFileSync(path, 'utf8'));
+  const { mark, ...left } = record.left;
+  assert.ok(mark !== undefined && left.spots.length > 0);
+  writeFileSync(path, JSON.stringify({ ...record, left }));
+  for (const entry of entriesOf(chain)) rmSync(entry);
+  await assertRefused(chain, /or a merge of a snapshot of it/);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
@@ -196,6 +196,34 @@ test('F34: a copy that was mounted is refused where the mount wrote to it', (t) 
   assertFails(cycle(), 12, refused);
   assertFails(lvmsync(['rollback', '--steps', '1', copy.path, `${folder}/chain`]), 12, refused);
   assert.ok(readFileSync(copy.path).equals(written), 'nothing was written');
+});
+
+test('F34: a merge of a snapshot of the copy is refused while it is scheduled, and noticed afterwards', (t) => {
+  const group = new TestVolumeGroup({ size: 64 * MiB, extentSize: MiB });
+  t.after(() => group.destroy());
+  const data = group.createVolume('data', 4 * MiB);
+  const copy = group.createVolume('copy', 4 * MiB);
+  const chain = `${scratchFolder()}/chain`;
+  const content = new ContentRandom();
+  const cycle = (...words: string[]): CliResult =>
+    lvmsync(['cycle', ...words, '--size', '4M', '--snapback', chain, 'vg0/data', copy.path]);
+  fillRandom(data.path, content, MiB);
+  assertSucceeds(cycle('--init'));
+  group.createSnapshot(copy, { name: 'keep', chunkSize: 4 * KiB, storeSize: 4 * MiB });
+  fillRandom(data.path, content, 2 * MiB);
+  assertSucceeds(cycle());
+  assertSameContent(data.path, copy.path);
+  const held = openSync(copy.path, 'r');
+  tool('lvconvert', '-q', '-y', '--merge', 'vg0/keep');
+  const scheduled = cycle();
+  closeSync(held);
+  assertFails(scheduled, 12, /a merge of vg0\/keep into it is scheduled/);
+  tool('lvchange', '-q', '-an', 'vg0/copy');
+  tool('lvchange', '-q', '-ay', 'vg0/copy');
+  const isMerged = (): boolean => !tool('lvs', '--noheadings', '-a', 'vg0').includes('keep');
+  while (!isMerged()) tool('sleep', '1');
+  assertFails(cycle(), 12, /or a merge of a snapshot of it/);
+  assertFails(lvmsync(['rollback', '--steps', '1', copy.path, chain]), 12, /or a merge of a/);
 });
 
 test('F34: a copy that was written through the device below it is noticed', (t) => {

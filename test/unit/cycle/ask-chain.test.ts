@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
+import { quoteWord } from '../../../src/base/shell-words.js';
+import type { CycleCommand } from '../../../src/cli/command.js';
+import { parseOptions } from '../../../src/cli/option-grammar.js';
+import { toCommand } from '../../../src/cli/parse.js';
+import { askChain } from '../../../src/cycle/ask-chain.js';
+import type { RunContext } from '../../../src/run/context.js';
+import { Reporter } from '../../../src/run/reporter.js';
+import { refusal } from '../../helpers/lvm-host.js';
+
+const POINT = { uuid: 'LS77dj-xiFg-MBtL', time: '2026-11-23T10:55:07Z' };
+
+/** In place of ssh: a script of Node.js, which gets the host and the words for it as arguments. */
+function cycle(script: string, ...options: string[]): CycleCommand {
+  const rsh = `${process.execPath} -e ${quoteWord(script)} --`;
+  const words = ['cycle', 'vg/mail', 'backup:/dev/vg/copy', '--snapback', '/var/a chain'];
+  const command = toCommand(parseOptions([...words, '--rsh', rsh, ...options]));
+  assert.ok(command.kind === 'cycle');
+  return command;
+}
+
+function context(signal = new AbortController().signal): RunContext {
+  const reporter = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });
+  const silent = { print: () => undefined, answer: () => undefined, agentSocket: undefined };
+  return { ...silent, reporter, signal, command: 'lvmsync cycle', engine: 'auto' };
+}
+
+/** A script that prints the answer and ends with the status. */
+function answers(answer: unknown, status = 0): string {
+  const text = typeof answer === 'string' ? answer : JSON.stringify(answer);
+  return `process.stdout.write(${JSON.stringify(`${text}\n`)}); process.exitCode = ${status};`;
+}
+
+function fails(words: string, status: number): string {
+  return `process.stderr.write(${JSON.stringify(`${words}\n`)}); process.exitCode = ${status};`;
+}
+
+describe('the question what a chain holds', () => {
+  it('is put to lvmsync there, in words that its shell takes for what they are', async () => {
+    const said = "mismatch: process.argv.slice(1).join('|')";
+    const script = `process.stdout.write(JSON.stringify({ point: null, doing: null, ${said} }))`;
+    const error = await refusal(askChain(cycle(script), context()));
+    assert.match(
+      error.message,
+      /^backup: backup\|lvmsync\|chain\|--json\|--\|'\/var\/a chain'\|\/dev\/vg\/copy$/,
+    );
+  });
+
+  for (const [title, answer, expected] of [
+    [
+      'no chain',
+      { point: null, doing: null, mismatch: null },
+      { point: undefined, doing: undefined },
+    ],
+    ['a point', { point: POINT, doing: null }, { point: POINT, doing: undefined }],
+    [
+      'a turn that was begun',
+      { point: POINT, doing: { what: 'turn', to: POINT }, other: 1 },
+      { point: POINT, doing: { what: 'turn', to: POINT } },
+    ],
+  ] as const) {
+    it(`is answered with ${title}`, async () => {
+      assert.deepEqual(await askChain(cycle(answers(answer)), context()), expected);
+    });
+  }
+
+  it('is answered also by a chain of very many links, in one line of any length', async () => {
+    for (const count of [1, 20, 47, 1000, 20_000]) {
+      const link = `{ name: 'a turn like any other', streamId: '${'0'.repeat(32)}', n }`;
+      const links = `Array.from({ length: ${count} }, (_, n) => (${link}))`;
+      const answer = `{ links: ${links}, point: ${JSON.stringify(POINT)}, doing: null }`;
+      const script = `process.stdout.write(JSON.stringify(${answer}) + String.fromCharCode(10))`;
+      const { point } = await askChain(cycle(script), context());
+      assert.deepEqual(point, POINT, `${count} links`);
+    }
+  });
+
+  it('is answered behind what a login prints', async () => {
+    const answer = JSON.stringify({ point: POINT, doing: null });
+    for (const text of [`Welcome\n{}\n${answer}`, `Last login: today ${answer}`]) {
+      const { point } = await askChain(cycle(answers(text)), context());
+      assert.deepEqual(point, POINT, text);
+    }
+  });
+
+  it('is answered also by a chain with a gap', async () => {
+    const script = answers(
+      { point: POINT, doing: null, gap: 'a file is missing' },
+      EXIT.streamCorrupt,
+    );
+    assert.deepEqual((await askChain(cycle(script), context())).point, POINT);
+  });
+
+  for (const [title, script, status, message] of [
+    [
+      'another destination',
+      answers({ point: POINT, doing: null, mismatch: 'the chain belongs to x' }, 12),
+      EXIT.destinationUnfit,
+      /^backup: the chain belongs to x$/,
+    ],
+    ['what is not JSON', answers('hello'), EXIT.transport, /does not tell.*\(it said: hello\)/],
+    ['JSON of another kind', answers('[]'), EXIT.transport, /does not tell.*\(it said: \[\]\)/],
+    ['JSON of something else', answers({ level: 'ok' }), EXIT.transport, /cannot be read/],
+    [
+      'a point without a time',
+      answers({ point: {}, doing: null }),
+      EXIT.transport,
+      /cannot be read/,
+    ],
+    ['nothing', '', EXIT.transport, /does not tell/],
+    [
+      'what the Ruby lvmsync says',
+      fails('invalid option: --json', 1),
+      EXIT.transport,
+      /does not tell of its chain, status 1 \(it said: invalid option: --json\)/,
+    ],
+    [
+      'a shell without lvmsync',
+      fails('sh: lvmsync: not found', 127),
+      EXIT.transport,
+      /no such program/,
+    ],
+    ['an ssh that fails', fails('Connection refused', 255), EXIT.transport, /could not be reached/],
+    ['a sudo that asks', fails('sudo: a password is required', 1), EXIT.transport, /sudo/],
+    ['a death', 'process.kill(process.pid, "SIGKILL")', EXIT.transport, /ended by SIGKILL/],
+  ] as const) {
+    it(`fails for ${title}`, async () => {
+      const error = await refusal(askChain(cycle(script), context()));
+      assert.equal(error.exitStatus, status, error.message);
+      assert.match(error.message, message);
+    });
+  }
+
+  it('is not about another destination under --force', async () => {
+    const script = answers({ point: POINT, doing: null, mismatch: 'another size' }, 12);
+    const { point } = await askChain(cycle(script, '--force'), context());
+    assert.deepEqual(point, POINT);
+  });
+
+  it('is given up after --timeout', async () => {
+    const script = 'setTimeout(() => undefined, 60_000)';
+    const error = await refusal(askChain(cycle(script, '--timeout', '0.3'), context()));
+    assert.match(error.message, /^backup: no answer for 0.3 seconds: given up$/);
+  });
+
+  it('ends at a signal', async () => {
+    const controller = new AbortController();
+    const running = askChain(
+      cycle('setTimeout(() => undefined, 60_000)'),
+      context(controller.signal),
+    );
+    setTimeout(() => controller.abort('SIGTERM'), 200);
+    const error = await refusal(running);
+    assert.equal(error.exitStatus, 128 + 15);
+  });
+});

@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Doing, Point } from '../../../src/chain/record.js';
+import { planTurn, type TurnFacts, type TurnPlan } from '../../../src/cycle/plan.js';
+import type { CycleSnapshot } from '../../../src/cycle/volumes.js';
+
+type State = CycleSnapshot['state'];
+
+/** Number n was made in second n. */
+function snapshot(n: number, state: State = 'whole'): CycleSnapshot {
+  return { vgName: 'vg', lvName: `snap${n}`, ...point(n), state };
+}
+
+function point(n: number): Point {
+  return { uuid: `uuid-${n}`, time: `2026-11-23T10:00:0${n}Z` };
+}
+
+function doing(what: 'init' | 'turn', n: number): Doing {
+  return { what, to: point(n) };
+}
+
+const ROLLBACK: Doing = {
+  what: 'rollback',
+  to: point(1),
+  folder: 'undone-x',
+  redo: '0'.repeat(32),
+};
+const REDO: Doing = { what: 'redo', folder: 'undone-x', redo: '0'.repeat(32) };
+
+interface Situation {
+  readonly snapshots?: readonly CycleSnapshot[];
+  readonly point?: Point;
+  readonly doing?: Doing;
+  readonly options?: string;
+}
+
+function facts({ snapshots = [], options = '', ...chain }: Situation): TurnFacts {
+  return {
+    snapshots,
+    chain: { point: chain.point, doing: chain.doing },
+    init: options.includes('--init'),
+    force: options.includes('--force'),
+  };
+}
+
+/** `-1 2>3 -2`: removes 1 first, goes from 2 to 3, removes 2 after; `*` is all, and a new snapshot. */
+function notation(plan: TurnPlan): string {
+  if (plan.kind === 'refused') return plan.refusal.why;
+  const { removeFirst, base, next, removeAfter } = plan.turn;
+  const number = (one: CycleSnapshot | undefined): string => one?.lvName.slice(4) ?? '*';
+  const removals = (list: readonly CycleSnapshot[]): string[] =>
+    list.map((one) => `-${number(one)}`);
+  return [
+    ...removals(removeFirst),
+    `${number(base)}>${number(next)}`,
+    ...removals(removeAfter),
+  ].join(' ');
+}
+
+const CASES: readonly [title: string, situation: Situation, expected: string][] = [
+  ['an empty chain is refused without --init', {}, 'noPoint'],
+  ['--init begins with a full copy of a new snapshot', { options: '--init' }, '*>*'],
+  [
+    'a full copy that was interrupted goes on with its snapshot',
+    { snapshots: [snapshot(1)], doing: doing('init', 1), options: '--init' },
+    '*>1',
+  ],
+  [
+    'a full copy that was interrupted is not followed by a turn',
+    { snapshots: [snapshot(1)], doing: doing('init', 1) },
+    'noPoint',
+  ],
+  [
+    'one that was forced over a point is not followed by a turn either',
+    { snapshots: [snapshot(1), snapshot(2)], point: point(1), doing: doing('init', 2) },
+    'noPoint',
+  ],
+  [
+    'of several left over the newest is copied; the others go when it is there',
+    { snapshots: [snapshot(1), snapshot(2)], options: '--init' },
+    '*>2 -1',
+  ],
+  [
+    'what was not finished or overflowed is removed before a full copy',
+    { snapshots: [snapshot(1, 'lost'), snapshot(2, 'unfinished')], options: '--init' },
+    '-1 -2 *>*',
+  ],
+  [
+    '--init is refused where a point is held',
+    { snapshots: [snapshot(1)], point: point(1), options: '--init' },
+    'holdsPoint',
+  ],
+  [
+    '--init --force copies a new snapshot, and keeps that of the point until then',
+    { snapshots: [snapshot(1)], point: point(1), options: '--init --force' },
+    '*>* -1',
+  ],
+  [
+    '--init --force keeps a lost base, too, until the copy is there',
+    { snapshots: [snapshot(1, 'lost')], point: point(1), options: '--init --force' },
+    '*>* -1',
+  ],
+  [
+    '--init --force removes what is older than the point before it makes another',
+    { snapshots: [snapshot(1)], point: point(2), options: '--init --force' },
+    '-1 *>*',
+  ],
+  [
+    'a turn leads from the snapshot of the point to a new one',
+    { snapshots: [snapshot(1)], point: point(1) },
+    '1>* -1',
+  ],
+  [
+    'a newer snapshot of which nothing was sent is gone on with',
+    { snapshots: [snapshot(1), snapshot(2)], point: point(1) },
+    '1>2 -1',
+  ],
+  [
+    'a turn that was begun goes on with its own snapshot, not with the newest',
+    {
+      snapshots: [snapshot(1), snapshot(2), snapshot(3)],
+      point: point(1),
+      doing: doing('turn', 2),
+    },
+    '1>2 -1 -3',
+  ],
+  [
+    'a turn that was begun is refused where its snapshot is gone',
+    { snapshots: [snapshot(1), snapshot(3)], point: point(1), doing: doing('turn', 2) },
+    'nextGone',
+  ],
+  [
+    'a turn that was begun is refused where its snapshot overflowed',
+    { snapshots: [snapshot(1), snapshot(2, 'lost')], point: point(1), doing: doing('turn', 2) },
+    'nextLost',
+  ],
+  [
+    'a new snapshot that overflowed before anything was sent is replaced',
+    { snapshots: [snapshot(1), snapshot(2, 'lost')], point: point(1) },
+    '-2 1>* -1',
+  ],
+  [
+    'one that may not have been made between freeze and thaw is replaced',
+    { snapshots: [snapshot(1), snapshot(2, 'unfinished')], point: point(1) },
+    '-2 1>* -1',
+  ],
+  [
+    'a base that was confirmed but not rotated out is removed first',
+    { snapshots: [snapshot(1), snapshot(2)], point: point(2) },
+    '-1 2>* -2',
+  ],
+  [
+    'the same with a turn begun after it',
+    {
+      snapshots: [snapshot(1), snapshot(2), snapshot(3)],
+      point: point(2),
+      doing: doing('turn', 3),
+    },
+    '-1 2>3 -2',
+  ],
+  ['a base that is gone is refused', { point: point(1) }, 'baseGone'],
+  [
+    'a base that is gone is refused, whatever else is there',
+    { snapshots: [snapshot(2)], point: point(1) },
+    'baseGone',
+  ],
+  [
+    'a base that overflowed is refused',
+    { snapshots: [snapshot(1, 'lost'), snapshot(2)], point: point(1) },
+    'baseLost',
+  ],
+  [
+    'a rollback that was begun is refused',
+    { snapshots: [snapshot(1)], point: point(1), doing: ROLLBACK },
+    'rollback',
+  ],
+  [
+    'one that is being taken back, too',
+    { snapshots: [snapshot(1)], point: point(1), doing: REDO },
+    'rollback',
+  ],
+  [
+    '--init alone does not go over a rollback',
+    { snapshots: [snapshot(1)], point: point(1), doing: ROLLBACK, options: '--init' },
+    'rollback',
+  ],
+  [
+    'nor does --force alone',
+    { snapshots: [snapshot(1)], point: point(1), doing: REDO, options: '--force' },
+    'rollback',
+  ],
+  [
+    '--init --force begins anew over one that cannot be finished',
+    { snapshots: [snapshot(2)], point: point(2), doing: ROLLBACK, options: '--init --force' },
+    '*>* -2',
+  ],
+  [
+    'and over one that is being taken back',
+    { snapshots: [snapshot(2)], point: point(1), doing: REDO, options: '--init --force' },
+    '*>2',
+  ],
+  [
+    'a snapshot that is being merged is never removed: all is refused',
+    { snapshots: [snapshot(1), snapshot(2, 'merging')], point: point(1) },
+    'merging',
+  ],
+];
+
+describe('the plan of a turn', () => {
+  for (const [title, situation, expected] of CASES) {
+    it(title, () => assert.equal(notation(planTurn(facts(situation))), expected));
+  }
+
+  it('removes nothing that it uses, and before it is done not the snapshot of the point, in any situation', () => {
+    let turns = 0;
+    for (const situation of everySituation()) {
+      const plan = planTurn(facts(situation));
+      const why = `${JSON.stringify(situation)}: ${notation(plan)}`;
+      if (plan.kind === 'refused') continue;
+      turns++;
+      const { removeFirst, base, next, removeAfter } = plan.turn;
+      assert.ok(!removeFirst.some(({ uuid }) => uuid === situation.point?.uuid), why);
+      assert.ok(base === undefined || base.uuid === situation.point?.uuid, why);
+      assert.ok(next === undefined || next.state === 'whole', why);
+      for (const one of [...removeFirst, ...removeAfter]) assert.notEqual(one, next, why);
+      assert.ok(base === undefined || !removeFirst.includes(base), why);
+      const left = situation.snapshots?.filter(
+        (one) => ![...removeFirst, ...removeAfter].includes(one),
+      );
+      assert.deepEqual(left, next === undefined ? [] : [next], why);
+      if (base !== undefined && situation.doing?.what === 'turn') {
+        assert.equal(next?.uuid, situation.doing.to.uuid, why);
+      }
+    }
+    assert.ok(turns > 500, `${turns} were turns`);
+  });
+});
+
+/** Each of three snapshots in each state or not there, each point, each thing being done, each option. */
+function* everySituation(): Generator<Situation> {
+  const states = ['whole', 'unfinished', 'lost', 'merging', undefined] as const;
+  const points = [undefined, point(1), point(2), point(3)];
+  const begun = [undefined, doing('init', 2), doing('turn', 2), doing('turn', 3), ROLLBACK, REDO];
+  for (let code = 0; code < states.length ** 3; code++) {
+    const snapshots = [1, 2, 3].flatMap((n) => {
+      const state = states[Math.floor(code / states.length ** (n - 1)) % states.length];
+      return state === undefined ? [] : [snapshot(n, state)];
+    });
+    for (const held of points) {
+      for (const one of begun) {
+        for (const options of ['', '--init', '--init --force', '--force']) {
+          yield {
+            ...{ snapshots, options },
+            ...(held && { point: held }),
+            ...(one && { doing: one }),
+          };
+        }
+      }
+    }
+  }
+}

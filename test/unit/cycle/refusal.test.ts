@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
+import type { Refusal } from '../../../src/cycle/plan.js';
+import { describeOverflow, describeRefusal } from '../../../src/cycle/refusal.js';
+
+const point = { uuid: 'uuid', time: '2026-11-23T10:55:07Z' };
+const snapshot = { vgName: 'vg0', lvName: 'snap', ...point, state: 'lost' } as const;
+const origin = { vgName: 'vg0', lvName: 'mail', uuid: 'origin', kind: 'thick' } as const;
+const command = {
+  destination: { host: 'backup', path: '/dev/vg1/the mail' },
+  chain: { directory: '/var/chain', init: false, keep: [] },
+};
+
+const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][] = [
+  [
+    { why: 'noPoint' },
+    EXIT.destinationUnfit,
+    /^backup:\/dev\/vg1\/the mail: .*\/var\/chain/,
+    /--init\./,
+  ],
+  [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
+  [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
+  [{ why: 'baseGone', point }, EXIT.sourceUnfit, /^vg0\/mail: .*gone/, /--init --force/],
+  [
+    {
+      why: 'otherSpelling',
+      base: snapshot,
+      former: { tag: 'lvmsync_old', snapshots: [snapshot, { ...snapshot, lvName: 'newer' }] },
+      tag: 'lvmsync_new',
+    },
+    EXIT.sourceUnfit,
+    /^vg0\/snap: .*10:55:07Z.* backup:\/dev\/vg1\/the mail .*another spelling/,
+    /same words as before.*: lvchange --deltag lvmsync_old --addtag lvmsync_new vg0\/snap vg0\/newer$/,
+  ],
+  [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
+  [{ why: 'merging', snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*merged/, /--init --force/],
+  [
+    { why: 'nextGone', point },
+    EXIT.destinationUnfit,
+    /part of a snapshot/,
+    /^Go back to that, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+  ],
+  [
+    { why: 'nextLost', next: snapshot, point },
+    EXIT.sourceUnfit,
+    /^vg0\/snap: it overflowed, and backup:.* holds part of it/,
+    /--size .*, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+  ],
+];
+
+describe('the refusal of a turn', () => {
+  for (const [refusal, status, message, hint] of CASES) {
+    it(`says what to do: ${refusal.why}`, () => {
+      const error = describeRefusal(refusal, origin, command);
+      assert.equal(error.exitStatus, status);
+      assert.match(error.message, message);
+      assert.doesNotMatch(error.message, /\n/);
+      assert.match(error.hint ?? '', hint);
+    });
+  }
+});
+
+describe('a new snapshot that overflows while it is sent', () => {
+  const hint = (isFirst: boolean): string => {
+    const destination = { path: '/dev/vg1/mail' };
+    const error = describeOverflow(snapshot, { ...command, destination, isFirst });
+    assert.equal(error.exitStatus, EXIT.sourceUnfit);
+    assert.match(error.message, /^vg0\/snap: it overflowed/);
+    return error.hint ?? '';
+  };
+
+  it('has the command named that undoes what was written of it', () => {
+    assert.match(hint(false), /, here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/);
+  });
+
+  it('is only made again where nothing was held before', () => {
+    assert.match(hint(true), /The next turn, under --init, makes another\.$/);
+  });
+});

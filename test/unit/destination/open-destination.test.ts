@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openDestination, tooSmall } from '../../../src/destination/open-destination.js';
+import { Reporter } from '../../../src/run/reporter.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+
+const folder = scratchFolder();
+
+/** A file that is warned of under --force: it begins as a physical volume of LVM does. */
+function labelledFile(name: string): string {
+  const path = join(folder, name);
+  const head = Buffer.alloc(1024 * 1024);
+  head.write('LABELONE', 512);
+  head.writeUInt32LE(32, 512 + 20);
+  head.write('LVM2 001', 512 + 24);
+  writeFileSync(path, head);
+  return path;
+}
+
+/** Calls back when a warning is shown, which is after all checks and before it is opened for writing. */
+function reporterThat(onWarning: () => void): Reporter {
+  return new Reporter({ verbosity: 'normal', isTTY: false, write: onWarning });
+}
+
+const request = { force: true, members: [], command: 'lvmsync' } as const;
+
+test('a path that leads elsewhere once it has been checked is refused', async () => {
+  const [checked, other] = [labelledFile('checked'), labelledFile('other')];
+  const path = join(folder, 'path');
+  symlinkSync(checked, path);
+  let warnings = 0;
+  const swap = (): void => {
+    if (warnings++ > 0) return;
+    symlinkSync(other, `${path}.new`);
+    renameSync(`${path}.new`, path);
+  };
+  const content = readFileSync(other);
+  await assert.rejects(openDestination({ ...request, path }, reporterThat(swap)), {
+    code: 'destinationUnfit',
+    message: /became another device while it was being checked/,
+  });
+  assert.equal(warnings, 1);
+  assert.ok(readFileSync(other).equals(content));
+  // Neither of the two is left locked.
+  for (const one of [checked, other]) {
+    const free = await openDestination(
+      { ...request, path: one },
+      reporterThat(() => undefined),
+    );
+    await free.close();
+  }
+});
+
+test('what is opened is what was checked, also through a symbolic link', async () => {
+  const path = join(folder, 'link');
+  symlinkSync(labelledFile('target'), path);
+  const opened = await openDestination(
+    { ...request, path },
+    reporterThat(() => undefined),
+  );
+  assert.equal(opened.device.size, 1024 * 1024);
+  await opened.close();
+});
+
+test('F42: a file of the lower layer of an overlay is copied up before it is checked, not after', async (t) => {
+  const base = join(folder, 'overlay');
+  const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) =>
+    join(base, name),
+  );
+  assert.ok(lower && upper && work && merged);
+  mkdirSync(base);
+  if (spawnSync('mount', ['-t', 'tmpfs', 'none', base]).status !== 0) {
+    return t.skip('no tmpfs can be mounted here');
+  }
+  t.after(() => spawnSync('umount', ['-R', base]));
+  for (const one of [lower, upper, work, merged]) mkdirSync(one);
+  const content = readFileSync(labelledFile('of-lower'));
+  writeFileSync(join(lower, 'copy'), content);
+  const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+  if (spawnSync('mount', ['-t', 'overlay', 'none', '-o', layers, merged]).status !== 0) {
+    return t.skip('no overlay can be mounted here');
+  }
+  const path = join(merged, 'copy');
+  let copiedUp = false;
+  const reporter = reporterThat(() => {
+    copiedUp = existsSync(join(upper, 'copy'));
+  });
+  await (await openDestination({ ...request, path }, reporter)).close();
+  assert.ok(copiedUp, 'when the warning came');
+  assert.ok(readFileSync(path).equals(content));
+});
+
+const silent = (): Reporter => reporterThat(() => undefined);
+
+test('the receivers of one set open it together; the kernel keeps others off as long as the first lives', async () => {
+  const path = join(folder, 'shared');
+  writeFileSync(path, Buffer.alloc(4096));
+  const member = { ...request, force: false, path, set: 'a'.repeat(32) };
+  const opened = [];
+  for (let i = 0; i < 3; i++) opened.push(await openDestination(member, silent()));
+  assert.equal(takesFlock(path), false);
+  const stranger = { ...member, set: 'b'.repeat(32) };
+  for (const one of opened.reverse()) {
+    await assert.rejects(openDestination(stranger, silent()), { code: 'locked' });
+    await one.close();
+  }
+  assert.equal(takesFlock(path), true);
+  await (await openDestination(stranger, silent())).close();
+});
+
+test('a set does not share with a program that has claimed the destination before', async () => {
+  const path = join(folder, 'claimed');
+  writeFileSync(path, Buffer.alloc(4096));
+  const holder = spawn('flock', [path, 'sh', '-c', 'echo held; read line'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(holder.stdout, 'data');
+  const member = { ...request, force: false, path, set: 'a'.repeat(32) };
+  await assert.rejects(openDestination(member, silent()), { code: 'locked' });
+  holder.stdin.end();
+  await once(holder, 'exit');
+  await (await openDestination(member, silent())).close();
+});
+
+function takesFlock(path: string): boolean {
+  return spawnSync('flock', ['-n', path, 'true']).status === 0;
+}
+
+for (const [whose, isTurn, hint] of [
+  ['a sync', false, /--allow-smaller/],
+  ['a turn of a chain, which takes no --allow-smaller', true, /^Enlarge it.* with --force/],
+] as const) {
+  test(`a device that is too small for ${whose}, is refused with what helps there`, () => {
+    const error = tooSmall({ path: '/dev/vg/copy', size: 1024 }, { sourceSize: 2048, isTurn });
+    assert.equal(error.code, 'destinationUnfit');
+    assert.match(
+      error.message,
+      /^\/dev\/vg\/copy: too small: it holds 1024 bytes, the source 2048$/,
+    );
+    assert.match(error.hint ?? '', hint);
+    if (isTurn) assert.doesNotMatch(error.hint ?? '', /allow-smaller/);
+  });
+}

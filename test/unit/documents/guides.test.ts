@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { splitWords } from '../../../src/base/shell-words.js';
+import { exitStatuses, optionSignature } from '../../../src/cli/help.js';
+import { parseOptions } from '../../../src/cli/option-grammar.js';
+import { OPTION_TABLE } from '../../../src/cli/option-table.js';
+import { toCommand } from '../../../src/cli/parse.js';
+
+/** Where commands are shown. */
+const GUIDES = [
+  'README.md',
+  'docs/usage.md',
+  'docs/migration.md',
+  'docs/snapback.md',
+  'docs/tuning.md',
+  'docs/troubleshooting.md',
+  'docs/packages.md',
+  'docs/json.md',
+  'docs/metrics.md',
+];
+
+function textOf(path: string): string {
+  return readFileSync(new URL(`../../../../${path}`, import.meta.url), 'utf8');
+}
+
+/** The rows of the table of a document under the given heading row, as they stand there. */
+function tableRows(path: string, heading: string): string[] {
+  const lines = textOf(path).split('\n');
+  const start = lines.indexOf(heading);
+  assert.notEqual(start, -1, heading);
+  const rest = lines.slice(start + 2);
+  return rest.slice(
+    0,
+    rest.findIndex((line) => !line.startsWith('|')),
+  );
+}
+
+/** The lvmsync commands of the examples, without what follows them on their line. */
+function exampleCommands(path: string): string[] {
+  const text = textOf(path).replaceAll('\\\n', ' ');
+  const blocks = text.match(/^```sh\n[\s\S]*?^```/gm) ?? [];
+  return blocks.flatMap(
+    (block) => block.match(/(?<=^|^ssh \S+ |\| )lvmsync (?:(?! \d?>)[^|\n])*/gm) ?? [],
+  );
+}
+
+describe('docs/usage.md', () => {
+  it('lists exactly the options that exist, with the words of --help', () => {
+    const expected = OPTION_TABLE.map(
+      (entry) => `| \`${optionSignature(entry)}\` | ${entry.help} |`,
+    );
+    assert.deepEqual(tableRows('docs/usage.md', '| Option | Meaning |'), expected);
+  });
+});
+
+describe('README.md', () => {
+  it('lists exactly the exit statuses that exist, with the words of --help', () => {
+    const expected = exitStatuses().map(([status, meaning]) => `| ${status} | ${meaning} |`);
+    assert.deepEqual(tableRows('README.md', '| Status | Meaning |'), expected);
+  });
+
+  it('is short enough to be read', () => {
+    assert(textOf('README.md').split('\n').length <= 300);
+  });
+});
+
+for (const path of GUIDES) {
+  describe(path, () => {
+    const examples = exampleCommands(path);
+
+    it('has examples', () => {
+      assert.notEqual(examples.length, 0);
+    });
+
+    for (const example of examples) {
+      it(`shows a command that is understood: ${example.trim()}`, () => {
+        const { kind } = toCommand(parseOptions(splitWords(example).slice(1)));
+        assert(!['version', 'help'].includes(kind));
+      });
+    }
+
+    it('links to files that exist', () => {
+      const links = [...textOf(path).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)];
+      const folder = new URL(`../../../../${path}`, import.meta.url);
+      const missing = links
+        .map(([, link = '']) => link)
+        .filter((link) => !existsSync(new URL(link, folder)));
+      assert.deepEqual(missing, []);
+    });
+  });
+}

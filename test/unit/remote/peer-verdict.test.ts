@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LvmsyncError } from '../../../src/base/errors.js';
+import { judge, mayHaveRun, type PeerOutcome } from '../../../src/remote/peer-verdict.js';
+
+const SENT = { records: 71, bytes: 290816, digest: 'abcd' };
+const DONE = { kind: 'done', streamId: 'i', ...SENT } as const;
+const GOOD: PeerOutcome = {
+  host: 'backup',
+  exit: { kind: 'status', status: 0 },
+  sentAll: true,
+  unreadBytes: 0,
+  ready: true,
+  result: DONE,
+  sent: SENT,
+  lastLines: [],
+  requireAck: false,
+  classic: false,
+};
+const SILENT = { ready: false, result: undefined } as const;
+
+const status = (number: number): PeerOutcome['exit'] => ({
+  kind: 'status',
+  status: number,
+});
+const failed = (exitStatus: number, message = 'why'): PeerOutcome['result'] => ({
+  kind: 'failed',
+  streamId: 'i',
+  exitStatus,
+  message,
+});
+
+function failure(outcome: Partial<PeerOutcome>): LvmsyncError {
+  try {
+    judge({ ...GOOD, ...outcome });
+  } catch (error) {
+    assert(error instanceof LvmsyncError);
+    return error;
+  }
+  assert.fail('it was taken for a success');
+}
+
+test('status 0 and the right totals are a verified success', () => {
+  assert.deepEqual(judge(GOOD), { verified: true });
+  assert.deepEqual(judge({ ...GOOD, requireAck: true }), { verified: true });
+  assert.deepEqual(judge({ ...GOOD, ready: false }), { verified: true });
+});
+
+test('status 0 without any answer is an unverified success: an old receiver', () => {
+  assert.deepEqual(judge({ ...GOOD, ...SILENT }), { verified: false });
+});
+
+const BROKEN = new LvmsyncError('transport', 'backup: the connection broke (x)');
+
+for (const [what, exit] of [
+  ['its receiver is killed', { kind: 'signal', signal: 'SIGKILL' }],
+  ['its receiver is killed behind a shell', status(137)],
+  ['ssh fails', status(255)],
+  ['the connection breaks', { kind: 'failed', error: BROKEN }],
+] as const) {
+  test(`a turn of a chain is complete when it is confirmed, also where ${what} after that`, () => {
+    const outcome = { ...GOOD, exit, isTurn: true };
+    assert.deepEqual(judge(outcome), { verified: true });
+    failure({ ...outcome, isTurn: false });
+    failure({ ...outcome, result: undefined });
+    failure({ ...outcome, result: { ...DONE, digest: 'other' } });
+    failure({ ...outcome, result: failed(13) });
+    failure({ ...outcome, exit: status(13) });
+  });
+}
+
+const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number, RegExp][] = [
+  ['other records', { result: { ...DONE, records: 70 } }, 17, /reports other data/],
+  ['other bytes', { result: { ...DONE, bytes: 1 } }, 17, /reports other data/],
+  ['another digest', { result: { ...DONE, digest: 'abce' } }, 17, /reports other data/],
+  ['no result after ready', { result: undefined }, 17, /ended without its result/],
+  ['no answer where one is required', { ...SILENT, requireAck: true }, 17, /did not confirm/],
+  ['an early end with status 0', { ...SILENT, sentAll: false }, 17, /before everything was sent/],
+  ['an early end with status 0 and a result', { sentAll: false }, 17, /before everything was sent/],
+  [
+    'an end with status 0 and a rest unread',
+    { ...SILENT, unreadBytes: 7 },
+    17,
+    /left 7 bytes unread/,
+  ],
+  ['a rest unread in spite of a good result', { unreadBytes: 1 }, 17, /left 1 bytes unread/],
+  [
+    'status 0 without a result, but words of a failure',
+    { ...SILENT, lastLines: ['FATAL ERROR: standard input: it is cut off'] },
+    17,
+    /says that it failed, though with status 0/,
+  ],
+  ['status 1', { ...SILENT, exit: status(1) }, 17, /status 1\. APPLY FAILED/],
+  [
+    'status 12 without a result',
+    { ...SILENT, exit: status(12) },
+    17,
+    /status 12: destinationUnfit/,
+  ],
+  ['status 126', { ...SILENT, exit: status(126) }, 17, /status 126/],
+  ['status 127', { ...SILENT, exit: status(127) }, 17, /no such program/],
+  ['status 255', { ...SILENT, exit: status(255) }, 17, /could not be reached/],
+  ['a good result but status 1', { exit: status(1) }, 17, /status 1/],
+  ['a good result but a signal', { exit: { kind: 'signal', signal: 'SIGKILL' } }, 17, /SIGKILL/],
+  ['a broken connection', { exit: { kind: 'failed', error: BROKEN } }, 17, /connection broke/],
+  ['its own failure 12', { result: failed(12), exit: status(12) }, 12, /^backup: why$/],
+  ['its own failure 13', { result: failed(13), exit: status(13) }, 13, /^backup: why$/],
+  ['its own failure with status 0', { result: failed(16) }, 16, /^backup: why$/],
+  [
+    'its own failure, though its connection then broke',
+    { result: failed(19), exit: { kind: 'failed', error: BROKEN } },
+    19,
+    /^backup: why$/,
+  ],
+  ['a failure 0', { result: failed(0) }, 17, /why/],
+  ['a failure 999', { result: failed(999) }, 17, /why/],
+];
+for (const [what, outcome, exitStatus, message] of failures) {
+  test(`${what} makes exit status ${exitStatus}`, () => {
+    const error = failure(outcome);
+    assert.equal(error.exitStatus, exitStatus);
+    assert.match(error.message, message);
+    assert.match(error.message, /^backup: /);
+  });
+}
+
+test('the last words of the remote side are in the message', () => {
+  const { message } = failure({
+    ...SILENT,
+    exit: status(1),
+    lastLines: ['one', 'two'],
+  });
+  assert.match(message, /\(it said: one \| two\)$/);
+});
+
+test('what is missing where no answer came depends on the form of the stream', () => {
+  const classic = failure({ ...SILENT, requireAck: true, classic: true });
+  assert.match(classic.hint ?? '', /--format=classic/);
+  const framed = failure({ ...SILENT, requireAck: true });
+  assert.match(framed.hint ?? '', /without --require-ack/);
+});
+
+const hints: readonly [status: number, said: string[], hint: RegExp | undefined][] = [
+  [
+    255,
+    [
+      '  ssh-keygen -f "/root/.ssh/known_hosts" -R "h"',
+      'Host key for h has changed and you have requested strict checking.',
+      'Host key verification failed.',
+    ],
+    /Find out why before you remove/,
+  ],
+  [
+    255,
+    [
+      'Host key for h was revoked and you have requested strict checking.',
+      'Host key verification failed.',
+    ],
+    /has to give it another key/,
+  ],
+  [
+    255,
+    [
+      'No ED25519 host key is known for h and you have requested strict checking.',
+      'Host key verification failed.',
+    ],
+    /connect once by hand/,
+  ],
+  [255, ['root@h: Permission denied (publickey,password).'], /user name, the key/],
+  [
+    255,
+    ['Received disconnect from ::1 port 22:2: Too many authentication failures'],
+    /user name, the key/,
+  ],
+  [255, ['ssh: Could not resolve hostname h: Name or service not known'], /name of the host/],
+  [255, ['ssh: connect to host h port 22: Connection refused'], /network/],
+  [255, ['ssh: connect to host h port 22: No route to host'], /network/],
+  [255, ['client_loop: send disconnect: Broken pipe'], /network/],
+  [1, ['sudo: a password is required'], /sudo without a password/],
+  [1, ['sudo: lvmsync: command not found'], /--remote-path/],
+  [127, ['bash: line 1: lvmsync: command not found'], /--remote-path/],
+  [127, ['fish: Unknown command: lvmsync'], /--remote-path/],
+  [126, ['bash: line 1: /opt/lvmsync: Permission denied'], /--sudo/],
+  [1, ['Permission denied @ rb_sysopen - /dev/vg/copy'], /--sudo/],
+  [1, ['No such file or directory @ rb_sysopen - /dev/vg/copy'], undefined],
+  [1, ['something else'], undefined],
+  [1, [], undefined],
+];
+for (const [number, said, hint] of hints) {
+  test(`the advice after status ${number} and "${said.join(' | ')}" is ${hint ?? 'none'}`, () => {
+    const error = failure({ ...SILENT, exit: status(number), lastLines: said });
+    if (hint === undefined) assert.equal(error.hint, undefined);
+    else assert.match(error.hint ?? '', hint);
+  });
+}
+
+const reached: readonly [exit: PeerOutcome['exit'], said: string[], ran: boolean][] = [
+  [status(255), ['Host key verification failed.'], false],
+  [status(255), ['root@h: Permission denied (publickey).'], false],
+  [status(255), ['ssh: connect to host h port 22: Connection refused'], false],
+  [status(255), ['ssh: Could not resolve hostname h: Name or service not known'], false],
+  [status(127), ['bash: line 1: lvmsync: command not found'], false],
+  [{ kind: 'failed', error: BROKEN }, [], false],
+  [{ kind: 'failed', error: BROKEN, hadStarted: true }, [], true],
+  [status(255), [], true],
+  [status(255), ['client_loop: send disconnect: Broken pipe'], true],
+  [
+    status(255),
+    [
+      'ssh: connect to host h port 22: Connection refused',
+      'Connection to h closed by remote host.',
+    ],
+    true,
+  ],
+  [status(1), ['Host key verification failed.'], true],
+  [{ kind: 'signal', signal: 'SIGKILL' }, ['Host key verification failed.'], true],
+];
+for (const [exit, said, ran] of reached) {
+  const how = exit.kind === 'status' ? `status ${exit.status}` : exit.kind;
+  test(`${how} after "${said.join(' | ')}": the receiver ${ran ? 'may have run' : 'never ran'}`, () => {
+    assert.equal(mayHaveRun(exit, said), ran);
+  });
+}
