@@ -143,18 +143,32 @@ export async function describeDestination(device: FileDevice): Promise<ChainDest
   return { identity, path: resolve(device.path), size: device.size };
 }
 
+export interface Mismatch {
+  readonly what: string;
+  /** What to do about it. */
+  readonly hint: string;
+}
+
+const OTHER_DEVICE =
+  'Name the destination of the chain. If the copy is on this one now, compare them first ("lvmsync verify --full", with the snapshot that the chain says it holds): then --force takes it.';
+const OTHER_SIZE = 'If it was only made larger, --force takes it as it is.';
+
 /** Why that device is not the one of the record, or not as it left it; undefined if it is. */
 export function destinationMismatch(
   { destination: recorded, doing }: Pick<ChainRecord, 'destination' | 'doing'>,
   actual: ChainDestination,
-): string | undefined {
+): Mismatch | undefined {
   const name = ({ path, identity }: ChainDestination): string =>
     identity === null ? path : `${path} (${identity})`;
   const isFile = recorded.identity === null && actual.identity === null;
   const byPath = recorded.identity === null && mayBeUnnamed(actual.identity);
   const same = byPath ? recorded.path === actual.path : recorded.identity === actual.identity;
-  if (!same) return `the chain belongs to ${name(recorded)}, not to ${name(actual)}`;
+  if (!same) {
+    const what = `the chain belongs to ${name(recorded)}, not to ${name(actual)}`;
+    return { what, hint: OTHER_DEVICE };
+  }
   // A run that was cut off may have made a file longer or shorter.
   if (recorded.size === actual.size || (isFile && doing !== null)) return undefined;
-  return `it holds ${actual.size} bytes, and held ${recorded.size} when the chain was written`;
+  const what = `it holds ${actual.size} bytes, and held ${recorded.size} when the chain was written`;
+  return { what, hint: OTHER_SIZE };
 }

@@ -283,10 +283,8 @@ const NOTHING = { point: null, pruned: null };
 function refuseMismatch(record: ChainRecord, actual: ChainDestination): void {
   const mismatch = destinationMismatch(record, actual);
   if (mismatch === undefined) return;
-  throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, {
-    ...UNTOUCHED,
-    hint: '--force takes it all the same.',
-  });
+  const { what, hint } = mismatch;
+  throw new LvmsyncError('destinationUnfit', `${actual.path}: ${what}`, { ...UNTOUCHED, hint });
 }
 
 /** Oldest first: what a crash leaves is still linked to what was to be removed with it. */

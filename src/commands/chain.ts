@@ -37,7 +37,7 @@ export interface Survey {
   /** Names of files. */
   readonly others: readonly string[];
   /** Why the next turn, or a rollback, would not take the destination that was named. */
-  readonly mismatch: string | undefined;
+  readonly mismatch: Mismatch | undefined;
   /** Why the last rollback cannot be taken back. */
   readonly redoGap: string | undefined;
   readonly leftover: LeftoverFiles;
@@ -91,25 +91,35 @@ async function redoGapOf(
 
 const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
 
+interface Mismatch {
+  readonly why: string;
+  /** What to do about it. */
+  readonly remedy: string | undefined;
+}
+
 async function mismatchOf(
   record: ChainRecord,
   path: string,
   directory: string,
-): Promise<string | undefined> {
+): Promise<Mismatch | undefined> {
   try {
     const device = await FileDevice.open(path, { role: 'destination' });
     try {
-      const mismatch = destinationMismatch(record, await describeDestination(device));
-      if (mismatch !== undefined) return mismatch;
+      const actual = await describeDestination(device);
+      const mismatch = destinationMismatch(record, actual);
+      if (mismatch !== undefined) {
+        return { why: `${actual.path}: ${mismatch.what}`, remedy: mismatch.hint };
+      }
       const { entry } = await RegisteredCopy.find(device);
       const spots = record.doing === null ? (leftIn(record)?.spots ?? []) : [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
-      return doubtOf(entry, record, { directory, ...now })?.why;
+      const doubt = doubtOf(entry, record, { directory, ...now });
+      return doubt && { why: `${actual.path}: ${doubt.why}`, remedy: doubt.remedy.hint };
     } finally {
       await device.close();
     }
   } catch (error) {
-    if (error instanceof LvmsyncError) return error.message;
+    if (error instanceof LvmsyncError) return { why: error.message, remedy: error.hint };
     throw error;
   }
 }
@@ -158,7 +168,8 @@ function asJson(survey: Survey): Record<string, unknown> {
     gap: order.gap ?? null,
     redoGap: redoGap ?? null,
     leftover: leftover.files.map((path) => relative(directory, path)),
-    mismatch: mismatch ?? null,
+    mismatch: mismatch?.why ?? null,
+    remedy: mismatch?.remedy ?? null,
   };
 }
 
@@ -182,7 +193,7 @@ export function describe(survey: Survey): string {
     ['of', `${path}${identity === null ? '' : ` (${identity})`}, ${humanSize(size)}`],
     ['holds', whatItHolds(record)],
   ];
-  if (mismatch !== undefined) rows.push(['but', mismatch]);
+  if (mismatch !== undefined) rows.push(['but', mismatch.why]);
   if (redoGap !== undefined) rows.push(['but', `that rollback cannot be taken back: ${redoGap}`]);
   if (record.point !== null) rows.push(['before', howFarBack(order)]);
   if (leftover.files.length > 0) rows.push(['useless', describeLeftover(leftover)]);

@@ -101,7 +101,8 @@ class Rollback {
     const actual = await describeDestination(this.#device);
     const mismatch = force ? undefined : destinationMismatch(record, actual);
     if (mismatch !== undefined) {
-      throw new LvmsyncError('destinationUnfit', `${actual.path}: ${mismatch}`, UNTOUCHED);
+      const { what, hint } = mismatch;
+      throw new LvmsyncError('destinationUnfit', `${actual.path}: ${what}`, { ...UNTOUCHED, hint });
     }
     await this.#owner.requireOwn(record, directory, { force });
   }

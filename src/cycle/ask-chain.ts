@@ -1,7 +1,7 @@
 /** Asks the machine of a destination, before a turn, what its chain says that the destination holds. */
 
 import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
-import { type Fields, objectIn } from '../base/json-object.js';
+import { type Fields, isObject, objectIn } from '../base/json-object.js';
 import { escapeText } from '../base/text.js';
 import { isDoing, isPoint } from '../chain/record.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
@@ -30,7 +30,8 @@ export async function askChain(command: CycleRequest, context: RunContext): Prom
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
   refuseFailure(host, answer);
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
-  return parseAnswer(found.at(-1) ?? {}, { host, force });
+  const where = destination.host === undefined ? '' : `${host}: `;
+  return parseAnswer(found.at(-1) ?? {}, { where, host, force });
 }
 
 function chainIn(line: string): Fields | undefined {
@@ -56,14 +57,22 @@ function refuseFailure(host: string, answer: PeerAnswer): void {
   );
 }
 
+const OTHERWISE =
+  'If it holds what the chain says all the same, or was only made larger, --force takes it as it is.';
+
 function parseAnswer(
-  { point, doing, mismatch }: Fields,
-  { host, force }: { readonly host: string; readonly force: boolean },
+  { point, doing, undone, mismatch, remedy }: Fields,
+  {
+    where,
+    host,
+    force,
+  }: { readonly where: string; readonly host: string; readonly force: boolean },
 ): ChainState {
   if (typeof mismatch === 'string' && !force) {
-    throw new LvmsyncError('destinationUnfit', `${host}: ${escapeText(mismatch, 400)}`, {
+    throw new LvmsyncError('destinationUnfit', `${where}${escapeText(mismatch, 400)}`, {
       state: 'Nothing was sent.',
-      hint: 'If it holds what the chain says all the same, or was only made larger, --force takes it as it is.',
+      // Older programs say no remedy.
+      hint: typeof remedy === 'string' ? escapeText(remedy, 600) : OTHERWISE,
     });
   }
   const known = (point === null || isPoint(point)) && (doing === null || isDoing(doing));
@@ -73,5 +82,6 @@ function parseAnswer(
       hint: 'Is the same version of lvmsync on both sides?',
     });
   }
-  return { point: point ?? undefined, doing: doing ?? undefined };
+  const wentBack = isObject(undone);
+  return { point: point ?? undefined, doing: doing ?? undefined, ...(wentBack && { wentBack }) };
 }

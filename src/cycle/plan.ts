@@ -15,6 +15,8 @@ export interface ChainState {
   /** What the destination holds, or held before what is being done. */
   readonly point: Point | undefined;
   readonly doing: Doing | undefined;
+  /** The last thing that was done there is a rollback, which can be taken back. */
+  readonly wentBack?: boolean;
 }
 
 export interface TurnFacts {
@@ -34,7 +36,7 @@ export type Refusal =
   /** A rollback was begun there, and has not come to its end. */
   | { readonly why: 'rollback' }
   /** There is no snapshot of the point any more. */
-  | { readonly why: 'baseGone'; readonly point: Point }
+  | { readonly why: 'baseGone'; readonly point: Point; readonly wentBack?: boolean }
   /** It is there, with the tag of another chain than `tag`: the same place under another name. */
   | {
       readonly why: 'otherSpelling';
@@ -77,7 +79,10 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   }
   if (point === undefined || doing?.what === 'init') return refused({ why: 'noPoint' });
   const base = snapshots.find(({ uuid }) => uuid === point.uuid);
-  if (base === undefined) return refused({ why: 'baseGone', point });
+  if (base === undefined) {
+    const { wentBack } = chain;
+    return refused({ why: 'baseGone', point, ...(wentBack && { wentBack }) });
+  }
   if (base.state === 'lost') return refused({ why: 'baseLost', base });
   return planChanges(facts, base, point);
 }

@@ -4,7 +4,7 @@ import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { fullName, unfit } from '../lvm/refusal.js';
 import { placeName } from '../remote/destination-name.js';
-import { undoTurnCommand } from '../remote/remote-command.js';
+import { redoCommand, undoTurnCommand } from '../remote/remote-command.js';
 import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
 import type { CycleOrigin, CycleSnapshot } from './volumes.js';
@@ -41,7 +41,9 @@ export function describeRefusal(
       return unfit(
         origin,
         `its snapshot of ${localTime(refusal.point.time)} is gone, which is what ${place} holds`,
-        ANEW,
+        refusal.wentBack === true
+          ? `A rollback went back to it. To go on with the chain, take that back first, ${commandThere(redoCommand, { destination, chain })}; or, to keep what it holds now, begin anew with --init --force, which copies everything.`
+          : ANEW,
       );
     case 'otherSpelling':
       return new LvmsyncError(
@@ -95,8 +97,15 @@ const ROOM = 'A larger --size keeps a snapshot from overflowing.';
 
 type Place = Pick<CycleRequest, 'destination' | 'chain'>;
 
-/** Where to run which command, which ends the line: it can be copied as it is. */
-function undoCommand({ destination: { host, path }, chain: { directory } }: Place): string {
+/** Where to run which command. */
+function undoCommand(place: Place): string {
+  return commandThere(undoTurnCommand, place);
+}
+
+function commandThere(
+  command: typeof undoTurnCommand,
+  { destination: { host, path }, chain: { directory } }: Place,
+): string {
   const where = host === undefined ? 'here' : `on ${host}`;
-  return `${where}: ${undoTurnCommand({ directory, path, host })}`;
+  return `${where}: ${command({ directory, path, host })}`;
 }

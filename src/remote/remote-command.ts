@@ -107,14 +107,21 @@ export function undoCommand({
 }
 
 /** Likewise, to undo what a chain in `directory` has of a turn that did not come to its end. */
-export function undoTurnCommand({
-  directory,
-  path,
-  host,
-}: {
+export function undoTurnCommand(place: ChainPlace): string {
+  return rollbackCommand('--steps 0', place);
+}
+
+/** Likewise, to take back the last rollback. */
+export function redoCommand(place: ChainPlace): string {
+  return rollbackCommand('--redo', place);
+}
+
+interface ChainPlace {
   readonly directory: string;
   readonly path: string;
   readonly host: string | undefined;
-}): string {
-  return `lvmsync rollback --steps 0 ${typedPath(path, host)} ${typedPath(directory, host)}`;
+}
+
+function rollbackCommand(how: string, { directory, path, host }: ChainPlace): string {
+  return `lvmsync rollback ${how} ${typedPath(path, host)} ${typedPath(directory, host)}`;
 }

@@ -23,6 +23,12 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
   [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
   [{ why: 'baseGone', point }, EXIT.sourceUnfit, /^vg0\/mail: .*gone/, /--init --force/],
   [
+    { why: 'baseGone', point, wentBack: true },
+    EXIT.sourceUnfit,
+    /^vg0\/mail: .*gone/,
+    /take that back first, .*: lvmsync rollback --redo .*; or/,
+  ],
+  [
     {
       why: 'otherSpelling',
       base: snapshot,
