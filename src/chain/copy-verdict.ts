@@ -46,9 +46,11 @@ export function isWritten(
 ): boolean {
   if (record.doing !== null) return false;
   if (spotsDiffer) return true;
+  const left = leftIn(record);
+  if (left === undefined) return false;
   // Newer where what was written after it was undone.
   const isOfLast = entry !== undefined && entry.run === record.writer?.run;
-  return wasWritten((isOfLast ? entry.left : undefined) ?? leftIn(record)?.mark, mark);
+  return wasWritten((isOfLast ? entry.left : undefined) ?? left.mark, mark);
 }
 
 /** What the record says of its copy when a run is done. */
