@@ -17,9 +17,18 @@ export interface CopyFacts {
 
 export async function factsOf(device: FileDevice): Promise<CopyFacts> {
   const path = resolve(device.path);
-  const identity = (await stableIdentity(device)) ?? fileIdentity(realpathSync(path));
+  const identity = (await stableIdentity(device)) ?? fileIdentity(realPath(path));
   const inode = device.identity.kind === 'file' ? device.identity.inode : null;
   return { path, inode, identity, size: device.size };
+}
+
+/** Of what is removed meanwhile, its own. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 type Noted = Pick<CopyFacts, 'path' | 'inode'>;
@@ -41,7 +50,7 @@ export function isDeviceNow(
   const there = identifyPath(path);
   if (there?.kind !== 'block' || !isOne(there)) return false;
   // Another device may have that name by now.
-  return (diskIdentity(there.device) ?? fileIdentity(realpathSync(path))) === identity;
+  return (diskIdentity(there.device) ?? fileIdentity(realPath(path))) === identity;
 }
 
 /** Whether both are parts of one file that have bytes in common: see fileIdentity and what a loop device is known by. */
