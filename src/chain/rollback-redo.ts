@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { LvmsyncError } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { Snapback } from '../pipeline/snapback.js';
-import { checkSnapback, type Saved, type SnapbackPlace } from '../pipeline/snapback-file.js';
+import { checkSnapback, type Saved, type SnapbackTarget } from '../pipeline/snapback-file.js';
 import type { Reporter } from '../run/reporter.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 import { deviceAttributes } from '../stream/device-facts.js';
@@ -54,7 +54,7 @@ export async function checkRedo(facts: RedoFacts): Promise<void> {
   checkSnapback(await placeIn(folder, facts));
 }
 
-async function placeIn(folder: string, facts: RedoFacts): Promise<SnapbackPlace> {
+async function placeIn(folder: string, facts: RedoFacts): Promise<SnapbackTarget> {
   const { device, roomFor } = facts;
   const inUse = [{ identity: device.identity, role: 'the destination' }];
   const saved = await savedBefore(facts);

@@ -9,7 +9,7 @@ import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { FillRequest, SourceRequest } from '../source/request.js';
 
-export interface ApplyCommand extends WriteRequest, RehearsalRequest {
+export interface ApplyCommand extends WriteRequest, DryRunRequest {
   readonly kind: 'apply';
   /** A file's path, or `-` for standard input. */
   readonly input: string;
@@ -19,21 +19,21 @@ export interface ApplyCommand extends WriteRequest, RehearsalRequest {
 }
 
 /** Check and say what would be done, write nothing. */
-export interface RehearsalRequest {
+export interface DryRunRequest {
   readonly dryRun?: true;
 }
 
-export interface DumpCommand extends ReadRequest, FillRequest, RehearsalRequest {
+export interface DumpCommand extends ReadRequest, FillRequest, DryRunRequest {
   readonly kind: 'dump';
   readonly source: SourceRequest;
 }
 
-export interface SyncCommand extends SendRequest, FillRequest, RehearsalRequest {
+export interface SyncCommand extends SendRequest, FillRequest, DryRunRequest {
   readonly kind: 'sync';
   readonly source: SourceRequest;
 }
 
-export interface CycleCommand extends CycleRequest, RehearsalRequest {
+export interface CycleCommand extends CycleRequest, DryRunRequest {
   readonly kind: 'cycle';
 }
 

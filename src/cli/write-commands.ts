@@ -9,9 +9,9 @@ import type { RunRequest } from '../run/request.js';
 import type {
   ApplyCommand,
   ChainCommand,
+  DryRunRequest,
   HashCommand,
   InspectCommand,
-  RehearsalRequest,
   RollbackCommand,
 } from './command.js';
 import type { ParsedOptions } from './option-grammar.js';
@@ -101,7 +101,7 @@ export function hashCommand(parsed: ParsedOptions, run: RunRequest): HashCommand
   return { kind: 'hash', ...run, destination };
 }
 
-export function rehearsalRequest({ flags }: ParsedOptions): RehearsalRequest {
+export function rehearsalRequest({ flags }: ParsedOptions): DryRunRequest {
   return flags['dry-run'] === true ? { dryRun: true } : {};
 }
 

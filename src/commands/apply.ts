@@ -143,14 +143,14 @@ async function rehearse(
   target: Target,
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
-  const { tellOfApply } = await import('./dry-apply.js');
+  const { reportApply } = await import('./dry-apply.js');
   const rules = await findWriteRules(target.device);
   const snapback = await snapbackOptions(command, stream, { ...target, rules, context });
   const streamId = stream.answeredId;
   const answer = (): void => {
     if (streamId !== undefined) context.answer(formatReady(streamId));
   };
-  return tellOfApply({ command, ...target, snapback, answer }, context);
+  return reportApply({ command, ...target, snapback, answer }, context);
 }
 
 function tellOfOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): void {

@@ -63,8 +63,8 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
       const rehearsal = { turn: plan.turn, snapshots, origin, tag, command, context };
-      const { tellOfTurn } = await import('./dry-cycle.js');
-      await tellOfTurn({ ...rehearsal, checkPlace: checkTarget });
+      const { reportTurn } = await import('./dry-cycle.js');
+      await reportTurn({ ...rehearsal, checkPlace: checkTarget });
       return EXIT.done;
     }
     tellOfPlan(plan.turn, command, context);

@@ -10,7 +10,7 @@ import { checkSnapback } from '../pipeline/snapback-file.js';
 import type { RunContext } from '../run/context.js';
 import { inspectFile } from '../stream/inspection.js';
 
-export interface ApplyRehearsal {
+export interface ApplyDryRun {
   readonly command: ApplyCommand;
   readonly device: FileDevice;
   /** Bytes that the destination would have. */
@@ -22,8 +22,8 @@ export interface ApplyRehearsal {
 }
 
 /** Throws what a run would throw. A file is looked through as `inspect` does it. Resolves with the status. */
-export async function tellOfApply(
-  { command, device, size, snapback, answer }: ApplyRehearsal,
+export async function reportApply(
+  { command, device, size, snapback, answer }: ApplyDryRun,
   { reporter, signal }: RunContext,
 ): Promise<number> {
   if (snapback !== undefined) checkSnapback(snapback);

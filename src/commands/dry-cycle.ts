@@ -32,7 +32,7 @@ export interface Rehearsal {
 }
 
 /** Throws what the turn would throw before its first byte. */
-export async function tellOfTurn(rehearsal: Rehearsal): Promise<void> {
+export async function reportTurn(rehearsal: Rehearsal): Promise<void> {
   const { turn, snapshots, command, context, checkPlace } = rehearsal;
   const { time, warning } = timeAfter(snapshots.at(-1)?.time, Date.now());
   if (warning !== undefined && turn.next === undefined) context.reporter.warn(warning);

@@ -22,7 +22,7 @@ import { checkLocal } from './local-copy.js';
 const MEASURED_MS = 1000;
 
 /** Throws what the run would throw before its first byte. */
-export async function tellOfSync(
+export async function reportSync(
   source: Source,
   command: SyncCommand,
   context: RunContext,
@@ -33,7 +33,7 @@ export async function tellOfSync(
   context.print(formatRows(`A dry run: ${source.device.path} to ${place}`, rows));
 }
 
-export async function tellOfDump(
+export async function reportDump(
   source: Source,
   command: DumpCommand,
   context: RunContext,

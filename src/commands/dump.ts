@@ -53,8 +53,8 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
 }
 
 async function rehearse(source: Source, command: DumpCommand, context: RunContext): Promise<void> {
-  const { tellOfDump } = await import('./dry-run.js');
-  await tellOfDump(source, command, context);
+  const { reportDump } = await import('./dry-run.js');
+  await reportDump(source, command, context);
 }
 
 async function dumpFrom(source: Source, command: DumpCommand, context: RunContext): Promise<void> {

@@ -6,7 +6,7 @@ import type { WriteRules } from '../lvm/write-rules.js';
 import type { Progress } from '../run/progress.js';
 import type { ChangeReader } from '../stream/change-reader.js';
 import type { StreamForm } from '../stream/change-stream.js';
-import { DRY_RUN, type Hello, type SetPlace } from '../stream/control-frame.js';
+import { DRY_RUN, type Hello, type StreamPosition } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
 
 export const CHANGES_FILE = 'the changes file';
@@ -42,7 +42,7 @@ export class ReceivedStream {
   }
 
   /** Where it stands among those that come with it; undefined if it comes alone. */
-  get place(): SetPlace | undefined {
+  get place(): StreamPosition | undefined {
     if (this.#wire === undefined) return undefined;
     const { setId, streamIndex, streamCount } = this.#wire;
     return streamCount > 1 ? { setId, streamIndex, streamCount } : undefined;

@@ -17,8 +17,8 @@ export async function transfer(
 }
 
 async function rehearse(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
-  const { tellOfSync } = await import('./dry-run.js');
-  await tellOfSync(source, command, context);
+  const { reportSync } = await import('./dry-run.js');
+  await reportSync(source, command, context);
 }
 
 async function send(source: Source, command: SyncCommand, context: RunContext): Promise<void> {

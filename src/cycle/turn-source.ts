@@ -2,7 +2,7 @@
 
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
-import { SourceWatch } from '../device/write-watch.js';
+import { WriteWatch } from '../device/write-watch.js';
 import { describeKnown } from '../lvm/find-volume.js';
 import { fullName, unfit } from '../lvm/refusal.js';
 import type { ThickSnapshot } from '../lvm/thick-snapshot.js';
@@ -83,7 +83,7 @@ function openWholeThick(snapshot: ThickSnapshot, reporter: Reporter): Promise<So
       // Its own COW store is found by who looks.
       stores: [],
       attributes: { devicePath: device.path },
-      watch: await SourceWatch.begin(device),
+      watch: await WriteWatch.begin(device),
       findLateFault: async () => undefined,
       close: () => opened.close(),
     };

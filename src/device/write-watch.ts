@@ -27,7 +27,7 @@ interface Sight {
   readonly writing: boolean;
 }
 
-export class SourceWatch {
+export class WriteWatch {
   /** As the user knows it. */
   readonly path: string;
   /** What else the user could read from; reads on after "Stop what writes to it". */
@@ -35,7 +35,7 @@ export class SourceWatch {
   readonly #look: () => Sight | undefined;
   readonly #start: Sight | undefined;
 
-  private constructor(of: Pick<SourceWatch, 'path' | 'remedy'>, look: () => Sight | undefined) {
+  private constructor(of: Pick<WriteWatch, 'path' | 'remedy'>, look: () => Sight | undefined) {
     this.path = of.path;
     this.remedy = of.remedy;
     this.#look = look;
@@ -46,7 +46,7 @@ export class SourceWatch {
    * To be called before the list of changes is read. What others left in the device's cache is written
    * first: it counts as written before. `root` is put before `/sys`.
    */
-  static async begin(watched: Watched, remedy = '', root = ''): Promise<SourceWatch> {
+  static async begin(watched: Watched, remedy = '', root = ''): Promise<WriteWatch> {
     const look = (): Sight | undefined => lookAt(watched, root);
     await watched.sync();
     const before = look();
@@ -54,7 +54,7 @@ export class SourceWatch {
     if (before?.reads !== undefined) await readHead(watched);
     const counts = before?.reads === undefined || before.reads !== look()?.reads;
     const { path } = watched;
-    return new SourceWatch({ path, remedy }, counts ? look : () => undefined);
+    return new WriteWatch({ path, remedy }, counts ? look : () => undefined);
   }
 
   /** Since it began. */

@@ -18,14 +18,14 @@ import { unfit } from './refusal.js';
 const UNFIT = { code: 'sourceUnfit' } as const;
 
 /** What one witness says about one property. */
-export interface Claim {
+export interface Reading {
   readonly what: string;
   readonly by: string;
   readonly value: string | number | undefined;
 }
 
 /** Throws LvmsyncError 'sourceUnfit' unless all claims about the same property have the same value. */
-export function refuseContradiction(volume: VolumeName, claims: readonly Claim[]): void {
+export function requireAgreement(volume: VolumeName, claims: readonly Reading[]): void {
   for (const { what } of claims) {
     const said = claims.filter((claim) => claim.what === what);
     if (new Set(said.map(({ value }) => value)).size === 1) continue;

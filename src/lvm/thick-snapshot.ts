@@ -1,7 +1,7 @@
 /** A thick snapshot, described only where `lvs`, the metadata and the kernel agree and its list is whole. */
 
 import type { RunCommand } from '../host/subprocess.js';
-import { type Claim, readMetadata, readTargets, refuseContradiction } from './cross-check.js';
+import { type Reading, readMetadata, readTargets, requireAgreement } from './cross-check.js';
 import { bareUuid, formatDeviceName } from './device-name.js';
 import { infoOf } from './dmsetup.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
@@ -64,7 +64,7 @@ export async function describeThick(
   }
   if (volume.invalid) throw unfit(volume, FAULT_TEXTS.Invalid);
   const target = await readSnapshotTarget(volume, run);
-  refuseContradiction(volume, [
+  requireAgreement(volume, [
     { what: 'origin', by: 'lvs', value: origin.lvName },
     { what: 'chunk size', by: 'lvs', value: volume.chunkSize },
     { what: 'size at the snapshot', by: 'lvs', value: volume.originSize },
@@ -119,7 +119,7 @@ async function readSnapshotTarget(volume: Volume, run: RunCommand): Promise<Snap
 }
 
 /** The segment of type "snapshot" is in a hidden volume of its own and names the COW store. */
-function snapshotMetadataClaims(volume: Volume, group: ConfigSection): readonly Claim[] {
+function snapshotMetadataClaims(volume: Volume, group: ConfigSection): readonly Reading[] {
   const volumes = findSection(group, 'logical_volumes')?.sections.values() ?? [];
   const segment = [...volumes]
     .map((entry) => findSection(entry, 'segment1'))
@@ -141,7 +141,7 @@ async function deviceClaims(
   volume: Volume,
   origin: Volume,
   { target, run }: { readonly target: SnapshotTarget; readonly run: RunCommand },
-): Promise<readonly Claim[]> {
+): Promise<readonly Reading[]> {
   const names = [volume, { ...volume, layer: 'cow' }, { ...origin, layer: 'real' }].map(
     formatDeviceName,
   );

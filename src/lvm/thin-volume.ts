@@ -1,7 +1,7 @@
 /** A thin volume, described only where `lvs`, the metadata and the kernel agree on which one it is. */
 
 import type { RunCommand } from '../host/subprocess.js';
-import { type Claim, readMetadata, readTargets, refuseContradiction } from './cross-check.js';
+import { type Reading, readMetadata, readTargets, requireAgreement } from './cross-check.js';
 import { findInteger, findSection, findString } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
 import { fullName, unfit } from './refusal.js';
@@ -42,7 +42,7 @@ export async function describeThin(
   const group = await readMetadata(vgName, run);
   const segment = findSection(group, 'logical_volumes', lvName, 'segment1');
   const text = (key: string) => segment && findString(segment, key);
-  refuseContradiction(volume, [
+  requireAgreement(volume, [
     { what: 'pool', by: 'lvs', value: poolName },
     { what: 'pool', by: 'metadata', value: text('thin_pool') },
     { what: 'origin', by: 'lvs', value: volume.origin?.lvName },
@@ -88,7 +88,7 @@ function refuseMerge(volume: Volume, volumes: readonly Volume[]): void {
 }
 
 /** With thick snapshots on it, the thin target is in the volume's "real" layer. */
-async function thinKernelClaims(volume: Volume, run: RunCommand): Promise<readonly Claim[]> {
+async function thinKernelClaims(volume: Volume, run: RunCommand): Promise<readonly Reading[]> {
   if (volume.deviceNumber === undefined) return [];
   let [target] = await readTargets(volume, run);
   if (target?.type === 'snapshot-origin') {

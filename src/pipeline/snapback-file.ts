@@ -27,7 +27,7 @@ import {
 import type { NativeExtentSet } from '../host/native.js';
 import type { Counted } from '../stream/counted-link.js';
 
-export interface SnapbackPlace {
+export interface SnapbackTarget {
   readonly path: string;
   /** Replace a file of that name. */
   readonly overwrite: boolean;
@@ -65,7 +65,7 @@ export interface OpenSnapback {
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const OWNER_ONLY = 0o600;
 
-export function openSnapback(place: SnapbackPlace): OpenSnapback {
+export function openSnapback(place: SnapbackTarget): OpenSnapback {
   const { path, overwrite, inUse = [] } = place;
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
@@ -128,7 +128,7 @@ function cannotCreate(path: string, cause: unknown): LvmsyncError {
 }
 
 /** Throws what openSnapback would. Makes and changes nothing. */
-export function checkSnapback(place: SnapbackPlace): void {
+export function checkSnapback(place: SnapbackTarget): void {
   const { path, overwrite, inUse = [] } = place;
   try {
     const present = lstatSync(path, { throwIfNoEntry: false });
@@ -157,7 +157,7 @@ const STAT_BLOCK = 512;
 const OVERHEAD_AGAIN = 128 * 1024;
 
 /** What the file of that name takes up now counts as free: it will be emptied. */
-function requireRoom({ path, roomFor, saved }: SnapbackPlace, present: Stats | undefined): void {
+function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | undefined): void {
   if (roomFor === undefined) return;
   const { bavail, bsize } = statfsSync(dirname(path));
   const free = bavail * bsize + (present?.blocks ?? 0) * STAT_BLOCK;

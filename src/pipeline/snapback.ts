@@ -15,9 +15,9 @@ import { cancelSoonAfter, interrupted } from '../run/interruption.js';
 import { ChangeWriter, type HelloFacts } from '../stream/change-writer.js';
 import { countedAttributes } from '../stream/counted-link.js';
 import { addPlaces } from './places.js';
-import { type OpenSnapback, openSnapback, type SnapbackPlace } from './snapback-file.js';
+import { type OpenSnapback, openSnapback, type SnapbackTarget } from './snapback-file.js';
 
-export interface SnapbackOptions extends SnapbackPlace {
+export interface SnapbackOptions extends SnapbackTarget {
   /** Of the destination. */
   readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes' | 'place'>;
   /** Offsets will be saved in ascending order. */

@@ -5,7 +5,7 @@ import { formatKeepRule } from '../chain/keep.js';
 import type { PriorityRequest } from '../host/priority.js';
 import type { SnapbackRequest } from '../pipeline/request.js';
 import type { RunRequest, Verbosity } from '../run/request.js';
-import type { SetPlace } from '../stream/control-frame.js';
+import type { StreamPosition } from '../stream/control-frame.js';
 import type { RemoteOptions, SendRequest } from './request.js';
 
 /** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
@@ -87,7 +87,7 @@ export function loginArgv(remote: RemoteOptions, host: string): string[] {
 /** The request of one of several streams: it keeps a snapback of its own. A sink may be shared. */
 export function snapbackOfPart(
   snapback: SnapbackRequest,
-  { streamIndex, streamCount }: Pick<SetPlace, 'streamIndex' | 'streamCount'>,
+  { streamIndex, streamCount }: Pick<StreamPosition, 'streamIndex' | 'streamCount'>,
 ): SnapbackRequest {
   if (streamCount === 1 || snapback.path === '/dev/null') return snapback;
   return { ...snapback, path: `${snapback.path}.${streamIndex}-of-${streamCount}` };

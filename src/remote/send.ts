@@ -13,7 +13,7 @@ import { hostName, placeName } from './destination-name.js';
 import { snapbackOfPart, undoCommand } from './remote-command.js';
 import type { SendRequest } from './request.js';
 import { planParts } from './stream-parts.js';
-import { Sending, type Shipment } from './stream-sender.js';
+import { type SendJob, StreamSender } from './stream-sender.js';
 import { StreamSet } from './stream-set.js';
 
 /** sshd turns away some of those that come while ten are logging in. */
@@ -45,7 +45,7 @@ class RemoteRun {
   readonly #command: SendRequest;
   readonly #context: RunContext;
   readonly #set: StreamSet;
-  readonly #sendings: readonly Sending[];
+  readonly #sendings: readonly StreamSender[];
   /** Of each stream. */
   readonly #doneBytes: number[];
   #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
@@ -59,7 +59,7 @@ class RemoteRun {
     this.#doneBytes = parts.map(() => 0);
     const pace = RateLimit.pace(command.bytesPerSecond, this.#set.signal);
     this.#sendings = parts.map((part, i) => {
-      const shipment: Shipment = {
+      const shipment: SendJob = {
         ...{ source, part, context, pace, set: this.#set, index: i + 1 },
         command: { ...command, snapback: this.#snapback(i + 1) },
         onProgress: (bytes) => this.#progress(i, bytes),
@@ -68,7 +68,7 @@ class RemoteRun {
           return this.#endFlags;
         },
       };
-      return new Sending(shipment);
+      return new StreamSender(shipment);
     });
   }
 
@@ -114,7 +114,7 @@ class RemoteRun {
   }
 
   /** Never rejects: the set learns of a failure. */
-  async #follow(sending: Sending): Promise<boolean> {
+  async #follow(sending: StreamSender): Promise<boolean> {
     try {
       return (await sending.run()).verified;
     } catch (error) {

@@ -30,7 +30,7 @@ const CLEARING_MS = 600_000;
 /** A login that takes longer may go on beside further ones. */
 const LOGIN_PATIENCE_MS = 5000;
 
-export interface Shipment {
+export interface SendJob {
   readonly source: Source;
   readonly part: Part;
   /** With the snapback of this stream. */
@@ -50,10 +50,10 @@ type Sent =
   | { readonly kind: 'refused' }
   | { readonly kind: 'failed'; readonly error: unknown };
 
-export class Sending {
+export class StreamSender {
   /** As messages call the other side. */
   readonly name: string;
-  readonly #shipment: Shipment;
+  readonly #shipment: SendJob;
   readonly #streamId: Uint8Array;
   readonly #output: PeerOutput;
   #connecting: Promise<Peer> | undefined;
@@ -65,7 +65,7 @@ export class Sending {
   #sendsData = false;
   #unreadBytes = 0;
 
-  constructor(shipment: Shipment) {
+  constructor(shipment: SendJob) {
     const { set, index, command, context } = shipment;
     this.#shipment = shipment;
     const host = hostName(command.destination);

@@ -4,7 +4,7 @@
  */
 
 import { LvmsyncError } from '../base/errors.js';
-import type { SetPlace } from '../stream/control-frame.js';
+import type { StreamPosition } from '../stream/control-frame.js';
 
 /** What a stream has to know of its receiver. */
 export interface SetMember {
@@ -45,8 +45,8 @@ export class StreamSet {
   readonly #rules: StreamSetRules;
   readonly #stop = new AbortController();
   readonly #stopped: Promise<void>;
-  readonly #allReady: Meeting;
-  readonly #allSent: Meeting;
+  readonly #allReady: Barrier;
+  readonly #allSent: Barrier;
   #anyReady = false;
   #toldSilence = false;
   #failure: unknown;
@@ -62,11 +62,11 @@ export class StreamSet {
     });
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop);
-    this.#allReady = new Meeting(count);
-    this.#allSent = new Meeting(count);
+    this.#allReady = new Barrier(count);
+    this.#allSent = new Barrier(count);
   }
 
-  place(streamIndex: number): SetPlace {
+  place(streamIndex: number): StreamPosition {
     return { setId: this.#rules.setId, streamIndex, streamCount: this.count };
   }
 
@@ -166,7 +166,7 @@ function reasonFor(error: unknown): LvmsyncError {
 }
 
 /** Begins when everybody is there. */
-class Meeting {
+class Barrier {
   #missing: number;
   #begin: () => void = () => undefined;
   readonly #begun = new Promise<void>((resolve) => {

@@ -11,7 +11,7 @@ import { interrupted } from '../run/interruption.js';
 import type { Source } from '../source/source.js';
 import { DISCARD_FEATURE, LZ4_FEATURE } from '../stream/answer-lines.js';
 import { ChangeWriter } from '../stream/change-writer.js';
-import type { HelloAttributes, SetPlace } from '../stream/control-frame.js';
+import type { HelloAttributes, StreamPosition } from '../stream/control-frame.js';
 import { streamAttributes } from '../stream/device-facts.js';
 import type { SendRequest } from './request.js';
 import type { Part } from './stream-parts.js';
@@ -29,7 +29,7 @@ export interface WireStream {
   readonly source: Source;
   /** Of what the source has, all that this stream carries. */
   readonly part: Part;
-  readonly place: SetPlace;
+  readonly place: StreamPosition;
   readonly streamId: Uint8Array;
   readonly command: SendRequest;
   readonly signal: AbortSignal;

@@ -3,7 +3,7 @@
 import { humanSize } from '../base/text.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
-import { SourceWatch } from '../device/write-watch.js';
+import { WriteWatch } from '../device/write-watch.js';
 import type { Reporter } from '../run/reporter.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
@@ -16,7 +16,7 @@ export function openOffline(
   return withDevices(reporter, async (opened) => {
     const cowStore = await opened.open(request.cowStore, 'cowStore');
     const device = await opened.open(request.dataSource, 'source');
-    const watch = await SourceWatch.begin(device);
+    const watch = await WriteWatch.begin(device);
     const { exceptions, extents, chunkSize } = await readOfflineStore(cowStore, device.size);
     reporter.verbose(`${cowStore.path}: ${exceptions} chunks of ${humanSize(chunkSize)} changed`);
     return {

@@ -1,7 +1,7 @@
 /** What the source did during a run: told to the user, and where that was asked for a failure. */
 
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
-import type { SourceWatch, Writes } from '../device/write-watch.js';
+import type { Writes, WriteWatch } from '../device/write-watch.js';
 import type { Reporter } from '../run/reporter.js';
 import type { Source } from './source.js';
 
@@ -15,7 +15,7 @@ export interface QuietRules {
  * To be called before anything is written. Throws (sourceUnfit) where the source must be quiet and the
  * kernel would not tell whether it was.
  */
-export function checkWatch(watch: SourceWatch, { requireQuiet, reporter }: QuietRules): void {
+export function checkWatch(watch: WriteWatch, { requireQuiet, reporter }: QuietRules): void {
   if (watch.writes() !== 'unknown') return;
   if (requireQuiet) throw unwatched(watch, UNTOUCHED);
   reporter.verbose(`${watch.path}: whether it is written while it is read cannot be told`);
@@ -26,7 +26,7 @@ export function checkWatch(watch: SourceWatch, { requireQuiet, reporter }: Quiet
  * says of it; throws (sourceUnfit) where the source had to be quiet.
  */
 export function reportWrites(
-  watch: SourceWatch,
+  watch: WriteWatch,
   writes: Writes,
   { requireQuiet, reporter }: QuietRules,
 ): { readonly sourceChanged: boolean } {
@@ -39,7 +39,7 @@ export function reportWrites(
   return { sourceChanged: true };
 }
 
-function unwatched({ path }: SourceWatch, context: { readonly state?: string } = {}): LvmsyncError {
+function unwatched({ path }: WriteWatch, context: { readonly state?: string } = {}): LvmsyncError {
   return new LvmsyncError(
     'sourceUnfit',
     `${path}: whether it was written while it was read cannot be told`,

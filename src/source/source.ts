@@ -3,7 +3,7 @@
 import type { FileDevice } from '../device/block-device.js';
 import type { ExtentList } from '../device/extent.js';
 import type { SourceMember } from '../device/relation.js';
-import type { SourceWatch } from '../device/write-watch.js';
+import type { WriteWatch } from '../device/write-watch.js';
 import type { Store } from '../lvm/store-status.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 
@@ -28,7 +28,7 @@ export interface Source {
   /** What fills while the run depends on it, but for what `device` itself is a view of. */
   readonly stores: readonly Store[];
   /** Of `device`, since before the list of changes was read. */
-  readonly watch: SourceWatch;
+  readonly watch: WriteWatch;
   /** One line if the snapshot broke meanwhile: what was sent is right, a next run will not be. */
   findLateFault(): Promise<string | undefined>;
   close(): Promise<void>;

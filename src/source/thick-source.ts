@@ -5,7 +5,7 @@ import { humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
-import { SourceWatch } from '../device/write-watch.js';
+import { WriteWatch } from '../device/write-watch.js';
 import { refuseRunningMerge } from '../lvm/origin-merge.js';
 import { fullName } from '../lvm/refusal.js';
 import { refuseNewMerge, type ThickSnapshot } from '../lvm/thick-snapshot.js';
@@ -52,7 +52,7 @@ export function openThick(
       );
     await refuseNewMerge(snapshot);
     await refuseRunningMerge(members);
-    const watch = await SourceWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
+    const watch = await WriteWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
     const changes = await readThickChanges(snapshot, { origin, cowStore }, { signal, onSlow });
     reportChanges(snapshot, changes, { size, reporter });
     return {

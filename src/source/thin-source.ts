@@ -12,7 +12,7 @@ import {
   realTopology,
   type TopologyEffects,
 } from '../device/topology.js';
-import { SourceWatch } from '../device/write-watch.js';
+import { WriteWatch } from '../device/write-watch.js';
 import { runCommand, streamCommand } from '../host/subprocess.js';
 import { findSnapshot } from '../lvm/find-volume.js';
 import { fullName, unfit } from '../lvm/refusal.js';
@@ -81,7 +81,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
     if (device.size < newer.size) throw smallerData(device.path, to);
     // A page that is only in the cache is in no mapping until it is written back.
     await newer.sync();
-    const watch = await SourceWatch.begin(device, ownWrites(device.identity) + remedy);
+    const watch = await WriteWatch.begin(device, ownWrites(device.identity) + remedy);
     const changes = await readChanges({ from, to }, pool, { size: newer.size, context });
     const { extents, zeros } = splitChanges(changes, from?.size ?? 0, {
       size: newer.size,

@@ -2,7 +2,7 @@
 
 import { type ExtentList, NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
-import { SourceWatch } from '../device/write-watch.js';
+import { WriteWatch } from '../device/write-watch.js';
 import { findVolume } from '../lvm/find-volume.js';
 import { refuseRunningMerge } from '../lvm/origin-merge.js';
 import { inspectPath } from '../lvm/volume-name.js';
@@ -57,7 +57,7 @@ function openPlain(path: string, reporter: Reporter): Promise<Source> {
       members,
       attributes: { devicePath: device.path },
       stores: [],
-      watch: await SourceWatch.begin(device),
+      watch: await WriteWatch.begin(device),
       findLateFault: async () => undefined,
       close: () => opened.close(),
     };

@@ -18,8 +18,8 @@ import {
   encodeHello,
   FRAME,
   type Hello,
-  type SetPlace,
   STREAM_TAG_SIZE,
+  type StreamPosition,
 } from './control-frame.js';
 import { Lz4Output } from './lz4-output.js';
 
@@ -33,7 +33,7 @@ export type HelloFacts = Pick<
   'kind' | 'deviceSize' | 'sorted' | 'totalBytes' | 'attributes'
 > & {
   /** Default: it is the only one. */
-  readonly place?: SetPlace | undefined;
+  readonly place?: StreamPosition | undefined;
 };
 
 export interface StreamOptions {

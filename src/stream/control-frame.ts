@@ -17,7 +17,7 @@ export const STREAM_KINDS = ['wire', 'file', 'snapback'] as const;
 export type StreamKind = (typeof STREAM_KINDS)[number];
 
 /** Which of the streams of one run a stream is. */
-export interface SetPlace {
+export interface StreamPosition {
   /** 16 bytes that the streams of one run share. */
   readonly setId: Uint8Array;
   /** Counted from 1. */
@@ -26,7 +26,7 @@ export interface SetPlace {
 }
 
 /** The first record of a framed stream. */
-export interface Hello extends SetPlace {
+export interface Hello extends StreamPosition {
   readonly kind: StreamKind;
   /** 16 random bytes. */
   readonly streamId: Uint8Array;

@@ -2,7 +2,7 @@
 
 import { type FileDevice, SlabPool } from '../../device/block-device.js';
 import { slabSizeFor } from '../../device/extent.js';
-import { SourceWatch, type Writes } from '../../device/write-watch.js';
+import { type Writes, WriteWatch } from '../../device/write-watch.js';
 import type { Operations } from '../../host/native.js';
 import { HASH_LIMITS } from '../../stream/hash-lines.js';
 
@@ -45,7 +45,7 @@ export class DeviceHashes implements BlockHashes {
 /** `device` is open, read only, and from now on belongs to what is returned. */
 export async function watchedHashes(device: FileDevice): Promise<HashedDestination> {
   const hashes = new DeviceHashes(device);
-  const watch = await SourceWatch.begin(device);
+  const watch = await WriteWatch.begin(device);
   return {
     size: device.size,
     hash: (operations) => hashes.hash(operations),

@@ -9,7 +9,7 @@ import { type ExtentList, NO_EXTENTS } from '../../device/extent.js';
 import { within } from '../../device/extent-sets.js';
 import { selectEngine } from '../../device/select-engine.js';
 import { identityKey } from '../../device/topology.js';
-import { SourceWatch, type Writes } from '../../device/write-watch.js';
+import { type Writes, WriteWatch } from '../../device/write-watch.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
 import { openSource } from '../../source/open-source.js';
@@ -133,7 +133,7 @@ async function openLocal(path: string, source: Source): Promise<ComparedDestinat
     if (identityKey(device.identity) === identityKey(source.device.identity)) {
       throw new LvmsyncError('destinationUnfit', `${path}: this is the source itself`);
     }
-    const watch = await SourceWatch.begin(device);
+    const watch = await WriteWatch.begin(device);
     return {
       comparer: new ByteComparer(source.device, device),
       size: device.size,

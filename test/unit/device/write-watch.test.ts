@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSyn
 import { dirname, join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { identifyPath } from '../../../src/device/topology.js';
-import { SourceWatch, type Watched } from '../../../src/device/write-watch.js';
+import { type Watched, WriteWatch } from '../../../src/device/write-watch.js';
 import { FakeMachine } from '../../helpers/fake-machine.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
@@ -57,7 +57,7 @@ describe('a watched block device', () => {
       put(join(this.#folder, 'inflight'), `       ${reads}        ${writes}\n`);
     }
 
-    watch(): Promise<SourceWatch> {
+    watch(): Promise<WriteWatch> {
       const identity = { kind: 'block', device: DEVICE } as const;
       // What was in its cache is written now, before the watch begins.
       const sync = async (): Promise<void> => {
@@ -69,7 +69,7 @@ describe('a watched block device', () => {
         this.count({ sectors: 99 });
       };
       const device = { path: '/dev/vg/data', identity, size: 1 << 20, sync, readBatch };
-      return SourceWatch.begin(device, '', this.machine.root);
+      return WriteWatch.begin(device, '', this.machine.root);
     }
   }
 
@@ -147,7 +147,7 @@ describe('a watched file', () => {
     it(`${what} was written: ${expected}`, async () => {
       writeFileSync(path, 'data');
       utimesSync(path, past, past);
-      const watch = await SourceWatch.begin(watched(path));
+      const watch = await WriteWatch.begin(watched(path));
       // The clock of the file system goes in steps of some milliseconds.
       await new Promise((tick) => setTimeout(tick, 20));
       change();

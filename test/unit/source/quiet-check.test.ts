@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
-import { SourceWatch } from '../../../src/device/write-watch.js';
+import { WriteWatch } from '../../../src/device/write-watch.js';
 import { Reporter } from '../../../src/run/reporter.js';
 import { checkWatch, reportWrites } from '../../../src/source/quiet-check.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -12,14 +12,14 @@ const root = scratchFolder();
 mkdirSync(join(root, 'sys/dev/block/254:3'), { recursive: true });
 writeFileSync(join(root, 'sys/dev/block/254:3/stat'), '1 0 8 1 1 0 8 1 0 1 1\n');
 
-function watchOf(device: string): Promise<SourceWatch> {
+function watchOf(device: string): Promise<WriteWatch> {
   const identity = { kind: 'block', device } as const;
   const sync = async (): Promise<void> => undefined;
   const readBatch = async (): Promise<void> => {
     writeFileSync(join(root, 'sys/dev/block/254:3/stat'), '2 0 16 1 1 0 8 1 0 1 1\n');
   };
   const watched = { path: '/dev/vg/data', identity, size: 4096, sync, readBatch };
-  return SourceWatch.begin(watched, ', or read elsewhere', root);
+  return WriteWatch.begin(watched, ', or read elsewhere', root);
 }
 const counted = await watchOf('254:3');
 const uncounted = await watchOf('254:4');
