@@ -142,15 +142,25 @@ export class CopyOwner {
     );
   }
 
-  /** Throws (destinationUnfit) for a snapback of a run after which another one wrote. */
+  /** Throws (destinationUnfit) for a snapback of a run after which something else wrote. */
   requireNewest(undoes: Hello): void {
     const { entry } = this.#copy;
+    if (entry === undefined) return;
+    const undoing = this.#undoing(undoes);
+    if (undoing !== undefined) {
+      if (!this.#isWrittenSince(entry.left)) return;
+      const message = `${this.#path}: something else wrote to it since the run that this snapback undoes, as a mount does`;
+      throw new LvmsyncError('destinationUnfit', message, MIXTURE);
+    }
     const id = Buffer.from(undoes.streamId).toString('hex');
-    if (entry === undefined || this.#undoing(undoes) !== undefined) return;
     for (let former = entry.former; former !== null; former = former.former) {
       if (former.undo !== id) continue;
       const message = `${this.#path}: it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
-      throw new LvmsyncError('destinationUnfit', message, NEWEST_FIRST);
+      throw new LvmsyncError(
+        'destinationUnfit',
+        message,
+        entry.undo === null ? MIXTURE : NEWEST_FIRST,
+      );
     }
   }
 
@@ -261,10 +271,15 @@ function leftByChain({ run, chain }: CopyEntry): string | undefined {
   }
 }
 
+const FORCED =
+  '--force undoes that run all the same, and what was written since stays: the destination then holds a mixture of two moments.';
+
 const NEWEST_FIRST: ErrorContext = {
   ...UNTOUCHED,
-  hint: 'Undo the later run first, with its snapback. --force applies this one all the same: the destination then holds a mixture of both moments.',
+  hint: `Undo the later run first, with its snapback. ${FORCED}`,
 };
+
+const MIXTURE: ErrorContext = { ...UNTOUCHED, hint: FORCED };
 
 interface Copies {
   readonly own: RegisteredCopy;

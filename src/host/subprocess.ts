@@ -24,7 +24,6 @@ const DEBIAN_PACKAGES: ReadonlyMap<string, string> = new Map([
   ['vgcfgbackup', 'lvm2'],
   ['dmsetup', 'dmsetup'],
   ['thin_dump', 'thin-provisioning-tools'],
-  ['thin_delta', 'thin-provisioning-tools'],
   ['ssh', 'openssh-client'],
 ]);
 

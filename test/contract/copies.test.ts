@@ -282,8 +282,13 @@ describe('F34: a copy that was written by what notes it nowhere', () => {
       const undo = join(folder, `undo-${count++}`);
       if (when === 'before') overwrite(chain.destination);
       assertSucceeds(plainSync(chain.destination, '--snapback', undo));
-      if (when === 'after') overwrite(chain.destination);
-      assertSucceeds(lvmsync(['--apply', undo, chain.destination]));
+      const words = ['--apply', undo, chain.destination];
+      if (when === 'after') {
+        overwrite(chain.destination);
+        assertFails(lvmsync(words), 12, /something else wrote to it since the run that this snap/);
+        words.push('--force');
+      }
+      assertSucceeds(lvmsync(words));
       assertFails(await chain.turn(2), 12, WRITTEN);
     });
   }
@@ -444,7 +449,7 @@ describe('F34: undo files of a copy of no chain', () => {
     for (const name of names) {
       states.push(readFileSync(path));
       assertSucceeds(plainSync(path, '--snapback', name));
-      overwrite(path);
+      if (name !== names.at(-1)) overwrite(path);
     }
     for (const name of names.slice(0, 2)) {
       const before = readFileSync(path);
@@ -454,7 +459,14 @@ describe('F34: undo files of a copy of no chain', () => {
       }
       assert.ok(readFileSync(path).equals(before));
     }
-    for (const name of names.reverse()) assertSucceeds(lvmsync(['--apply', name, path]));
+    const [last = '', ...earlier] = names.reverse();
+    assertSucceeds(lvmsync(['--apply', last, path]));
+    // What was written between the runs is not in their undo files.
+    for (const name of earlier) {
+      const words = ['--apply', name, path];
+      assertFails(lvmsync(words), 12, /something else wrote to it since the run that this/);
+      assertSucceeds(lvmsync([...words, '--force']));
+    }
     assert.deepEqual(
       readdirSync(registryDirectory()).filter((name) =>
         readFileSync(join(registryDirectory(), name), 'utf8').includes(path),

@@ -1,4 +1,4 @@
-/** What thin_dump and thin_delta say of the pool, and the bounds of dm-thin. Pure. */
+/** What thin_dump says of the pool, and the bounds of dm-thin. Pure. */
 
 import { xmlName } from './xml-bytes.js';
 import type { XmlTags } from './xml-tags.js';
