@@ -3,12 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { messageOf } from '../base/errno.js';
-import { type ErrorContext, LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
 import { WRITTEN, wasWritten, writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
 import type { Hello } from '../stream/control-frame.js';
+import { chainOf, idOf, keepFormer, leftByChain, nameOf } from './copy-entry.js';
 import {
   type CopyEntry,
   MOST_FORMER,
@@ -17,7 +18,7 @@ import {
   type Writer,
 } from './copy-registry.js';
 import { type CopyNow, doubtOf, isSameDirectory, isWritten, leftIn } from './copy-verdict.js';
-import { type ChainRecord, type RecordWriter, readRecord } from './record.js';
+import type { ChainRecord, RecordWriter } from './record.js';
 import { spotsDiffer } from './spot-check.js';
 
 /** One run that is going to write a destination. Its failures are warnings: the registry is a second witness. */
@@ -103,7 +104,11 @@ export class CopyOwner {
   /** Before a run of a chain changes the destination, and after its record said so. */
   announce({ run }: RecordWriter, directory: string): void {
     const chain = realpathSync(directory);
-    this.#write({ run, chain, undo: null, former: null });
+    const { entry } = this.#copy;
+    // Undo files of runs before it are known still, so that none is taken for one of a later run.
+    const former =
+      entry === undefined || entry.chain !== null ? entry?.former : this.#asFormer(entry);
+    this.#write({ run, chain, undo: null, former: former ?? null });
     this.#announceOverlap(run, chain);
   }
 
@@ -115,7 +120,7 @@ export class CopyOwner {
 
   /** After the record of a chain said that its run is done. `mark`: as the record has it. */
   leave(mark: string | undefined): void {
-    this.#attempt(() => this.#copy.leave(mark));
+    this.#attempt(() => this.#copy.note({ left: mark, done: true }));
   }
 
   /** Before a run that begins a chain, or is of none. `undoes`: what it applies. */
@@ -149,19 +154,26 @@ export class CopyOwner {
     const undoing = this.#undoing(undoes);
     if (undoing !== undefined) {
       if (!this.#isWrittenSince(entry.left)) return;
-      const message = `${this.#path}: something else wrote to it since the run that this snapback undoes, as a mount does`;
-      throw new LvmsyncError('destinationUnfit', message, MIXTURE);
+      const what =
+        'something else wrote to it since the run that this snapback undoes, as a mount does';
+      throw this.#refusal(what, FORCED);
     }
-    const id = Buffer.from(undoes.streamId).toString('hex');
+    const id = idOf(undoes);
+    if (entry.undone?.includes(id))
+      throw this.#refusal('it was undone already, before another run was', FORCED);
     for (let former = entry.former; former !== null; former = former.former) {
-      if (former.undo !== id) continue;
-      const message = `${this.#path}: it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
-      throw new LvmsyncError(
-        'destinationUnfit',
-        message,
-        entry.undo === null ? MIXTURE : NEWEST_FIRST,
+      if (nameOf(former, undoes) !== id && !former.undone?.includes(id)) continue;
+      const what = `it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
+      const keptOne = entry.undo !== null || entry.parts !== undefined;
+      throw this.#refusal(
+        what,
+        keptOne ? `Undo the later run first, with its snapback. ${FORCED}` : FORCED,
       );
     }
+  }
+
+  #refusal(what: string, hint: string): LvmsyncError {
+    return new LvmsyncError('destinationUnfit', `${this.#path}: ${what}`, { ...UNTOUCHED, hint });
   }
 
   /**
@@ -173,11 +185,12 @@ export class CopyOwner {
     if (this.#announced) return;
     this.#announced = true;
     this.#announceOverlap(set ?? randomBytes(16).toString('hex'), null);
-    const isNamed = undo !== null && set === undefined;
-    if (entry === undefined && unreadable === undefined && !isNamed) return;
+    if (entry === undefined && unreadable === undefined && undo === null) return;
     if (set !== undefined && entry?.run === set) return;
-    if (this.#undoing(undoes) !== undefined) {
-      this.leave(this.#isWrittenSince(entry?.left) ? WRITTEN : undefined);
+    const isUnknownUndo = undoes?.kind === 'snapback' && chainOf(entry) === undefined;
+    if (this.#undoing(undoes) !== undefined || (isUnknownUndo && entry !== undefined)) {
+      const left = this.#isWrittenSince(entry?.left) ? WRITTEN : undefined;
+      this.#attempt(() => this.#copy.note({ left }));
       return;
     }
     const run = set ?? randomBytes(16).toString('hex');
@@ -187,6 +200,7 @@ export class CopyOwner {
       chain: null,
       undo: set === undefined ? undo : null,
       former: former ?? null,
+      ...(set !== undefined && undo !== null && { parts: [] }),
     });
   }
 
@@ -199,36 +213,48 @@ export class CopyOwner {
 
   /**
    * After a run that is of no chain, when all is durable. If it applied the whole of the snapback that undoes
-   * exactly what wrote last, a chain may go on.
+   * exactly what wrote last, a chain may go on. `torn`: that has no end, as of a run that was cut off.
    */
-  settle(undoes?: Hello): void {
+  settle(undoes?: Hello, torn = false): void {
     const { entry } = this.#copy;
     if (entry === undefined) return;
     const undoing = this.#undoing(undoes);
-    if (undoing === 'last') {
-      const before = entry.left === WRITTEN ? WRITTEN : entry.former?.left;
-      const isKnown = before !== undefined && before !== WRITTEN;
-      const left = isKnown ? writeMark(this.#device) : before;
-      this.#attempt(() => this.#copy.restore(left));
-    } else if (this.#announced) {
-      this.leave(
-        entry.left === WRITTEN && undoing !== undefined ? WRITTEN : writeMark(this.#device),
-      );
-    }
+    // A run that came to its end wrote one: what lacks it was damaged since.
+    const isExact = !(torn && entry.done === true);
+    if (undoing === 'last' && isExact) this.#restore(entry);
+    else if (undoing === 'part' && isExact && undoes !== undefined) this.#takePart(entry, undoes);
+    else if (undoing !== undefined || undoes?.kind === 'snapback') {
+      const left = entry.left === WRITTEN ? WRITTEN : undefined;
+      const mark = undoing === 'again' ? (left ?? writeMark(this.#device)) : left;
+      this.#attempt(() => this.#copy.note({ left: mark }));
+    } else if (this.#announced) this.leave(writeMark(this.#device));
+  }
+
+  #restore(entry: CopyEntry): void {
+    const before = entry.left === WRITTEN ? WRITTEN : entry.former?.left;
+    const isKnown = before !== undefined && before !== WRITTEN;
+    const left = isKnown ? writeMark(this.#device) : before;
+    this.#attempt(() => this.#copy.restore(left));
+  }
+
+  /** All parts together undo the run. */
+  #takePart(entry: CopyEntry, { streamIndex, streamCount }: Hello): void {
+    const parts = [...new Set([...(entry.parts ?? []), streamIndex])];
+    if (parts.length === streamCount) this.#restore(entry);
+    else this.#attempt(() => this.#copy.note({ parts }));
   }
 
   #isWrittenSince(left: string | undefined): boolean {
     return wasWritten(left, this.#markBefore);
   }
 
-  /** What the snapback undoes: what wrote last, or what it has undone already; undefined for anything else. */
-  #undoing(hello: Hello | undefined): 'last' | 'again' | undefined {
+  /** What the snapback undoes: what wrote last or a part of it, or what it has undone already. */
+  #undoing(hello: Hello | undefined): 'last' | 'part' | 'again' | undefined {
     const { entry } = this.#copy;
-    if (entry === undefined || hello?.kind !== 'snapback' || hello.streamCount !== 1)
-      return undefined;
-    const id = Buffer.from(hello.streamId).toString('hex');
-    if (entry.undo === id) return 'last';
-    return entry.undone === id ? 'again' : undefined;
+    if (entry === undefined || hello?.kind !== 'snapback') return undefined;
+    const id = idOf(hello);
+    if (nameOf(entry, hello) === id) return hello.streamCount === 1 ? 'last' : 'part';
+    return entry.undone?.[0] === id ? 'again' : undefined;
   }
 
   #write(writer: Omit<Writer, 'command'>): void {
@@ -247,39 +273,8 @@ export class CopyOwner {
   }
 }
 
-/** The chain whose copy it is, also after runs that are of none. */
-function chainOf(entry: CopyEntry | undefined): string | undefined {
-  if (entry === undefined) return undefined;
-  return entry.chain ?? chainOf(entry.former ?? undefined);
-}
-
-/** With so many former ones. */
-function keepFormer(entry: CopyEntry, count: number): CopyEntry {
-  const { former } = entry;
-  if (former === null) return entry;
-  return { ...entry, former: count === 0 ? null : keepFormer(former, count - 1) };
-}
-
-/** What a run that was killed before its last word to the registry said in the record of its chain. */
-function leftByChain({ run, chain }: CopyEntry): string | undefined {
-  if (chain === null) return undefined;
-  try {
-    const record = readRecord(chain);
-    return record?.doing === null && record.writer?.run === run ? leftIn(record)?.mark : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 const FORCED =
   '--force undoes that run all the same, and what was written since stays: the destination then holds a mixture of two moments.';
-
-const NEWEST_FIRST: ErrorContext = {
-  ...UNTOUCHED,
-  hint: `Undo the later run first, with its snapback. ${FORCED}`,
-};
-
-const MIXTURE: ErrorContext = { ...UNTOUCHED, hint: FORCED };
 
 interface Copies {
   readonly own: RegisteredCopy;

@@ -5,7 +5,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { reasonOf } from '../base/errno.js';
@@ -36,14 +36,18 @@ export interface CopyEntry {
   readonly former: CopyEntry | null;
   /** The writeMark of the copy at the end of that run; absent while it writes. */
   readonly left?: string | undefined;
-  /** Stream id, in hexadecimal, of the snapback that was applied last, and undid what came after that run. */
-  readonly undone?: string | undefined;
+  /** Stream ids, in hexadecimal, of the snapbacks that undid what came after that run; the last one first. */
+  readonly undone?: readonly string[] | undefined;
+  /** Of several streams: those whose snapback was applied, counted from 1. */
+  readonly parts?: readonly number[] | undefined;
+  /** The run came to its end. */
+  readonly done?: true | undefined;
   /** What the copy is known by, and its bytes. Older programs leave them out. */
   readonly identity?: string | undefined;
   readonly size?: number | undefined;
 }
 
-export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former'>;
+export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former' | 'parts'>;
 
 /** Of root as of any user: each has copies of its own. */
 export function registryDirectory(): string {
@@ -132,22 +136,24 @@ export class RegisteredCopy {
     this.#replace({ version: 1, ...this.#facts, at, ...writer });
   }
 
-  /** Notes, durably, what the copy is known by now; undefined: nothing is. */
-  leave(left: string | undefined): void {
-    if (this.#entry !== undefined) this.#replace({ ...this.#entry, left });
+  /** Adds to the entry, durably, what became of the run, or of the undoing of it. */
+  note(facts: Pick<CopyEntry, 'left' | 'parts' | 'done'>): void {
+    if (this.#entry !== undefined) this.#replace({ ...this.#entry, ...facts });
   }
 
-  /** Puts the former entry into its place again, or none: of a run that was undone. */
+  /** Puts the former entry into its place again, or one that only says so: of a run that was undone. */
   restore(left: string | undefined): void {
-    const { former, undo } = this.#entry ?? {};
-    if (former) this.#replace({ ...former, left, undone: undo ?? undefined });
-    else this.#remove();
-  }
-
-  #remove(): void {
-    rmSync(this.#file, { force: true });
-    syncDirectory(dirname(this.#file));
-    this.#entry = undefined;
+    if (this.#entry === undefined) return;
+    const { former, undo, undone = [], run } = this.#entry;
+    const ids = [undo ?? run, ...(former?.undone ?? []), ...undone].slice(0, MOST_UNDONE);
+    const nothing = {
+      ...this.#entry,
+      run: randomUUID(),
+      undo: null,
+      former: null,
+      parts: undefined,
+    };
+    this.#replace({ ...(former ?? nothing), left, undone: ids });
   }
 
   #replace(entry: CopyEntry): void {
@@ -220,25 +226,39 @@ function findEntry(directory: string, isCopy: (entry: CopyEntry) => boolean): Fo
 /** So that the folder does not grow for ever. Also drafts that a crash left. */
 function forgetOldest(directory: string): void {
   const files = listFiles(directory);
-  if (files.length < MOST_ENTRIES) return;
+  const drafts = files.filter((file) => file.endsWith(DRAFT_SUFFIX));
+  for (const file of drafts.filter(isOld)) rmSync(file, { force: true });
+  const excess = files.length - drafts.length - MOST_ENTRIES + 1;
+  if (excess <= 0) return;
   const entries = [...entriesIn(directory)];
   entries.sort((one, other) => one.entry.at.localeCompare(other.entry.at));
   const gone = entries.filter(({ entry }) => !existsSync(entry.path));
-  const surplus = gone.slice(0, Math.max(0, files.length - MOST_ENTRIES + 1));
-  for (const { file } of surplus) rmSync(file, { force: true });
+  for (const { file } of gone.slice(0, excess)) rmSync(file, { force: true });
+}
+
+const DAY_MS = 24 * 3600 * 1000;
+
+function isOld(file: string): boolean {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  return stats !== undefined && Date.now() - stats.mtimeMs > DAY_MS;
 }
 
 /** Runs that are of no chain, one after the other: as many can be undone in turn. */
 export const MOST_FORMER = 8;
+const MOST_UNDONE = 2 * MOST_FORMER;
 
 function isEntry(value: unknown, depth = 0): value is CopyEntry {
   if (depth > MOST_FORMER || !isObject(value) || value.version !== 1) return false;
   const { path, inode, run, chain, command, at, undo, former } = value;
-  const { left, undone, identity, size } = value;
+  const { left, undone, parts, identity, size } = value;
+  const isListOf = (type: string, list: unknown): boolean =>
+    list === undefined || (Array.isArray(list) && list.every((one) => typeof one === type));
   return (
     [path, run, command, at].every((text) => typeof text === 'string') &&
     [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
-    [left, undone, identity].every((text) => text === undefined || typeof text === 'string') &&
+    [left, identity].every((text) => text === undefined || typeof text === 'string') &&
+    isListOf('string', undone) &&
+    isListOf('number', parts) &&
     (size === undefined || typeof size === 'number') &&
     (former === null || isEntry(former, depth + 1))
   );

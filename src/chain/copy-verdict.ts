@@ -61,6 +61,11 @@ export function leftAt(
   return { ...known, point: point?.uuid ?? null, last };
 }
 
+/** While something is being done: where it will be looked at again. */
+export function placesOnly(left: Left | undefined): Left | undefined {
+  return left?.spots && { ...left, mark: undefined };
+}
+
 /** Undefined where an older program, which does not know it, changed the rest of the record. */
 export function leftIn({
   point,

@@ -31,6 +31,19 @@ export async function readSpots(device: FileDevice, places: readonly number[]): 
   });
 }
 
+/** Of those that a run wrote and those that the record named before, by turns. */
+export function mixedPlaces(
+  places: readonly number[],
+  former: { readonly spots?: readonly Spot[] | undefined } | undefined,
+): readonly number[] {
+  const known = (former?.spots ?? []).map(({ offset }) => offset);
+  const length = Math.max(places.length, known.length);
+  return Array.from({ length }, (_, i) => [
+    ...places.slice(i, i + 1),
+    ...known.slice(i, i + 1),
+  ]).flat();
+}
+
 /** Whether one of them holds something else now. */
 export async function spotsDiffer(device: FileDevice, spots: readonly Spot[]): Promise<boolean> {
   if (spots.some(({ offset }) => offset >= device.size)) return true;

@@ -17,7 +17,7 @@ import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 import type { CopyOwner } from './copy-owner.js';
-import { leftAt, leftIn } from './copy-verdict.js';
+import { leftAt, placesOnly } from './copy-verdict.js';
 import {
   describeDestination,
   destinationMismatch,
@@ -39,7 +39,7 @@ import {
 } from './record.js';
 import type { ChainRequest } from './request.js';
 import { readSaved, type SavedQuestion } from './saved.js';
-import { readSpots } from './spot-check.js';
+import { mixedPlaces, readSpots } from './spot-check.js';
 import { type Step, whyNot } from './step.js';
 
 export interface TurnFacts {
@@ -181,7 +181,8 @@ export class ChainTurn {
     const writer = this.#owner.newWriter();
     const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
-    this.#write({ ...next, ...(leftover && { leftover }), writer });
+    const left = placesOnly(this.#former?.left);
+    this.#write({ ...next, ...(leftover && { leftover }), writer, ...(left && { left }) });
     this.#owner.announce(writer, this.#request.directory);
   }
 
@@ -192,8 +193,7 @@ export class ChainTurn {
   async commit(device: FileDevice, places: readonly number[]): Promise<void> {
     if (this.#record === undefined) throw new Error('a turn ends that has not begun');
     const destination = await describeDestination(device);
-    const former = leftIn(this.#former ?? this.#record)?.spots ?? [];
-    const spots = await readSpots(device, [...places, ...former.map(({ offset }) => offset)]);
+    const spots = await readSpots(device, mixedPlaces(places, this.#former?.left));
     const mark = writeMark(device);
     const done = { ...this.#record, destination, point: this.#step.to, doing: null };
     this.#write({ ...done, left: leftAt(done, { mark, spots }) });

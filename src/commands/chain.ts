@@ -108,13 +108,13 @@ async function mismatchOf(
       const actual = await describeDestination(device);
       const mismatch = destinationMismatch(record, actual);
       if (mismatch !== undefined) {
-        return { why: `${actual.path}: ${mismatch.what}`, remedy: mismatch.hint };
+        return { why: mismatch.what, remedy: mismatch.hint };
       }
       const { entry } = await RegisteredCopy.find(device);
       const spots = record.doing === null ? (leftIn(record)?.spots ?? []) : [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
       const doubt = doubtOf(entry, record, { directory, ...now });
-      return doubt && { why: `${actual.path}: ${doubt.why}`, remedy: doubt.remedy.hint };
+      return doubt && { why: doubt.why, remedy: doubt.remedy.hint };
     } finally {
       await device.close();
     }

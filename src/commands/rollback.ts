@@ -7,7 +7,7 @@ import { typedPath } from '../base/shell-words.js';
 import { escapeText, humanSize } from '../base/text.js';
 import { checkLinks, type LinkWrites } from '../chain/check-links.js';
 import { CopyOwner } from '../chain/copy-owner.js';
-import { leftAt, leftIn } from '../chain/copy-verdict.js';
+import { leftAt, leftIn, placesOnly } from '../chain/copy-verdict.js';
 import {
   chainMembers,
   describeDestination,
@@ -28,7 +28,7 @@ import {
   type RollbackTarget,
 } from '../chain/rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from '../chain/rollback-redo.js';
-import { readSpots } from '../chain/spot-check.js';
+import { mixedPlaces, readSpots } from '../chain/spot-check.js';
 import { undoLinks } from '../chain/undo-links.js';
 import {
   makeUndoneFolder,
@@ -145,7 +145,8 @@ class Rollback {
     try {
       snapback.keep();
       const doing = { what: 'rollback', to: point, ...undone } as const;
-      writeRecord(directory, { ...record, doing, undone: null, writer, left: undefined });
+      const left = placesOnly(record.left);
+      writeRecord(directory, { ...record, doing, undone: null, writer, left });
       this.#owner.announce(writer, directory);
       places = await this.#apply(plan.links, bytes, snapback);
     } finally {
@@ -154,7 +155,7 @@ class Rollback {
     moveLinks(plan.links, join(directory, folder));
     const after = await describeDestination(this.#device);
     const mark = writeMark(this.#device);
-    const spots = await readSpots(this.#device, places);
+    const spots = await readSpots(this.#device, mixedPlaces(places, record.left));
     const left = leftAt({ point, last }, { mark, spots });
     const reached = { destination: after, point, last, doing: null, undone, writer, left };
     writeRecord(directory, { ...record, ...reached });
@@ -200,7 +201,7 @@ class Rollback {
     if (dryRun) return [directory, path].forEach(requireWritable);
     const begun = { doing: { what: 'redo', folder, redo }, undone: null } as const;
     const writer = this.#owner.newWriter();
-    writeRecord(directory, { ...record, ...begun, writer, left: undefined });
+    writeRecord(directory, { ...record, ...begun, writer, left: placesOnly(record.left) });
     this.#owner.announce(writer, directory);
     await this.#apply(links, bytes, undefined);
     moveBack(path, directory);

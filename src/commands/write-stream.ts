@@ -93,7 +93,7 @@ export async function writeStream(
     await ticking(tick, () => stage.finish());
     await undoGrowth(undoes, device);
     await turn?.commit(device, stage.places);
-    if (turn === undefined) owner.settle(isWholeUndo(reader, leftOut) ? undoes : undefined);
+    if (turn === undefined) settle(owner, reader, { undoes, leftOut });
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = undoes?.deviceSize;
     // What writes into a pipe says these lines itself.
@@ -121,9 +121,14 @@ function refuseMixture({ name, end }: ChangeReader): void {
   throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
 }
 
-/** A group that is torn may have been damaged later, and then undoes less than was done. */
-function isWholeUndo({ end: { tornTail, droppedBytes } }: ChangeReader, leftOut: number): boolean {
-  return tornTail === undefined && droppedBytes + leftOut === 0;
+/** What was left out was not undone. */
+function settle(
+  owner: CopyOwner,
+  { end: { tornTail, droppedBytes } }: ChangeReader,
+  { undoes, leftOut }: { readonly undoes: Hello | undefined; readonly leftOut: number },
+): void {
+  if (droppedBytes + leftOut === 0) owner.settle(undoes, tornTail !== undefined);
+  else owner.settle();
 }
 
 /** Of what is in its place still: a file that a run made larger has its former size again. */

@@ -5,7 +5,7 @@ import { type Fields, isObject, objectIn } from '../base/json-object.js';
 import { escapeText } from '../base/text.js';
 import { isDoing, isPoint } from '../chain/record.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
-import { hostName } from '../remote/destination-name.js';
+import { hostName, placeName } from '../remote/destination-name.js';
 import { LIMITS, noAnswer } from '../remote/stall-watch.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
@@ -30,7 +30,7 @@ export async function askChain(command: CycleRequest, context: RunContext): Prom
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
   refuseFailure(host, answer);
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
-  const where = destination.host === undefined ? '' : `${host}: `;
+  const where = placeName(destination);
   return parseAnswer(found.at(-1) ?? {}, { where, host, force });
 }
 
@@ -69,7 +69,7 @@ function parseAnswer(
   }: { readonly where: string; readonly host: string; readonly force: boolean },
 ): ChainState {
   if (typeof mismatch === 'string' && !force) {
-    throw new LvmsyncError('destinationUnfit', `${where}${escapeText(mismatch, 400)}`, {
+    throw new LvmsyncError('destinationUnfit', `${where}: ${escapeText(mismatch, 400)}`, {
       state: 'Nothing was sent.',
       // Older programs say no remedy.
       hint: typeof remedy === 'string' ? escapeText(remedy, 600) : OTHERWISE,

@@ -1,0 +1,41 @@
+/** What an entry of the registry says of runs before it, and of what undoes them. */
+
+import type { Hello } from '../stream/control-frame.js';
+import type { CopyEntry } from './copy-registry.js';
+import { leftIn } from './copy-verdict.js';
+import { readRecord } from './record.js';
+
+/** Of a snapback, or of the set of which it is one. */
+export function idOf({ streamCount, streamId, setId }: Hello): string {
+  return Buffer.from(streamCount === 1 ? streamId : setId).toString('hex');
+}
+
+/** What undoes the run of the entry, as idOf has it. */
+export function nameOf({ undo, parts, run }: CopyEntry, { streamCount }: Hello): string | null {
+  if (streamCount === 1) return undo;
+  return parts === undefined ? null : run;
+}
+
+/** The chain whose copy it is, also after runs that are of none. */
+export function chainOf(entry: CopyEntry | undefined): string | undefined {
+  if (entry === undefined) return undefined;
+  return entry.chain ?? chainOf(entry.former ?? undefined);
+}
+
+/** With so many former ones. */
+export function keepFormer(entry: CopyEntry, count: number): CopyEntry {
+  const { former } = entry;
+  if (former === null) return entry;
+  return { ...entry, former: count === 0 ? null : keepFormer(former, count - 1) };
+}
+
+/** What a run that was killed before its last word to the registry said in the record of its chain. */
+export function leftByChain({ run, chain }: CopyEntry): string | undefined {
+  if (chain === null) return undefined;
+  try {
+    const record = readRecord(chain);
+    return record?.doing === null && record.writer?.run === run ? leftIn(record)?.mark : undefined;
+  } catch {
+    return undefined;
+  }
+}
