@@ -44,7 +44,7 @@ describe('the question what a chain holds', () => {
     const error = await refusal(askChain(cycle(script), context()));
     assert.match(
       error.message,
-      /^backup: backup\|lvmsync\|chain\|--json\|--\|'\/var\/a chain'\|\/dev\/vg\/copy$/,
+      /^backup:\/dev\/vg\/copy: backup\|lvmsync\|chain\|--json\|--\|'\/var\/a chain'\|\/dev\/vg\/copy$/,
     );
   });
 
@@ -98,7 +98,7 @@ describe('the question what a chain holds', () => {
       'another destination',
       answers({ point: POINT, doing: null, mismatch: 'the chain belongs to x' }, 12),
       EXIT.destinationUnfit,
-      /^backup: the chain belongs to x$/,
+      /^backup:\/dev\/vg\/copy: the chain belongs to x$/,
     ],
     ['what is not JSON', answers('hello'), EXIT.transport, /does not tell.*\(it said: hello\)/],
     ['JSON of another kind', answers('[]'), EXIT.transport, /does not tell.*\(it said: \[\]\)/],
