@@ -140,7 +140,6 @@ describe('runCommand', () => {
     ['vgcfgbackup', 'lvm2'],
     ['dmsetup', 'dmsetup'],
     ['thin_dump', 'thin-provisioning-tools'],
-    ['thin_delta', 'thin-provisioning-tools'],
     ['ssh', 'openssh-client'],
   ] as const;
   for (const [tool, name] of packages) {

@@ -39,7 +39,7 @@ describe('findSnapshot', () => {
       calls.map(([tool, verb]) => (tool === 'dmsetup' ? `${tool} ${verb}` : tool)),
       ['lvs', 'dmsetup table', 'vgcfgbackup', 'dmsetup info', 'dmsetup status'],
     );
-    assert.deepEqual(calls.at(-1)?.slice(2), ['-u', uuidOf(thick, 'my--vg-sn--ap')]);
+    assert.deepEqual(calls.at(-1)?.slice(2), ['--noflush', '-u', uuidOf(thick, 'my--vg-sn--ap')]);
     for (const call of calls.slice(0, -1)) {
       const first = call.findIndex((word) => /^my-(-?)vg/.test(word));
       assert.equal(call[first - 1], '--', call.join(' '));
