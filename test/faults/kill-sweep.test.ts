@@ -63,7 +63,7 @@ interface Kill {
   readonly nth: number;
 }
 
-function trace(
+async function trace(
   laboratory: UndoLaboratory,
   { kind, inject }: { readonly kind: RunKind; readonly inject?: string },
   files: UndoableRun,
@@ -71,7 +71,7 @@ function trace(
   const { source, stream } = laboratory;
   const { destination, snapback, folder } = files;
   const paths = [source.data, source.cowStore, stream, destination, snapback, folder];
-  kind.prepare(files);
+  await kind.prepare(files);
   const output = join(folder, 'trace');
   return tracedLvmsync(kind.words(files), { paths, calls: CALLS, inject, output });
 }
@@ -141,7 +141,7 @@ describe('a run that is killed', () => {
     await inLanes(repeated(kinds, 10 * wanted), async (kind, lane) => {
       if (campaign.cases >= wanted) return;
       const files = laboratory.lane(lane);
-      kind.prepare(files);
+      await kind.prepare(files);
       const delay = random.below(MOST_DELAY);
       if (!(await killedAfter(delay, kind.words(files)))) return;
       await campaign.run(`${kind.name}, after ${delay} ms`, () => recover(kind, files));

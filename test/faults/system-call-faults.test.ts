@@ -72,7 +72,7 @@ const scenarios: readonly Scenario[] = [
   })),
   {
     name: 'dump',
-    prepare: (files) => files.reset(),
+    prepare: async (files) => files.reset(),
     words: () => [...source.words, '--stdout'],
     verify: verifyDump,
     faults: { data: READING, store: READING, stdout: { writev: 13, fdatasync: 13 } },
@@ -167,7 +167,7 @@ async function faultsBySite(scenario: Scenario, files: UndoableRun): Promise<Fau
   );
   const paths = [...new Set(sites.map(({ role }) => pathOf(role, files)))];
   const calls = [...new Set(sites.map(({ call }) => call))];
-  scenario.prepare(files);
+  await scenario.prepare(files);
   const observed = await trace(scenario, files, { paths, calls });
   assertSucceeds(observed);
   return sites.map((site) => {
@@ -235,7 +235,7 @@ describe('a system call that fails', {
       const files = laboratory.lane(lane);
       const { scenario, role, call, effect, nth, persistent } = fault;
       const inject = `${call}:${effect}:when=${nth}${persistent ? '+' : ''}`;
-      scenario.prepare(files);
+      await scenario.prepare(files);
       const what = { paths: [pathOf(role, files)], calls: [call], inject };
       const result = await trace(scenario, files, what);
       // Which thread does what is open: in some runs none comes to its n-th call.
@@ -259,7 +259,7 @@ describe('a limit on the size of files', () => {
       const files = laboratory.lane(lane);
       const scenario = limited[number % limited.length];
       assert.ok(scenario);
-      scenario.prepare(files);
+      await scenario.prepare(files);
       const words = [`--fsize=${limit}`, process.execPath, CLI, ...scenario.words(files)];
       const result = await runProcess('prlimit', words, { stdout: pathOf('stdout', files) });
       await campaign.run(`${scenario.name} up to ${limit} bytes`, async () => {

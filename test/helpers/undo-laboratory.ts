@@ -1,7 +1,6 @@
 /** What campaigns against runs with a snapback share: a source, lanes to run in, and the kinds of runs. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { assertSucceeds, CLI } from './cli.js';
 import { runInProcess } from './in-process.js';
@@ -13,7 +12,7 @@ import { UndoableRun } from './undoable-run.js';
 export interface RunKind {
   readonly name: 'sync' | 'apply' | 'rollback';
   /** Makes the files as they are before it. */
-  prepare(files: UndoableRun): void;
+  prepare(files: UndoableRun): Promise<void>;
   words(files: UndoableRun): readonly string[];
 }
 
@@ -32,22 +31,20 @@ export class UndoLaboratory {
       { length: LANES },
       (_, lane) => new UndoableRun(this.source, join(folder, `${lane}`)),
     );
+    const runWords = (files: UndoableRun) => [...this.source.words, ...files.words];
     this.kinds = [
-      {
-        name: 'sync',
-        prepare: (files) => files.reset(),
-        words: (files) => [...this.source.words, ...files.words],
-      },
+      { name: 'sync', prepare: async (files) => files.reset(), words: runWords },
       {
         name: 'apply',
-        prepare: (files) => files.reset(),
+        prepare: async (files) => files.reset(),
         words: (files) => ['--apply', this.stream, ...files.words],
       },
       {
         name: 'rollback',
-        prepare: (files) => {
-          writeFileSync(files.destination, this.source.content);
-          copyFileSync(undoOf(files), files.snapback);
+        // Only the last run to a destination may be undone: each undoing has a run of its own.
+        prepare: async (files) => {
+          files.reset();
+          assertSucceeds(await runInProcess(runWords(files)));
         },
         words: ({ snapback, destination }) => ['--apply', snapback, destination],
       },
@@ -58,11 +55,6 @@ export class UndoLaboratory {
     const output = { stdout: this.stream };
     const dump = [CLI, ...this.source.words, '--stdout'];
     assertSucceeds(await runProcess(process.execPath, dump, output));
-    for (const files of this.#lanes) {
-      files.reset();
-      const words = [...this.source.words, '--snapback', undoOf(files), files.destination];
-      assertSucceeds(await runInProcess(words));
-    }
   }
 
   lane(number: number): UndoableRun {
@@ -70,9 +62,4 @@ export class UndoLaboratory {
     assert.ok(files, `lane ${number}`);
     return files;
   }
-}
-
-/** The snapback of a run to that destination: it belongs to no other. */
-function undoOf({ folder }: UndoableRun): string {
-  return join(folder, 'undo');
 }
