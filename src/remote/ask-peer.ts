@@ -4,17 +4,16 @@ import { LONGEST_LINE } from '../base/lines.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
 import { connect } from './connect.js';
-import { closeInput, endSoon, type OnLine, type PeerExit, type PeerStream } from './peer.js';
-import { judge } from './peer-verdict.js';
+import type { OnLine, PeerExit, PeerStream } from './peer.js';
+import { LastLines, PeerSession } from './peer-session.js';
+import { exitFailure } from './peer-verdict.js';
 import type { RemoteOptions } from './request.js';
-import { LIMITS, watchForStall } from './stall-watch.js';
+import { LIMITS } from './stall-watch.js';
 
 /** Characters of standard output that are looked at: a chain of many thousand links has far fewer. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
 /** Of each line, however short, in the same measure: there may be very many. */
 const COST_OF_LINE = 1024;
-/** Lines of stderr that are kept for the words after a failure. */
-const KEPT_LINES = 4;
 
 export interface PeerRequest {
   /** Undefined: this machine. */
@@ -45,37 +44,25 @@ export async function askPeer(request: PeerRequest, context: RunContext): Promis
   const { host, remote, words } = request;
   const heard = new Heard(request, context.reporter);
   const onLine: OnLine = (line, stream) => heard.take(line, stream);
-  const peer = await connect({ host, remote, words, onLine }, context);
-  void heard.whole.then(() => endSoon(peer));
-  const limitSeconds = remote.timeoutSeconds ?? request.limitSeconds ?? LIMITS.answer;
-  let lateAfter: number | undefined;
-  const forget = watchForStall({
+  const session = new PeerSession(await connect({ host, remote, words, onLine }, context));
+  void heard.whole.then(() => session.endSoon());
+  session.guard({
     host: host ?? 'this machine',
     reporter: context.reporter,
+    signal: context.signal,
     progress: () => heard.lines.length,
-    limitSeconds,
-    onTimeout: () => {
-      lateAfter = limitSeconds;
-      peer.kill();
-    },
+    limitSeconds: remote.timeoutSeconds ?? request.limitSeconds ?? LIMITS.answer,
   });
-  context.signal.addEventListener('abort', peer.kill);
-  if (context.signal.aborted) peer.kill();
-  try {
-    await closeInput(peer);
-    heard.end();
-    const { lines, lastLines, isWhole } = heard;
-    return { exit: await peer.exited, lines, isWhole, lastLines, lateAfter };
-  } finally {
-    forget();
-    context.signal.removeEventListener('abort', peer.kill);
-  }
+  const { exit, lateAfter } = await session.close();
+  heard.end();
+  const { lines, lastLines, isWhole } = heard;
+  return { exit, lines, isWhole, lastLines, lateAfter };
 }
 
 /** What the peer prints: the lines that may be an answer, and the last of the others, which are shown. */
 class Heard {
   readonly lines: string[] = [];
-  readonly lastLines: string[] = [];
+  readonly #last = new LastLines(LONGEST_LINE);
   isWhole = false;
   readonly #request: PeerRequest;
   readonly #reporter: Reporter;
@@ -91,6 +78,10 @@ class Heard {
   constructor(request: PeerRequest, reporter: Reporter) {
     this.#request = request;
     this.#reporter = reporter;
+  }
+
+  get lastLines(): readonly string[] {
+    return this.#last.lines;
   }
 
   take(line: string, stream: PeerStream): void {
@@ -119,8 +110,7 @@ class Heard {
 
   #note(line: string): void {
     const kept = line.slice(0, LONGEST_LINE);
-    this.lastLines.push(kept);
-    if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
+    this.#last.push(kept);
     this.#reporter.remote(kept, 'verbose');
   }
 }
@@ -133,7 +123,5 @@ export function requirePeer(host: string, { exit, lastLines }: PeerAnswer): void
   const status = exit.kind === 'status' ? exit.status : undefined;
   const isSudo = lastLines.some((line) => line.startsWith('sudo: '));
   if (status !== undefined && !NOT_OF_LVMSYNC.includes(status) && !isSudo) return;
-  const nothing = { ready: false, result: undefined, unreadBytes: 0, requireAck: true };
-  const sent = { records: 0, bytes: 0, digest: '' };
-  judge({ ...nothing, host, exit, sent, lastLines, sentAll: false, classic: false });
+  throw exitFailure({ host, exit, lastLines });
 }

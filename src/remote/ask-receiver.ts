@@ -14,12 +14,13 @@ import { DRY_RUN } from '../stream/control-frame.js';
 import { streamAttributes } from '../stream/device-facts.js';
 import { connect } from './connect.js';
 import { hostName } from './destination-name.js';
-import { closeInput, endSoon, type OnLine, type Peer, type PeerExit } from './peer.js';
+import type { OnLine, PeerExit } from './peer.js';
 import { PeerOutput } from './peer-output.js';
-import { judge } from './peer-verdict.js';
+import { PeerSession, type SessionEnd } from './peer-session.js';
+import { exitFailure } from './peer-verdict.js';
 import { receiverArguments } from './remote-command.js';
 import type { SendRequest } from './request.js';
-import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
+import { LIMITS, noAnswer } from './stall-watch.js';
 import { zeroFacts } from './wire-stream.js';
 
 export interface ReceiverQuestion {
@@ -39,8 +40,10 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   const onLine: OnLine = (line, stream) => output.take(line, stream);
   const words = ['--dry-run', ...receiverArguments(command)];
   const { host } = command.destination;
-  const peer = await connect({ host, remote: command.remote, words, onLine }, context);
-  const end = await conversation(peer, { question, streamId, output }, context);
+  const session = new PeerSession(
+    await connect({ host, remote: command.remote, words, onLine }, context),
+  );
+  const end = await converse(session, { question, streamId, output }, context);
   output.end();
   const { exit } = end;
   const { ready, result, lastLines } = output;
@@ -51,9 +54,7 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   if (!answered && exit.kind === 'status' && [0, 1].includes(exit.status)) {
     throw cannotBeAsked(command, lastLines);
   }
-  const sent = { records: 0, bytes: 0, digest: '' };
-  const about = { host: hostName(command.destination), exit, ready, result, lastLines, sent };
-  judge({ ...about, sentAll: false, unreadBytes: 0, requireAck: true, classic: false });
+  throw exitFailure({ host: hostName(command.destination), exit, result, lastLines });
 }
 
 interface Conversation {
@@ -62,52 +63,31 @@ interface Conversation {
   readonly output: PeerOutput;
 }
 
-interface End {
-  readonly exit: PeerExit;
-  /** It had answered, and did not end. */
-  readonly wasCut: boolean;
-  /** Ended after so many seconds without an answer. */
-  readonly lateAfter: number | undefined;
-}
-
-async function conversation(
-  peer: Peer,
+async function converse(
+  session: PeerSession,
   { question, streamId, output }: Conversation,
   { signal, reporter }: RunContext,
-): Promise<End> {
+): Promise<SessionEnd> {
   const { remote, destination } = question.command;
-  const kill = (): void => peer.kill();
-  const limitSeconds = remote.timeoutSeconds ?? LIMITS.answer;
-  let lateAfter: number | undefined;
-  let cut = { wasCut: false };
-  const forget = watchForStall({
+  session.guard({
     host: hostName(destination),
     reporter,
+    signal,
     progress: () => output.signsOfLife,
-    limitSeconds,
-    onTimeout: () => {
-      lateAfter = limitSeconds;
-      kill();
-    },
+    limitSeconds: remote.timeoutSeconds ?? LIMITS.answer,
   });
-  void output.answered.then(() => {
-    forget();
-    cut = endSoon(peer);
-  });
-  signal.addEventListener('abort', kill);
-  if (signal.aborted) kill();
+  void output.answered.then(() => session.endSoon());
   try {
-    await begin(peer, question, streamId);
-    await closeInput(peer);
-    return { exit: await peer.exited, wasCut: cut.wasCut, lateAfter };
-  } finally {
-    forget();
-    signal.removeEventListener('abort', kill);
+    await ask(session.inputFd, question, streamId);
+  } catch (error) {
+    await session.close();
+    throw error;
   }
+  return session.close();
 }
 
-async function begin(
-  { inputFd }: Peer,
+async function ask(
+  inputFd: number,
   { source, totalBytes, zeros }: ReceiverQuestion,
   streamId: Uint8Array,
 ): Promise<void> {

@@ -11,9 +11,9 @@ import {
   parseAnswer,
 } from '../stream/answer-lines.js';
 import type { PeerStream } from './peer.js';
+import { LastLines } from './peer-session.js';
 
-/** Lines kept for the words after a failure, and characters of each. */
-const KEPT_LINES = 4;
+/** Characters that are kept of each line for the message after a failure. */
 const KEPT_LENGTH = 400;
 /** Lines shown in one second: a peer that floods must not hold us up. */
 const LINES_PER_SECOND = 200;
@@ -28,7 +28,7 @@ export class PeerOutput {
   readonly #reporter: Reporter;
   readonly #streamId: string;
   readonly #now: () => number;
-  readonly #lastLines: string[] = [];
+  readonly #lastLines = new LastLines(KEPT_LENGTH);
   #ready = false;
   #signsOfLife = 0;
   #tellFeatures: (features: readonly string[]) => void = () => undefined;
@@ -79,7 +79,7 @@ export class PeerOutput {
 
   /** What it said last on stderr, the newest last. */
   get lastLines(): readonly string[] {
-    return this.#lastLines;
+    return this.#lastLines.lines;
   }
 
   take(line: string, stream: PeerStream): void {
@@ -110,10 +110,7 @@ export class PeerOutput {
   }
 
   #show(line: string, stream: PeerStream): void {
-    if (stream === 'stderr') {
-      this.#lastLines.push(line.slice(0, KEPT_LENGTH));
-      if (this.#lastLines.length > KEPT_LINES) this.#lastLines.shift();
-    }
+    if (stream === 'stderr') this.#lastLines.push(line);
     const now = this.#now();
     if (now - this.#secondStart >= 1000) {
       this.end();

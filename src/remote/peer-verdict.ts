@@ -32,13 +32,11 @@ export interface PeerOutcome {
  * the receiver's own failure under its own exit status, everything else as 'transport'.
  */
 export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
-  const { exit, result, host } = outcome;
-  if (result?.kind === 'failed') throw receiverFailure(host, result);
+  const { exit, result } = outcome;
   const mayBeCutOff = outcome.isTurn === true || outcome.wasCut === true;
   if (mayBeCutOff && wasCutOff(exit) && isConfirmed(outcome)) return { verified: true };
-  if (exit.kind === 'failed') throw exit.error;
-  if (exit.kind === 'signal') throw broken(outcome, `was ended by ${exit.signal}`);
-  if (exit.status !== 0) throw statusFailure(outcome, exit.status);
+  const endedWell = exit.kind === 'status' && exit.status === 0;
+  if (!endedWell || result?.kind === 'failed') throw exitFailure(outcome);
   if (!outcome.sentAll)
     throw broken(outcome, 'ended before everything was sent, though with status 0');
   if (outcome.unreadBytes > 0) {
@@ -47,6 +45,20 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   if (result === undefined) return unanswered(outcome);
   if (!isConfirmed(outcome)) throw broken(outcome, 'reports other data than were sent');
   return { verified: true };
+}
+
+/** What is known of a peer that has ended. */
+export type PeerEnd = Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> &
+  Partial<Pick<PeerOutcome, 'result'>>;
+
+/** The failure of a peer that ended before it had done what it was asked for. */
+export function exitFailure(end: PeerEnd): LvmsyncError {
+  const { host, exit, result } = end;
+  if (result?.kind === 'failed') return receiverFailure(host, result);
+  if (exit.kind === 'failed') return exit.error;
+  if (exit.kind === 'signal') return broken(end, `was ended by ${exit.signal}`);
+  if (exit.status !== 0) return statusFailure(end, exit.status);
+  return broken(end, 'ended before it had answered, though with status 0');
 }
 
 /** By a signal, or with the connection: not by a failure that it told of. */
@@ -81,21 +93,16 @@ function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
   return { verified: false };
 }
 
-export interface HasherOutcome extends Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> {
-  readonly failed: Failed | undefined;
+export interface HasherOutcome extends PeerEnd {
   /** It said that it hashes. */
   readonly ready: boolean;
 }
 
 /** The failure of a hash side that ended, or could not be started, before it had answered everything. */
 export function judgeHasher(outcome: HasherOutcome): LvmsyncError {
-  const { host, exit, failed, ready } = outcome;
-  if (failed !== undefined) return receiverFailure(host, failed);
-  if (exit.kind === 'failed') return exit.error;
-  if (exit.kind === 'signal') return broken(outcome, `was ended by ${exit.signal}`);
-  if (exit.status === NOT_FOUND || exit.status === SSH_FAILED) {
-    return statusFailure(outcome, exit.status);
-  }
+  const { exit, result, ready } = outcome;
+  if (exit.kind !== 'status' || result?.kind === 'failed') return exitFailure(outcome);
+  if (exit.status === NOT_FOUND || exit.status === SSH_FAILED) return exitFailure(outcome);
   const known = HINTS.some(([pattern]) => pattern.test(outcome.lastLines.join(' | ')));
   if (ready || known)
     return broken(outcome, `ended with status ${exit.status} before all was said`);

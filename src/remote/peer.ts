@@ -53,23 +53,6 @@ export async function closeInput(peer: Peer): Promise<number> {
   }
 }
 
-/** A peer that has said all that it has to say may take so long to end. Milliseconds. */
-const LINGER_MS = 3000;
-
-/**
- * To be called when the last word of a peer has come. What its login left behind may hold the connection open
- * for ever; then it is cut. Says whether it was.
- */
-export function endSoon(peer: Peer, patienceMs = LINGER_MS): { readonly wasCut: boolean } {
-  const state = { wasCut: false };
-  const timer = setTimeout(() => {
-    state.wasCut = true;
-    peer.kill();
-  }, patienceMs);
-  void peer.exited.then(() => clearTimeout(timer));
-  return state;
-}
-
 /** Starts `argv` with a pipe as its input. */
 export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
   const [program = '', ...rest] = argv;

@@ -7,14 +7,14 @@ import { reasonOf } from '../base/errno.js';
 import { LvmsyncError, withContext } from '../base/errors.js';
 import { quotePath, quoteWord } from '../base/shell-words.js';
 import { escapeText } from '../base/text.js';
-import { isNativeError, type NativeRecordWriter, native } from '../host/native.js';
+import { isNativeError, type NativeRecordWriter } from '../host/native.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
-import { newStreamId } from '../stream/change-writer.js';
-import { closeInput, connectCommand, type Peer, type PeerExit } from './peer.js';
+import { connectCommand } from './peer.js';
+import { PeerSession } from './peer-session.js';
 import { loginArgv } from './remote-command.js';
 import type { SendRequest } from './request.js';
-import { LIMITS, noAnswer, watchForStall } from './stall-watch.js';
+import { LIMITS, noAnswer } from './stall-watch.js';
 
 const TAG = 'lvmsync-helper ';
 const PIECE = 1024 * 1024;
@@ -101,14 +101,12 @@ class Keeper {
   readonly #host: string;
   readonly #command: HelperRequest;
   readonly #context: RunContext;
-  readonly #peer: Peer;
+  readonly #session: PeerSession;
   readonly #answers: string[] = [];
   #wake: (() => void) | undefined;
-  #exit: PeerExit | undefined;
   #lastWords = '';
   #heard = 0;
   #writer: NativeRecordWriter | undefined;
-  #late: LvmsyncError | undefined;
 
   constructor(command: HelperRequest, context: RunContext, file: HelperFile) {
     this.#host = command.destination.host ?? '';
@@ -118,11 +116,10 @@ class Keeper {
     const words = ['sh', '-c', KEEPER, 'sh'].map(quoteWord);
     words.push(quotePath(program), `${file.size}`, file.hash);
     const argv = [...loginArgv(command.remote, this.#host), ...words];
-    this.#peer = connectCommand(argv, (line, stream) => this.#take(line, stream));
-    void this.#peer.exited.then((exit) => {
-      this.#exit = exit;
-      this.#wake?.();
-    });
+    this.#session = new PeerSession(
+      connectCommand(argv, (line, stream) => this.#take(line, stream)),
+    );
+    void this.#session.exited.then(() => this.#wake?.());
   }
 
   #take(line: string, stream: 'stdout' | 'stderr'): void {
@@ -137,10 +134,14 @@ class Keeper {
   /** Lends the file, if there is need; returns what lvmsync is called there then. */
   async open(path: string): Promise<string> {
     const { signal, reporter } = this.#context;
-    const stop = (): void => this.#peer.kill();
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop);
-    const forget = this.#watch();
+    // The run itself, later, is watched by whoever sends.
+    const stopWatching = this.#session.guard({
+      host: this.#host,
+      reporter,
+      signal,
+      progress: () => this.#heard + (this.#writer?.taken() ?? 0),
+      limitSeconds: this.#command.remote.timeoutSeconds ?? LIMITS.hashes,
+    });
     try {
       const first = await this.#next();
       if (first === 'present') return this.#command.remote.program;
@@ -152,28 +153,13 @@ class Keeper {
       if (program === undefined) throw this.#failure(second);
       return program;
     } finally {
-      forget();
-      signal.removeEventListener('abort', stop);
+      stopWatching();
     }
-  }
-
-  #watch(): () => void {
-    const limitSeconds = this.#command.remote.timeoutSeconds ?? LIMITS.hashes;
-    return watchForStall({
-      host: this.#host,
-      reporter: this.#context.reporter,
-      progress: () => this.#heard + (this.#writer?.taken() ?? 0),
-      limitSeconds,
-      onTimeout: () => {
-        this.#late = noAnswer(this.#host, limitSeconds);
-        this.#peer.kill();
-      },
-    });
   }
 
   /** The next word from there; undefined once it has ended. */
   async #next(): Promise<string | undefined> {
-    while (this.#answers.length === 0 && this.#exit === undefined) {
+    while (this.#answers.length === 0 && this.#session.exit === undefined) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -182,10 +168,8 @@ class Keeper {
   }
 
   async #write(path: string): Promise<void> {
-    const writer = new native.RecordWriter(this.#peer.inputFd, newStreamId());
+    const writer = this.#session.openWriter();
     this.#writer = writer;
-    // Once it has ended nobody reads the pipe.
-    void this.#peer.exited.then(() => writer.cancel());
     try {
       for await (const piece of createReadStream(path, { highWaterMark: PIECE })) {
         await writer.writeRaw(piece);
@@ -199,12 +183,13 @@ class Keeper {
   #failure(answer: string | undefined): LvmsyncError {
     const { signal } = this.#context;
     if (signal.aborted) return interrupted(signal, UNTOUCHED);
-    if (this.#late !== undefined) return withContext(this.#late, UNTOUCHED);
+    const { exit, lateAfter } = this.#session;
+    if (lateAfter !== undefined) return withContext(noAnswer(this.#host, lateAfter), UNTOUCHED);
     const reasons: Readonly<Record<string, string>> = {
       damaged: 'it did not arrive whole',
       unfit: 'it does not run there',
     };
-    const ended = this.#exit?.kind === 'failed' ? this.#exit.error.message : 'it could not be sent';
+    const ended = exit?.kind === 'failed' ? exit.error.message : 'it could not be sent';
     const reason = reasons[answer ?? ''] ?? ended;
     const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
     return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
@@ -215,8 +200,7 @@ class Keeper {
 
   /** What was lent is removed by then, unless the other side no longer answers. */
   async close(): Promise<void> {
-    const timer = setTimeout(() => this.#peer.kill(), LAST_PATIENCE_MS);
-    await closeInput(this.#peer);
-    clearTimeout(timer);
+    this.#session.endSoon(LAST_PATIENCE_MS);
+    await this.#session.close();
   }
 }

@@ -11,12 +11,13 @@ import type { Source } from '../source/source.js';
 import { type ChangeWriter, newStreamId } from '../stream/change-writer.js';
 import { connect } from './connect.js';
 import { hostName } from './destination-name.js';
-import { closeInput, endSoon, type OnLine, type Peer, type PeerExit } from './peer.js';
+import type { OnLine } from './peer.js';
 import { PeerOutput } from './peer-output.js';
+import { type Guard, PeerSession, type SessionEnd } from './peer-session.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
 import { receiverArguments } from './remote-command.js';
 import type { SendRequest } from './request.js';
-import { LIMITS, watchForStall } from './stall-watch.js';
+import { LIMITS } from './stall-watch.js';
 import type { Part } from './stream-parts.js';
 import type { StreamSet } from './stream-set.js';
 import { writeWireStream } from './wire-stream.js';
@@ -56,14 +57,11 @@ export class StreamSender {
   readonly #shipment: SendJob;
   readonly #streamId: Uint8Array;
   readonly #output: PeerOutput;
-  #connecting: Promise<Peer> | undefined;
-  #exit: PeerExit | undefined;
+  #connecting: Promise<PeerSession> | undefined;
+  #session: PeerSession | undefined;
   #writer: ChangeWriter | undefined;
-  #timedOut = false;
-  #end: { readonly wasCut: boolean } | undefined;
   #waitsForOthers = false;
   #sendsData = false;
-  #unreadBytes = 0;
 
   constructor(shipment: SendJob) {
     const { set, index, command, context } = shipment;
@@ -79,8 +77,9 @@ export class StreamSender {
   get mayHaveOpened(): boolean {
     const { ready, result, lastLines } = this.#output;
     if (ready) return true;
-    if (this.#exit === undefined) return false;
-    return mayHaveRun(this.#exit, lastLines) && result?.kind !== 'failed';
+    const exit = this.#session?.exit;
+    if (exit === undefined) return false;
+    return mayHaveRun(exit, lastLines) && result?.kind !== 'failed';
   }
 
   /** What was compressed so far; undefined without a compression. */
@@ -91,45 +90,43 @@ export class StreamSender {
   /** Throws unless the receiver took everything and ended well. To be called once. */
   async run(): Promise<{ readonly verified: boolean }> {
     this.#connecting = this.#connect();
-    const peer = await this.#connecting;
-    const sent = await this.#send(peer);
-    return this.#conclude(peer, sent);
+    const session = await this.#connecting;
+    this.#session = session;
+    const sent = await this.#send(session);
+    return this.#conclude(await session.close(), sent);
   }
 
   /** Resolves when the connection stands, has failed, or takes long. To be called after run. */
   async loggedIn(): Promise<void> {
-    const peer = await this.#connecting?.catch(() => undefined);
-    if (peer === undefined) return;
+    const session = await this.#connecting?.catch(() => undefined);
     const late = sleep(LOGIN_PATIENCE_MS, undefined, { ref: false });
-    await Promise.race([this.#output.features, peer.exited, late]);
+    await session?.hears(Promise.race([this.#output.features, late]));
   }
 
-  #connect(): Promise<Peer> {
+  async #connect(): Promise<PeerSession> {
     const { command, context } = this.#shipment;
     const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
     const { destination, remote } = command;
     const words = receiverArguments(command);
-    return connect({ host: destination.host, remote, words, onLine }, context);
+    return new PeerSession(
+      await connect({ host: destination.host, remote, words, onLine }, context),
+    );
   }
 
   /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */
-  async #send(peer: Peer): Promise<Sent> {
+  async #send(session: PeerSession): Promise<Sent> {
     const { set } = this.#shipment;
     const { signal } = set;
     const cancel = (): void => this.#writer?.cancel();
-    const stopWatch = this.#watch(peer);
+    session.guard(this.#guard(session));
     const forgetWriter = cancelSoonAfter(signal, cancel);
-    const forgetPeer = cancelSoonAfter(signal, () => peer.kill(), LAST_PATIENCE_MS);
     // Once it has ended nobody reads the pipe, though a process it left behind may hold it open.
-    void peer.exited.then((exit) => {
-      this.#exit = exit;
-      cancel();
-    });
-    void this.#output.concluded.then(() => {
-      this.#end = endSoon(peer, this.#isConfirmedTurn ? CLEARING_MS : LINGER_MS);
-    });
+    void session.exited.then(cancel);
+    void this.#output.concluded.then(() =>
+      session.endSoon(this.#isConfirmedTurn ? CLEARING_MS : LINGER_MS),
+    );
     try {
-      return { kind: 'all', totals: await this.#writeStream(peer) };
+      return { kind: 'all', totals: await this.#writeStream(session) };
     } catch (thrown) {
       if (isNativeError(thrown) && !signal.aborted) return { kind: 'refused' };
       // A stream that was cancelled has not failed: it was stopped.
@@ -140,15 +137,13 @@ export class StreamSender {
     } finally {
       this.#sendsData = false;
       forgetWriter();
-      this.#unreadBytes = await closeInput(peer);
-      forgetPeer();
-      stopWatch();
     }
   }
 
-  #writeStream({ inputFd, exited }: Peer): Promise<StreamTotals> {
+  #writeStream(session: PeerSession): Promise<StreamTotals> {
     const { source, part, command, context, set, index, pace } = this.#shipment;
     const { onProgress, endFlags } = this.#shipment;
+    const { inputFd, exited } = session;
     const peer = { inputFd, features: this.#output.features, exited };
     return writeWireStream({
       ...{ source, part, command, pace, peer, onProgress, endFlags },
@@ -157,7 +152,7 @@ export class StreamSender {
       signal: set.signal,
       onWriter: (writer) => {
         this.#writer = writer;
-        if (this.#exit !== undefined) writer.cancel();
+        if (session.exit !== undefined) writer.cancel();
       },
       onCompression: () =>
         context.reporter.verbose('the link holds the run up: compressing from here (LZ4)'),
@@ -174,33 +169,26 @@ export class StreamSender {
 
   /** A stream whose receiver has ended does not count as one that has come so far. */
   async #waitForOthers(wait: () => Promise<void>): Promise<void> {
-    if (this.#exit !== undefined) return;
+    if (this.#session?.exit !== undefined) return;
     this.#waitsForOthers = true;
     await wait();
     this.#waitsForOthers = false;
   }
 
-  #watch(peer: Peer): () => void {
-    const { context } = this.#shipment;
-    return watchForStall({
+  #guard({ inputFd }: PeerSession): Guard {
+    const { context, set } = this.#shipment;
+    return {
       host: this.name,
       reporter: context.reporter,
+      signal: set.signal,
+      patienceMs: LAST_PATIENCE_MS,
       progress: () => {
-        // Who waits for another stream, or for the source, or has had its say, has not stalled.
-        const isIdle = this.#sendsData && native.unreadBytes(peer.inputFd) === 0;
-        const mayRest = this.#waitsForOthers || isIdle || this.#end !== undefined;
-        return mayRest ? performance.now() : this.#moved;
+        // Whoever waits for another stream, or for the source, has not stalled.
+        const isIdle = this.#sendsData && native.unreadBytes(inputFd) === 0;
+        return this.#waitsForOthers || isIdle ? performance.now() : this.#moved;
       },
-      limitSeconds: this.#limitSeconds,
-      onTimeout: () => {
-        this.#timedOut = true;
-        peer.kill();
-      },
-    });
-  }
-
-  get #limitSeconds(): number {
-    return this.#shipment.command.remote.timeoutSeconds ?? LIMITS.stream;
+      limitSeconds: this.#shipment.command.remote.timeoutSeconds ?? LIMITS.stream,
+    };
   }
 
   /** Grows with what the receiver takes, and while it says that it is at work. */
@@ -220,19 +208,18 @@ export class StreamSender {
     });
   }
 
-  async #conclude(peer: Peer, sent: Sent): Promise<{ readonly verified: boolean }> {
+  #conclude(end: SessionEnd, sent: Sent): { readonly verified: boolean } {
     const { signal } = this.#shipment.set;
     const { format, remote, chain } = this.#shipment.command;
-    const exit = await peer.exited;
     this.#output.end();
     if (signal.aborted) throw interrupted(signal);
     if (sent.kind === 'failed') throw sent.error;
-    if (this.#timedOut) throw this.#timeout();
+    if (end.lateAfter !== undefined) throw this.#timeout(end.lateAfter);
     return judge({
       host: this.name,
-      exit,
+      exit: end.exit,
       sentAll: sent.kind === 'all',
-      unreadBytes: this.#unreadBytes,
+      unreadBytes: end.unreadBytes,
       ready: this.#output.ready,
       result: this.#output.result,
       sent: sent.kind === 'all' ? countsOf(sent.totals) : { records: 0, bytes: 0, digest: '' },
@@ -240,12 +227,12 @@ export class StreamSender {
       requireAck: remote.requireAck,
       classic: format === 'classic',
       isTurn: chain !== undefined,
-      wasCut: this.#end?.wasCut === true,
+      wasCut: end.wasCut,
     });
   }
 
-  #timeout(): LvmsyncError {
-    const message = `${this.name}: nothing moved for ${this.#limitSeconds} seconds: given up`;
+  #timeout(seconds: number): LvmsyncError {
+    const message = `${this.name}: nothing moved for ${seconds} seconds: given up`;
     return new LvmsyncError('transport', message);
   }
 }

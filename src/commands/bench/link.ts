@@ -1,24 +1,23 @@
 /** How fast random bytes reach another host, over one connection and over several at once. */
 
 import { randomBytes } from 'node:crypto';
-import { LvmsyncError } from '../../base/errors.js';
+import type { LvmsyncError } from '../../base/errors.js';
+import { LONGEST_LINE } from '../../base/lines.js';
 import type { BenchCommand } from '../../cli/command.js';
-import { isNativeError, native } from '../../host/native.js';
+import { isNativeError } from '../../host/native.js';
 import { connectScript } from '../../remote/connect.js';
-import { closeInput, type OnLine, type Peer, type PeerStream } from '../../remote/peer.js';
-import { judge } from '../../remote/peer-verdict.js';
-import { LIMITS, noAnswer, type StallWatch, watchForStall } from '../../remote/stall-watch.js';
+import type { OnLine, PeerStream } from '../../remote/peer.js';
+import { LastLines, PeerSession } from '../../remote/peer-session.js';
+import { exitFailure } from '../../remote/peer-verdict.js';
+import { LIMITS, noAnswer } from '../../remote/stall-watch.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
-import type { Reporter } from '../../run/reporter.js';
-import { newStreamId } from '../../stream/change-writer.js';
 import type { BenchRow } from './report.js';
 
 const MILLISECONDS = 2000;
 /** For what is on its way at the end. Milliseconds. */
 const LAST_PATIENCE_MS = 60_000;
 const PIECE = 256 * 1024;
-const KEPT_LINES = 4;
 
 const READY = 'lvmsync-bench-ready';
 const DONE = 'lvmsync-bench-done';
@@ -37,12 +36,7 @@ export async function measureLink(
   context: RunContext,
 ): Promise<BenchRow> {
   const lines = await openAll(link, streams, context);
-  const kill = (): void => {
-    for (const { peer } of lines) peer.kill();
-  };
-  context.signal.addEventListener('abort', kill);
   try {
-    await Promise.all(lines.map((line) => line.ready));
     const started = performance.now();
     const sent = await Promise.all(lines.map((line) => line.pour(started + MILLISECONDS)));
     if (context.signal.aborted) throw interrupted(context.signal);
@@ -52,8 +46,7 @@ export async function measureLink(
   } catch (error) {
     throw context.signal.aborted ? interrupted(context.signal) : error;
   } finally {
-    kill();
-    context.signal.removeEventListener('abort', kill);
+    for (const line of lines) line.kill();
   }
 }
 
@@ -68,14 +61,15 @@ async function openAll(link: Link, streams: number, context: RunContext): Promis
     }
     return lines;
   } catch (error) {
-    for (const { peer } of lines) peer.kill();
+    await Promise.all(lines.map((line) => line.close()));
     throw context.signal.aborted ? interrupted(context.signal) : error;
   }
 }
 
 /** What the other side says. */
 class Heard {
-  readonly lastLines: string[] = [];
+  readonly #last = new LastLines(LONGEST_LINE);
+  isReady = false;
   isDone = false;
   #tellReady: () => void = () => undefined;
   #tellDone: () => void = () => undefined;
@@ -87,12 +81,16 @@ class Heard {
     this.#tellDone = resolve;
   });
 
+  get lastLines(): readonly string[] {
+    return this.#last.lines;
+  }
+
   take(line: string, stream: PeerStream): void {
-    if (stream === 'stderr') {
-      this.lastLines.push(line);
-      if (this.lastLines.length > KEPT_LINES) this.lastLines.shift();
-    } else if (line === READY) this.#tellReady();
-    else if (line === DONE) {
+    if (stream === 'stderr') this.#last.push(line);
+    else if (line === READY) {
+      this.isReady = true;
+      this.#tellReady();
+    } else if (line === DONE) {
       this.isDone = true;
       this.#tellDone();
     }
@@ -101,21 +99,17 @@ class Heard {
 
 /** One connection. */
 class Line {
-  readonly peer: Peer;
   /** Rejects (transport) if the other side ends, or says nothing for too long. */
   readonly ready: Promise<void>;
   readonly #host: string;
+  readonly #session: PeerSession;
   readonly #heard: Heard;
 
-  private constructor(
-    host: string,
-    { peer, heard }: { readonly peer: Peer; readonly heard: Heard },
-    { reporter, limitSeconds }: Pick<StallWatch, 'reporter' | 'limitSeconds'>,
-  ) {
+  private constructor(host: string, session: PeerSession, heard: Heard) {
     this.#host = host;
-    this.peer = peer;
+    this.#session = session;
     this.#heard = heard;
-    this.ready = this.#await(reporter, limitSeconds);
+    this.ready = this.#awaitReady();
     // Who does not come to wait for it has failed before.
     this.ready.catch(() => undefined);
   }
@@ -124,19 +118,34 @@ class Line {
     const remote = { ...command.remote, streams };
     const heard = new Heard();
     const onLine: OnLine = (text, stream) => heard.take(text, stream);
-    const peer = await connectScript({ host, remote, script: SCRIPT, onLine }, context);
-    const limitSeconds = remote.timeoutSeconds ?? LIMITS.answer;
-    return new Line(host, { peer, heard }, { reporter: context.reporter, limitSeconds });
+    const request = { host, remote, script: SCRIPT, onLine };
+    const session = new PeerSession(await connectScript(request, context));
+    session.guard({
+      host,
+      reporter: context.reporter,
+      signal: context.signal,
+      progress: () => (heard.isReady ? performance.now() : 0),
+      limitSeconds: remote.timeoutSeconds ?? LIMITS.answer,
+    });
+    return new Line(host, session, heard);
+  }
+
+  kill(): void {
+    this.#session.kill();
+  }
+
+  /** Ends one that is not to pour. */
+  async close(): Promise<void> {
+    this.kill();
+    await this.#session.close();
   }
 
   /** Writes until the moment, then until all has arrived; resolves with the bytes. */
   async pour(until: number): Promise<number> {
-    const { peer } = this;
-    const writer = new native.RecordWriter(peer.inputFd, newStreamId());
+    const writer = this.#session.openWriter();
     const bytes = randomBytes(PIECE);
     // A link that takes nothing any more does not hold us.
-    const late = setTimeout(() => peer.kill(), until - performance.now() + LAST_PATIENCE_MS);
-    void peer.exited.then(() => writer.cancel());
+    this.#session.endSoon(until - performance.now() + LAST_PATIENCE_MS);
     let count = 0;
     try {
       while (performance.now() < until) {
@@ -144,46 +153,27 @@ class Line {
         count += bytes.length;
       }
     } catch (error) {
+      // How it ended says why it takes no more.
       if (!isNativeError(error)) throw error;
-      await closeInput(peer);
-      throw await this.#failure();
     }
-    const ended = closeInput(peer);
-    await Promise.race([this.#heard.done, ended]);
-    clearTimeout(late);
+    const ended = this.#session.close();
+    await this.#session.hears(this.#heard.done);
     // What the login left behind may hold the connection open.
-    peer.kill();
+    this.kill();
     await ended;
     if (this.#heard.isDone) return count;
     throw await this.#failure();
   }
 
-  async #await(reporter: Reporter, limitSeconds: number): Promise<void> {
-    let tellLate: () => void = () => undefined;
-    const late = new Promise<'late'>((resolve) => {
-      tellLate = () => resolve('late');
-    });
-    const watch = { host: this.#host, reporter, progress: () => 0, limitSeconds };
-    const forget = watchForStall({ ...watch, onTimeout: tellLate });
-    const end = this.peer.exited.then(() => 'end' as const);
-    const first = await Promise.race([this.#heard.ready, end, late]);
-    forget();
-    if (first === 'end') throw await this.#failure();
-    if (first !== 'late') return;
-    this.peer.kill();
-    throw noAnswer(this.#host, limitSeconds);
+  async #awaitReady(): Promise<void> {
+    if (await this.#session.hears(this.#heard.ready)) return;
+    throw await this.#failure();
   }
 
-  async #failure(): Promise<unknown> {
-    const exit = await this.peer.exited;
-    const nothing = { ready: false, result: undefined, unreadBytes: 0, requireAck: false };
-    const about = { host: this.#host, exit, lastLines: this.#heard.lastLines };
-    const sent = { records: 0, bytes: 0, digest: '' };
-    try {
-      judge({ ...about, ...nothing, sent, sentAll: false, classic: true });
-    } catch (error) {
-      return error;
-    }
-    return new LvmsyncError('transport', `${this.#host}: the connection ended too early`);
+  async #failure(): Promise<LvmsyncError> {
+    const exit = await this.#session.exited;
+    const { lateAfter } = this.#session;
+    if (lateAfter !== undefined) return noAnswer(this.#host, lateAfter);
+    return exitFailure({ host: this.#host, exit, lastLines: this.#heard.lastLines });
   }
 }

@@ -3,19 +3,14 @@
 import { LvmsyncError } from '../../base/errors.js';
 import type { VerifyCommand } from '../../cli/command.js';
 import type { Writes } from '../../device/write-watch.js';
-import { type NativeRecordWriter, native, type Operations } from '../../host/native.js';
+import type { NativeRecordWriter, Operations } from '../../host/native.js';
 import { connect } from '../../remote/connect.js';
-import {
-  closeInput,
-  endSoon,
-  type Peer,
-  type PeerExit,
-  type PeerStream,
-} from '../../remote/peer.js';
+import type { PeerExit, PeerStream } from '../../remote/peer.js';
 import { PeerOutput } from '../../remote/peer-output.js';
+import { PeerSession, type SessionEnd } from '../../remote/peer-session.js';
 import { judgeHasher } from '../../remote/peer-verdict.js';
 import { hasherArguments } from '../../remote/remote-command.js';
-import { LIMITS, noAnswer, watchForStall } from '../../remote/stall-watch.js';
+import { LIMITS, noAnswer } from '../../remote/stall-watch.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
 import { newStreamId } from '../../stream/change-writer.js';
@@ -62,10 +57,9 @@ class RemoteHashes implements HashedDestination {
   readonly #waiting: Waiting[] = [];
   readonly #ready = new Promised<number>();
   readonly #done = new Promised<Writes>();
-  #peer: Peer | undefined;
+  #peer: PeerSession | undefined;
   #writer: NativeRecordWriter | undefined;
   #sending: Promise<void> = Promise.resolve();
-  #forget: (() => void)[] = [];
   #size = 0;
   #requests = 0;
   #answers = 0;
@@ -89,10 +83,12 @@ class RemoteHashes implements HashedDestination {
     const hashing = { verbosity, destination: destination.path, ...(priority && { priority }) };
     const words = hasherArguments(hashing);
     const onLine = (line: string, stream: PeerStream): void => this.#take(line, stream);
-    this.#peer = await connect({ host: this.#host, remote, words, onLine }, this.#context);
-    this.#writer = new native.RecordWriter(this.#peer.inputFd, this.#session);
-    void this.#peer.exited.then((exit) => this.#onExit(exit));
-    this.#watch(this.#peer);
+    const request = { host: this.#host, remote, words, onLine };
+    const peer = new PeerSession(await connect(request, this.#context));
+    this.#peer = peer;
+    this.#writer = peer.openWriter(this.#session);
+    void peer.exited.then((exit) => this.#onExit(exit, peer.lateAfter));
+    this.#guard(peer);
     this.#send(formatHashRequest({ kind: 'hello', session: this.#sessionId }));
     this.#size = await this.#ready.promise;
   }
@@ -111,12 +107,12 @@ class RemoteHashes implements HashedDestination {
   async finish(): Promise<Writes> {
     this.#send(formatHashRequest({ kind: 'end', requests: this.#requests }));
     const writes = await this.#done.promise;
-    const end = this.#peer && endSoon(this.#peer);
-    const exit = await this.#closePeer();
+    this.#peer?.endSoon();
+    const end = await this.#closePeer();
     if (this.#failure !== undefined) throw this.#failure;
-    if (exit !== undefined && !end?.wasCut && (exit.kind !== 'status' || exit.status !== 0)) {
-      throw this.#judge(exit);
-    }
+    if (end === undefined || end.wasCut) return writes;
+    const { exit } = end;
+    if (exit.kind !== 'status' || exit.status !== 0) throw this.#judge(exit);
     return writes;
   }
 
@@ -127,41 +123,33 @@ class RemoteHashes implements HashedDestination {
   }
 
   /** How it ended; undefined if that was known before. */
-  async #closePeer(): Promise<PeerExit | undefined> {
+  async #closePeer(): Promise<SessionEnd | undefined> {
     const peer = this.#peer;
     if (peer === undefined) return undefined;
     // The descriptor must not be closed under a write.
     await this.#sending;
-    await closeInput(peer);
+    const end = await peer.close();
     this.#peer = undefined;
-    for (const forget of this.#forget) forget();
     this.#output.end();
-    return peer.exited;
+    return end;
   }
 
-  #watch(peer: Peer): void {
+  /** Until it is ready, and from then on, with another limit. Their failures are those of its end. */
+  #guard(peer: PeerSession): void {
     const { signal, reporter } = this.#context;
-    const { timeoutSeconds } = this.#command.remote;
-    const host = this.#host;
-    const onAbort = (): void => this.#fail(interrupted(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort);
-    const watch = (limit: number, fail: (host: string, seconds: number) => LvmsyncError) => {
-      const limitSeconds = timeoutSeconds ?? limit;
-      return watchForStall({
-        host,
+    const guard = (limitSeconds: number) =>
+      peer.guard({
+        host: this.#host,
         reporter,
-        limitSeconds,
+        signal,
         progress: () => (this.#isIdle ? performance.now() : this.#answers),
-        onTimeout: () => this.#fail(fail(host, limitSeconds)),
+        limitSeconds: this.#command.remote.timeoutSeconds ?? limitSeconds,
       });
-    };
-    const forgetReady = watch(LIMITS.answer, noAnswer);
-    this.#forget.push(() => signal.removeEventListener('abort', onAbort), forgetReady);
+    const stopWaiting = guard(LIMITS.answer);
     void this.#ready.promise.then(
       () => {
-        forgetReady();
-        this.#forget.push(watch(LIMITS.hashes, stalled));
+        stopWaiting();
+        guard(LIMITS.hashes);
       },
       () => peer.kill(),
     );
@@ -217,15 +205,17 @@ class RemoteHashes implements HashedDestination {
     }
   }
 
-  #onExit(exit: PeerExit): void {
-    this.#writer?.cancel();
-    if (!this.#done.isResolved) this.#fail(this.#judge(exit));
+  #onExit(exit: PeerExit, lateAfter: number | undefined): void {
+    if (this.#done.isResolved) return;
+    const { signal } = this.#context;
+    if (signal.aborted) this.#fail(interrupted(signal));
+    else if (lateAfter === undefined) this.#fail(this.#judge(exit));
+    else this.#fail((this.#isReady ? stalled : noAnswer)(this.#host, lateAfter));
   }
 
   #judge(exit: PeerExit): LvmsyncError {
     const { result, lastLines } = this.#output;
-    const failed = result?.kind === 'failed' ? result : undefined;
-    return judgeHasher({ host: this.#host, exit, failed, ready: this.#isReady, lastLines });
+    return judgeHasher({ host: this.#host, exit, result, ready: this.#isReady, lastLines });
   }
 
   /** The first failure counts; the program there is of no more use. */
