@@ -2,7 +2,7 @@
 
 import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import type { FileDevice } from '../device/block-device.js';
-import { bytesOf } from '../device/extent.js';
+import { bytesOf } from '../device/operations.js';
 import { native } from '../host/native.js';
 import { addPlaces } from '../pipeline/places.js';
 import { interrupted } from '../run/interruption.js';

@@ -7,7 +7,7 @@ import { closeSync, fdatasyncSync } from 'node:fs';
 import { reasonOf } from '../base/errno.js';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { type FileDevice, newSlab } from '../device/block-device.js';
-import { bytesOf } from '../device/extent.js';
+import { bytesOf } from '../device/operations.js';
 import { type NativeExtentSet, native } from '../host/native.js';
 import { addPlaces } from '../pipeline/places.js';
 import type { Saved } from '../pipeline/snapback-file.js';

@@ -1,5 +1,7 @@
 /** Changed stretches of a device, and how a run cuts them into batches. Pure. */
 
+import { forEachExtent } from './operations.js';
+
 /** Slab positions agree with offsets modulo this, so that O_DIRECT needs no copy. Bytes. */
 export const PAGE = 4096;
 
@@ -12,13 +14,11 @@ export class ExtentList {
   constructor(pairs: Float64Array) {
     let end = 0;
     let total = 0;
-    for (let i = 0; i < pairs.length; i += 2) {
-      const offset = pairs[i] ?? 0;
-      const length = pairs[i + 1] ?? 0;
+    forEachExtent(pairs, (offset, length) => {
       if (offset < end || !(length > 0)) throw new RangeError('extents are not in order');
       end = offset + length;
       total += length;
-    }
+    });
     if (!Number.isSafeInteger(end)) throw new RangeError('extents end beyond 2^53');
     this.pairs = pairs;
     this.totalBytes = total;
@@ -38,11 +38,9 @@ export class ExtentList {
   clippedTo(size: number): ExtentList {
     if (this.end <= size) return this;
     const kept: number[] = [];
-    for (let i = 0; i < this.pairs.length; i += 2) {
-      const offset = this.pairs[i] ?? 0;
-      if (offset >= size) break;
-      kept.push(offset, Math.min(this.pairs[i + 1] ?? 0, size - offset));
-    }
+    forEachExtent(this.pairs, (offset, length) => {
+      if (offset < size) kept.push(offset, Math.min(length, size - offset));
+    });
     return new ExtentList(Float64Array.from(kept));
   }
 
@@ -125,23 +123,6 @@ export function* planBatches(extents: ExtentList, limits: BatchLimits): Generato
     }
   }
   if (!open.empty) yield open.take();
-}
-
-/** Of all operations: triples offset, length, slabPosition. */
-export function bytesOf(operations: Float64Array): number {
-  let bytes = 0;
-  for (let i = 1; i < operations.length; i += 3) bytes += operations[i] ?? 0;
-  return bytes;
-}
-
-/** Where they are on the device: pairs offset, length. */
-export function pairsOf(operations: Float64Array): Float64Array {
-  const pairs = new Float64Array((operations.length / 3) * 2);
-  for (let i = 0, j = 0; i < operations.length; i += 3) {
-    pairs[j++] = operations[i] ?? 0;
-    pairs[j++] = operations[i + 1] ?? 0;
-  }
-  return pairs;
 }
 
 /** The same operations in the same order, cut so that each list of them is within the limits. */

@@ -3,6 +3,7 @@
 import { InFlight } from '../base/in-flight.js';
 import type { Slab, SlabPool } from '../device/block-device.js';
 import { ExtentList, planBatches } from '../device/extent.js';
+import { bytesOf, endOf, forEachOperation } from '../device/operations.js';
 import type { ChangeReader } from '../stream/change-reader.js';
 import type { Group } from '../stream/change-stream.js';
 import type { WriteStage } from './write-stage.js';
@@ -97,19 +98,11 @@ async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Grou
 /** Without what lies beyond `size`. */
 function clip(group: Group, size: number): Group {
   const { operations, discards } = group;
+  if (endOf(operations) <= size) return group;
   const kept: number[] = [];
-  let bytes = 0;
-  let fits = true;
-  for (let i = 0; i < operations.length && fits; i += 3) {
-    fits = (operations[i] ?? 0) + (operations[i + 1] ?? 0) <= size;
-  }
-  if (fits) return group;
-  for (let i = 0; i < operations.length; i += 3) {
-    const offset = operations[i] ?? 0;
-    const length = Math.min(operations[i + 1] ?? 0, size - offset);
-    if (length <= 0) continue;
-    kept.push(offset, length, operations[i + 2] ?? 0);
-    bytes += length;
-  }
-  return { operations: Float64Array.from(kept), discards, bytes };
+  forEachOperation(operations, (offset, length, position) => {
+    if (offset < size) kept.push(offset, Math.min(length, size - offset), position);
+  });
+  const clipped = Float64Array.from(kept);
+  return { operations: clipped, discards, bytes: bytesOf(clipped) };
 }

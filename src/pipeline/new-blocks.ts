@@ -4,7 +4,8 @@
  */
 
 import type { BlockDevice } from '../device/block-device.js';
-import { PAGE, pairsOf } from '../device/extent.js';
+import { PAGE } from '../device/extent.js';
+import { pairsOf } from '../device/operations.js';
 import { type ExtentPairs, native, type Operations, type PoolStretch } from '../host/native.js';
 
 /** Bytes in one operation. */

@@ -9,6 +9,7 @@ import { messageOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { ioFailure, type Slab } from '../device/block-device.js';
 import { BATCH_LIMITS, regroup } from '../device/extent.js';
+import { bytesOf } from '../device/operations.js';
 import { syncDirectory } from '../host/durable-file.js';
 import { isNativeError, type NativeExtentSet, native, type Operations } from '../host/native.js';
 import { cancelSoonAfter, interrupted } from '../run/interruption.js';
@@ -167,7 +168,7 @@ export class Snapback {
         this.#appended++;
         this.#appendedSize = fstatSync(this.#fd).size;
       }
-      for (let i = 1; i < fresh.length; i += 3) this.#savedBytes += fresh[i] ?? 0;
+      this.#savedBytes += bytesOf(fresh);
       return this.#appended;
     });
     // A failed append fails all later ones: they would leave a hole in the log.

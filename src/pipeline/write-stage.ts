@@ -8,10 +8,10 @@ import {
   BATCH_LIMITS,
   type BatchLimits,
   ExtentList,
-  pairsOf,
   planBatches,
   slabSizeFor,
 } from '../device/extent.js';
+import { bytesOf, pairsOf } from '../device/operations.js';
 import type { Operations } from '../host/native.js';
 import { PLAIN_RULES, type WriteRules } from '../lvm/write-rules.js';
 import { NewBlocks } from './new-blocks.js';
@@ -151,7 +151,7 @@ export class WriteStage {
 
   #count(operations: Operations): void {
     this.#sample.add(operations);
-    for (let i = 1; i < operations.length; i += 3) this.#writtenBytes += operations[i] ?? 0;
+    this.#writtenBytes += bytesOf(operations);
   }
 
   /** Everything written becomes durable; then the snapback is marked complete. */

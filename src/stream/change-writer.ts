@@ -3,7 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Pace } from '../base/rate-limit.js';
 import type { Slab } from '../device/block-device.js';
-import { bytesOf, type ExtentList } from '../device/extent.js';
+import type { ExtentList } from '../device/extent.js';
+import { bytesOf } from '../device/operations.js';
 import {
   type NativeRecordWriter,
   native,

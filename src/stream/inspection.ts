@@ -4,6 +4,7 @@ import { closeSync, openSync, statSync } from 'node:fs';
 import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { newSlab } from '../device/block-device.js';
+import { forEachExtent, forEachOperation } from '../device/operations.js';
 import { ChangeReader } from './change-reader.js';
 import {
   GROUP_SLAB_SIZE,
@@ -121,10 +122,10 @@ class Findings {
   #previousEnd = -1;
 
   add({ operations, discards }: Group): void {
-    for (let i = 0; i < operations.length; i += 3) {
-      this.#addStretch(operations[i] ?? 0, operations[i + 1] ?? 0);
-    }
-    for (let i = 0; i < discards.length; i += 2) this.#discardedBytes += discards[i + 1] ?? 0;
+    forEachOperation(operations, (offset, length) => this.#addStretch(offset, length));
+    forEachExtent(discards, (_, length) => {
+      this.#discardedBytes += length;
+    });
   }
 
   #addStretch(offset: number, length: number): void {

@@ -4,6 +4,7 @@ import { inOrder } from '../../base/in-order.js';
 import type { Pace } from '../../base/rate-limit.js';
 import { limitsAt } from '../../device/batch-limits.js';
 import { type BatchLimits, ExtentList, planBatches } from '../../device/extent.js';
+import { forEachExtent } from '../../device/operations.js';
 import type { ExtentPairs, Operations } from '../../host/native.js';
 
 /** Two devices, and a way to tell where they differ. Several batches may be looked at at once. */
@@ -57,10 +58,10 @@ export class Differences {
 
   /** The lowest of them, as many as asked for at most. */
   first(most: number): { readonly offset: number; readonly length: number }[] {
+    const ranges: { offset: number; length: number }[] = [];
     const pairs = this.#pairs.slice(0, 2 * most);
-    return pairs.flatMap((offset, i) =>
-      i % 2 === 0 ? [{ offset, length: pairs[i + 1] ?? 0 }] : [],
-    );
+    forEachExtent(pairs, (offset, length) => ranges.push({ offset, length }));
+    return ranges;
   }
 
   /** All of them; undefined if there were too many to keep. */
@@ -78,7 +79,7 @@ export async function compare(job: Comparison, found: Differences): Promise<void
     bytes,
   }));
   for await (const { pairs, bytes } of results) {
-    for (let i = 0; i < pairs.length; i += 2) found.add(pairs[i] ?? 0, pairs[i + 1] ?? 0);
+    forEachExtent(pairs, (offset, length) => found.add(offset, length));
     doneBytes += bytes;
     onProgress(doneBytes);
     if (signal.aborted) return;

@@ -6,8 +6,9 @@ import { inOrder } from '../../base/in-order.js';
 import { LineSplitter } from '../../base/lines.js';
 import type { HashCommand } from '../../cli/command.js';
 import { FileDevice } from '../../device/block-device.js';
+import { endOf } from '../../device/operations.js';
 import { selectEngine } from '../../device/select-engine.js';
-import { isNativeError, native, type Operations } from '../../host/native.js';
+import { isNativeError, native } from '../../host/native.js';
 import { STDOUT } from '../../host/write-fully.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
@@ -114,14 +115,6 @@ async function reply(request: HashRequest, destination: HashedDestination): Prom
       return { kind: 'hashes', number, hashes: await destination.hash(operations) };
     }
   }
-}
-
-function endOf(operations: Operations): number {
-  let end = 0;
-  for (let i = 0; i < operations.length; i += 3) {
-    end = Math.max(end, (operations[i] ?? 0) + (operations[i + 1] ?? 0));
-  }
-  return end;
 }
 
 /** As fast as they are taken, up to the last one. A signal makes it throw the addon's error. */

@@ -7,6 +7,7 @@ import { tooShort } from '../../destination/open-destination.js';
 import { FileDevice } from '../../device/block-device.js';
 import { type ExtentList, NO_EXTENTS } from '../../device/extent.js';
 import { within } from '../../device/extent-sets.js';
+import { forEachExtent } from '../../device/operations.js';
 import { selectEngine } from '../../device/select-engine.js';
 import { identityKey } from '../../device/topology.js';
 import { type Writes, WriteWatch } from '../../device/write-watch.js';
@@ -161,7 +162,7 @@ function addMissing(
   }
   context.reporter.warn(`${name}: ${sizes}`);
   const { pairs } = within(extents, size, Infinity);
-  for (let i = 0; i < pairs.length; i += 2) found.add(pairs[i] ?? 0, pairs[i + 1] ?? 0);
+  forEachExtent(pairs, (offset, length) => found.add(offset, length));
 }
 
 /** Either end that others wrote to makes a difference that is none, or hides one. */
