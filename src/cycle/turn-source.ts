@@ -4,9 +4,11 @@ import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { describeKnown } from '../lvm/find-volume.js';
+import { askHost } from '../lvm/host-tools.js';
 import { fullName, unfit } from '../lvm/refusal.js';
 import type { ThickSnapshot } from '../lvm/thick-snapshot.js';
 import type { ThinVolume } from '../lvm/thin-volume.js';
+import { VolumeGroup } from '../lvm/volume-group.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
 import type { Reporter } from '../run/reporter.js';
@@ -45,8 +47,9 @@ export async function openTurn(points: TurnPoints, context: RunContext): Promise
 }
 
 async function open({ base, next }: TurnPoints, context: RunContext): Promise<Source> {
-  const newer = await describeKnown(next);
-  const older = base && (await describeKnown(base));
+  const group = await VolumeGroup.list(next.vgName, askHost);
+  const newer = await describeKnown(next, group);
+  const older = base && (await describeKnown(base, group));
   if (newer.kind === 'thin') {
     if (older === undefined) return openWholeThin(newer, context);
     if (older.kind === 'thick') throw unfit(older, `not a thin volume, as ${fullName(newer)} is`);

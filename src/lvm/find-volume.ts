@@ -8,10 +8,11 @@ import { LvmsyncError } from '../base/errors.js';
 import { CommandError, type RunCommand } from '../host/subprocess.js';
 import { bareUuid } from './device-name.js';
 import { askHost } from './host-tools.js';
-import { listVolumes, type Volume } from './lvs-report.js';
+import type { Volume } from './lvs-report.js';
 import { fullName, unfit } from './refusal.js';
 import { describeThick, type ThickSnapshot } from './thick-snapshot.js';
 import { describeThin, type ThinVolume } from './thin-volume.js';
+import { VolumeGroup } from './volume-group.js';
 import {
   identifyVolume,
   inspectPath,
@@ -30,8 +31,18 @@ export async function findSnapshot(
   run: RunCommand = askHost,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<ThickSnapshot | ThinVolume> {
-  const { volume, volumes } = await findVolume(subject, run, inspect);
-  return describe(volume, volumes, run);
+  const { volume, group } = await findVolume(subject, run, inspect);
+  return describeSnapshot(volume, group);
+}
+
+/** What a volume of the group is a snapshot of, as findSnapshot says it. */
+export async function describeSnapshot(
+  volume: Volume,
+  group: VolumeGroup,
+): Promise<ThickSnapshot | ThinVolume> {
+  if (volume.segmentType === 'thin') return describeThin(volume, group);
+  if (volume.roles.includes('thicksnapshot')) return describeThick(volume, group);
+  throw notSnapshot(volume, group.volumes);
 }
 
 /**
@@ -40,43 +51,47 @@ export async function findSnapshot(
  */
 export async function describeKnown(
   snapshot: Pick<Volume, 'vgName' | 'lvName' | 'uuid'>,
-  run: RunCommand = askHost,
+  group: VolumeGroup,
 ): Promise<ThickSnapshot | ThinVolume> {
-  const volumes = await listVolumes(snapshot.vgName, run);
-  const volume = volumes.find(({ uuid }) => uuid === snapshot.uuid);
+  const volume = group.volumes.find(({ uuid }) => uuid === snapshot.uuid);
   if (volume === undefined) throw unfit(snapshot, 'it was removed meanwhile');
-  return describe(volume, volumes, run);
+  return describeSnapshot(volume, group);
 }
 
-function describe(
-  volume: Volume,
-  volumes: readonly Volume[],
-  run: RunCommand,
-): Promise<ThickSnapshot | ThinVolume> {
-  if (volume.segmentType === 'thin') return describeThin(volume, volumes, run);
-  if (volume.roles.includes('thicksnapshot')) return describeThick(volume, volumes, run);
-  throw notSnapshot(volume, volumes);
+export interface FoundVolume {
+  readonly volume: Volume;
+  readonly group: VolumeGroup;
 }
 
-/** The volume that `subject` names, snapshot or not, and all of its group. Throws (usage) if it names none. */
+/** The volume that `subject` names, snapshot or not, and its group. Throws (usage) if it names none. */
 export async function findVolume(
   subject: string,
   run: RunCommand = askHost,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
-): Promise<{ readonly volume: Volume; readonly volumes: readonly Volume[] }> {
+): Promise<FoundVolume> {
   const wanted = await identifyVolume(subject, inspect);
-  const volumes = await listGroupOf(wanted, run);
+  const group = await listGroupOf(wanted, run);
+  return { volume: findIn(group, wanted), group };
+}
+
+/** The same where its group may be known: that is not asked again. */
+export async function findBeside(subject: string, known: VolumeGroup): Promise<FoundVolume> {
+  const wanted = await identifyVolume(subject, inspectPath);
+  const group = wanted.vgName === known.name ? known : await listGroupOf(wanted, known.run);
+  return { volume: findIn(group, wanted), group };
+}
+
+function findIn({ volumes }: VolumeGroup, wanted: WantedVolume): Volume {
   const volume = volumes.find(({ lvName, uuid }) =>
     wanted.uuid === undefined ? lvName === wanted.lvName : bareUuid(uuid) === wanted.uuid,
   );
-  if (volume === undefined) throw noSuchVolume(subject);
-  return { volume, volumes };
+  if (volume === undefined) throw noSuchVolume(wanted.subject);
+  return volume;
 }
 
-/** Every volume of the group that the wanted one is in. */
-async function listGroupOf(wanted: WantedVolume, run: RunCommand): Promise<readonly Volume[]> {
+async function listGroupOf(wanted: WantedVolume, run: RunCommand): Promise<VolumeGroup> {
   try {
-    return await listVolumes(wanted.vgName, run);
+    return await VolumeGroup.list(wanted.vgName, run);
   } catch (error) {
     // Anything else (no right to ask, a lock, a broken group) says nothing about the name.
     const isMissing = error instanceof CommandError && error.stderr.includes('not found');

@@ -1,7 +1,7 @@
 /** A thick snapshot, described only where `lvs`, the metadata and the kernel agree and its list is whole. */
 
 import type { RunCommand } from '../host/subprocess.js';
-import { type Reading, readMetadata, readTargets, requireAgreement } from './cross-check.js';
+import { type Reading, readTargets, requireAgreement } from './cross-check.js';
 import { bareUuid, formatDeviceName } from './device-name.js';
 import { infoOf } from './dmsetup.js';
 import { SECTOR_SIZE, type TargetPlace } from './dmsetup-lines.js';
@@ -12,6 +12,7 @@ import { listVolumes, type Volume } from './lvs-report.js';
 import { refuseSiblingMerge } from './origin-merge.js';
 import { fullName, unfit } from './refusal.js';
 import { FAULT_TEXTS, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
+import type { VolumeGroup } from './volume-group.js';
 
 export interface ThickSnapshot {
   readonly kind: 'thick';
@@ -46,11 +47,8 @@ export interface Origin {
  * `volumes` are those of its group. Throws LvmsyncError 'sourceUnfit' if it is merging or has a sibling that is, is
  * inactive or overflowed, or described differently by LVM and the kernel.
  */
-export async function describeThick(
-  volume: Volume,
-  volumes: readonly Volume[],
-  run: RunCommand,
-): Promise<ThickSnapshot> {
+export async function describeThick(volume: Volume, group: VolumeGroup): Promise<ThickSnapshot> {
+  const { volumes, run } = group;
   const origin = volumes.find(({ uuid }) => uuid === volume.origin?.uuid);
   if (origin === undefined) throw unfit(volume, 'its origin is not in the volume group');
   if (origin.segmentType === 'zero') {
@@ -68,7 +66,7 @@ export async function describeThick(
     { what: 'origin', by: 'lvs', value: origin.lvName },
     { what: 'chunk size', by: 'lvs', value: volume.chunkSize },
     { what: 'size at the snapshot', by: 'lvs', value: volume.originSize },
-    ...snapshotMetadataClaims(volume, await readMetadata(volume.vgName, run)),
+    ...snapshotMetadataClaims(volume, await group.metadata()),
     { what: 'chunk size', by: 'kernel', value: target.chunkSizeSectors * SECTOR_SIZE },
     { what: 'size at the snapshot', by: 'kernel', value: target.length * SECTOR_SIZE },
     ...(await deviceClaims(volume, origin, { target, run })),

@@ -1,11 +1,12 @@
 /** A thin volume, described only where `lvs`, the metadata and the kernel agree on which one it is. */
 
 import type { RunCommand } from '../host/subprocess.js';
-import { type Reading, readMetadata, readTargets, requireAgreement } from './cross-check.js';
+import { type Reading, readTargets, requireAgreement } from './cross-check.js';
 import { findInteger, findSection, findString } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
 import { fullName, unfit } from './refusal.js';
 import { failedPool } from './thin-pool.js';
+import type { VolumeGroup } from './volume-group.js';
 
 export interface ThinVolume {
   readonly kind: 'thin';
@@ -29,18 +30,14 @@ export interface ThinVolume {
 }
 
 /**
- * `volumes` are those of its group. Throws LvmsyncError 'sourceUnfit' if a merge is to change it or its
+ * The volume is one of the group. Throws LvmsyncError 'sourceUnfit' if a merge is to change it or its
  * origin, or if LVM and the kernel describe it differently; 'pool' if its pool has failed.
  */
-export async function describeThin(
-  volume: Volume,
-  volumes: readonly Volume[],
-  run: RunCommand,
-): Promise<ThinVolume> {
+export async function describeThin(volume: Volume, group: VolumeGroup): Promise<ThinVolume> {
   const { vgName, lvName, uuid, path, size, poolName, thinId } = volume;
+  const { volumes, run } = group;
   refuseMerge(volume, volumes);
-  const group = await readMetadata(vgName, run);
-  const segment = findSection(group, 'logical_volumes', lvName, 'segment1');
+  const segment = findSection(await group.metadata(), 'logical_volumes', lvName, 'segment1');
   const text = (key: string) => segment && findString(segment, key);
   requireAgreement(volume, [
     { what: 'pool', by: 'lvs', value: poolName },

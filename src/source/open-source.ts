@@ -1,14 +1,14 @@
 /** From what was asked for to an open source. */
 
 import { LvmsyncError } from '../base/errors.js';
-import { findSnapshot } from '../lvm/find-volume.js';
+import { describeSnapshot, findVolume } from '../lvm/find-volume.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
 import { openOffline } from './offline-source.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
 import { openThick } from './thick-source.js';
-import { openThin } from './thin-source.js';
+import { findPair, openThin } from './thin-source.js';
 
 export async function openSource(request: SourceRequest, context: RunContext): Promise<Source> {
   try {
@@ -22,8 +22,12 @@ export async function openSource(request: SourceRequest, context: RunContext): P
 async function open(request: SourceRequest, context: RunContext): Promise<Source> {
   if (request.kind === 'cowStore') return openOffline(request, context.reporter);
   const { since } = request;
-  const volume = await findSnapshot(request.snapshot);
-  if (volume.kind === 'thin') return openThin(volume, request, context);
+  const found = await findVolume(request.snapshot);
+  const volume = await describeSnapshot(found.volume, found.group);
+  if (volume.kind === 'thin') {
+    const pair = await findPair(volume, found.group, since);
+    return openThin(pair, request, context);
+  }
   if (since !== undefined) {
     throw new LvmsyncError('usage', '--since is for thin volumes', {
       hint: 'For thick snapshots: lvmsync OLDER-SNAPSHOT --data-source NEWER-SNAPSHOT DESTINATION',

@@ -14,7 +14,7 @@ import {
 } from '../device/topology.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { runCommand, streamCommand } from '../host/subprocess.js';
-import { findSnapshot } from '../lvm/find-volume.js';
+import { describeKnown, describeSnapshot, findBeside } from '../lvm/find-volume.js';
 import { fullName, unfit } from '../lvm/refusal.js';
 import {
   type DumpedDevice,
@@ -25,6 +25,7 @@ import { HELD_DIRECTORY } from '../lvm/thin/held-record.js';
 import { withMetadataSnap } from '../lvm/thin/metadata-snap.js';
 import { findThinPool, type ThinPool } from '../lvm/thin-pool.js';
 import type { ThinVolume } from '../lvm/thin-volume.js';
+import type { VolumeGroup } from '../lvm/volume-group.js';
 import type { RunContext } from '../run/context.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
@@ -39,11 +40,10 @@ const NEWER_SNAPSHOT =
   ', or send what changed up to a newer snapshot: --since SNAPSHOT NEWER-SNAPSHOT';
 
 export async function openThin(
-  volume: ThinVolume,
+  pair: ThinPair,
   request: SourceRequest & { kind: 'snapshot' },
   context: RunContext,
 ): Promise<Source> {
-  const pair = await findPair(volume, request.since);
   refuseStrangers(pair);
   const { dataSource } = request;
   const remedy = request.since === undefined ? NEWER_SNAPSHOT : '';
@@ -123,9 +123,15 @@ export function ownWrites(
   return ` (lvmsync does, too: its records are in ${directory}, which lies on it)`;
 }
 
-async function findPair(volume: ThinVolume, since: string | undefined): Promise<ThinPair> {
+/** A snapshot and its origin, or what `since` names and the volume. Throws as findSnapshot does. */
+export async function findPair(
+  volume: ThinVolume,
+  group: VolumeGroup,
+  since: string | undefined,
+): Promise<ThinPair> {
   if (since !== undefined) {
-    const from = await findSnapshot(since);
+    const older = await findBeside(since, group);
+    const from = await describeSnapshot(older.volume, older.group);
     if (from.kind === 'thin') return { from, to: volume };
     throw unfit(from, 'not a thin volume: --since needs one of the same pool');
   }
@@ -136,10 +142,8 @@ async function findPair(volume: ThinVolume, since: string | undefined): Promise<
       `Name what changed since it: lvmsync --since ${fullName(volume)} VOLUME DESTINATION`,
     );
   }
-  const origin = await findSnapshot(`${volume.vgName}/${volume.origin.lvName}`);
-  if (origin.kind === 'thin' && origin.uuid === volume.origin.uuid) {
-    return { from: volume, to: origin };
-  }
+  const origin = await describeKnown({ ...volume.origin, vgName: volume.vgName }, group);
+  if (origin.kind === 'thin') return { from: volume, to: origin };
   throw unfit(volume, `its origin ${volume.origin.lvName} is no thin volume any more`);
 }
 
