@@ -8,7 +8,7 @@ import { addPlaces } from '../pipeline/places.js';
 import { interrupted } from '../run/interruption.js';
 import type { Group } from '../stream/change-stream.js';
 import { mayBeUnnamed } from '../stream/device-facts.js';
-import { inspectFile, type Looking } from '../stream/inspection.js';
+import { type InspectOptions, inspectFile } from '../stream/inspection.js';
 import { countedParts, type Link } from './link.js';
 import type { ChainDestination } from './record.js';
 
@@ -81,10 +81,10 @@ function requireCounted({ path, counted }: Link, older: readonly Link[]): void {
 async function checkContent(
   link: Link,
   { isComplete, signal }: LinkCheck,
-  looking: Looking,
+  options: InspectOptions,
 ): Promise<number> {
   const mayBeUnused = !isComplete(link);
-  const look = inspectFile(link.path, signal, { ...looking, mayBeUnused });
+  const look = inspectFile(link.path, signal, { ...options, mayBeUnused });
   const { fault, tornTail, bytes } = await look.catch((error: unknown) => {
     throw signal.aborted ? interrupted(signal, UNTOUCHED) : error;
   });

@@ -23,7 +23,7 @@ export interface ChainState {
 
 /** Throws (snapback) if it cannot be a chain; what is not there yet is empty. */
 export async function readChain(directory: string): Promise<ChainState> {
-  const stats = lookAt(directory);
+  const stats = statDirectory(directory);
   if (stats === undefined) return { record: undefined, files: { links: [], others: [] } };
   const record = readRecord(directory);
   return { record, files: await readAllLinks(directory, record) };
@@ -50,7 +50,7 @@ export async function lockChain(directory: string, command: string): Promise<Run
 }
 
 /** Throws what lockChain would now. Changes nothing: what is returned locks nothing. */
-export function lookAtChain(directory: string): Pick<RunLock, 'release'> {
+export function checkChainFree(directory: string): Pick<RunLock, 'release'> {
   requireOwnDirectory(directory);
   requireUnlocked(keyOf(directory), { path: directory });
   return { release: () => undefined };
@@ -67,7 +67,7 @@ export function requireWritable(directory: string): void {
 
 /** For its owner only, durably, unless it is there already. Throws (snapback). */
 export function makeChainDirectory(directory: string): void {
-  if (lookAt(directory) !== undefined) return;
+  if (statDirectory(directory) !== undefined) return;
   try {
     mkdirSync(directory, { mode: 0o700 });
     syncDirectory(dirname(resolve(directory)));
@@ -76,7 +76,7 @@ export function makeChainDirectory(directory: string): void {
   }
 }
 
-function lookAt(directory: string): Stats | undefined {
+function statDirectory(directory: string): Stats | undefined {
   let stats: Stats | undefined;
   try {
     stats = statSync(directory, { throwIfNoEntry: false });
@@ -95,7 +95,7 @@ function lookAt(directory: string): Stats | undefined {
  * what a rollback writes.
  */
 export function requireOwnDirectory(directory: string): void {
-  const stats = lookAt(directory);
+  const stats = statDirectory(directory);
   if (stats === undefined) {
     throw new LvmsyncError('snapback', `${directory}: there is no such directory`);
   }

@@ -29,7 +29,7 @@ export interface ChainDestination {
 }
 
 /** What was begun and has not come to its end; the destination then holds no point. */
-export type Doing =
+export type PendingStep =
   /** A full copy. */
   | { readonly what: 'init'; readonly to: Point }
   | { readonly what: 'turn'; readonly to: Point }
@@ -37,9 +37,9 @@ export type Doing =
   | ({ readonly what: 'redo' } & Undone);
 
 /** A rollback, or the taking back of one. */
-export type GoingBack = Extract<Doing, Undone>;
+export type GoingBack = Extract<PendingStep, Undone>;
 
-export function isGoingBack(doing: Doing | null | undefined): doing is GoingBack {
+export function isGoingBack(doing: PendingStep | null | undefined): doing is GoingBack {
   return doing?.what === 'rollback' || doing?.what === 'redo';
 }
 
@@ -69,7 +69,7 @@ export interface ChainRecord {
   readonly last: string | null;
   /** The same of the newest link that was no longer to be kept: there the chain begins. */
   readonly pruned: string | null;
-  readonly doing: Doing | null;
+  readonly doing: PendingStep | null;
   /** Of the last thing that was done, if it was a rollback: only then can that be taken back. */
   readonly undone: Undone | null;
   /** What nothing goes back to any more; see chain-leftover. Older programs leave it out. */
@@ -167,7 +167,7 @@ function isRecord(value: unknown): value is ChainRecord {
     (point === null || isPoint(point)) &&
     (last === null || isStreamId(last)) &&
     (pruned === null || isStreamId(pruned)) &&
-    (doing === null || isDoing(doing)) &&
+    (doing === null || isPendingStep(doing)) &&
     (undone === null || isUndone(undone)) &&
     (leftover === undefined || isLeftover(leftover)) &&
     (writer === undefined || isWriter(writer)) &&
@@ -212,7 +212,7 @@ function isDestination(value: unknown): value is ChainDestination {
   return named && typeof path === 'string' && Number.isSafeInteger(size);
 }
 
-export function isDoing(value: unknown): value is Doing {
+export function isPendingStep(value: unknown): value is PendingStep {
   if (!isObject(value)) return false;
   switch (value.what) {
     case 'init':

@@ -19,10 +19,10 @@ import type { HelloAttributes } from '../stream/control-frame.js';
 import type { CopyOwner } from './copy-owner.js';
 import { leftAt, placesOnly } from './copy-verdict.js';
 import {
+  checkChainFree,
   describeDestination,
   destinationMismatch,
   lockChain,
-  lookAtChain,
   makeChainDirectory,
 } from './directory.js';
 import { isAheadOf, turnsToPrune } from './keep.js';
@@ -117,7 +117,7 @@ export class ChainTurn {
       return ChainTurn.#described(request, about, { release: () => undefined });
     }
     if (!init) requireStep(request, about, readRecord(directory));
-    return ChainTurn.#described(request, about, lookAtChain(directory));
+    return ChainTurn.#described(request, about, checkChainFree(directory));
   }
 
   static async #described(

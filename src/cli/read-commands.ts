@@ -22,14 +22,14 @@ import {
   takeOperand,
   usage,
 } from './option-values.js';
-import { rehearsalRequest, writeRequest } from './write-commands.js';
+import { dryRunRequest, writeRequest } from './write-commands.js';
 
 export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
   const source = takeSource(parsed, operands);
   refuseRest(operands);
   const read = { ...readRequest(parsed), ...fillRequest(parsed) };
-  return { kind: 'dump', ...run, ...read, ...rehearsalRequest(parsed), source };
+  return { kind: 'dump', ...run, ...read, ...dryRunRequest(parsed), source };
 }
 
 export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand {
@@ -44,7 +44,7 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
     throw usage('--push-helper needs another host');
   }
   const send = sendRequest(parsed, { ...run, ...writeRequest(parsed), destination });
-  return { kind: 'sync', ...send, ...fillRequest(parsed), ...rehearsalRequest(parsed), source };
+  return { kind: 'sync', ...send, ...fillRequest(parsed), ...dryRunRequest(parsed), source };
 }
 
 /** The last operand. */
@@ -79,7 +79,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     kind: 'cycle',
     ...send,
     ...fillRequest(parsed),
-    ...rehearsalRequest(parsed),
+    ...dryRunRequest(parsed),
     // Without its confirmation nobody knows which point it holds.
     remote: { ...send.remote, requireAck: true },
     origin,

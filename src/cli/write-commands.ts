@@ -30,7 +30,7 @@ export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyComma
     input,
     destination,
     ...(chain && { chain }),
-    ...rehearsalRequest(parsed),
+    ...dryRunRequest(parsed),
   };
 }
 
@@ -101,7 +101,7 @@ export function hashCommand(parsed: ParsedOptions, run: RunRequest): HashCommand
   return { kind: 'hash', ...run, destination };
 }
 
-export function rehearsalRequest({ flags }: ParsedOptions): DryRunRequest {
+export function dryRunRequest({ flags }: ParsedOptions): DryRunRequest {
   return flags['dry-run'] === true ? { dryRun: true } : {};
 }
 

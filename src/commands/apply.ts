@@ -8,8 +8,8 @@ import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
 import {
-  lookAtDestination,
   openDestination,
+  openForDryRun,
   planSize,
   type SizeNeeded,
 } from '../destination/open-destination.js';
@@ -94,7 +94,7 @@ async function applyStream(
   const set = stream.set;
   const members = [...stream.members, ...chainMembers(command.chain?.directory)];
   const request = { path, members, force, command: context.command, set };
-  const open = dryRun ? lookAtDestination : openDestination;
+  const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;
   try {
@@ -120,12 +120,12 @@ async function applyStream(
       if (advice !== undefined) reporter.warn(advice);
     } else owner.warnOfChain(undefined, hello);
     if (dryRun) {
-      return await rehearse(stream, { device, size, turn, owner }, { command, context });
+      return await runDry(stream, { device, size, turn, owner }, { command, context });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });
     const target = { device, size, turn, owner };
     const status = await writeStream(stream, target, { command, context });
-    tellOfOtherParts(stream, reporter);
+    reportOtherParts(stream, reporter);
     return status;
   } finally {
     turn?.close();
@@ -138,7 +138,7 @@ function sizeNeeded(hello: Hello): SizeNeeded {
   return { sourceSize: hello.deviceSize, copySize: copySizeOf(hello), isUndo };
 }
 
-async function rehearse(
+async function runDry(
   stream: ReceivedStream,
   target: Target,
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
@@ -153,7 +153,7 @@ async function rehearse(
   return reportApply({ command, ...target, snapback, answer }, context);
 }
 
-function tellOfOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): void {
+function reportOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): void {
   if (hello?.kind !== 'snapback') return;
   const { streamIndex, streamCount, attributes } = hello;
   if (attributes.countedLink !== undefined) {

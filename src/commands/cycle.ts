@@ -50,24 +50,24 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     refuseOwnStorage(command.chain.directory, origin, { force, reporter: context.reporter });
   }
   const tag = tagOf(command);
-  const lock = command.dryRun ? lookAtLock(origin, tag) : await lockCycle(origin, tag, context);
+  const lock = command.dryRun ? checkCycleFree(origin, tag) : await lockCycle(origin, tag, context);
   try {
     const chain = await askChain(command, context);
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
     const plan = planTurn({ snapshots, chain, init, force: command.force });
     if (plan.kind === 'refused') {
-      const refusal = await lookElsewhere(plan.refusal, origin, tag);
+      const refusal = await findOtherSpelling(plan.refusal, origin, tag);
       throw describeRefusal(refusal, origin, command);
     }
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
-      const rehearsal = { turn: plan.turn, snapshots, origin, tag, command, context };
+      const dryCycle = { turn: plan.turn, snapshots, origin, tag, command, context };
       const { reportTurn } = await import('./dry-cycle.js');
-      await reportTurn({ ...rehearsal, checkPlace: checkTarget });
+      await reportTurn({ ...dryCycle, checkPlace: checkTarget });
       return EXIT.done;
     }
-    tellOfPlan(plan.turn, command, context);
+    reportPlan(plan.turn, command, context);
     const effects = realEffects({ origin, tag, snapshots, command, context });
     const held = await takeTurn(plan.turn, effects);
     context.reporter.info(
@@ -105,7 +105,7 @@ function lockCycle(origin: CycleOrigin, tag: string, { command }: RunContext): P
 }
 
 /** Throws (locked) as lockCycle would, and locks nothing. */
-function lookAtLock(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
+function checkCycleFree(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
   requireUnlocked(keyOf(origin, tag), { path: nameOf(origin) });
   return { release: () => undefined };
 }
@@ -119,7 +119,11 @@ function nameOf(origin: CycleOrigin): string {
 }
 
 /** A snapshot that seems to be gone may have the tag of another spelling of the same place. */
-async function lookElsewhere(refusal: Refusal, origin: CycleOrigin, tag: string): Promise<Refusal> {
+async function findOtherSpelling(
+  refusal: Refusal,
+  origin: CycleOrigin,
+  tag: string,
+): Promise<Refusal> {
   if (refusal.why !== 'baseGone') return refusal;
   const { uuid } = refusal.point;
   const former = await findCycleOf(uuid, origin);
@@ -128,7 +132,7 @@ async function lookElsewhere(refusal: Refusal, origin: CycleOrigin, tag: string)
   return { why: 'otherSpelling', base, former, tag };
 }
 
-function tellOfPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
+function reportPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
   const place = placeName(command.destination);
   if (base === undefined) reporter.info(`The chain of ${place} begins: everything is sent.`);
   else reporter.verbose(`${place} holds ${describeSnapshot(base)}`);

@@ -18,7 +18,7 @@ import { openWhole } from '../source/whole-source.js';
 import { rowsOf } from './dry-run.js';
 import { formatRows, type Row } from './dry-run-report.js';
 
-export interface Rehearsal {
+export interface DryCycle {
   readonly turn: Turn;
   /** Of the chain, oldest first. */
   readonly snapshots: readonly CycleSnapshot[];
@@ -32,17 +32,17 @@ export interface Rehearsal {
 }
 
 /** Throws what the turn would throw before its first byte. */
-export async function reportTurn(rehearsal: Rehearsal): Promise<void> {
-  const { turn, snapshots, command, context, checkPlace } = rehearsal;
+export async function reportTurn(dryCycle: DryCycle): Promise<void> {
+  const { turn, snapshots, command, context, checkPlace } = dryCycle;
   const { time, warning } = timeAfter(snapshots.at(-1)?.time, Date.now());
   if (warning !== undefined && turn.next === undefined) context.reporter.warn(warning);
-  await tryMaking(rehearsal, time);
-  const source = await openNow(rehearsal);
+  await tryMaking(dryCycle, time);
+  const source = await openNow(dryCycle);
   try {
     const guard = { source, maxPercent: command.maxCowUse, context };
     await guardStores(guard, async (guarded) => {
       await checkPlace(source);
-      const attributes = { ...source.attributes, ...pointsOf(turn, rehearsal.origin, time) };
+      const attributes = { ...source.attributes, ...pointsOf(turn, dryCycle.origin, time) };
       const { totalBytes } = source.extents;
       const zeros = command.discard ? source.zeros : NO_EXTENTS;
       const asked = { source: { ...source, attributes }, totalBytes, zeros, command };
@@ -50,7 +50,7 @@ export async function reportTurn(rehearsal: Rehearsal): Promise<void> {
       const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
       const place = placeName(command.destination);
       const may: Row = ['destination', `${place} may be written`];
-      const heading = `A dry run: a turn from ${fullName(rehearsal.origin)} to ${place}`;
+      const heading = `A dry run: a turn from ${fullName(dryCycle.origin)} to ${place}`;
       context.print(formatRows(heading, [...rows, may]));
     });
   } finally {
@@ -60,7 +60,7 @@ export async function reportTurn(rehearsal: Rehearsal): Promise<void> {
 
 /** Where something is removed first, the room that it gives back cannot be known. */
 async function tryMaking(
-  { turn, origin, tag, command, context }: Rehearsal,
+  { turn, origin, tag, command, context }: DryCycle,
   time: string,
 ): Promise<void> {
   if (turn.next !== undefined || turn.removeFirst.length > 0) return;
@@ -73,7 +73,7 @@ async function tryMaking(
  * What has changed by now: the new snapshot would be made of the origin as it is, and one that an interrupted
  * turn left differs from it only by what was written since.
  */
-async function openNow({ turn, origin, context }: Rehearsal): Promise<Source> {
+async function openNow({ turn, origin, context }: DryCycle): Promise<Source> {
   const subject = turn.base === undefined ? fullName(origin) : `/dev/${fullName(turn.base)}`;
   const request = { kind: 'snapshot', snapshot: subject, ...NO_OTHER } as const;
   if (turn.base !== undefined) return openSource(request, context);

@@ -43,7 +43,7 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
     checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
     const guard = { source, maxPercent: command.maxCowUse, context };
     await guardStores(guard, (guarded) =>
-      command.dryRun ? rehearse(source, command, guarded) : dumpFrom(source, command, guarded),
+      command.dryRun ? runDry(source, command, guarded) : dumpFrom(source, command, guarded),
     );
     await reportLateFault(source, context.reporter);
     return EXIT.done;
@@ -52,7 +52,7 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
   }
 }
 
-async function rehearse(source: Source, command: DumpCommand, context: RunContext): Promise<void> {
+async function runDry(source: Source, command: DumpCommand, context: RunContext): Promise<void> {
   const { reportDump } = await import('./dry-run.js');
   await reportDump(source, command, context);
 }

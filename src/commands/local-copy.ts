@@ -4,7 +4,7 @@ import type { ErrorContext } from '../base/errors.js';
 import { RateLimit } from '../base/rate-limit.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import type { SyncCommand } from '../cli/command.js';
-import { lookAtDestination, openDestination, planSize } from '../destination/open-destination.js';
+import { openDestination, openForDryRun, planSize } from '../destination/open-destination.js';
 import { limitsAt } from '../device/batch-limits.js';
 import { type FileDevice, SlabPool } from '../device/block-device.js';
 import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from '../device/extent.js';
@@ -33,7 +33,7 @@ export async function checkLocal(
 ): Promise<CopyPlan> {
   const { destination, force } = command;
   const request = { path: destination.path, members: source.members, force, command: words };
-  const { device, close } = await lookAtDestination(request, reporter);
+  const { device, close } = await openForDryRun(request, reporter);
   try {
     const plan = planCopy(device, source, command, reporter);
     const rules = await findWriteRules(device);

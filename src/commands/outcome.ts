@@ -7,7 +7,7 @@ import type { WriteStage } from '../pipeline/write-stage.js';
 import { undoCommand, undoTurnCommand } from '../remote/remote-command.js';
 
 /** What a run was about to do to a destination, for the words after a failure. */
-export interface Undertaking {
+export interface FailedRun {
   readonly stage: WriteStage;
   readonly destination: string;
   /** Undefined where the stream does not tell. */
@@ -17,8 +17,8 @@ export interface Undertaking {
   readonly chain?: string | undefined;
 }
 
-export function whatWasLeft(undertaking: Undertaking): ErrorContext {
-  const { stage, destination, totalBytes, snapback, chain } = undertaking;
+export function whatWasLeft(failed: FailedRun): ErrorContext {
+  const { stage, destination, totalBytes, snapback, chain } = failed;
   if (!stage.begun) return UNTOUCHED;
   const total = totalBytes === undefined ? '' : ` of ${humanSize(totalBytes)}`;
   const state = `${destination} is incomplete: ${humanSize(stage.writtenBytes)}${total} applied.`;

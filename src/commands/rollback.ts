@@ -10,10 +10,10 @@ import { CopyOwner } from '../chain/copy-owner.js';
 import { leftAt, leftIn, placesOnly } from '../chain/copy-verdict.js';
 import {
   chainMembers,
+  checkChainFree,
   describeDestination,
   destinationMismatch,
   lockChain,
-  lookAtChain,
   readChain,
   requireWritable,
 } from '../chain/directory.js';
@@ -39,7 +39,7 @@ import {
   removeUndoneFolder,
 } from '../chain/undone.js';
 import type { RollbackCommand } from '../cli/command.js';
-import { lookAtDestination, openDestination } from '../destination/open-destination.js';
+import { openDestination, openForDryRun } from '../destination/open-destination.js';
 import type { FileDevice } from '../device/block-device.js';
 import { selectEngine } from '../device/select-engine.js';
 import { WRITTEN, writeMark } from '../device/write-mark.js';
@@ -51,10 +51,10 @@ export async function runRollback(command: RollbackCommand, context: RunContext)
   const { destination: path, directory, force, dryRun } = command;
   const members = chainMembers(directory);
   const request = { path, members, force, command: context.command };
-  const open = dryRun ? lookAtDestination : openDestination;
+  const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, context.reporter);
   try {
-    const lock = dryRun ? lookAtChain(directory) : await lockChain(directory, context.command);
+    const lock = dryRun ? checkChainFree(directory) : await lockChain(directory, context.command);
     try {
       const owner = await CopyOwner.find(destination.device, context);
       await new Rollback(command, context, { device: destination.device, owner }).run();

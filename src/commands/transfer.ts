@@ -11,12 +11,12 @@ export async function transfer(
   command: SyncCommand,
   context: RunContext,
 ): Promise<void> {
-  if (command.dryRun) return rehearse(source, command, context);
+  if (command.dryRun) return runDry(source, command, context);
   if (command.destination.host === undefined) await copyHere(source, command, context);
   else await send(source, command, context);
 }
 
-async function rehearse(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
+async function runDry(source: Source, command: SyncCommand, context: RunContext): Promise<void> {
   const { reportSync } = await import('./dry-run.js');
   await reportSync(source, command, context);
 }

@@ -3,7 +3,7 @@
 import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
 import { type Fields, isObject, objectIn } from '../base/json-object.js';
 import { escapeText } from '../base/text.js';
-import { isDoing, isPoint } from '../chain/record.js';
+import { isPendingStep, isPoint } from '../chain/record.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
 import { hostName, placeName } from '../remote/destination-name.js';
 import { LIMITS, noAnswer } from '../remote/stall-watch.js';
@@ -75,7 +75,7 @@ function parseAnswer(
       hint: typeof remedy === 'string' ? escapeText(remedy, 600) : OTHERWISE,
     });
   }
-  const known = (point === null || isPoint(point)) && (doing === null || isDoing(doing));
+  const known = (point === null || isPoint(point)) && (doing === null || isPendingStep(doing));
   if (!known) {
     throw new LvmsyncError('transport', `${host}: what it says of its chain cannot be read`, {
       state: 'Nothing was sent.',

@@ -7,14 +7,14 @@
  * turn that was interrupted: the destination may hold part of it.
  */
 
-import { type Doing, isGoingBack, type Point } from '../chain/record.js';
+import { isGoingBack, type PendingStep, type Point } from '../chain/record.js';
 import type { CycleSnapshot, CycleSnapshots } from './volumes.js';
 
 /** What the receiver says of its chain. */
 export interface ChainState {
   /** What the destination holds, or held before what is being done. */
   readonly point: Point | undefined;
-  readonly doing: Doing | undefined;
+  readonly doing: PendingStep | undefined;
   /** The last thing that was done there is a rollback, which can be taken back. */
   readonly wentBack?: boolean;
 }

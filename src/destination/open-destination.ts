@@ -78,7 +78,7 @@ export async function openDestination(
  * The same checks, and throws the same, without a claim that lasts or a descriptor that could write: what
  * is returned is open for reading.
  */
-export async function lookAtDestination(
+export async function openForDryRun(
   request: DestinationRequest,
   reporter: Listener,
 ): Promise<Destination> {
@@ -230,9 +230,9 @@ async function openForWriting(
       if (set !== undefined) lock.noteKernelClaim();
       return device;
     } catch (error) {
-      const fellows = isClaimed(error) ? lock.fellows() : [];
-      if (fellows.some(({ hasKernelClaim }) => hasKernelClaim)) break;
-      if (fellows.length === 0 || performance.now() > deadline) throw error;
+      const siblings = isClaimed(error) ? lock.siblings() : [];
+      if (siblings.some(({ hasKernelClaim }) => hasKernelClaim)) break;
+      if (siblings.length === 0 || performance.now() > deadline) throw error;
     }
     await sleep(FELLOW_PAUSE);
   }
@@ -257,8 +257,8 @@ async function inspect(
     readHead: () => readHead(device),
   };
   if (device.identity.kind === 'block') await refuseMergeInto(device.identity.device);
-  const fellows = (): number[] => lock?.fellows().map(({ pid }) => pid) ?? [];
-  const effects = { dmTable: readMappedTable, fellows };
+  const siblings = (): number[] => lock?.siblings().map(({ pid }) => pid) ?? [];
+  const effects = { dmTable: readMappedTable, siblings };
   return inspectDestination(target, { members: request.members }, effects);
 }
 

@@ -42,7 +42,7 @@ export interface InspectEffects extends TopologyEffects {
   /** What `dmsetup table` says of a `major:minor`; undefined where it is no device-mapper device. */
   readonly dmTable: (device: string) => Promise<string | undefined>;
   /** Processes that write another part of the same destination for the same run. */
-  readonly fellows: () => readonly number[];
+  readonly siblings: () => readonly number[];
 }
 
 /**
@@ -72,7 +72,7 @@ export async function inspectDestination(
   source: InspectedSource,
   effects: Partial<InspectEffects> = {},
 ): Promise<Finding[]> {
-  const all = { ...realTopology, dmTable: async () => undefined, fellows: () => [], ...effects };
+  const all = { ...realTopology, dmTable: async () => undefined, siblings: () => [], ...effects };
   const subject: Subject = { target, source, effects: all, topology: new Topology(all) };
   const problems = [
     ...inspectFamily(subject),
@@ -205,8 +205,8 @@ const JUST_STARTED_MS = 200;
 async function inspectWriters({ target, effects }: Subject): Promise<Problem[]> {
   const found = findWriters(target, effects);
   // Asked for only now: each of them was known as a fellow before it opened the target.
-  const fellows = found.length > 0 ? effects.fellows() : [];
-  const strangers = found.filter(({ pid }) => !fellows.includes(pid));
+  const siblings = found.length > 0 ? effects.siblings() : [];
+  const strangers = found.filter(({ pid }) => !siblings.includes(pid));
   if (strangers.length === 0) return [];
   await sleep(JUST_STARTED_MS);
   const still = new Set(findWriters(target, effects).map(({ pid }) => pid));

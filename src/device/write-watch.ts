@@ -18,7 +18,7 @@ export type Writes = 'none' | 'some' | 'unknown';
 export type Watched = Pick<FileDevice, 'path' | 'identity' | 'size' | 'sync' | 'readBatch'>;
 
 /** One look at the counters. */
-interface Sight {
+interface Counters {
   /** Differs after a read; undefined where a read leaves no trace. */
   readonly reads: string | undefined;
   /** Differs after a write. */
@@ -32,10 +32,10 @@ export class WriteWatch {
   readonly path: string;
   /** What else the user could read from; reads on after "Stop what writes to it". */
   readonly remedy: string;
-  readonly #look: () => Sight | undefined;
-  readonly #start: Sight | undefined;
+  readonly #look: () => Counters | undefined;
+  readonly #start: Counters | undefined;
 
-  private constructor(of: Pick<WriteWatch, 'path' | 'remedy'>, look: () => Sight | undefined) {
+  private constructor(of: Pick<WriteWatch, 'path' | 'remedy'>, look: () => Counters | undefined) {
     this.path = of.path;
     this.remedy = of.remedy;
     this.#look = look;
@@ -47,7 +47,7 @@ export class WriteWatch {
    * first: it counts as written before. `root` is put before `/sys`.
    */
   static async begin(watched: Watched, remedy = '', root = ''): Promise<WriteWatch> {
-    const look = (): Sight | undefined => lookAt(watched, root);
+    const look = (): Counters | undefined => readCounters(watched, root);
     await watched.sync();
     const before = look();
     // The switch queue/iostats tells nothing: some kernels count in spite of it. A read of ours does.
@@ -73,9 +73,9 @@ async function readHead(watched: Watched): Promise<void> {
   await watched.readBatch(slab, Float64Array.of(0, Math.min(HEAD_SIZE, watched.size), 0));
 }
 
-function lookAt({ path, identity }: Watched, root: string): Sight | undefined {
-  if (identity.kind === 'file') return lookAtFile(path, identity);
-  return lookAtDevice(join(root, '/sys/dev/block', identity.device));
+function readCounters({ path, identity }: Watched, root: string): Counters | undefined {
+  if (identity.kind === 'file') return readFileCounters(path, identity);
+  return readDeviceCounters(join(root, '/sys/dev/block', identity.device));
 }
 
 /** Positions in the `stat` and `inflight` of a block device (Documentation/block/stat.rst). */
@@ -84,7 +84,7 @@ const SECTORS_WRITTEN = 6;
 const SECTORS_DISCARDED = 13;
 const WRITES_IN_FLIGHT = 1;
 
-function lookAtDevice(folder: string): Sight | undefined {
+function readDeviceCounters(folder: string): Counters | undefined {
   const stat = readNumbers(join(folder, 'stat'));
   const written = stat[SECTORS_WRITTEN];
   if (written === undefined) return undefined;
@@ -101,7 +101,7 @@ function readNumbers(path: string): string[] {
 }
 
 /** The change time tells also of a write whose modification time was set back. */
-function lookAtFile(path: string, identity: DeviceIdentity): Sight | undefined {
+function readFileCounters(path: string, identity: DeviceIdentity): Counters | undefined {
   try {
     const stats = statSync(path, { bigint: true });
     const found = identityFromStat(stats);

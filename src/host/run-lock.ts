@@ -42,7 +42,7 @@ export interface LockRequest {
   readonly directory?: string;
 }
 
-export interface Fellow {
+export interface Sibling {
   readonly pid: number;
   /** It said so by noteKernelClaim. */
   readonly hasKernelClaim: boolean;
@@ -50,7 +50,7 @@ export interface Fellow {
 
 export interface RunLock {
   /** The other runs of the set that hold this lock now. */
-  fellows(): Fellow[];
+  siblings(): Sibling[];
   /** Tells the others of the set that this run holds the kernel's claim, so that they can do without. */
   noteKernelClaim(): void;
   /** May be called more than once. A process that ends without it leaves nothing that holds. */
@@ -169,7 +169,7 @@ class Claim implements RunLock {
     return this.#others().filter((other) => !this.#isFellow(other));
   }
 
-  fellows(): Fellow[] {
+  siblings(): Sibling[] {
     return this.#others().flatMap((other) => {
       const { owner, isHeld, hasKernelClaim } = other;
       if (owner === undefined || !isHeld || !this.#isFellow(other)) return [];

@@ -75,14 +75,16 @@ interface HelperFile {
 }
 
 /** A fifo would be read for ever. */
-async function lookAt(path: string): Promise<{ readonly size: number; readonly isFile: boolean }> {
+async function statFile(
+  path: string,
+): Promise<{ readonly size: number; readonly isFile: boolean }> {
   const found = await stat(path);
   return { size: found.size, isFile: found.isFile() };
 }
 
 async function describeFile(path: string): Promise<HelperFile> {
   try {
-    const { size, isFile } = await lookAt(path);
+    const { size, isFile } = await statFile(path);
     if (!isFile) throw Object.assign(new Error('not a regular file'), { code: 'ENOTSUP' });
     const hash = createHash('sha256');
     for await (const piece of createReadStream(path, { highWaterMark: PIECE })) hash.update(piece);

@@ -36,7 +36,7 @@ export async function sendTo(
   }
   const seconds = (performance.now() - started) / 1000;
   const bytes = source.extents.totalBytes;
-  remote.tellOfSnapbacks();
+  remote.reportSnapbacks();
   reporter.transferred({ bytes, seconds, sourceSize: source.device.size });
 }
 
@@ -64,7 +64,7 @@ class RemoteRun {
         command: { ...command, snapback: this.#snapback(i + 1) },
         onProgress: (bytes) => this.#progress(i, bytes),
         endFlags: () => {
-          this.#endFlags ??= this.#lookAtSource();
+          this.#endFlags ??= this.#checkSource();
           return this.#endFlags;
         },
       };
@@ -132,7 +132,7 @@ class RemoteRun {
   }
 
   /** Once, when all streams have read their last byte: all of them end with the same words. */
-  async #lookAtSource(): Promise<{ readonly sourceChanged: boolean }> {
+  async #checkSource(): Promise<{ readonly sourceChanged: boolean }> {
     const { watch } = this.#source;
     const writes = watch.writes();
     await requireWhole(this.#source);
@@ -168,7 +168,7 @@ class RemoteRun {
   }
 
   /** Where there is more than the one that was asked for. */
-  tellOfSnapbacks(): void {
+  reportSnapbacks(): void {
     const { snapback, destination } = this.#command;
     if (snapback === undefined || this.#set.count === 1) return;
     const commands = this.#undoCommands('all of them');

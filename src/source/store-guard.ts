@@ -44,7 +44,7 @@ export async function guardStores<T>(
   try {
     if (maxPercent === undefined) {
       const { reporter } = context;
-      return await tellingFills({ stores, reporter, run, ...pauses }, () => work(context));
+      return await reportingFills({ stores, reporter, run, ...pauses }, () => work(context));
     }
     const watch = new StoreWatch({ stores, own, maxPercent, run, reporter: context.reporter });
     await watch.begin();
@@ -72,20 +72,20 @@ interface Telling extends TellingPauses {
 }
 
 /** Does the work; where its progress is shown, that tells how full the stores are. */
-async function tellingFills<T>(telling: Telling, work: () => Promise<T>): Promise<T> {
+async function reportingFills<T>(telling: Telling, work: () => Promise<T>): Promise<T> {
   if (telling.stores.length === 0 || !telling.reporter.showsProgress) return work();
   const done = new AbortController();
-  const looking = lookForTelling(telling, done.signal);
+  const reporting = reportFills(telling, done.signal);
   try {
     return await work();
   } finally {
     done.abort();
-    await looking;
+    await reporting;
   }
 }
 
 /** Ends where nothing fills, or nothing can be told: the run does not need it. Never rejects. */
-async function lookForTelling(
+async function reportFills(
   { stores, reporter, run, first = BEFORE_TELLING_MS, further = TELLING_MS }: Telling,
   done: AbortSignal,
 ): Promise<void> {

@@ -43,7 +43,7 @@ export interface Inspection {
   readonly fault: LvmsyncError | undefined;
 }
 
-export interface Looking extends Pick<ReadingRules, 'mayBeUnused'> {
+export interface InspectOptions extends Pick<ReadingRules, 'mayBeUnused'> {
   /** Sees each group that was found right. */
   readonly onGroup?: (group: Group) => void;
   /** What others may count on in it: it is at fault if any of that is not there. */
@@ -54,7 +54,7 @@ export interface Looking extends Pick<ReadingRules, 'mayBeUnused'> {
 export async function inspectFile(
   path: string,
   signal: AbortSignal,
-  { onGroup, countedBy = [], ...rules }: Looking = {},
+  { onGroup, countedBy = [], ...rules }: InspectOptions = {},
 ): Promise<Inspection> {
   const fd = openFile(path);
   const reader = new ChangeReader(fd, path);

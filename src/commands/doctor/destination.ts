@@ -4,7 +4,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LvmsyncError } from '../../base/errors.js';
 import { humanSize } from '../../base/text.js';
-import { lookAtDestination, tooShort, tooSmall } from '../../destination/open-destination.js';
+import { openForDryRun, tooShort, tooSmall } from '../../destination/open-destination.js';
 import type { FileDevice } from '../../device/block-device.js';
 import { checkSnapback } from '../../pipeline/snapback-file.js';
 import { type Diagnosis, failureOf } from './report.js';
@@ -25,7 +25,7 @@ export async function examineDestination(
   const listener = { warn, verbose: () => undefined };
   try {
     const request = { path, members: source.members, force: false, command };
-    const { device, close } = await lookAtDestination(request, listener);
+    const { device, close } = await openForDryRun(request, listener);
     try {
       return [...judgeSize(describe(device), source), ...warnings];
     } finally {

@@ -36,7 +36,9 @@ export async function examineSource(subject: string, reporter: Reporter): Promis
     const volume = await findSnapshot(subject);
     kind = volume.kind;
     const found =
-      volume.kind === 'thick' ? await lookThick(volume, opened) : await lookThin(volume, opened);
+      volume.kind === 'thick'
+        ? await examineThick(volume, opened)
+        : await examineThin(volume, opened);
     const fills = await readFillsOf([found.store]);
     const { device, members, what, copySize } = found;
     const text = `${fullName(volume)}, ${what}; ${device.path} is read, ${humanSize(device.size)}`;
@@ -55,7 +57,7 @@ export async function examineSource(subject: string, reporter: Reporter): Promis
   }
 }
 
-interface Look {
+interface Examined {
   readonly what: string;
   /** Whose size counts. */
   readonly device: FileDevice;
@@ -64,7 +66,7 @@ interface Look {
   readonly store: Store;
 }
 
-async function lookThick(snapshot: ThickSnapshot, opened: OpenDevices): Promise<Look> {
+async function examineThick(snapshot: ThickSnapshot, opened: OpenDevices): Promise<Examined> {
   const device = await opened.open(snapshot.origin.path, 'source');
   const view = await opened.open(snapshot.snapshotPath, 'source');
   const cowStore = await opened.open(snapshot.cowPath, 'cowStore');
@@ -82,7 +84,7 @@ async function lookThick(snapshot: ThickSnapshot, opened: OpenDevices): Promise<
 }
 
 /** A snapshot may be inactive: it is its origin that is read. */
-async function lookThin(volume: ThinVolume, opened: OpenDevices): Promise<Look> {
+async function examineThin(volume: ThinVolume, opened: OpenDevices): Promise<Examined> {
   const store = await findThinPool(volume);
   const path = await pathToRead(volume);
   const device = await opened.open(path, 'source');

@@ -55,8 +55,8 @@ class RemoteHashes implements HashedDestination {
   readonly #sessionId = Buffer.from(this.#session).toString('hex');
   readonly #output: PeerOutput;
   readonly #waiting: Waiting[] = [];
-  readonly #ready = new Promised<number>();
-  readonly #done = new Promised<Writes>();
+  readonly #ready = new Deferred<number>();
+  readonly #done = new Deferred<Writes>();
   #peer: PeerSession | undefined;
   #writer: NativeRecordWriter | undefined;
   #sending: Promise<void> = Promise.resolve();
@@ -231,7 +231,7 @@ class RemoteHashes implements HashedDestination {
 }
 
 /** A promise that others settle; one that nobody awaits may fail unseen. */
-class Promised<T> {
+class Deferred<T> {
   isResolved = false;
   resolve: (value: T) => void = () => undefined;
   reject: (error: unknown) => void = () => undefined;

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { Doing, Point } from '../../../src/chain/record.js';
+import type { PendingStep, Point } from '../../../src/chain/record.js';
 import { planTurn, takeTurn } from '../../../src/cycle/plan.js';
 import type { CycleSnapshot } from '../../../src/cycle/volumes.js';
 
@@ -30,7 +30,7 @@ class World {
   #fuel = Number.POSITIVE_INFINITY;
   destination: number[] = Array(BLOCKS).fill(-1);
   #point: Point | undefined;
-  #doing: Doing | undefined;
+  #doing: PendingStep | undefined;
 
   constructor(kind: 'thick' | 'thin') {
     this.#kind = kind;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Doing, Point } from '../../../src/chain/record.js';
+import type { PendingStep, Point } from '../../../src/chain/record.js';
 import { planTurn, type TurnFacts, type TurnPlan } from '../../../src/cycle/plan.js';
 import type { CycleSnapshot } from '../../../src/cycle/volumes.js';
 
@@ -15,22 +15,22 @@ function point(n: number): Point {
   return { uuid: `uuid-${n}`, time: `2026-11-23T10:00:0${n}Z` };
 }
 
-function doing(what: 'init' | 'turn', n: number): Doing {
+function doing(what: 'init' | 'turn', n: number): PendingStep {
   return { what, to: point(n) };
 }
 
-const ROLLBACK: Doing = {
+const ROLLBACK: PendingStep = {
   what: 'rollback',
   to: point(1),
   folder: 'undone-x',
   redo: '0'.repeat(32),
 };
-const REDO: Doing = { what: 'redo', folder: 'undone-x', redo: '0'.repeat(32) };
+const REDO: PendingStep = { what: 'redo', folder: 'undone-x', redo: '0'.repeat(32) };
 
 interface Situation {
   readonly snapshots?: readonly CycleSnapshot[];
   readonly point?: Point;
-  readonly doing?: Doing;
+  readonly doing?: PendingStep;
   readonly options?: string;
 }
 

@@ -302,7 +302,7 @@ test('a run that is alone, or of another set, is not let in by a name that was l
   const lock = await acquire(directory, disk);
   await assert.rejects(joinSet(directory), { code: 'locked' });
   await assert.rejects(joinSet(directory, ''), { code: 'locked' });
-  assert.deepEqual(lock.fellows(), []);
+  assert.deepEqual(lock.siblings(), []);
   lock.release();
 });
 
@@ -310,12 +310,12 @@ test('a set is told which of its runs hold the lock, and which has the claim of 
   const directory = emptyDirectory();
   const [one, other] = [await joinSet(directory), await joinSet(directory)];
   const fellow = { pid: process.pid, hasKernelClaim: false };
-  assert.deepEqual(other.fellows(), [fellow]);
+  assert.deepEqual(other.siblings(), [fellow]);
   one.noteKernelClaim();
-  assert.deepEqual(other.fellows(), [{ ...fellow, hasKernelClaim: true }]);
-  assert.deepEqual(one.fellows(), [fellow]);
+  assert.deepEqual(other.siblings(), [{ ...fellow, hasKernelClaim: true }]);
+  assert.deepEqual(one.siblings(), [fellow]);
   one.release();
-  assert.deepEqual(other.fellows(), []);
+  assert.deepEqual(other.siblings(), []);
   other.release();
 });
 
@@ -325,7 +325,7 @@ test('a run of a set that was killed holds nothing', async () => {
   const name = 'block-254-3.00000000-0000-4000-8000-000000000000.lock';
   writeFileSync(join(directory, name), `${JSON.stringify(dead)}\nheld\nkernel\n`);
   const lock = await joinSet(directory);
-  assert.deepEqual(lock.fellows(), []);
+  assert.deepEqual(lock.siblings(), []);
   lock.release();
   assert.deepEqual(readdirSync(directory), []);
 });
