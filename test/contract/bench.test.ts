@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 
@@ -22,7 +22,7 @@ function bench(...words: string[]): CliResult {
 }
 
 describe('bench', () => {
-  it('measures reads of each size and order, LZ4 of the real data, and hashing; writes nothing', () => {
+  test('measures reads of each size and order, LZ4 of the real data, and hashing; writes nothing', () => {
     const path = fixture.copy();
     const before = readdirSync(fixture.folder);
     const rows = rowsOf(bench(path));
@@ -42,7 +42,7 @@ describe('bench', () => {
     assert.deepEqual(readdirSync(fixture.folder), before);
   });
 
-  it('measures a scratch file, which is gone afterwards, and leaves one that is there alone', () => {
+  test('measures a scratch file, which is gone afterwards, and leaves one that is there alone', () => {
     const scratch = fixture.path('scratch');
     const writes = rowsOf(bench('--scratch', scratch)).filter(({ what }) => what === 'write');
     assert.deepEqual(
@@ -56,13 +56,13 @@ describe('bench', () => {
     assertFails(bench('--scratch', fixture.path('no/folder')), 12, /ENOENT/);
   });
 
-  it('refuses a source that is not there', () => {
+  test('refuses a source that is not there', () => {
     assert.notEqual(bench(fixture.path('nothing')).status, 0);
   });
 });
 
 describe('bench with another host', () => {
-  it('measures the link with one stream and with several, and the disk there', () => {
+  test('measures the link with one stream and with several, and the disk there', () => {
     const scratch = fixture.path('scratch there');
     const words = ['-e', rsh, '--streams', '3', '--scratch', scratch, 'backup'];
     const rows = rowsOf(bench(...words));
@@ -77,7 +77,7 @@ describe('bench with another host', () => {
     assert.match(String(rows.at(-1)?.text), /bottleneck/);
   });
 
-  it('sends what is measured to nothing but cat', () => {
+  test('sends what is measured to nothing but cat', () => {
     const rsh = fixture.rsh('exec sh -c "$line"');
     assertSucceeds(bench('-e', rsh.command, '--streams', '1', 'backup'));
     const argv = readFileSync(rsh.argvFile, 'utf8').trimEnd().split('\n');
@@ -94,13 +94,13 @@ describe('bench with another host', () => {
     ['says nothing', 'exec sleep 600', /no answer for 1 seconds/],
   ];
   for (const [what, script, message] of failures) {
-    it(`ends with 17 where it ${what}`, () => {
+    test(`ends with 17 where it ${what}`, () => {
       const { command } = fixture.rsh(script);
       assertFails(bench('-e', command, '--timeout', '1', 'backup'), 17, message);
     });
   }
 
-  it('ends with 17 where the lvmsync there has no bench, and says so', () => {
+  test('ends with 17 where the lvmsync there has no bench, and says so', () => {
     const there = 'case "$line" in *lvmsync*bench*--json*) echo old >&2; exit 1 ;; esac';
     const { command } = fixture.rsh(`${there}\nexec sh -c "$line"`);
     const words = ['-e', command, '--streams', '1', '--scratch', fixture.path('s'), 'backup'];

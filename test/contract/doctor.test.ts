@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { VERSION } from '../../src/base/version.js';
 import { identityFromStat, lockKey } from '../../src/device/topology.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
@@ -40,7 +40,7 @@ function doctor(...words: string[]): CliResult {
 }
 
 describe('the doctor', () => {
-  it('looks at Node, the tools, the kernel, rights and packages, and says a sentence at the end', () => {
+  test('looks at Node, the tools, the kernel, rights and packages, and says a sentence at the end', () => {
     const { stdout, stderr, status } = lvmsync(['doctor', '-']);
     assert.equal(stderr, '');
     assert.equal(status, 0, stdout.toString());
@@ -50,12 +50,12 @@ describe('the doctor', () => {
     assert.match(stdout.toString(), /^Nothing is missing.*\.\n$/m);
   });
 
-  it('says the same as JSON, one object a line', () => {
+  test('says the same as JSON, one object a line', () => {
     const text = lvmsync(['doctor', '-']).stdout.toString();
     for (const line of linesOf(doctor('-'))) assert.ok(text.includes(line.text), line.text);
   });
 
-  it('takes a file that may be written, and leaves it as it was', () => {
+  test('takes a file that may be written, and leaves it as it was', () => {
     const path = fixture.copy();
     const before = readdirSync(fixture.folder);
     const result = doctor('-b', fixture.path('undo'), '-', path);
@@ -66,7 +66,7 @@ describe('the doctor', () => {
     assert.deepEqual(readdirSync(fixture.folder), before);
   });
 
-  it('ends with 1 where the destination is missing, taken, or its snapback is there', async () => {
+  test('ends with 1 where the destination is missing, taken, or its snapback is there', async () => {
     const path = fixture.copy();
     const gone = doctor('-', fixture.path('gone'));
     assert.equal(gone.status, 1);
@@ -89,7 +89,7 @@ describe('the doctor', () => {
     assert.match(find(former, 'snapback').text, /exists/);
   });
 
-  it('says of a snapshot that cannot be found what a sync would say', () => {
+  test('says of a snapshot that cannot be found what a sync would say', () => {
     const words = ['nowhere/nothing', fixture.copy()];
     const found = find(doctor(...words), 'source');
     assert.equal(found.level, 'missing');
@@ -100,7 +100,7 @@ describe('the doctor', () => {
 });
 
 describe('the doctor of another host', () => {
-  it('has the lvmsync there look at that machine, its destination and the place of a snapback', () => {
+  test('has the lvmsync there look at that machine, its destination and the place of a snapback', () => {
     const path = fixture.copy();
     const result = doctor('-e', rsh, '-b', fixture.path('undo there'), '-', `backup:${path}`);
     assert.equal(result.status, 0, result.stdout.toString());
@@ -113,13 +113,13 @@ describe('the doctor of another host', () => {
     assert.match(text, /^ok {7}destination {3}backup: .* may be written/m);
   });
 
-  it('is 1 where its destination is missing', () => {
+  test('is 1 where its destination is missing', () => {
     const result = doctor('-e', rsh, '-', `backup:${fixture.path('gone')}`);
     assert.equal(result.status, 1);
     assert.equal(find(result, 'destination', 'backup').level, 'missing');
   });
 
-  it('warns of another version, and of an lvmsync that has no doctor', () => {
+  test('warns of another version, and of an lvmsync that has no doctor', () => {
     const line = JSON.stringify({ level: 'ok', subject: 'lvmsync', text: '3.9.1' });
     const end = JSON.stringify({ level: 'ok', subject: 'destination', text: '/x' });
     const older = fixture.rsh(`echo '${line}'; echo '${end}'`).command;
@@ -164,7 +164,7 @@ describe('the doctor of another host', () => {
     ],
   ];
   for (const [what, script, text, remedy] of failures) {
-    it(`is 1 where there is ${what}`, () => {
+    test(`is 1 where there is ${what}`, () => {
       const command = fixture.rsh(script).command;
       const result = doctor('-e', command, '-', 'backup:/x');
       assert.equal(result.status, 1);
@@ -174,14 +174,14 @@ describe('the doctor of another host', () => {
     });
   }
 
-  it('gives up a host that does not answer, after --timeout', () => {
+  test('gives up a host that does not answer, after --timeout', () => {
     const command = fixture.rsh('exec sleep 600').command;
     const result = doctor('--timeout', '1', '-e', command, '-', 'backup:/x');
     assert.equal(result.status, 1);
     assert.match(find(result, 'other host').text, /no answer for 1 seconds/);
   });
 
-  it('cannot be made to say what another host has not found, nor to move the cursor', () => {
+  test('cannot be made to say what another host has not found, nor to move the cursor', () => {
     const line = JSON.stringify({ level: 'ok', subject: 'a\x1bb', text: 'x\ny', host: 'forged' });
     const end = JSON.stringify({ level: 'ok', subject: 'destination', text: '/x' });
     const liar = fixture.rsh(`printf '%s\\n' '${line}' '${end}'`).command;

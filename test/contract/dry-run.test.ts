@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { identityFromStat, lockKey } from '../../src/device/topology.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
 import { ChainLaboratory } from '../helpers/chain-laboratory.js';
@@ -82,7 +82,7 @@ const REFUSALS: readonly Refusal[] = [
 
 for (const [way, to] of WAYS) {
   describe(`a dry run to a destination ${way}`, () => {
-    it('says what would be sent, ends with 0, and leaves everything as it was', () => {
+    test('says what would be sent, ends with 0, and leaves everything as it was', () => {
       const path = fixture.copy();
       const snapback = fresh();
       const words = ['--dry-run', '-b', snapback, ...fixture.source, ...to(path)];
@@ -101,14 +101,14 @@ for (const [way, to] of WAYS) {
       assert.ok(fixture.isSynced(path), 'the run that was rehearsed does what it said');
     });
 
-    it('takes the time from --bwlimit', () => {
+    test('takes the time from --bwlimit', () => {
       const words = ['--dry-run', '--bwlimit', '1K', ...fixture.source, ...to(fixture.copy())];
       const { stdout } = lvmsync(words);
       assert.match(stdout.toString(), /^ {2}time {8}about 4:44, as --bwlimit has it$/m);
     });
 
     for (const { title, status, make } of REFUSALS) {
-      it(`that ${title} is refused as the run is`, async () => {
+      test(`that ${title} is refused as the run is`, async () => {
         const { path, options = [], undo } = await make();
         try {
           const words = [...fixture.source, ...options, ...to(path)];
@@ -127,7 +127,7 @@ for (const [way, to] of WAYS) {
 }
 
 describe('a dry run', () => {
-  it('opens nothing for writing', {
+  test('opens nothing for writing', {
     skip: canTrace() ? false : 'strace does not work here',
   }, async () => {
     const path = fixture.copy();
@@ -150,35 +150,35 @@ describe('a dry run', () => {
     );
   });
 
-  it('of a stream to standard output says it on standard error, and writes no stream', () => {
+  test('of a stream to standard output says it on standard error, and writes no stream', () => {
     const { status, stdout, stderr } = lvmsync(['--dry-run', '--stdout', ...fixture.source]);
     assert.equal(status, 0);
     assert.equal(stdout.length, 0);
     assert.match(stderr, /^ {2}to be sent {2}284\.0 KiB/m);
   });
 
-  it('asks for the snapback of each of several streams', () => {
+  test('asks for the snapback of each of several streams', () => {
     const words = ['--dry-run', '--streams', '2', '-e', rsh, ...fixture.source];
     const path = fixture.copy();
     assertSucceeds(lvmsync([...words, '-b', fresh(), `backup:${path}`]));
     assert.ok(fixture.isUntouched(path));
   });
 
-  it('where there is no lvmsync is refused with 17', () => {
+  test('where there is no lvmsync is refused with 17', () => {
     const words = ['--dry-run', '-e', rsh, '--remote-path', 'nothing', ...fixture.source];
     const result = lvmsync([...words, 'backup:/x']);
     assert.equal(result.status, 17);
     assert.match(result.stderr, /has no such program \(status 127\)/);
   });
 
-  it('says of a receiver that knows none that it cannot be asked', () => {
+  test('says of a receiver that knows none that it cannot be asked', () => {
     const old = fixture.rsh('echo "invalid option: --dry-run" >&2; cat >/dev/null; exit 1').command;
     const result = lvmsync(['--dry-run', '-e', old, ...fixture.source, 'backup:/x']);
     assert.equal(result.status, 17, result.stderr);
     assert.match(result.stderr, /knows no dry run \(it said: invalid option: --dry-run\)/);
   });
 
-  it('is answered, and nothing is written, where the login runs a receiver whatever the words are', () => {
+  test('is answered, and nothing is written, where the login runs a receiver whatever the words are', () => {
     const undo = fresh();
     const copy = fixture.copy();
     const forced = fixture.rsh(`exec lvmsync --apply - --snapback ${undo} ${copy}`).command;
@@ -190,13 +190,13 @@ describe('a dry run', () => {
     assert.equal(lvmsync(words).status, 16);
   });
 
-  it('is not satisfied by a receiver that ends with 0 and says nothing', () => {
+  test('is not satisfied by a receiver that ends with 0 and says nothing', () => {
     const silent = fixture.rsh('cat >/dev/null').command;
     const result = lvmsync(['--dry-run', '-e', silent, ...fixture.source, 'backup:/x']);
     assert.equal(result.status, 17, result.stderr);
   });
 
-  it('gives up a receiver that does not answer, after --timeout', () => {
+  test('gives up a receiver that does not answer, after --timeout', () => {
     const hanging = fixture.rsh('exec sleep 600').command;
     const words = ['--dry-run', '--timeout', '1', '-e', hanging, ...fixture.source, 'backup:/x'];
     const result = lvmsync(words);
@@ -206,7 +206,7 @@ describe('a dry run', () => {
 });
 
 describe('a dry run of --apply', () => {
-  it('looks at the file and the destination, and writes nothing', () => {
+  test('looks at the file and the destination, and writes nothing', () => {
     const changes = fresh();
     const stream = lvmsync(['--stdout', ...fixture.source]).stdout;
     writeFileSync(changes, stream);
@@ -219,7 +219,7 @@ describe('a dry run of --apply', () => {
     assert.equal(lvmsync(['--dry-run', '--apply', changes, path]).status, 15);
   });
 
-  it('of the next turn of a chain takes what follows, and leaves the chain as it was', async () => {
+  test('of the next turn of a chain takes what follows, and leaves the chain as it was', async () => {
     const chain = laboratory();
     await chain.advanceTo(1);
     const before = readdirSync(chain.chain).sort();
@@ -232,7 +232,7 @@ describe('a dry run of --apply', () => {
     assert.deepEqual(fatalOf(again), fatalOf(await chain.turn(2)));
   });
 
-  it('of the beginning of a chain makes no directory', async () => {
+  test('of the beginning of a chain makes no directory', async () => {
     const chain = laboratory();
     assertSucceeds(await chain.turn(0, ['--dry-run']));
     assert.ok(!existsSync(chain.chain));

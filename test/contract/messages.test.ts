@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import {
   assertFails,
   assertSucceeds,
@@ -46,7 +46,7 @@ describe('on a terminal', { skip: noTerminal }, () => {
   const seconds = (performance.now() - started) / 1000;
   const drawn = linesDrawn(screen);
 
-  it('a run redraws one line, at most five times a second', () => {
+  test('a run redraws one line, at most five times a second', () => {
     assert.equal(status, 0, screen);
     assert.ok(drawn.length > 1, screen);
     assert.ok(drawn.length <= 1 + 5 * seconds, `${drawn.length} times in ${seconds} seconds`);
@@ -54,18 +54,18 @@ describe('on a terminal', { skip: noTerminal }, () => {
     assert.match(drawn.at(-1) ?? '', /KiB\/s, \d+:\d\d left$/);
   });
 
-  it('no line reaches its last column', () => {
+  test('no line reaches its last column', () => {
     for (const line of drawn) assert.ok(line.length < columns, line);
   });
 
-  it('the line is gone when the last two lines come', () => {
+  test('the line is gone when the last two lines come', () => {
     const [line, ...rest] = screen.slice(screen.lastIndexOf(ERASE) + ERASE.length).split('\r\n');
     assert.match(line ?? '', /^Transferred 290816 bytes in \d+\.\d\d seconds$/);
     assert.match(rest[0] ?? '', /^You transferred your changes \d+\.\d\dx faster than a full dd!$/);
     assert.deepEqual(rest.slice(1), ['']);
   });
 
-  it('a narrow one gets as much as fits', () => {
+  test('a narrow one gets as much as fits', () => {
     const narrow = lvmsyncOnTerminal([...fixture.source, fixture.copy()], 20);
     assert.equal(narrow.status, 0);
     const [line = ''] = linesDrawn(narrow.screen);
@@ -73,7 +73,7 @@ describe('on a terminal', { skip: noTerminal }, () => {
     assert.ok(line.length <= 19, line);
   });
 
-  it('a receiver draws its progress unless a sender, which tells of it, has started it', () => {
+  test('a receiver draws its progress unless a sender, which tells of it, has started it', () => {
     const wire = fixture.path('wire');
     const tapped = fixture.rsh(`tee ${wire} | ${loginShell().replace('exec ', '')}`);
     assertSucceeds(fixture.send(tapped, fixture.copy()));
@@ -89,7 +89,7 @@ describe('on a terminal', { skip: noTerminal }, () => {
     }
   });
 
-  it('nothing is drawn under -q, nor with --json', () => {
+  test('nothing is drawn under -q, nor with --json', () => {
     const words = [...fixture.source, fixture.copy()];
     assert.deepEqual(lvmsyncOnTerminal(['-q', ...words], 80), { status: 0, screen: '' });
     const { screen: said } = lvmsyncOnTerminal(['--json', ...words], 80);
@@ -98,7 +98,7 @@ describe('on a terminal', { skip: noTerminal }, () => {
 });
 
 describe('in a log', () => {
-  it('a short run says the two lines and nothing else', () => {
+  test('a short run says the two lines and nothing else', () => {
     const result = lvmsync([...fixture.source, fixture.copy()]);
     assertSucceeds(result);
     assert.match(
@@ -107,7 +107,7 @@ describe('in a log', () => {
     );
   });
 
-  it('a quiet run says nothing', () => {
+  test('a quiet run says nothing', () => {
     const result = lvmsync(['-q', ...fixture.source, fixture.copy()]);
     assertSucceeds(result);
     assert.equal(result.stderr, '');
@@ -119,7 +119,7 @@ describe('--json', () => {
   const remote = ['--json', ...fixture.source, '-e', fixture.goodRsh().command];
   const moved = { bytes: CHANGED, transferredBytes: CHANGED };
 
-  it('tells of a local sync', () => {
+  test('tells of a local sync', () => {
     const result = lvmsync(['--json', ...fixture.source, fixture.copy()]);
     assertSucceeds(result);
     const messages = messagesOf(result.stderr);
@@ -129,7 +129,7 @@ describe('--json', () => {
     assert.equal(end.sourceBytes, fixture.origin.length);
   });
 
-  it('tells of a sync to another host, and what was said there', () => {
+  test('tells of a sync to another host, and what was said there', () => {
     const path = fixture.copy();
     const rsh = fixture.rsh(`echo 'a \x1b[2J greeting' >&2\n${loginShell()}`);
     const words = [
@@ -152,7 +152,7 @@ describe('--json', () => {
     assert.ok(ratios.length > 0 && ratios.every((ratio) => Number(ratio) > 1), result.stderr);
   });
 
-  it('leaves the change stream of a dump as it is', () => {
+  test('leaves the change stream of a dump as it is', () => {
     assertSucceeds(dumped);
     assert.equal(endOf(messagesOf(dumped.stderr)).command, 'dump');
     const path = fixture.copy();
@@ -163,7 +163,7 @@ describe('--json', () => {
     assert.deepEqual({ ...end, ...moved, command: 'apply' }, end);
   });
 
-  it('tells of a verify on standard error, and its answer on standard output', () => {
+  test('tells of a verify on standard error, and its answer on standard output', () => {
     const path = fixture.copy();
     const result = lvmsync([...remote.slice(0, 1), 'verify', ...remote.slice(1), path]);
     assert.equal(result.status, 4);
@@ -184,7 +184,7 @@ describe('--json', () => {
     ],
   ];
   for (const [title, words, status, name] of failures) {
-    it(`tells of ${title} as an object with its status, also under -q`, () => {
+    test(`tells of ${title} as an object with its status, also under -q`, () => {
       for (const quiet of [[], ['-q']]) {
         const result = lvmsync([...words, ...quiet]);
         const end = endOf(messagesOf(result.stderr));
@@ -196,13 +196,13 @@ describe('--json', () => {
     });
   }
 
-  it('of a quiet run that succeeds says nothing', () => {
+  test('of a quiet run that succeeds says nothing', () => {
     const result = lvmsync(['--json', '-q', ...fixture.source, fixture.copy()]);
     assertSucceeds(result);
     assert.equal(result.stderr, '');
   });
 
-  it('of inspect and chain is their answer only: they fail in text', () => {
+  test('of inspect and chain is their answer only: they fail in text', () => {
     for (const words of [
       ['inspect', '/nowhere'],
       ['chain', thisFile()],
@@ -219,7 +219,7 @@ describe('--metrics', () => {
   const text = (): string => readFileSync(path, 'utf8');
   const value = (name: string): number | undefined => onlyValue(text(), `lvmsync_${name}`);
 
-  it('keep what good and bad runs of a job did', () => {
+  test('keep what good and bad runs of a job did', () => {
     const copy = fixture.copy();
     const job = ['--metrics', path, ...fixture.source, copy];
     const before = Date.now() / 1000;
@@ -250,7 +250,7 @@ describe('--metrics', () => {
     ['cycle', ['cycle', 'nothing/here', '/nowhere/x', '-b', '/nowhere/y'], 1, 0],
   ];
   for (const [command, words, status, bytes] of kinds) {
-    it(`tell of ${words.slice(0, 2).join(' ')}`, () => {
+    test(`tell of ${words.slice(0, 2).join(' ')}`, () => {
       writeFileSync(path, '');
       const result = lvmsync(
         ['--metrics', path, ...words],
@@ -268,7 +268,7 @@ describe('--metrics', () => {
     ['SIGINT', 130],
     ['SIGHUP', 129],
   ] as const) {
-    it(`tell of a run that ${signal} ended, and keep the time of the last success`, async () => {
+    test(`tell of a run that ${signal} ended, and keep the time of the last success`, async () => {
       rmSync(path, { force: true });
       const job = ['--metrics', path, '--stdout', ...fixture.source];
       assertSucceeds(lvmsync(job));
@@ -288,7 +288,7 @@ describe('--metrics', () => {
     });
   }
 
-  it('are lost at the end with a line that says so, also under -q, and the run is still a success', () => {
+  test('are lost at the end with a line that says so, also under -q, and the run is still a success', () => {
     assertSucceeds(lvmsync(['--metrics', path, '--stdout', ...fixture.source]));
     const former = text();
     const files = readdirSync(fixture.folder);
@@ -306,7 +306,7 @@ describe('--metrics', () => {
     }
   });
 
-  it('are refused before anything is done where the file is another one', () => {
+  test('are refused before anything is done where the file is another one', () => {
     const copy = fixture.copy();
     const result = lvmsync(['--metrics', copy, ...fixture.source, copy]);
     assertFails(result, 1, /--metrics: .* it is not a file of metrics of lvmsync/);

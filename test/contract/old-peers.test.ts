@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findLockDirectory } from '../../src/host/lock-directory.js';
 import type { ChainSurvey } from '../helpers/chain-laboratory.js';
@@ -87,7 +87,7 @@ for (const { here, there } of MEETINGS) {
     run(here, ...source.words, '-e', rsh.command, ...options, `backup:${path}`);
 
   describe(`${here.name} program sends to ${there.name}`, { skip }, () => {
-    it('what changed, and is told that it is there', () => {
+    test('what changed, and is told that it is there', () => {
       const path = copy();
       const result = send(path, '--require-ack');
       assertSucceeds(result);
@@ -96,14 +96,14 @@ for (const { here, there } of MEETINGS) {
     });
 
     for (const options of [['--compress'], ['--compress=lz4'], ['--format', 'classic']]) {
-      it(`under ${options.join(' ')}`, () => {
+      test(`under ${options.join(' ')}`, () => {
         const path = copy();
         assertSucceeds(send(path, ...options));
         assertSynced(path);
       });
     }
 
-    it('with an undo file, which both programs apply', () => {
+    test('with an undo file, which both programs apply', () => {
       for (const program of [here, there]) {
         const [path, undo] = [copy(), fresh('undo')];
         assertSucceeds(send(path, '--require-ack', '--snapback', undo));
@@ -114,7 +114,7 @@ for (const { here, there } of MEETINGS) {
       }
     });
 
-    it('in two streams, with undo files', () => {
+    test('in two streams, with undo files', () => {
       const [path, undo] = [copy(), fresh('undo')];
       writeFileSync(rsh.calls, '');
       assertSucceeds(send(path, '--require-ack', '--streams', '2', '--snapback', undo));
@@ -126,24 +126,24 @@ for (const { here, there } of MEETINGS) {
       assertUntouched(path);
     });
 
-    it('in two streams and compressed', () => {
+    test('in two streams and compressed', () => {
       const path = copy();
       assertSucceeds(send(path, '--require-ack', '--streams', '2', '--compress=lz4'));
       assertSynced(path);
     });
 
-    it('nothing in a dry run', () => {
+    test('nothing in a dry run', () => {
       const [path, undo] = [copy(), fresh('undo')];
       assertSucceeds(send(path, '--dry-run', '--snapback', undo));
       assertUntouched(path);
       assertFails(send(join(folder, 'not/there'), '--dry-run'), 12, /not\/there/);
     });
 
-    it('nothing to a destination that is not there, with its words and status', () => {
+    test('nothing to a destination that is not there, with its words and status', () => {
       assertFails(send(join(folder, 'not/there')), 12, /backup: .*not\/there/);
     });
 
-    it('nothing where its lock is held there', async () => {
+    test('nothing where its lock is held there', async () => {
       const path = copy();
       const other = startLvmsync(['--apply', '-', path], undefined, there.path);
       const stream = run(here, ...source.words, '--stdout').stdout;
@@ -155,7 +155,7 @@ for (const { here, there } of MEETINGS) {
       assertSynced(path);
     });
 
-    it('and is not kept from it by a run there that was killed', async () => {
+    test('and is not kept from it by a run there that was killed', async () => {
       const path = copy();
       const other = startLvmsync(['--apply', '-', path], undefined, there.path);
       const stream = run(here, ...source.words, '--stdout').stdout;
@@ -167,7 +167,7 @@ for (const { here, there } of MEETINGS) {
       assertSynced(path);
     });
 
-    it('by way of a helper that is lent', () => {
+    test('by way of a helper that is lent', () => {
       const path = copy();
       const helper = fresh('helper');
       writeFileSync(helper, `#!/bin/sh\nexec '${process.execPath}' '${there.path}' "$@"\n`);
@@ -182,7 +182,7 @@ for (const { here, there } of MEETINGS) {
       assert.deepEqual(readdirSync(temporary), []);
     });
 
-    it('the question whether both hold the same', () => {
+    test('the question whether both hold the same', () => {
       const path = copy();
       const verify = (...options: string[]): CliResult =>
         run(here, 'verify', ...options, ...source.words, '-e', rsh.command, `backup:${path}`);
@@ -198,7 +198,7 @@ for (const { here, there } of MEETINGS) {
       assertUntouched(path);
     });
 
-    it('the question of the doctor', () => {
+    test('the question of the doctor', () => {
       const path = copy();
       const words = ['doctor', '--json', '-e', rsh.command, '-', `backup:${path}`];
       const lines = run(here, ...words)
@@ -219,7 +219,7 @@ for (const { here, there } of MEETINGS) {
 
   describe(`${here.name} program writes files for ${there.name}`, { skip }, () => {
     for (const options of [[], ['--compress=lz4'], ['--format', 'classic']]) {
-      it(`change streams${options.map((one) => ` ${one}`).join('')}`, () => {
+      test(`change streams${options.map((one) => ` ${one}`).join('')}`, () => {
         const stream = fresh('stream');
         const dumped = run(here, ...source.words, '--stdout', ...options);
         assertSucceeds(dumped);
@@ -232,7 +232,7 @@ for (const { here, there } of MEETINGS) {
       });
     }
 
-    it('undo files of a local run', () => {
+    test('undo files of a local run', () => {
       const [path, undo] = [copy(), fresh('undo')];
       assertSucceeds(run(here, ...source.words, '--snapback', undo, path));
       assertSynced(path);
@@ -273,7 +273,7 @@ for (const { here, there } of MEETINGS) {
     const back = (program: Program, chain: ChainLaboratory, ...words: string[]): CliResult =>
       run(program, 'rollback', ...words, chain.destination, chain.chain);
 
-    it('turn by turn, and back over all of them', async () => {
+    test('turn by turn, and back over all of them', async () => {
       const chain = laboratory();
       await turn(there, chain, 0);
       await turn(there, chain, 1);
@@ -291,7 +291,7 @@ for (const { here, there } of MEETINGS) {
       chain.assertHolds(3);
     });
 
-    it('after a turn that was cut off', async () => {
+    test('after a turn that was cut off', async () => {
       const chain = laboratory();
       await turn(there, chain, 0);
       await turn(there, chain, 1);

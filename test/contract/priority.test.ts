@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { assertFails, lvmsync, startLvmsync } from '../helpers/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -33,7 +33,7 @@ const SCHED_OTHER = 0;
 const SCHED_IDLE = 5;
 
 describe('a run', () => {
-  it('has the priority it was given, in every thread, also those of its I/O', async () => {
+  test('has the priority it was given, in every thread, also those of its I/O', async () => {
     const words = ['--nice', '7', '--ionice', 'best-effort:6', '-v', '--hash-blocks', destination];
     const run = startLvmsync(words);
     const { pid = 0, stdin } = run.child;
@@ -48,7 +48,7 @@ describe('a run', () => {
     assert.equal((await run.ended).status, 0);
   });
 
-  it('takes only the processors that nobody wants, in every thread', async () => {
+  test('takes only the processors that nobody wants, in every thread', async () => {
     const run = startLvmsync(['--nice', 'idle', '-v', '--hash-blocks', destination]);
     const { pid = 0, stdin } = run.child;
     stdin?.write(`lvmsync-hash 1 ${'0'.repeat(32)}\nblocks 0 0+4096\n`);
@@ -58,7 +58,7 @@ describe('a run', () => {
     assert.equal((await run.ended).status, 0);
   });
 
-  it('keeps what it was started with where it is given none', async () => {
+  test('keeps what it was started with where it is given none', async () => {
     const run = startLvmsync(['-v', '--hash-blocks', destination]);
     const { pid = 0, stdin } = run.child;
     stdin?.write(`lvmsync-hash 1 ${'0'.repeat(32)}\n`);
@@ -70,7 +70,7 @@ describe('a run', () => {
     assert.equal((await run.ended).status, 0);
   });
 
-  it('says so where the priority is refused', () => {
+  test('says so where the priority is refused', () => {
     const input = { input: '' };
     const words = ['--nice', '-20', '--apply', '-', destination];
     const nobody = lvmsync(words, input);

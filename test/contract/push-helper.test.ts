@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import {
   assertFails,
   assertSucceeds,
@@ -38,7 +38,7 @@ function assertNothingLeft(): void {
 
 describe('a host without lvmsync', () => {
   for (const shell of ['sh', 'bash', 'zsh', 'fish']) {
-    it(`is lent one for the run, through ${shell}, and keeps nothing of it`, (t) => {
+    test(`is lent one for the run, through ${shell}, and keeps nothing of it`, (t) => {
       if (!['/bin', '/usr/bin'].some((folder) => readdirSync(folder).includes(shell))) {
         t.skip(`there is no ${shell} here`);
         return;
@@ -52,19 +52,19 @@ describe('a host without lvmsync', () => {
     });
   }
 
-  it('is sent nothing but where that is asked for', () => {
+  test('is sent nothing but where that is asked for', () => {
     const path = fixture.copy();
     const result = fixture.send({ command: host(), argvFile: '' }, path);
     assertFails(result, 17, /lvmsync/);
     assert.ok(fixture.isUntouched(path));
   });
 
-  it('keeps nothing of it when the run fails', () => {
+  test('keeps nothing of it when the run fails', () => {
     assertFails(send(host(), fixture.path('not/there')), 12, /not\/there/);
     assertNothingLeft();
   });
 
-  it('keeps nothing of it when the sender is killed', async () => {
+  test('keeps nothing of it when the sender is killed', async () => {
     const path = fixture.copy();
     const words = [...fixture.source, '-e', host(), '--push-helper', HELPER, '--bwlimit', '100K'];
     const run = startLvmsync([...words, '-v', `backup:${path}`]);
@@ -78,7 +78,7 @@ describe('a host without lvmsync', () => {
     assertNothingLeft();
   });
 
-  it('keeps nothing of it when the connection ends in the middle of it', (t) => {
+  test('keeps nothing of it when the connection ends in the middle of it', (t) => {
     if (!readdirSync('/bin').includes('dash')) {
       t.skip('there is no dash here');
       return;
@@ -89,7 +89,7 @@ describe('a host without lvmsync', () => {
     assertNothingLeft();
   });
 
-  it('refuses what arrives damaged', () => {
+  test('refuses what arrives damaged', () => {
     const path = fixture.copy();
     const there = `env PATH=/usr/bin:/bin TMPDIR=${TEMPORARY} sh -c "$line"`;
     const result = send(
@@ -102,7 +102,7 @@ describe('a host without lvmsync', () => {
     assertNothingLeft();
   });
 
-  it('refuses what does not run there, with the reason', () => {
+  test('refuses what does not run there, with the reason', () => {
     const wrong = fixture.path('wrong');
     writeFileSync(wrong, '#!/bin/sh\necho "made for another machine" >&2\nexit 1\n');
     const result = send(host(), fixture.copy(), '--push-helper', wrong);
@@ -110,7 +110,7 @@ describe('a host without lvmsync', () => {
     assertNothingLeft();
   });
 
-  it('that cannot be reached is a failure like any other', () => {
+  test('that cannot be reached is a failure like any other', () => {
     const result = send(host('sh', 'echo "no route" >&2; exit 255'), fixture.copy());
     assertFails(
       result,
@@ -121,7 +121,7 @@ describe('a host without lvmsync', () => {
 });
 
 describe('a host that has lvmsync', () => {
-  it('is sent nothing, and uses its own', () => {
+  test('is sent nothing, and uses its own', () => {
     const path = fixture.copy();
     const { command, argvFile } = fixture.goodRsh();
     const result = send(command, path);
@@ -133,12 +133,12 @@ describe('a host that has lvmsync', () => {
 });
 
 describe('a helper', () => {
-  it('that cannot be read is named before anything is connected', () => {
+  test('that cannot be read is named before anything is connected', () => {
     const result = send(host('sh', 'exit 99'), fixture.copy(), '--push-helper', '/nowhere/at/all');
     assertFails(result, 1, /--push-helper: \/nowhere\/at\/all: cannot be read \(ENOENT\)/);
   });
 
-  it('is refused where it could have no effect', () => {
+  test('is refused where it could have no effect', () => {
     const refusals: [RegExp, ...string[]][] = [
       [/--push-helper needs another host/, fixture.copy()],
       [/--push-helper cannot be used with --transport ssh2/, '--transport', 'ssh2', 'backup:/x'],

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { beforeEach, describe, it } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import {
   assertFails,
   assertSucceeds,
@@ -43,7 +43,7 @@ const begun = (write: string, output: string) =>
 describe('a source that nobody writes', () => {
   for (const options of [[], ['--require-quiet']]) {
     const title = options.join('') || 'no option';
-    it(`is no news (${title}): to a file, to standard output, to another host`, () => {
+    test(`is no news (${title}): to a file, to standard output, to another host`, () => {
       const [local, far] = [fixture.copy(), fixture.copy()];
       const runs = [
         lvmsync([...fixture.source, ...options, local]),
@@ -77,7 +77,7 @@ describe('a source that is written while it is read', () => {
     return runTool(['bash', '-c', `rm -f '${fifo}'; mkfifo '${fifo}'; ${reader}; exit $status`]);
   }
 
-  it('is warned of by a local run, which ends with 0', () => {
+  test('is warned of by a local run, which ends with 0', () => {
     const result = local();
     assertSucceeds(result);
     assert.match(result.stderr, WARNING);
@@ -88,7 +88,7 @@ describe('a source that is written while it is read', () => {
     assert.ok(fixture.isUntouched(copy));
   });
 
-  it('ends a local run that requires quiet with 10, when all is written and can be undone', () => {
+  test('ends a local run that requires quiet with 10, when all is written and can be undone', () => {
     const result = local('--require-quiet');
     assertFails(result, 10, MIXTURE);
     assert.match(
@@ -101,7 +101,7 @@ describe('a source that is written while it is read', () => {
     assert.ok(fixture.isUntouched(copy));
   });
 
-  it('is warned of at the end of a stream, by the sender and by who applies it', () => {
+  test('is warned of at the end of a stream, by the sender and by who applies it', () => {
     const result = piped([...fixture.source, '--stdout'], begun(WRITE, dumped));
     assertSucceeds(result);
     assert.match(result.stderr, WARNING);
@@ -111,7 +111,7 @@ describe('a source that is written while it is read', () => {
     assert.ok(fixture.isSynced(copy));
   });
 
-  it('leaves a stream without an end where quiet is required: 10 here, and where it is applied', () => {
+  test('leaves a stream without an end where quiet is required: 10 here, and where it is applied', () => {
     const result = piped([...fixture.source, '--stdout', '--require-quiet'], begun(WRITE, dumped));
     assertFails(result, 10, MIXTURE);
     const applied = lvmsync(['--apply', dumped, copy]);
@@ -125,7 +125,7 @@ describe('a source that is written while it is read', () => {
     return lvmsync([...big.words, '-e', rsh.command, ...options, `backup:${copy}`]);
   }
 
-  it('is warned of by a run to another host, there too', () => {
+  test('is warned of by a run to another host, there too', () => {
     const result = far(fixture.rsh(`${writeTo(big.data)}; exec sh -c "$line"`));
     assertSucceeds(result);
     assert.match(result.stderr, /^WARNING: .*data\.img: it was written while it was read/m);
@@ -133,7 +133,7 @@ describe('a source that is written while it is read', () => {
     assert.ok(readFileSync(copy).equals(big.content));
   });
 
-  it('ends a run to another host that requires quiet with 10, and the receiver with 10', () => {
+  test('ends a run to another host that requires quiet with 10, and the receiver with 10', () => {
     const status = fixture.path('status');
     const receiver = `sh -c "$line"; s=$?; echo $s > '${status}'; exit $s`;
     const rsh = fixture.rsh(`${writeTo(big.data)}; ${receiver}`);
@@ -143,7 +143,7 @@ describe('a source that is written while it is read', () => {
     assert.equal(readFileSync(status, 'utf8'), '10\n');
   });
 
-  it('is warned of where the stream cannot say it', () => {
+  test('is warned of where the stream cannot say it', () => {
     const classic = ['--stdout', '--format', 'classic'];
     const result = piped([...fixture.source, ...classic], begun(WRITE, dumped));
     assertSucceeds(result);
@@ -152,7 +152,7 @@ describe('a source that is written while it is read', () => {
     assertFails(strict, 10, MIXTURE);
   });
 
-  it('that the run does not read matters to nobody', () => {
+  test('that the run does not read matters to nobody', () => {
     const other = fixture.path('other');
     writeFileSync(other, big.content);
     assertSucceeds(far(fixture.rsh(`${writeTo(other)}; exec sh -c "$line"`), '--require-quiet'));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 
@@ -70,12 +70,12 @@ for (const shell of ['sh', 'dash', 'bash', 'zsh', 'fish', 'csh']) {
     }
 
     ALL_NAMES.forEach((name, index) => {
-      it(`every character arrives in the name of a device and of a snapback (${index + 1})`, () => {
+      test(`every character arrives in the name of a device and of a snapback (${index + 1})`, () => {
         roundTrip(name, `${name}.`);
       });
     });
 
-    it('names that would be commands stay names', () => {
+    test('names that would be commands stay names', () => {
       const name = HOSTILE_NAMES.slice(0, 10).join('').replaceAll('/', '');
       roundTrip(name, HOSTILE_NAMES.slice(10).join(''));
     });
@@ -88,7 +88,7 @@ describe('where the login shell is sh', () => {
   const rsh = fixture.rsh(`cd '${home}'\nexec sh -c "$line"`);
 
   for (const name of HOSTILE_NAMES) {
-    it(`${JSON.stringify(name)} is the name of a device and of a snapback`, () => {
+    test(`${JSON.stringify(name)} is the name of a device and of a snapback`, () => {
       writeFileSync(join(home, name), fixture.snapshot);
       assertSucceeds(fixture.send(rsh, name, '-b', `${name}.undo`));
       assert.ok(readFileSync(join(home, name)).equals(fixture.origin));
@@ -97,13 +97,13 @@ describe('where the login shell is sh', () => {
     });
   }
 
-  it('the name of the program there is one word, too', () => {
+  test('the name of the program there is one word, too', () => {
     const result = fixture.send(rsh, '/x', '--remote-path', HOSTILE_NAMES.slice(0, 10).join(''));
     assertFails(result, 17, /backup: the remote side has no such program/);
     assert.equal(existsSync(join(home, 'PWNED')), false);
   });
 
-  it('a path below ~ is below the home of the other host', () => {
+  test('a path below ~ is below the home of the other host', () => {
     const far = fixture.rsh(`export HOME='${home}'\nexec sh -c "$line"`);
     writeFileSync(join(home, 'a b'), fixture.snapshot);
     assertSucceeds(fixture.send(far, '~/a b', '-b', '~/a b.undo'));
@@ -121,13 +121,13 @@ describe('is refused before anything is run', () => {
   }
 
   for (const character of ['\x01', '\t', '\n', '\x1b', ' ', '\x7f', '\x85', '\xa0', '\u202e']) {
-    it(`a host with ${JSON.stringify(character)} in it`, () => {
+    test(`a host with ${JSON.stringify(character)} in it`, () => {
       refused(['--', `a${character}b:/x`], /blanks or control characters/);
     });
   }
 
   for (const host of ['-oProxyCommand=touch', '-', '--', 'root@-v', '[-v]', '-v@h']) {
-    it(`the host ${host}`, () => refused(['--', `${host}:/x`], /must not begin with "-"/));
+    test(`the host ${host}`, () => refused(['--', `${host}:/x`], /must not begin with "-"/));
   }
 
   for (const [what, ...words] of [
@@ -135,13 +135,13 @@ describe('is refused before anything is run', () => {
     ['a snapback', '-b', 'a\nb', 'h:/x'],
     ['a program', '--remote-path', 'a\nb', 'h:/x'],
   ]) {
-    it(`${what} with a newline in its name`, () => refused(words, /a name with a newline/));
+    test(`${what} with a newline in its name`, () => refused(words, /a name with a newline/));
   }
 
   for (const byte of [0x80, 0xa0, 0xc3, 0xe9, 0xff]) {
     for (const option of ['', '-b']) {
       const what = option === '' ? 'a device' : 'a snapback';
-      it(`${what} whose name holds the byte ${byte} where UTF-8 has none`, () => {
+      test(`${what} whose name holds the byte ${byte} where UTF-8 has none`, () => {
         const name = Buffer.concat([Buffer.from('caf'), Buffer.of(byte), Buffer.from('.')]);
         const last = option === '' ? ['h:', name] : ['h:/x\0-b\0', name];
         const words = [process.execPath, CLI, ...fixture.source, '-e', rsh.command];
@@ -161,7 +161,7 @@ describe('is refused before anything is run', () => {
 });
 
 describe('a host that is a command', () => {
-  it('is one word for the program that stands for ssh', () => {
+  test('is one word for the program that stands for ssh', () => {
     const rsh = fixture.rsh('exit 255');
     const host = '$(touch$IFS-PWNED);`touch$IFS-PWNED`';
     const result = lvmsync([...fixture.source, '-e', rsh.command, `${host}:/x`]);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { parseOptions } from '../../src/cli/option-grammar.js';
 import { toCommand } from '../../src/cli/parse.js';
 import { askChain } from '../../src/cycle/ask-chain.js';
@@ -107,14 +107,14 @@ const BENCH: readonly [what: string, work: Work] = [
 for (const [what, before, after] of NOISE) {
   describe(`F13: where the login prints ${what}`, () => {
     for (const [work, run] of what.startsWith('words without') ? [...WORKS, BENCH] : WORKS) {
-      it(`${work} is answered`, { timeout: 90_000 }, () => run(noisy(before, after)));
+      test(`${work} is answered`, { timeout: 90_000 }, () => run(noisy(before, after)));
     }
   });
 }
 
 describe('F13: where the login leaves something behind that holds its output open', () => {
   for (const [work, run] of [...WORKS, BENCH]) {
-    it(`${work} comes to its end`, { timeout: 90_000 }, async () => {
+    test(`${work} comes to its end`, { timeout: 90_000 }, async () => {
       const rsh = haunted();
       const begun = performance.now();
       await run(rsh);

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertFails, assertSucceeds, CLI, type CliResult, lvmsync } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
@@ -81,7 +81,7 @@ describe('the original sends', () => {
     ],
   ] as const) {
     for (const words of [['--apply', '-'], ['--server']]) {
-      it(`${how} into ${words.join(' ')}: the right image, and not a word on stdout`, async () => {
+      test(`${how} into ${words.join(' ')}: the right image, and not a word on stdout`, async () => {
         const destination = fixture.copy();
         const result = await receive(cut(STREAM), ...words, destination);
         assertSucceeds(result);
@@ -91,7 +91,7 @@ describe('the original sends', () => {
     }
   }
 
-  it('with --snapback, as the original calls the other side: it can be undone', async () => {
+  test('with --snapback, as the original calls the other side: it can be undone', async () => {
     const destination = fixture.copy();
     const snapback = fixture.path('undo');
     const words = ['--apply', '-', '--snapback', snapback, '-v', '-d', destination];
@@ -103,7 +103,7 @@ describe('the original sends', () => {
     assert.ok(fixture.isUntouched(destination));
   });
 
-  it('a snapback of its own, which goes back', async () => {
+  test('a snapback of its own, which goes back', async () => {
     const destination = fixture.path('forward');
     writeFileSync(destination, fixture.origin);
     const result = await receive(
@@ -116,7 +116,7 @@ describe('the original sends', () => {
     assert.ok(fixture.isUntouched(destination));
   });
 
-  it('a thin snapshot', async () => {
+  test('a thin snapshot', async () => {
     const destination = fixture.path('thin');
     writeFileSync(destination, readGoldenImage('thin-64k/snapshot.img'));
     const result = await receive(
@@ -129,7 +129,7 @@ describe('the original sends', () => {
     assert.ok(readFileSync(destination).equals(readGoldenImage('thin-64k/origin.img')));
   });
 
-  it('a stream that its short last chunk has damaged: refused with status 15', async () => {
+  test('a stream that its short last chunk has damaged: refused with status 15', async () => {
     // The source ends inside its last chunk, which is not the last one in the stream.
     const source = fixture.origin.subarray(0, 100 * 4096 + 1000);
     const offsets = [7, 100, 3, 50].map((chunk) => chunk * 4096);
@@ -142,7 +142,7 @@ describe('the original sends', () => {
     assert.match(result.stderr, /size of the source is no multiple of its chunk size/);
   });
 
-  it('a stream that is cut inside a record: status 14, in whole lines', async () => {
+  test('a stream that is cut inside a record: status 14, in whole lines', async () => {
     const destination = fixture.copy();
     const result = await receive(
       [STREAM.subarray(0, STREAM.length - 100)],
@@ -155,7 +155,7 @@ describe('the original sends', () => {
     assert.ok(fixture.isMixed(destination));
   });
 
-  it('nothing but its first line: no failure, but a warning', async () => {
+  test('nothing but its first line: no failure, but a warning', async () => {
     const destination = fixture.copy();
     const result = await receive([STREAM.subarray(0, 17)], '--apply', '-', destination);
     assertSucceeds(result);
@@ -175,7 +175,7 @@ describe('the original receives', () => {
   const rsh = fixture.rsh(`PATH='${tools}':"$PATH"\nexec sh -c "$line"`);
 
   for (const format of ['auto', 'classic']) {
-    it(`what we send with --format ${format}: the right image, status 0 and a warning`, () => {
+    test(`what we send with --format ${format}: the right image, status 0 and a warning`, () => {
       const destination = fixture.copy();
       const result = fixture.send(rsh, destination, '--format', format);
       assertSucceeds(result);
@@ -184,7 +184,7 @@ describe('the original receives', () => {
       assert.doesNotMatch(result.stderr, /^remote:/m);
     });
 
-    it(`what we send with --format ${format} and keeps a snapback that both can apply`, () => {
+    test(`what we send with --format ${format} and keeps a snapback that both can apply`, () => {
       const destination = fixture.copy();
       const snapback = fixture.path(`original-undo-${format}`);
       assertSucceeds(
@@ -196,11 +196,11 @@ describe('the original receives', () => {
     });
   }
 
-  it('what we send, which is not enough where a confirmation is required', () => {
+  test('what we send, which is not enough where a confirmation is required', () => {
     assertFails(fixture.send(rsh, fixture.copy(), '--require-ack'), 17, /did not confirm/);
   });
 
-  it('and fails: status 17 with its words', () => {
+  test('and fails: status 17 with its words', () => {
     const result = fixture.send(rsh, fixture.path('absent'));
     assertFails(result, 17, /ended with status 1/);
   });

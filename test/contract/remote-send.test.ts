@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/cli.js';
 import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
@@ -34,7 +34,7 @@ function wordsOf(argvFile: string): string[] {
 }
 
 describe('a receiver that behaves', () => {
-  it('is given what changed, confirms it, and both last lines are printed once', () => {
+  test('is given what changed, confirms it, and both last lines are printed once', () => {
     const destination = fixture.copy();
     const rsh = fixture.goodRsh();
     const result = fixture.send(rsh, destination);
@@ -47,7 +47,7 @@ describe('a receiver that behaves', () => {
     assert.deepEqual(wordsOf(rsh.argvFile), ['backup', 'lvmsync', '--apply', '-', destination]);
   });
 
-  it('passes --require-ack', () => {
+  test('passes --require-ack', () => {
     const destination = fixture.copy();
     assertSucceeds(
       fixture.send(fixture.goodRsh(), destination, '--require-ack', '--timeout', '60'),
@@ -55,7 +55,7 @@ describe('a receiver that behaves', () => {
     assert.ok(fixture.isSynced(destination));
   });
 
-  it('keeps a snapback there, with which the run is undone there', () => {
+  test('keeps a snapback there, with which the run is undone there', () => {
     const destination = fixture.copy();
     const snapback = fixture.path('undo');
     const rsh = fixture.goodRsh();
@@ -73,7 +73,7 @@ describe('a receiver that behaves', () => {
     assert.ok(fixture.isSynced(destination), 'the second run had nothing to save but the new data');
   });
 
-  it('undoes the run with the snapback of that run', () => {
+  test('undoes the run with the snapback of that run', () => {
     const destination = fixture.copy();
     const snapback = fixture.path('undo-once');
     assertSucceeds(fixture.send(fixture.goodRsh(), destination, '-b', snapback));
@@ -86,7 +86,7 @@ describe('a receiver that behaves', () => {
     ['-d', '--debug', /^remote:.*I\/O through/m],
     ['-q', '--quiet', /^$/],
   ] as const) {
-    it(`is told ${option}`, () => {
+    test(`is told ${option}`, () => {
       const rsh = fixture.goodRsh();
       const result = fixture.send(rsh, fixture.copy(), option);
       assertSucceeds(result);
@@ -95,7 +95,7 @@ describe('a receiver that behaves', () => {
     });
   }
 
-  it('is sent a classic stream where that is asked for, and then cannot confirm', () => {
+  test('is sent a classic stream where that is asked for, and then cannot confirm', () => {
     const destination = fixture.copy();
     const result = fixture.send(fixture.goodRsh(), destination, '--format', 'classic');
     assertSucceeds(result);
@@ -105,7 +105,7 @@ describe('a receiver that behaves', () => {
     assertFails(fixture.send(fixture.goodRsh(), destination, ...strict), 17, /did not confirm/);
   });
 
-  it('runs through sudo and by another name where it is asked to', () => {
+  test('runs through sudo and by another name where it is asked to', () => {
     const destination = fixture.copy();
     const tools = fixture.path('bin');
     writeFileSync(`${tools}/sudo`, '#!/bin/sh\n[ "$1" = -n ] || exit 9\nshift\nexec "$@"\n', {
@@ -118,7 +118,7 @@ describe('a receiver that behaves', () => {
     assert.deepEqual(wordsOf(rsh.argvFile).slice(1, 4), ['sudo', '-n', name]);
   });
 
-  it('fails with its own status and words, which are told once more at the end', () => {
+  test('fails with its own status and words, which are told once more at the end', () => {
     const result = fixture.send(fixture.goodRsh(), fixture.path('absent'));
     assertFails(result, 12, /^FATAL ERROR: backup: .*absent/);
     assert.match(result.stderr, /Nothing was written there\./);
@@ -140,7 +140,7 @@ describe('a receiver that answers', () => {
     ['with a greeting before it', ['Welcome!', READY, OK]],
   ];
   for (const [what, lines] of verified) {
-    it(`${what} is believed`, () => {
+    test(`${what} is believed`, () => {
       const rsh = liar(0, lines);
       const result = fixture.send(rsh, '/x', '--require-ack');
       assertSucceeds(result);
@@ -187,12 +187,12 @@ describe('a receiver that answers', () => {
       ],
     ];
   for (const [what, status, lines, exit, message] of refused) {
-    it(`${what}, makes exit status ${exit}`, () => {
+    test(`${what}, makes exit status ${exit}`, () => {
       assertFails(fixture.send(liar(status, lines), '/x'), exit, message);
     });
   }
 
-  it('nothing at all is taken for an old one, unless a confirmation is required', () => {
+  test('nothing at all is taken for an old one, unless a confirmation is required', () => {
     const result = fixture.send(liar(0, []), '/x');
     assertSucceeds(result);
     assert.match(result.stderr, UNVERIFIED);
@@ -254,7 +254,7 @@ describe('a remote side that fails', () => {
     ],
   ];
   for (const [what, body, message, hint] of failures) {
-    it(`${what}: exit status 17`, () => {
+    test(`${what}: exit status 17`, () => {
       const left = fixture.path('left');
       const result = fixture.send(fixture.rsh(`cd '${fixture.folder}'\n${body}`), '/x');
       if (existsSync(left)) process.kill(Number(readFileSync(left, 'utf8')));
@@ -263,12 +263,12 @@ describe('a remote side that fails', () => {
     });
   }
 
-  it('is not there, because the program that stands for ssh is not', () => {
+  test('is not there, because the program that stands for ssh is not', () => {
     const result = lvmsync([...fixture.source, '-e', '/absent/ssh -v', 'backup:/x']);
     assertFails(result, 17, /\/absent\/ssh: cannot be started/);
   });
 
-  it('dies after any number of bytes: never status 0, and a further run completes', () => {
+  test('dies after any number of bytes: never status 0, and a further run completes', () => {
     const random = new Random();
     const destination = fixture.copy();
     for (let round = 0; round < 50; round++) {
@@ -289,7 +289,7 @@ describe('a remote side that fails', () => {
 });
 
 describe('a remote side that talks', () => {
-  it('too much, on both outputs, neither stops the data nor fills the memory', () => {
+  test('too much, on both outputs, neither stops the data nor fills the memory', () => {
     const destination = fixture.copy();
     const flood = `yes "$(head -c 99 /dev/zero | tr '\\0' x)" | head -c 50000000`;
     const status = fixture.path('flood-status');
@@ -313,7 +313,7 @@ describe('a remote side that talks', () => {
     assert.ok(peak < 300_000, `${peak} KiB at its peak`);
   });
 
-  it('without ending its line does not hide the answer behind it', () => {
+  test('without ending its line does not hide the answer behind it', () => {
     const destination = fixture.copy();
     const rsh = fixture.rsh(`printf 'Welcome to backup'\nexec sh -c "$line"`);
     const { status, stderr } = fixture.send(rsh, destination, '--require-ack');
@@ -322,7 +322,7 @@ describe('a remote side that talks', () => {
     assert.ok(fixture.isSynced(destination));
   });
 
-  it('in escape sequences is shown without them', () => {
+  test('in escape sequences is shown without them', () => {
     const rsh = fixture.rsh(`printf '\\033[2J\\007\\302\\2332J\\ttext\\n' >&2\nexec sh -c "$line"`);
     const result = fixture.send(rsh, fixture.copy());
     assertSucceeds(result);
@@ -330,7 +330,7 @@ describe('a remote side that talks', () => {
     assert.doesNotMatch(result.stderr, /[^\n -~]/);
   });
 
-  it('in a line that never ends is shown in pieces', () => {
+  test('in a line that never ends is shown in pieces', () => {
     const rsh = fixture.rsh(`head -c 1000000 /dev/zero | tr '\\0' x\nexec sh -c "$line"`);
     const result = fixture.send(rsh, fixture.copy());
     // The last piece and the answer that follows it are one line to us.
@@ -339,7 +339,7 @@ describe('a remote side that talks', () => {
     assert.ok(lines.filter((line) => line.startsWith('remote:xxx')).length > 100);
   });
 
-  it('through a process that keeps its output open after the end does not hold us', () => {
+  test('through a process that keeps its output open after the end does not hold us', () => {
     const destination = fixture.copy();
     const left = fixture.path('left-talking');
     const rsh = fixture.rsh(`sleep 600 & echo $! > '${left}'\nexec sh -c "$line"`);
@@ -351,7 +351,7 @@ describe('a remote side that talks', () => {
 });
 
 describe('where the destination is', () => {
-  it('an IPv6 address in brackets and a user are given to ssh as it wants them', () => {
+  test('an IPv6 address in brackets and a user are given to ssh as it wants them', () => {
     const rsh = fixture.goodRsh();
     const destination = fixture.copy();
     const name = `root@[fe80::1%eth0]:${destination}`;
@@ -360,7 +360,7 @@ describe('where the destination is', () => {
     assert.ok(fixture.isSynced(destination));
   });
 
-  it('a path with a colon behind a slash is local', () => {
+  test('a path with a colon behind a slash is local', () => {
     const rsh = fixture.goodRsh();
     const destination = fixture.copy('pci-0000:00:1f.2');
     assertSucceeds(lvmsync([...fixture.source, '-e', rsh.command, destination]));
@@ -368,7 +368,7 @@ describe('where the destination is', () => {
     assert.equal(existsSync(rsh.argvFile), false);
   });
 
-  it('changes can be fetched from there instead', () => {
+  test('changes can be fetched from there instead', () => {
     const destination = fixture.copy();
     const rsh = fixture.goodRsh();
     const far = [...fixture.source, '--stdout'].map((word) => `'${word}'`).join(' ');
@@ -381,7 +381,7 @@ describe('where the destination is', () => {
 });
 
 describe('the ssh2 package', () => {
-  it('is loaded for --transport ssh2 only', () => {
+  test('is loaded for --transport ssh2 only', () => {
     const rsh = fixture.goodRsh();
     const run = (...words: string[]) =>
       runTool([process.execPath, '--import', SAY_LOADED, CLI, ...fixture.source, ...words]);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { parseOptions } from '../../src/cli/option-grammar.js';
 import { toCommand } from '../../src/cli/parse.js';
 import { sendTo } from '../../src/remote/send.js';
@@ -70,14 +70,14 @@ describe('--timeout', () => {
     ['prints half a line and hangs', 'cat > /dev/null; printf half; exec sleep 600'],
   ];
   for (const [what, body] of stalls) {
-    it(`ends a run whose receiver ${what}`, () => {
+    test(`ends a run whose receiver ${what}`, () => {
       const result = lvmsync(sendBig(fixture.rsh(body), '/x', '--timeout', '1'));
       assertFails(result, 17, /backup: nothing moved for 1 seconds: given up/);
       assert.match(result.stderr, /backup:\/x may be incomplete\./);
     });
   }
 
-  it('does not end a run whose receiver says that it is at work, until it says so no more', () => {
+  test('does not end a run whose receiver says that it is at work, until it says so no more', () => {
     // Words 5 to 12 of the HELLO are the stream id, two bytes each.
     const script = fixture.path('busy.cjs');
     writeFileSync(
@@ -99,7 +99,7 @@ describe('--timeout', () => {
     assert.doesNotMatch(result.stderr, /lvmsync-busy/);
   });
 
-  it('ends a run whose receiver is stopped behind the program that stands for ssh', () => {
+  test('ends a run whose receiver is stopped behind the program that stands for ssh', () => {
     const stopped = fixture.path('stopped');
     const destination = bigCopy('stopped.img');
     const rsh = fixture.rsh(
@@ -110,7 +110,7 @@ describe('--timeout', () => {
     assertFails(result, 17, /nothing moved for 1 seconds/);
   });
 
-  it('does not end a turn of a chain that is confirmed, while its receiver clears up', async () => {
+  test('does not end a turn of a chain that is confirmed, while its receiver clears up', async () => {
     const [destination, chain] = [bigCopy('turn.img'), fixture.path('turn.chain')];
     const rsh = fixture.rsh('sh -c "$line"; sleep 2; exit 255');
     const words = ['cycle', 'vg/mail', `backup:${destination}`, '--snapback', chain, '--init'];
@@ -136,7 +136,7 @@ describe('--timeout', () => {
     assert.equal(newChunks(destination), CHUNKS, said);
   });
 
-  it('does not end a run that is slow but moves', () => {
+  test('does not end a run that is slow but moves', () => {
     const destination = bigCopy('slow.img');
     const slowly = 'for round in 1 2 3 4 5 6; do head -c 2000000; sleep 0.6; done; cat';
     const rsh = fixture.rsh(`(${slowly}) | sh -c "$line"`);
@@ -146,7 +146,7 @@ describe('--timeout', () => {
 });
 
 describe('a sender that is told to stop', () => {
-  it('tells the receiver, which keeps whole groups only; both end with a failure', async () => {
+  test('tells the receiver, which keeps whole groups only; both end with a failure', async () => {
     const destination = bigCopy('told.img');
     const [reached, status] = [fixture.path('reached'), fixture.path('status')];
     const slowly = `head -c 10000000; touch '${reached}'; sleep 1; cat`;
@@ -169,7 +169,7 @@ describe('a sender that is told to stop', () => {
     assert.equal(newChunks(destination), CHUNKS);
   });
 
-  it('does not wait for ever for a receiver that takes nothing', async () => {
+  test('does not wait for ever for a receiver that takes nothing', async () => {
     const started = fixture.path('started');
     const run = startLvmsync(sendBig(fixture.rsh(`touch '${started}'; exec sleep 600`), '/x'));
     await waitForFile(started);
@@ -178,7 +178,7 @@ describe('a sender that is told to stop', () => {
     assert.equal(result.status, 143, result.stderr);
   });
 
-  it('is killed: the receiver sees a cut, and keeps whole groups only', async () => {
+  test('is killed: the receiver sees a cut, and keeps whole groups only', async () => {
     const destination = bigCopy('killed.img');
     const [reached, status] = [fixture.path('reached-2'), fixture.path('status-2')];
     const slowly = `head -c 10000000; touch '${reached}'; sleep 1; cat`;

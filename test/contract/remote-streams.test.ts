@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseOptions } from '../../src/cli/option-grammar.js';
 import { toCommand } from '../../src/cli/parse.js';
@@ -127,7 +127,7 @@ async function waitForFile(path: string): Promise<void> {
 
 describe('several streams', () => {
   for (const count of [2, 3, 8]) {
-    it(`${count} of them bring over all changes, each by a receiver of its own`, () => {
+    test(`${count} of them bring over all changes, each by a receiver of its own`, () => {
       const path = copy();
       const by = rsh();
       const result = send(count, by, path, '--require-ack');
@@ -143,7 +143,7 @@ describe('several streams', () => {
     });
   }
 
-  it('16 of them log in a few at a time', () => {
+  test('16 of them log in a few at a time', () => {
     const path = copy();
     const by = rsh(`ls -d "${folder}/here-"* 2>/dev/null | wc -l > "${folder}/seen-$n"
       touch "${folder}/here-$n"; sleep 0.3; rm "${folder}/here-$n"`);
@@ -155,7 +155,7 @@ describe('several streams', () => {
     assert.ok(most < 8, `${most} others were logging in`);
   });
 
-  it('name their set, their number and disjoint stretches of the device', () => {
+  test('name their set, their number and disjoint stretches of the device', () => {
     const by = rsh();
     const tee = fakeRsh(
       folder,
@@ -187,7 +187,7 @@ describe('several streams', () => {
     }
   });
 
-  it('are one where little has changed, and the snapback keeps its name', () => {
+  test('are one where little has changed, and the snapback keeps its name', () => {
     const small = scratchFolder();
     const { words: named, content, former } = offlineSource(small, { changedChunks: [3, 9, 200] });
     const [path, snapback] = [`${small}/copy`, `${small}/undo`];
@@ -202,7 +202,7 @@ describe('several streams', () => {
   });
 
   for (const mode of ['lz4', 'auto']) {
-    it(`may be compressed: ${mode}`, () => {
+    test(`may be compressed: ${mode}`, () => {
       const path = copy();
       const snapback = `${folder}/undo-${made++}`;
       const result = send(3, rsh(), path, `--compress=${mode}`, '-b', snapback);
@@ -213,7 +213,7 @@ describe('several streams', () => {
     });
   }
 
-  it('share one rate', () => {
+  test('share one rate', () => {
     const path = copy();
     const result = send(4, rsh(), path, '--bwlimit', '8M');
     assertSucceeds(result);
@@ -224,7 +224,7 @@ describe('several streams', () => {
     assert.ok(Number(seconds) > Number(bytes) / (8 * MIB) - 0.5, `${bytes} in ${seconds}`);
   });
 
-  it('make a file as large as the source, whoever of them comes first', async () => {
+  test('make a file as large as the source, whoever of them comes first', async () => {
     for (const length of [0, MIB, 5 * MIB, source.former.length - 1]) {
       const path = copy(source.former.subarray(0, length));
       await sendAll(4, rsh(), path);
@@ -245,7 +245,7 @@ function helloOf(stream: Buffer) {
 
 describe('snapbacks of several streams', () => {
   for (const count of [2, 3, 8]) {
-    it(`${count} of them undo the run together, in any order`, () => {
+    test(`${count} of them undo the run together, in any order`, () => {
       const path = copy();
       const snapback = `${folder}/undo-${made++}`;
       const result = send(count, rsh(), path, '--snapback', snapback);
@@ -262,7 +262,7 @@ describe('snapbacks of several streams', () => {
     });
   }
 
-  it('give a file that the run made larger its former size again, in any order', async () => {
+  test('give a file that the run made larger its former size again, in any order', async () => {
     for (let round = 0; round < 3; round++) {
       const former = source.former.subarray(0, (1 + random.below(20)) * MIB + 4096);
       const path = copy(former);
@@ -276,7 +276,7 @@ describe('snapbacks of several streams', () => {
     }
   });
 
-  it('say when one of them is applied that there are others', () => {
+  test('say when one of them is applied that there are others', () => {
     const path = copy();
     const snapback = `${folder}/undo-${made++}`;
     assertSucceeds(send(2, rsh(), path, '-b', snapback));
@@ -285,7 +285,7 @@ describe('snapbacks of several streams', () => {
     assert.match(result.stderr, /this was snapback 2 of 2 of its run/);
   });
 
-  it('are all there before a byte is written: one that exists already refuses the run', () => {
+  test('are all there before a byte is written: one that exists already refuses the run', () => {
     for (const which of [1, 2, 3]) {
       const path = copy();
       const snapback = `${folder}/undo-${made++}`;
@@ -304,7 +304,7 @@ describe('snapbacks of several streams', () => {
     }
   });
 
-  it('are not made where the destination does not accept the run', () => {
+  test('are not made where the destination does not accept the run', () => {
     const path = `${folder}/absent`;
     const result = send(3, rsh(), path, '--snapback', `${folder}/undo-absent`);
     assertFails(result, 12, /^FATAL ERROR: backup \(stream \d of 3\): .*absent/);
@@ -340,7 +340,7 @@ describe('one of several streams that fails', () => {
     ],
   ];
   for (const [what, misbehaviour, message] of failures) {
-    it(`because it ${what}: the run fails with its failure, and can be undone or completed`, () => {
+    test(`because it ${what}: the run fails with its failure, and can be undone or completed`, () => {
       const path = copy();
       const victim = 1 + random.below(COUNT);
       const by = rsh(`if [ $n = ${victim} ]; then ${misbehaviour}; fi`);
@@ -356,14 +356,14 @@ describe('one of several streams that fails', () => {
     });
   }
 
-  it('because it hangs: --timeout ends all, and names the one', () => {
+  test('because it hangs: --timeout ends all, and names the one', () => {
     const path = copy();
     const hang = '(dd bs=64k count=40 2> /dev/null; exec sleep 600) | sh -c "$line"';
     const result = send(COUNT, rsh(`if [ $n = 2 ]; then ${hang}; fi`), path, '--timeout', '2');
     assertFails(result, 17, /^FATAL ERROR: backup \(stream \d of 3\): nothing moved for 2 seconds/);
   });
 
-  it('because its receiver hangs before it is ready: nothing is written by the others', () => {
+  test('because its receiver hangs before it is ready: nothing is written by the others', () => {
     const path = copy();
     const by = rsh('if [ $n = 2 ]; then exec sleep 600; fi');
     const result = send(COUNT, by, path, '--timeout', '2', '-b', `${folder}/undo-${made++}`);
@@ -372,7 +372,7 @@ describe('one of several streams that fails', () => {
     assertUntouched(path);
   });
 
-  it('because its receiver is killed: all snapbacks together go back', async () => {
+  test('because its receiver is killed: all snapbacks together go back', async () => {
     const path = copy();
     const by = rsh(`(dd bs=64k count=30 2> /dev/null; touch "${folder}/middle-$n"; sleep 1; cat) |
       { echo $$ > "${folder}/shell-$n"; exec lvmsync $(echo "$line" | cut -d' ' -f2-); }; exit $?`);
@@ -409,7 +409,7 @@ function tryRead(path: string): string {
 }
 
 describe('the destination of several streams', () => {
-  it('is refused to every other run until the last of them has ended', async () => {
+  test('is refused to every other run until the last of them has ended', async () => {
     const path = copy();
     const gate = `${folder}/gate-${made++}`;
     const by =
@@ -431,7 +431,7 @@ describe('the destination of several streams', () => {
     assertSucceeds(lvmsync([...source.words, path]));
   });
 
-  it('belongs to one of two runs that begin at once', async () => {
+  test('belongs to one of two runs that begin at once', async () => {
     const path = copy();
     const runs = [0, 1].map(() => startLvmsync(words(3, rsh(), path)));
     const results = await Promise.all(runs.map(({ ended }) => ended));
@@ -445,7 +445,7 @@ describe('the destination of several streams', () => {
 });
 
 describe('a sender of several streams that is told to stop', () => {
-  it('tells all receivers, and ends with the signal', async () => {
+  test('tells all receivers, and ends with the signal', async () => {
     const path = copy();
     const mark = `${folder}/reached-${made++}`;
     const by = rsh(
@@ -472,7 +472,7 @@ describe('several originals that receive', () => {
   const originals = (): Rsh => rsh(`PATH='${tools}':"$PATH"`);
 
   for (const [format, ...options] of [['classic'], ['auto', '--timeout', '4']] as const) {
-    it(`--format ${format} is understood by all of them`, () => {
+    test(`--format ${format} is understood by all of them`, () => {
       const path = copy();
       const by = originals();
       const result = send(3, by, path, '--format', format, ...options);
@@ -483,7 +483,7 @@ describe('several originals that receive', () => {
     });
   }
 
-  it('with snapbacks need --format classic, which keeps one of each', () => {
+  test('with snapbacks need --format classic, which keeps one of each', () => {
     const path = copy();
     const snapback = `${folder}/undo-${made++}`;
     assertSucceeds(send(3, originals(), path, '--format', 'classic', '-b', snapback));
@@ -491,7 +491,7 @@ describe('several originals that receive', () => {
     goBack(partsOf(snapback, 3), path);
   });
 
-  it('and receivers of ours do not: a classic stream does not say what it belongs to', () => {
+  test('and receivers of ours do not: a classic stream does not say what it belongs to', () => {
     const path = copy();
     const result = send(3, rsh(), path, '--format', 'classic');
     assertFails(result, 17, /status 19|locked/);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../src/base/errors.js';
 import { readThinDifference, type ThinDifference } from '../../src/lvm/thin/difference.js';
 import { Random } from '../helpers/random.js';
@@ -99,7 +99,7 @@ for (const { name, tools } of generations) {
   describe(`with ${shown}`, { skip }, () => {
     if (typeof tools === 'string') return;
 
-    it(`finds what a block by block comparison finds, in ${PAIRS} random pairs of devices`, async () => {
+    test(`finds what a block by block comparison finds, in ${PAIRS} random pairs of devices`, async () => {
       let dumps = new Map<number, ToolRun>();
       let path = '';
       for await (const trial of randomTrials(tools, PAIRS)) {
@@ -110,7 +110,7 @@ for (const { name, tools } of generations) {
       }
     });
 
-    it('finds the same in one dump of both devices, with what they share named', async () => {
+    test('finds the same in one dump of both devices, with what they share named', async () => {
       // Older tools name nothing. Of some hundred pairs there may happen to be none that share a whole part.
       let isNamed = tools.version.startsWith('0.');
       let done = 0;
@@ -124,7 +124,7 @@ for (const { name, tools } of generations) {
       assert.ok(isNamed, 'no dump had a <ref>');
     });
 
-    it('thin_delta says what two thin_dump say', async () => {
+    test('thin_delta says what two thin_dump say', async () => {
       for await (const trial of randomTrials(tools, Math.ceil(PAIRS / 5))) {
         const { pool, from, to } = trial;
         const run = await deltaOf(tools, trial.path, trial);
@@ -138,7 +138,7 @@ for (const { name, tools } of generations) {
       }
     });
 
-    it(`never accepts a wrong list, in ${FLIPS} metadata devices with a flipped bit`, async () => {
+    test(`never accepts a wrong list, in ${FLIPS} metadata devices with a flipped bit`, async () => {
       const random = new Random();
       const pool = randomPool(random);
       const path = join(scratchFolder('memory'), 'pool');

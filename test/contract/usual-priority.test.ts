@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
-import { it } from 'node:test';
+import { test } from 'node:test';
 import { setPriority, withLvmPriority, withUsualPriority } from '../../src/host/priority.js';
 
 interface Seen {
@@ -26,7 +26,9 @@ function look(who: 'self' | 'child'): Seen {
 
 const reason = process.getuid?.() === 0 ? false : 'only root may take a priority back';
 
-it('work for which others wait is done with the priority of before', { skip: reason }, async () => {
+test('work for which others wait is done with the priority of before', {
+  skip: reason,
+}, async () => {
   const usual = look('child');
   const nice = getPriority();
   assert.deepEqual(await withUsualPriority(async () => look('child')), usual);
@@ -54,7 +56,7 @@ it('work for which others wait is done with the priority of before', { skip: rea
   assert.deepEqual(look('self'), idle);
 });
 
-it('the same with a nice value', { skip: reason }, async () => {
+test('the same with a nice value', { skip: reason }, async () => {
   const nice = getPriority();
   setPriority({ nice: 7 });
   assert.equal(look('self').nice, 7);

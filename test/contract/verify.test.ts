@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
@@ -59,7 +59,7 @@ const WAYS: readonly [way: string, to: (path: string) => string[]][] = [
 
 for (const [way, to] of WAYS) {
   describe(`a verify of a destination ${way}`, () => {
-    it('ends with 0 after a sync, and with 4 before', () => {
+    test('ends with 0 after a sync, and with 4 before', () => {
       const destination = fixture.copy();
       const words = ['verify', ...fixture.source, ...to(destination)];
       const before = lvmsync(words);
@@ -79,7 +79,7 @@ for (const [way, to] of WAYS) {
       );
     });
 
-    it('looks only at what a sync would send, or with --full at everything', () => {
+    test('looks only at what a sync would send, or with --full at everything', () => {
       const destination = fixture.copy();
       assertSucceeds(lvmsync([...fixture.source, destination]));
       const same = unchangedByte();
@@ -92,7 +92,7 @@ for (const [way, to] of WAYS) {
       assert.deepEqual(firstRanges, [{ offset: same - (same % 4096), length: 4096 }]);
     });
 
-    it('repairs what differs and nothing else', () => {
+    test('repairs what differs and nothing else', () => {
       const content = random.bytes(3 * MIB + 1234);
       const source = file(content);
       const destination = file(content);
@@ -112,7 +112,7 @@ for (const [way, to] of WAYS) {
       );
     });
 
-    it('repairs nothing where nothing differs', () => {
+    test('repairs nothing where nothing differs', () => {
       const content = random.bytes(MIB);
       const snapback = fixture.path(`undo-${count++}`);
       const words = ['verify', '--full', '--repair', '-b', snapback, file(content)];
@@ -120,7 +120,7 @@ for (const [way, to] of WAYS) {
       assert.throws(() => readFileSync(snapback));
     });
 
-    it('counts what is missing at the end of a shorter file as different, and repairs it', () => {
+    test('counts what is missing at the end of a shorter file as different, and repairs it', () => {
       const content = random.bytes(MIB);
       const source = file(content);
       const destination = file(content);
@@ -135,18 +135,18 @@ for (const [way, to] of WAYS) {
       assert.ok(readFileSync(destination).equals(content));
     });
 
-    it('does not look past the end of the source', () => {
+    test('does not look past the end of the source', () => {
       const content = random.bytes(MIB);
       const source = file(content.subarray(0, MIB - 5000));
       assertSucceeds(lvmsync(['verify', '--full', source, ...to(file(content))]));
     });
 
-    it('compares nothing where nothing changed', () => {
+    test('compares nothing where nothing changed', () => {
       const source = file(Buffer.alloc(0));
       assertSucceeds(lvmsync(['verify', '--full', source, ...to(file(Buffer.alloc(10)))]));
     });
 
-    it('says what it cannot open', () => {
+    test('says what it cannot open', () => {
       const source = file(Buffer.alloc(1));
       const missing = fixture.path('missing');
       const result = lvmsync(['verify', '--full', source, ...to(missing)]);
@@ -174,12 +174,12 @@ function unchangedByte(): number {
 }
 
 describe('a verify', () => {
-  it('refuses to compare a device with itself', () => {
+  test('refuses to compare a device with itself', () => {
     const path = file(Buffer.alloc(4096));
     assertFails(lvmsync(['verify', '--full', path, path]), 12, /this is the source itself/);
   });
 
-  it('keeps below a rate', () => {
+  test('keeps below a rate', () => {
     const content = Buffer.alloc(MIB);
     const words = ['verify', '--full', '--bwlimit', '1M', file(content), file(content)];
     const started = performance.now();
@@ -187,7 +187,7 @@ describe('a verify', () => {
     assert.ok(performance.now() - started > 500);
   });
 
-  it('runs its other side with the priority that was asked for', () => {
+  test('runs its other side with the priority that was asked for', () => {
     const content = Buffer.alloc(4096);
     const rsh = fixture.goodRsh();
     const words = [
@@ -225,7 +225,7 @@ for (const [way, to] of WAYS) {
     };
     const WARNING = /^WARNING: .*file-\d+: it was written while it was compared/m;
 
-    it('warns of a source and of a destination that are written meanwhile', async () => {
+    test('warns of a source and of a destination that are written meanwhile', async () => {
       for (const which of ['source', 'destination'] as const) {
         const { status, stderr } = await disturbed(which);
         assert.equal(status, 0, stderr);
@@ -233,13 +233,13 @@ for (const [way, to] of WAYS) {
       }
     });
 
-    it('fails under --require-quiet when the source is written', async () => {
+    test('fails under --require-quiet when the source is written', async () => {
       const result = await disturbed('source', '--require-quiet');
       const stderr = result.stderr.replace(/^(remote|running):.*\n/gm, '');
       assertFails({ ...result, stderr }, 10, /it was written while it was compared/);
     });
 
-    it('ends with a signal', async () => {
+    test('ends with a signal', async () => {
       const words = [...SLOWLY, '-v', file(LASTING), ...to(file(LASTING))];
       const run = startLvmsync(['verify', '--full', ...words]);
       await run.waitFor(way === 'here' ? /I\/O through/ : /remote:I\/O through/);
@@ -264,11 +264,11 @@ describe('the other side of a verify', () => {
   const misbehaving = (deed: string, ...options: string[]): CliResult =>
     compareThrough(`exec '${process.execPath}' '${HASHER}' '${deed}' PATH`, ...options);
 
-  it('is believed where it behaves', () => {
+  test('is believed where it behaves', () => {
     assertSucceeds(misbehaving('behaves'));
   });
 
-  it('that lies makes a difference, never an equality', () => {
+  test('that lies makes a difference, never an equality', () => {
     assertDiffers(misbehaving('lies'));
   });
 
@@ -285,7 +285,7 @@ describe('the other side of a verify', () => {
     'floods with answers',
     'is garbled at once',
   ]) {
-    it(`that ${deed} is not believed`, () => {
+    test(`that ${deed} is not believed`, () => {
       const result = misbehaving(deed);
       assertFails(result, 17, /^FATAL ERROR: backup: it gave an answer that fits no request/);
       assert.equal(result.stdout.length, 0);
@@ -297,11 +297,11 @@ describe('the other side of a verify', () => {
     ['ends without its end', /ended with status 0 before all was said/],
     ['fails at the end', /ended with status 3 before all was said/],
   ] as const) {
-    it(`that ${deed} is a failure`, () => assertFails(misbehaving(deed), 17, message));
+    test(`that ${deed} is a failure`, () => assertFails(misbehaving(deed), 17, message));
   }
 
   for (const deed of ['never answers', 'hangs in the middle', 'floods before it is asked']) {
-    it(`that ${deed} is given up after --timeout`, () => {
+    test(`that ${deed} is given up after --timeout`, () => {
       const result = misbehaving(deed, '--timeout', '2', '-q');
       assertFails(result, 17, /(no answer|nothing moved) for 2 seconds: given up/);
     });
@@ -326,10 +326,10 @@ describe('the other side of a verify', () => {
     ['one that is killed', 'kill -9 $$', /was ended by SIGKILL/],
   ];
   for (const [who, body, message] of strangers) {
-    it(`may not be ${who}`, () => assertFails(compareThrough(body), 17, message));
+    test(`may not be ${who}`, () => assertFails(compareThrough(body), 17, message));
   }
 
-  it('that is no program at all is a failure', () => {
+  test('that is no program at all is a failure', () => {
     const path = file(EQUAL);
     const words = ['verify', '--full', '-e', fixture.path('no-rsh'), path, `backup:${path}`];
     assertFails(lvmsync(words), 17, /cannot be started/);
@@ -342,7 +342,7 @@ describe('--hash-blocks', () => {
   const path = file(Buffer.alloc(8192));
   const asked = (input: string): CliResult => lvmsync(['--hash-blocks', path], { input });
 
-  it('tells the size, answers in order, and ends with how many it answered', () => {
+  test('tells the size, answers in order, and ends with how many it answered', () => {
     const result = asked(`${hello}blocks 0 0+4096 5000+2\nblocks 1 8191+1\nend 2\n`);
     assertSucceeds(result);
     const lines = result.stdout
@@ -368,10 +368,10 @@ describe('--hash-blocks', () => {
     ['too long a line', `${hello}blocks 0${' 0+1'.repeat(4000)}\nend 1\n`, 15, /no known form/],
   ];
   for (const [what, input, status, message] of refused) {
-    it(`refuses ${what}`, () => assertFails(asked(input), status, message));
+    test(`refuses ${what}`, () => assertFails(asked(input), status, message));
   }
 
-  it('tells its peer why it failed', () => {
+  test('tells its peer why it failed', () => {
     const { stdout } = asked(`${hello}blocks 0 8192+1\nend 1\n`);
     assert.match(
       stdout.toString(),

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { readThinDelta } from '../helpers/thin-delta.js';
 import { readThinDifference, type ThinDifference } from '../../src/lvm/thin/difference.js';
 import { goldenPath, readGoldenImage } from '../helpers/golden.js';
@@ -44,13 +44,13 @@ describe('the changes of the recorded thin snapshot', () => {
   const original = sent.map(({ offset }) => offset / BLOCK).sort((a, b) => a - b);
 
   for (const name of ['thin_dump-0.9.0.xml', 'thin_dump-0.9.0-two-devices.xml']) {
-    it(`are in ${name} exactly what the original sent`, async () => {
+    test(`are in ${name} exactly what the original sent`, async () => {
       const found = await readDump(name);
       assert.deepEqual(blocksOf(found), original);
       assert.equal(found.dataBlockSize, BLOCK);
     });
 
-    it(`make the snapshot's content the origin's, from ${name}`, async () => {
+    test(`make the snapshot's content the origin's, from ${name}`, async () => {
       const { changed, discarded } = await readDump(name);
       const copy = Buffer.from(snapshot);
       for (const { pairs } of [changed, discarded]) {
@@ -67,7 +67,7 @@ describe('the changes of the recorded thin snapshot', () => {
     });
   }
 
-  it('are the same to thin_delta, the other way round', async () => {
+  test('are the same to thin_delta, the other way round', async () => {
     const delta = await readThinDelta({
       delta: new FakeTool(text('thin_delta-0.9.0.xml')),
       from: { deviceId: ORIGIN, mappedBlocks: 200 },

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { commandWords, longOptions } from '../../packaging/completions.js';
 import { parseOptions } from '../../src/cli/option-grammar.js';
 import { OPTION_TABLE, type OptionSpec } from '../../src/cli/option-table.js';
@@ -33,7 +33,7 @@ function linesOf(argv: readonly string[]): string[] {
 }
 
 describe('the words of the completions', () => {
-  it('are options that the program understands', () => {
+  test('are options that the program understands', () => {
     for (const word of longOptions()) {
       const { name } = TABLE.find((entry) => word.endsWith(entry.name)) ?? {};
       assert.doesNotThrow(() => parseOptions([word, 'value']), word);
@@ -45,7 +45,7 @@ describe('the words of the completions', () => {
     );
   });
 
-  it('know the commands that the usage lines show', () => {
+  test('know the commands that the usage lines show', () => {
     assert(commandWords().includes('inspect'));
     assert(!commandWords().some((word) => /[A-Z-]/.test(word)));
   });
@@ -60,12 +60,12 @@ describe('bash', { skip: missingTool('bash') }, () => {
     return linesOf(['bash', '--norc', '-uc', script, 'bash', path, 'lvmsync', ...words]);
   }
 
-  it('offers exactly the long options that exist', () => {
+  test('offers exactly the long options that exist', () => {
     assert.deepEqual(offered('--'), longOptions());
     assert.deepEqual(offered('a', '--snapback-'), ['--snapback-overwrite']);
   });
 
-  it('offers the values of an option that has few', () => {
+  test('offers the values of an option that has few', () => {
     for (const { name, choices = [], withoutValue } of CHOOSING) {
       assert.deepEqual(offered(`--${name}`, '=', ''), choices, name);
       assert.deepEqual(offered(`--${name}`, '='), choices, name);
@@ -73,7 +73,7 @@ describe('bash', { skip: missingTool('bash') }, () => {
     }
   });
 
-  it('offers files where one is wanted, and nothing where a number is', () => {
+  test('offers files where one is wanted, and nothing where a number is', () => {
     for (const words of [
       ['-b'],
       ['--snapback'],
@@ -86,12 +86,12 @@ describe('bash', { skip: missingTool('bash') }, () => {
     assert.deepEqual(offered('--streams', ''), []);
   });
 
-  it('offers the commands for the first word only', () => {
+  test('offers the commands for the first word only', () => {
     assert.deepEqual(offered('inspec'), ['inspect']);
     assert.deepEqual(offered('vg/snap', 'inspec'), []);
   });
 
-  it('gets a script without a fault', { skip: missingTool('shellcheck') }, () => {
+  test('gets a script without a fault', { skip: missingTool('shellcheck') }, () => {
     const path = join(folder, 'bash-completion/completions/lvmsync');
     assert.deepEqual(linesOf(['shellcheck', '-s', 'bash', path]), []);
   });
@@ -100,7 +100,7 @@ describe('bash', { skip: missingTool('bash') }, () => {
 describe('zsh', { skip: missingTool('zsh') }, () => {
   const script = () => join(folder, 'zsh/vendor-completions/_lvmsync');
 
-  it('offers exactly the spellings that exist, those of one option instead of each other', () => {
+  test('offers exactly the spellings that exist, those of one option instead of each other', () => {
     const shown = linesOf([
       'zsh',
       '-fc',
@@ -125,7 +125,7 @@ describe('zsh', { skip: missingTool('zsh') }, () => {
     }
   });
 
-  it('completes in a terminal', () => {
+  test('completes in a terminal', () => {
     const path = join(folder, 'zsh/vendor-completions');
     const session = `
       zmodload zsh/zpty
@@ -155,25 +155,25 @@ describe('fish', { skip: missingTool('fish') }, () => {
     return shown.map((entry) => entry.split('\t')[0] ?? '');
   }
 
-  it('offers exactly the long options that exist', () => {
+  test('offers exactly the long options that exist', () => {
     const options = offered('lvmsync --').map((word) => word.replace(/=$/, ''));
     assert.deepEqual([...new Set(options)].sort(), [...longOptions()].sort());
   });
 
-  it('offers the short ones as well', () => {
+  test('offers the short ones as well', () => {
     const letters = TABLE.flatMap(({ short }) => (short === undefined ? [] : [`-${short}`]));
     const shown = offered('lvmsync -').filter((word) => /^-\w$/.test(word));
     assert.deepEqual(shown.sort(), letters.sort());
   });
 
-  it('offers the values of an option that has few', () => {
+  test('offers the values of an option that has few', () => {
     for (const { name, choices = [] } of CHOOSING) {
       const values = offered(`lvmsync --${name}=`).map((word) => word.split('=')[1]);
       assert.deepEqual(values.sort(), [...choices].sort(), name);
     }
   });
 
-  it('offers files where one is wanted, and the commands first', () => {
+  test('offers files where one is wanted, and the commands first', () => {
     assert.deepEqual(offered(`lvmsync --snapback ${files}/`), [`${files}/undo`]);
     assert(offered('lvmsync in').includes('inspect'));
     assert(!offered('lvmsync vg/snap in').includes('inspect'));

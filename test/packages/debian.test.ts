@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
 import { noOtherRoot, runInRoot } from '../helpers/clean-root.js';
 import { assertSucceeds, runTool } from '../helpers/cli.js';
@@ -22,12 +22,12 @@ describe('the Debian package', { skip }, () => {
   const field = (name: string) =>
     runTool(['dpkg-deb', '-f', archive, name]).stdout.toString().trim();
 
-  it('needs what Debian 12 has, and recommends what some runs need', () => {
+  test('needs what Debian 12 has, and recommends what some runs need', () => {
     assert.match(field('Depends'), /^nodejs \(>= 18\.20\), lvm2, /);
     assert.equal(field('Recommends'), 'thin-provisioning-tools, openssh-client');
   });
 
-  it('puts the program, its man page and the completions where they are looked for', () => {
+  test('puts the program, its man page and the completions where they are looked for', () => {
     const listed = runTool(['dpkg-deb', '-c', archive]).stdout.toString();
     const held = listed.split('\n').map((line) => line.replace(/^.*? \.\//, ''));
     for (const path of [
@@ -49,12 +49,12 @@ describe('the Debian package', { skip }, () => {
     assert.deepEqual(foreign, []);
   });
 
-  it('is the same, bit for bit, when it is made once more', () => {
+  test('is the same, bit for bit, when it is made once more', () => {
     const first = readFileSync(archive);
     assert.ok(readFileSync(makePackage('deb')).equals(first));
   });
 
-  it('is without a fault to lintian', { skip: missingTool('lintian') }, () => {
+  test('is without a fault to lintian', { skip: missingTool('lintian') }, () => {
     // It closes no bug in Debian since it is not part of Debian.
     const options = ['--allow-root', '--suppress-tags', 'initial-upload-closes-no-bugs'];
     const { status, stdout } = runTool(['lintian', ...options, archive]);
@@ -88,26 +88,26 @@ describe('in a Debian 12 without a compiler', {
     mkdirSync(join(root, images));
   });
 
-  it('the package is all that was missing', () => {
+  test('the package is all that was missing', () => {
     for (const tool of ['gcc', 'g++', 'make', 'npm'])
       assert.ok(!existsSync(join(root, 'usr/bin', tool)), tool);
     assertSucceeds(runInRoot(root, 'dpkg', '--verify', 'lvmsync'));
     assertSucceeds(runInRoot(root, 'apt-get', 'check', '-qq'));
   });
 
-  it('it says its version', () => {
+  test('it says its version', () => {
     const result = runInRoot(root, 'lvmsync', '--version');
     assert.equal(result.stdout.toString(), VERSION_LINE);
   });
 
-  it('it makes a copy equal to the origin of a genuine snapshot', () => {
+  test('it makes a copy equal to the origin of a genuine snapshot', () => {
     const sync = new GoldenSync(join(root, images));
     sync.assertNotDone();
     assertSucceeds(runInRoot(root, 'lvmsync', ...sync.source(images), sync.destination(images)));
     assert.ok(sync.isDone());
   });
 
-  it('it compresses, and understands what is compressed', () => {
+  test('it compresses, and understands what is compressed', () => {
     const sync = new GoldenSync(join(root, images));
     const stream = `${images}/stream.lz4`;
     const words = ['lvmsync', '--stdout', '--compress=lz4', ...sync.source(images)];
@@ -118,7 +118,7 @@ describe('in a Debian 12 without a compiler', {
     assert.ok(sync.isDone());
   });
 
-  it('it has the client that --transport ssh2 loads', () => {
+  test('it has the client that --transport ssh2 loads', () => {
     const script =
       'process.stdout.write(typeof require("/usr/lib/lvmsync/node_modules/ssh2").Client)';
     assert.equal(runInRoot(root, 'node', '-e', script).stdout.toString(), 'function');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { formatManPage } from '../../packaging/man-page.js';
 import { exitStatuses, INTRODUCTION, optionSignature, USAGE } from '../../src/cli/help.js';
 import { OPTION_TABLE } from '../../src/cli/option-table.js';
@@ -33,11 +33,11 @@ describe('the man page', { skip: missingTool('man', 'groff') }, () => {
     return stdout.toString();
   }
 
-  it('is without a fault to groff with all its warnings', () => {
+  test('is without a fault to groff with all its warnings', () => {
     show('groff', '-ww', '-z', '-man', '-Tutf8', page);
   });
 
-  it('shows exactly the options that exist, with the words of --help', () => {
+  test('shows exactly the options that exist, with the words of --help', () => {
     // The help stands beside an option that leaves it room, else below.
     const options = lines.filter((line) => /^ {7}-/.test(line)).map((line) => line.trim());
     const signatures = OPTION_TABLE.map(optionSignature);
@@ -48,13 +48,13 @@ describe('the man page', { skip: missingTool('man', 'groff') }, () => {
     for (const { help, name } of OPTION_TABLE) assert(text.includes(help), name);
   });
 
-  it('shows every exit status', () => {
+  test('shows every exit status', () => {
     for (const [status, meaning] of exitStatuses()) {
       assert(text.includes(` ${status} ${meaning} `), status);
     }
   });
 
-  it('shows how the program is called, and what for', () => {
+  test('shows how the program is called, and what for', () => {
     const usage = USAGE.trim()
       .split('\n')
       .map((line) => line.replace(/^Usage:/, '').trim());
@@ -66,11 +66,11 @@ describe('the man page', { skip: missingTool('man', 'groff') }, () => {
     for (const paragraph of INTRODUCTION) assert(text.includes(paragraph), paragraph);
   });
 
-  it('can be found by its purpose', () => {
+  test('can be found by its purpose', () => {
     assert.match(show('lexgrog', page), /"lvmsync - moves the changed blocks/);
   });
 
-  it('is the same whenever it is made of the same sources', () => {
+  test('is the same whenever it is made of the same sources', () => {
     const date = new Date('2026-01-02T03:04:05Z');
     assert.match(
       formatManPage({ version: '1.2.3', date }),

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
 import { GoldenSync } from '../helpers/golden-sync.js';
@@ -32,7 +32,7 @@ describe('the npm package', () => {
     assertSucceeds(runTool(['npm', 'install', '--prefix', folder, ...options, archive]));
   });
 
-  it('holds the program, its addon, and what is there to be read, and nothing else', () => {
+  test('holds the program, its addon, and what is there to be read, and nothing else', () => {
     const listed = runTool(['tar', '-tzf', archive]).stdout.toString();
     const held = listed
       .trim()
@@ -58,32 +58,32 @@ describe('the npm package', () => {
     assert.deepEqual(held.sort(), expected.sort());
   });
 
-  it('is installed without a script and without another package', () => {
+  test('is installed without a script and without another package', () => {
     const installed = readdirSync(join(folder, 'node_modules')).filter(
       (name) => !name.startsWith('.'),
     );
     assert.deepEqual(installed, ['lvmsync']);
   });
 
-  it('says its version', () => {
+  test('says its version', () => {
     assert.equal(run('--version').stdout.toString(), VERSION_LINE);
   });
 
-  it('makes a copy equal to the origin of a genuine snapshot', () => {
+  test('makes a copy equal to the origin of a genuine snapshot', () => {
     const sync = new GoldenSync(folder);
     sync.assertNotDone();
     assertSucceeds(run(...sync.source(), sync.destination()));
     assert.ok(sync.isDone());
   });
 
-  it('says what to do where --compress is asked for and its package was left out', () => {
+  test('says what to do where --compress is asked for and its package was left out', () => {
     const sync = new GoldenSync(folder);
     const result = run(...sync.source(), '--stdout', '--compress=lz4');
     assertFails(result, 1, /^FATAL ERROR: LZ4: the package lz4-napi cannot be loaded/);
     assert.match(result.stderr, /Install it with npm/);
   });
 
-  it('does not tell a sender that it understands compression where that package was left out', () => {
+  test('does not tell a sender that it understands compression where that package was left out', () => {
     const sync = new GoldenSync(folder);
     const [rsh, answers] = [join(folder, 'rsh'), join(folder, 'answers')];
     writeFileSync(rsh, `#!/bin/sh\nshift\neval "$*" | tee '${answers}'\n`, { mode: 0o755 });
@@ -95,7 +95,7 @@ describe('the npm package', () => {
     assert.doesNotMatch(ready, /lz4/);
   });
 
-  it('says so where it has no addon for the machine', () => {
+  test('says so where it has no addon for the machine', () => {
     const bare = join(folder, 'bare/dist');
     mkdirSync(bare, { recursive: true });
     runTool(['cp', join(folder, 'node_modules/lvmsync/dist/lvmsync.cjs'), bare]);
@@ -104,7 +104,7 @@ describe('the npm package', () => {
     assert.match(result.stderr, /scripts\/setup builds one/);
   });
 
-  it('has an addon that Debian 12 can load', { skip: missingTool('objdump') }, () => {
+  test('has an addon that Debian 12 can load', { skip: missingTool('objdump') }, () => {
     const symbols = runTool([
       'objdump',
       '-T',

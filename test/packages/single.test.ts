@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { before, describe, it } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
 import { POOL_WATCHER } from '../../src/host/helper-names.js';
 import { enterRoot, noOtherRoot, runInRoot } from '../helpers/clean-root.js';
@@ -43,7 +43,7 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
 
   const run = (...words: string[]) => runInRoot(root, program, ...words);
 
-  it('needs no library but those of C and C++', () => {
+  test('needs no library but those of C and C++', () => {
     for (const path of librariesOf(root + program)) {
       assert.match(
         path,
@@ -52,12 +52,12 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
     }
   });
 
-  it('says its version, and takes no option for one of Node', () => {
+  test('says its version, and takes no option for one of Node', () => {
     assert.equal(run('--version').stdout.toString(), VERSION_LINE);
     assertFails(run('--print', '1'), 1, /invalid option: --print/);
   });
 
-  it('makes a copy equal to the origin of a genuine snapshot, and leaves nothing else behind', () => {
+  test('makes a copy equal to the origin of a genuine snapshot, and leaves nothing else behind', () => {
     sync.assertNotDone();
     assertSucceeds(run(...sync.source(images), sync.destination(images)));
     assert.ok(sync.isDone());
@@ -65,7 +65,7 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
     assert.deepEqual(readdirSync(join(root, 'run')), ['lvmsync']);
   });
 
-  it('compresses, and understands what is compressed', () => {
+  test('compresses, and understands what is compressed', () => {
     const dump = run('--stdout', '--compress=lz4', ...sync.source(images));
     assertSucceeds(dump);
     sync = new GoldenSync(root + images);
@@ -74,7 +74,7 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
     assert.ok(sync.isDone());
   });
 
-  it('is the remote side of a sync, told by nothing but its path', () => {
+  test('is the remote side of a sync, told by nothing but its path', () => {
     sync = new GoldenSync(root + images);
     const rsh = join(folder, 'rsh');
     // In place of ssh: the words after the host, taken apart by a shell as on the other host.
@@ -92,7 +92,7 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
     assert.ok(sync.isDone());
   });
 
-  it('is lent to a host that has no lvmsync, and is gone from there after the run', () => {
+  test('is lent to a host that has no lvmsync, and is gone from there after the run', () => {
     const [lender, temporary] = [new GoldenSync(folder), join(folder, 'temporary')];
     mkdirSync(temporary);
     const rsh = join(folder, 'rsh-lend');
@@ -105,13 +105,13 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
     assert.deepEqual(readdirSync(temporary), []);
   });
 
-  it('is the watcher of a pool when it is started as one', () => {
+  test('is the watcher of a pool when it is started as one', () => {
     const result = runTool([...enterRoot(root), program, POOL_WATCHER], { input: 'dismissed\n' });
     assertSucceeds(result);
     assert.equal(result.stdout.toString(), 'ready\n');
   });
 
-  it('loads its native part from elsewhere where the temporary folder allows no programs', () => {
+  test('loads its native part from elsewhere where the temporary folder allows no programs', () => {
     const words = [program, ...sync.source(images), sync.destination(images)];
     const mount = `mount -t tmpfs -o noexec none "$1/tmp"; shift; exec "$@"`;
     const argv = [

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { endOfTime, localTime, timeSpan } from '../../../src/base/local-time.js';
 
@@ -22,12 +22,12 @@ describe('endOfTime', () => {
     ['2026-11-23 10:15:30+01:00', '2026-11-23T09:15:30.999Z'],
   ];
   for (const [text, end] of ends) {
-    it(`of "${text}" is ${end}`, () => {
+    test(`of "${text}" is ${end}`, () => {
       assert.equal(new Date(endOfTime(text) ?? Number.NaN).toISOString(), end);
     });
   }
 
-  it('is in the local time zone without a Z', () => {
+  test('is in the local time zone without a Z', () => {
     const moment = new Date(2026, 10, 23, 10, 16).getTime() - 1;
     assert.equal(endOfTime('2026-11-23T10:15'), moment);
     assert.equal(endOfTime('2026-11-23'), new Date(2026, 10, 24).getTime() - 1);
@@ -49,10 +49,10 @@ describe('endOfTime', () => {
     '2026-11-23T',
     '20261123',
   ]) {
-    it(`is undefined for "${text}"`, () => assert.equal(endOfTime(text), undefined));
+    test(`is undefined for "${text}"`, () => assert.equal(endOfTime(text), undefined));
   }
 
-  it('of every beginning of a time is no earlier than that time', () => {
+  test('of every beginning of a time is no earlier than that time', () => {
     const someDate = fc.date({
       min: new Date('1971-01-01'),
       max: new Date('2200-01-01'),
@@ -99,10 +99,10 @@ describe('F6: where clocks are set back or forward', () => {
     ['2026-10-25', '2026-10-25T22:59:59.999Z'],
   ];
   for (const [text, end] of ends) {
-    it(`F6: ${text} in Berlin is until ${end}`, () => assert.equal(iso(endOfTime(text)), end));
+    test(`F6: ${text} in Berlin is until ${end}`, () => assert.equal(iso(endOfTime(text)), end));
   }
 
-  it('F6: both of two equal times are printed apart', () => {
+  test('F6: both of two equal times are printed apart', () => {
     assert.equal(localTime('2026-10-25T00:30:00Z'), '2026-10-25T02:30:00+02:00');
     assert.equal(localTime('2026-10-25T01:30:00Z'), '2026-10-25T02:30:00+01:00');
   });
@@ -120,7 +120,7 @@ for (const zone of [
     const start = Date.UTC(2026, 0, 1);
     const someTime = fc.nat(366 * 24 * 60 * 60).map((second) => start + second * 1000);
 
-    it('F6: a time that was printed is read as that time', () => {
+    test('F6: a time that was printed is read as that time', () => {
       fc.assert(
         fc.property(someTime, (moment) => {
           const text = localTime(iso(moment).replace('.000Z', 'Z'));
@@ -148,6 +148,6 @@ describe('timeSpan', () => {
     [3 * 86_400_000 + 4 * 3_600_000 + 60_000, '3 d 4 h'],
   ];
   for (const [milliseconds, text] of spans) {
-    it(`of ${milliseconds} ms is ${text}`, () => assert.equal(timeSpan(milliseconds), text));
+    test(`of ${milliseconds} ms is ${text}`, () => assert.equal(timeSpan(milliseconds), text));
   }
 });

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { quotePath, quoteWord, splitWords } from '../../../src/base/shell-words.js';
@@ -34,7 +34,7 @@ describe('splitting a command into words', () => {
     ['a\rb é', ['a\rb', 'é']],
   ];
   for (const [text, words] of rows) {
-    it(`${JSON.stringify(text)} gives ${JSON.stringify(words)}`, () => {
+    test(`${JSON.stringify(text)} gives ${JSON.stringify(words)}`, () => {
       assert.deepEqual(splitWords(text), words);
     });
   }
@@ -51,7 +51,7 @@ describe('splitting a command into words', () => {
     ['ssh \\', /ends in a backslash/],
   ];
   for (const [text, reason] of refused) {
-    it(`${JSON.stringify(text)} is refused`, () => {
+    test(`${JSON.stringify(text)} is refused`, () => {
       assert.throws(
         () => splitWords(text),
         (error) => isUsageError(error) && reason.test((error as Error).message),
@@ -59,7 +59,7 @@ describe('splitting a command into words', () => {
     });
   }
 
-  it('agrees with sh where sh expands nothing', () => {
+  test('agrees with sh where sh expands nothing', () => {
     const text = fc.string({
       unit: fc.constantFrom('a', 'b', ' ', '\t', "'", '"', '\\'),
       maxLength: 12,
@@ -80,7 +80,7 @@ describe('splitting a command into words', () => {
     );
   });
 
-  it('undoes quoting', () => {
+  test('undoes quoting', () => {
     const word = fc.string({ unit: 'binary' }).filter((text) => !/[\n\0]/.test(text));
     fc.assert(
       fc.property(fc.array(word), (words) => {
@@ -108,17 +108,17 @@ describe('quoting a word', () => {
     ['a\\b!', "'a'\\\\'b'\\!"],
   ];
   for (const [word, quoted] of rows) {
-    it(`${word} gives ${quoted}`, () => assert.equal(quoteWord(word), quoted));
+    test(`${word} gives ${quoted}`, () => assert.equal(quoteWord(word), quoted));
   }
 
   for (const word of ['a\nb', '\n', 'a\0']) {
-    it(`${JSON.stringify(word)} is refused`, () => {
+    test(`${JSON.stringify(word)} is refused`, () => {
       assert.throws(() => quoteWord(word), isUsageError);
       assert.throws(() => quotePath(`~/${word}`), isUsageError);
     });
   }
 
-  it('leaves only a leading ~/ of a path bare', () => {
+  test('leaves only a leading ~/ of a path bare', () => {
     assert.equal(quotePath('~/a b'), "~/'a b'");
     assert.equal(quotePath('~/'), '~/');
     assert.equal(quotePath('~/~/x'), "~/'~/x'");
@@ -216,23 +216,23 @@ for (const shell of ['sh', 'dash', 'bash', 'zsh', 'fish', 'csh']) {
     }
 
     for (const locale of ['C', 'C.UTF-8']) {
-      it(`arrive as they were: every character up to U+00FF, in the locale ${locale}`, () => {
+      test(`arrive as they were: every character up to U+00FF, in the locale ${locale}`, () => {
         assert.deepEqual(roundTrip(ALL_BYTES, 'utf8', locale), ALL_BYTES);
         assert.deepEqual(roundTrip(MIXED, 'utf8', locale), MIXED);
         assert.deepEqual(roundTrip([ALL_BYTES.join('')], 'utf8', locale), [ALL_BYTES.join('')]);
       });
 
-      it(`arrive as they were: every byte, valid as UTF-8 or not, in the locale ${locale}`, () => {
+      test(`arrive as they were: every byte, valid as UTF-8 or not, in the locale ${locale}`, () => {
         assert.deepEqual(roundTrip(ALL_BYTES, 'latin1', locale), ALL_BYTES);
         assert.deepEqual(roundTrip(MIXED, 'latin1', locale), MIXED);
       });
     }
 
-    it('arrive as they were: words that shells give a meaning to', () => {
+    test('arrive as they were: words that shells give a meaning to', () => {
       assert.deepEqual(roundTrip(NASTY, 'utf8', 'C.UTF-8'), NASTY);
     });
 
-    it('arrive as they were: random words', () => {
+    test('arrive as they were: random words', () => {
       const unit = fc.oneof(
         fc.constantFrom(...'\'"\\!$`~=%^#&|;<>(){}[]*? \t\r-aZ'),
         fc.constantFrom('é', '漢', '\u{1f600}', '\x7f', '\x85'),
@@ -246,12 +246,12 @@ for (const shell of ['sh', 'dash', 'bash', 'zsh', 'fish', 'csh']) {
       );
     });
 
-    it('are never executed', () => {
+    test('are never executed', () => {
       roundTrip(NASTY, 'utf8', 'C');
       assert(!readdirSync(home).includes('PWNED'));
     });
 
-    it('with a bare ~/ in front name a file in the home directory', () => {
+    test('with a bare ~/ in front name a file in the home directory', () => {
       const script = `printf '%s\\0' ${quotePath("~/it's $HOME")}`;
       const run = spawnSync(shell, ['-c', script], { env: { ...process.env, HOME: home } });
       assert.equal(run.stdout.toString(), `${home}/it's $HOME\0`);

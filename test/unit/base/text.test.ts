@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { escapeText, humanDuration, humanSize } from '../../../src/base/text.js';
 
@@ -19,7 +19,7 @@ describe('human sizes', () => {
     [511.6, '512 B'],
   ];
   for (const [bytes, text] of rows) {
-    it(`${bytes} bytes are ${text}`, () => assert.equal(humanSize(bytes), text));
+    test(`${bytes} bytes are ${text}`, () => assert.equal(humanSize(bytes), text));
   }
 });
 
@@ -35,7 +35,7 @@ describe('human durations', () => {
     [360000, '100:00:00'],
   ];
   for (const [seconds, text] of rows) {
-    it(`${seconds} seconds are ${text}`, () => assert.equal(humanDuration(seconds), text));
+    test(`${seconds} seconds are ${text}`, () => assert.equal(humanDuration(seconds), text));
   }
 });
 
@@ -52,7 +52,7 @@ describe('escaped text', () => {
     ['\ud800', '\\u{d800}'],
   ];
   for (const [input, shown] of strings) {
-    it(`of a string: ${shown}`, () => assert.equal(escapeText(input), shown));
+    test(`of a string: ${shown}`, () => assert.equal(escapeText(input), shown));
   }
 
   const bytes: readonly [input: Buffer, shown: string][] = [
@@ -62,10 +62,10 @@ describe('escaped text', () => {
     [Buffer.from('é'), '\\xc3\\xa9'],
   ];
   for (const [input, shown] of bytes) {
-    it(`of bytes: ${shown}`, () => assert.equal(escapeText(input), shown));
+    test(`of bytes: ${shown}`, () => assert.equal(escapeText(input), shown));
   }
 
-  it('is cut at the limit, and says so', () => {
+  test('is cut at the limit, and says so', () => {
     assert.equal(escapeText('abcdef', 3), 'abc...');
     assert.equal(escapeText('abc', 3), 'abc');
     assert.equal(escapeText('\u{1f600}\u{1f600}', 1), '\u{1f600}...');
@@ -73,7 +73,7 @@ describe('escaped text', () => {
     assert.equal(escapeText(Buffer.from('abc'), 3), 'abc');
   });
 
-  it('of any bytes is printable ASCII', () => {
+  test('of any bytes is printable ASCII', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (input) => {
         assert.match(escapeText(input), /^[\x20-\x7e]*$/);
@@ -81,7 +81,7 @@ describe('escaped text', () => {
     );
   });
 
-  it('of any string holds nothing that acts on a terminal', () => {
+  test('of any string holds nothing that acts on a terminal', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (input) => {
         assert.doesNotMatch(escapeText(input), /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { it } from 'node:test';
+import { test } from 'node:test';
 import { VERSION } from '../../../src/base/version.js';
 
-it('the compiled-in version is that of package.json', () => {
+test('the compiled-in version is that of package.json', () => {
   const url = new URL('../../../../package.json', import.meta.url);
   assert.equal(VERSION, JSON.parse(readFileSync(url, 'utf8')).version);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   formatKeepRule,
@@ -30,7 +30,7 @@ describe('parseKeepRule', () => {
     ['1234567', undefined],
   ];
   for (const [text, rule] of rules) {
-    it(`takes "${text}" for ${rule === undefined ? 'no rule' : JSON.stringify(rule)}`, () => {
+    test(`takes "${text}" for ${rule === undefined ? 'no rule' : JSON.stringify(rule)}`, () => {
       assert.deepEqual(parseKeepRule(text), rule);
     });
   }
@@ -51,7 +51,7 @@ function prunedAt(
 }
 
 describe('formatKeepRule', () => {
-  it('writes of every rule what parseKeepRule takes for the same', () => {
+  test('writes of every rule what parseKeepRule takes for the same', () => {
     const unit = fc.constantFrom('', 'h', 'd', 'w');
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 999_999 }), unit, (count, letter) => {
@@ -81,7 +81,7 @@ describe('turnsToPrune', () => {
     ['the newest turn, however short the age', pruned(1, { seconds: 1 }), 0],
   ];
   for (const [what, actual, expected] of cases) {
-    it(`keeps ${what}`, () => assert.equal(actual, expected));
+    test(`keeps ${what}`, () => assert.equal(actual, expected));
   }
 
   describe('after a rest of 32 days, of which 30 are kept,', () => {
@@ -99,7 +99,7 @@ describe('turnsToPrune', () => {
       ['a second rest as long counts', [...before, ...after(2), 4 + 3 * rest], 4],
     ];
     for (const [what, hours, expected] of young) {
-      it(what, () => assert.equal(prunedAt(hours, DAYS_30), expected));
+      test(what, () => assert.equal(prunedAt(hours, DAYS_30), expected));
     }
   });
 
@@ -109,17 +109,17 @@ describe('turnsToPrune', () => {
       return prunedAt(hours, rules, Date.parse(pointAt(5).time) - minutesAhead * 60_000);
     };
     const [ONE_HOUR, ONE_TURN] = [{ seconds: HOUR }, { turns: 1 }];
-    it('removes nothing for its age', () => {
+    test('removes nothing for its age', () => {
       assert.equal(pruned(60, ONE_HOUR), 0);
       assert.equal(pruned(60, ONE_TURN, ONE_HOUR), 0);
     });
-    it('still counts turns', () => assert.equal(pruned(60, ONE_TURN), 4));
-    it('takes a clock that is a little behind for right', () => {
+    test('still counts turns', () => assert.equal(pruned(60, ONE_TURN), 4));
+    test('takes a clock that is a little behind for right', () => {
       assert.deepEqual([pruned(5, ONE_HOUR), pruned(6, ONE_HOUR)], [2, 0]);
     });
   });
 
-  it('removes from the old end only, and nothing that a rule keeps, also where clocks jumped', () => {
+  test('removes from the old end only, and nothing that a rule keeps, also where clocks jumped', () => {
     const rule = fc.oneof(
       fc.record({ turns: fc.integer({ min: 1, max: 12 }) }),
       fc.record({ seconds: fc.integer({ min: 1, max: 20 * HOUR }) }),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Linked, orderChain, pointsOf, walkBack } from '../../../src/chain/order.js';
 import { pointAt } from '../../helpers/chain-laboratory.js';
@@ -17,7 +17,7 @@ function shuffled<T>(items: readonly T[], keys: readonly number[]): T[] {
 const names = (links: readonly Linked[]): string[] => links.map(({ name }) => name);
 
 describe('orderChain', () => {
-  it('finds every turn, newest first, in whatever order the files come', () => {
+  test('finds every turn, newest first, in whatever order the files come', () => {
     const keys = fc.array(fc.double({ noNaN: true }), { minLength: 1, maxLength: 50 });
     fc.assert(
       fc.property(someAttempts, keys, (attempts, order) => {
@@ -42,7 +42,7 @@ describe('orderChain', () => {
     );
   });
 
-  it('does not go back over a turn of which the missing link may have been an attempt', () => {
+  test('does not go back over a turn of which the missing link may have been an attempt', () => {
     const some = someAttempts.filter((attempts) => attempts.length > 0);
     fc.assert(
       fc.property(some, fc.nat(), (attempts, which) => {
@@ -64,7 +64,7 @@ describe('orderChain', () => {
     );
   });
 
-  it('does not go back to the recorded point if a link of what was begun is missing', () => {
+  test('does not go back to the recorded point if a link of what was begun is missing', () => {
     const { record, links } = modelChain([1, 1]);
     const attempt = linkAfter(links, 2);
     const again = linkAfter([...links, attempt], 2, 2);
@@ -75,14 +75,14 @@ describe('orderChain', () => {
     assert.match(chain.gap ?? '', /the link before turn 2, run 2 .* is not there/);
   });
 
-  it('begins without a gap where older links were pruned', () => {
+  test('begins without a gap where older links were pruned', () => {
     const { record, links } = modelChain([1, 2, 1]);
     const chain = orderChain({ ...record, pruned: idOf(3) }, links.slice(3));
     assert.equal(chain.gap, undefined);
     assert.deepEqual(names(chain.turns.flatMap((turn) => turn.links)), ['turn 2, run 1']);
   });
 
-  it('keeps what a turn left that has not come to its end, apart and first', () => {
+  test('keeps what a turn left that has not come to its end, apart and first', () => {
     const { record, links } = modelChain([1, 1]);
     const attempt = linkAfter(links, 2);
     const again = linkAfter([...links, attempt], 2, 2);
@@ -128,12 +128,12 @@ describe('orderChain', () => {
     ],
   ];
   for (const [what, [someRecord, someLinks], message] of refusals) {
-    it(`goes no further than ${what}`, () => {
+    test(`goes no further than ${what}`, () => {
       assert.match(orderChain(someRecord, someLinks).gap ?? '', message);
     });
   }
 
-  it('has nothing to undo while no point is known', () => {
+  test('has nothing to undo while no point is known', () => {
     const chain = orderChain({ ...record, point: null, last: null }, links);
     assert.deepEqual(chain, {
       turns: [],
@@ -144,7 +144,7 @@ describe('orderChain', () => {
     });
   });
 
-  it('uses nothing of what is not linked', () => {
+  test('uses nothing of what is not linked', () => {
     const stranger = { ...middle, name: 'stranger', streamId: idOf(99), previous: undefined };
     const chain = orderChain(record, [...links, stranger]);
     assert.deepEqual(names(chain.unused), ['stranger']);
@@ -153,7 +153,7 @@ describe('orderChain', () => {
 });
 
 describe('walkBack', () => {
-  it('ends where it is told to, with nothing missing', () => {
+  test('ends where it is told to, with nothing missing', () => {
     const { links } = modelChain([1, 1, 1]);
     const walk = walkBack({ from: idOf(3), before: idOf(1) }, links);
     assert.deepEqual(names(walk.walked), ['turn 2, run 1', 'turn 1, run 1']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { isLinkName, linkName } from '../../../src/chain/link.js';
@@ -38,20 +38,20 @@ describe('the record of a chain', () => {
     ['of a logical volume', { destination: { identity: 'LVM-abc', path: '/dev/vg/x', size: 1 } }],
   ];
   for (const [what, changed] of kinds) {
-    it(`${what} is read as it was written`, () => {
+    test(`${what} is read as it was written`, () => {
       const whole = { ...record, ...changed };
       writeRecord(folder, whole);
       assert.deepEqual(readRecord(folder), whole);
     });
   }
 
-  it('is for its owner only, and leaves no draft', () => {
+  test('is for its owner only, and leaves no draft', () => {
     writeRecord(folder, record);
     assert.deepEqual(readdirSync(folder), ['chain.json']);
     assert.equal(statSync(join(folder, 'chain.json')).mode & 0o777, 0o600);
   });
 
-  it('is written beside a draft of a run that died, and never through a link', () => {
+  test('is written beside a draft of a run that died, and never through a link', () => {
     const elsewhere = join(folder, 'elsewhere');
     writeFileSync(elsewhere, 'untouched');
     symlinkSync(elsewhere, join(folder, 'chain.json.draft'));
@@ -61,11 +61,11 @@ describe('the record of a chain', () => {
     rmSync(elsewhere);
   });
 
-  it('is undefined where there is none', () => {
+  test('is undefined where there is none', () => {
     assert.equal(readRecord(join(folder, 'nowhere')), undefined);
   });
 
-  it('is refused where it is damaged on disk', () => {
+  test('is refused where it is damaged on disk', () => {
     const path = join(folder, 'chain.json');
     writeFileSync(path, '{"version": 1');
     assert.throws(() => readRecord(folder), corrupt);
@@ -87,13 +87,13 @@ describe('the record of a chain', () => {
     ],
   ];
   for (const [what, value] of wrong) {
-    it(`is refused where it is ${what}`, () => {
+    test(`is refused where it is ${what}`, () => {
       const text = value === undefined ? '{' : JSON.stringify(value);
       assert.throws(() => parseRecord(text, 'chain.json'), corrupt);
     });
   }
 
-  it('is understood or refused, whatever stands there', () => {
+  test('is understood or refused, whatever stands there', () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
         assert.throws(() => parseRecord(text, 'chain.json'), corrupt);
@@ -113,18 +113,18 @@ describe('the time of a point', () => {
     ['2026-11-23', false],
   ];
   for (const [text, good] of times) {
-    it(`${good ? 'may' : 'cannot'} be ${text}`, () => assert.equal(isPointTime(text), good));
+    test(`${good ? 'may' : 'cannot'} be ${text}`, () => assert.equal(isPointTime(text), good));
   }
 });
 
 describe('the name of a link', () => {
-  it('is the time of the point, and tells attempts apart', () => {
+  test('is the time of the point, and tells attempts apart', () => {
     assert.equal(linkName(pointAt(10), 1), '2026-11-23T10-00-00Z.snapback');
     assert.equal(linkName(pointAt(10), 3), '2026-11-23T10-00-00Z.3.snapback');
     for (const attempt of [1, 2, 10]) assert.ok(isLinkName(linkName(pointAt(3), attempt)));
   });
 
   for (const name of ['chain.json', 'redo.snapback', 'x.snapback', '.snapback', '../a.snapback']) {
-    it(`is not ${name}`, () => assert.equal(isLinkName(name), false));
+    test(`is not ${name}`, () => assert.equal(isLinkName(name), false));
   }
 });

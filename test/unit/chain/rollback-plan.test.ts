@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { type Linked, orderChain } from '../../../src/chain/order.js';
@@ -39,12 +39,12 @@ describe('planRollback', () => {
     ['two steps', { steps: 2 }, 1],
   ];
   for (const [what, target, expected] of named) {
-    it(`takes ${what} for point ${expected}`, () => {
+    test(`takes ${what} for point ${expected}`, () => {
       assert.deepEqual(plan(chain, target).to, pointAt(expected));
     });
   }
 
-  it('undoes every run since the point, newest first, and none before it', () => {
+  test('undoes every run since the point, newest first, and none before it', () => {
     const attempts = fc.array(fc.integer({ min: 1, max: 3 }), { maxLength: 8 });
     fc.assert(
       fc.property(attempts, fc.nat(), (runs, some) => {
@@ -59,7 +59,7 @@ describe('planRollback', () => {
     );
   });
 
-  it('undoes what a turn left that has not come to its end before all else', () => {
+  test('undoes what a turn left that has not come to its end before all else', () => {
     const attempt = linkAfter(chain.links, 3);
     const record: ChainRecord = {
       ...chain.record,
@@ -105,10 +105,10 @@ describe('planRollback', () => {
     ],
   ];
   for (const [what, action, expected] of refused) {
-    it(`refuses ${what}`, () => assert.throws(action, expected));
+    test(`refuses ${what}`, () => assert.throws(action, expected));
   }
 
-  it('after a rollback that was cut off goes as far or further, never less far', () => {
+  test('after a rollback that was cut off goes as far or further, never less far', () => {
     const doing = { what: 'rollback', to: pointAt(1), ...undone } as const;
     const model = { ...chain, record: { ...chain.record, doing } };
     assert.deepEqual(plan(model, { steps: 2 }).to, pointAt(1));

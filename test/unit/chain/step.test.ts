@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { ChainRecord } from '../../../src/chain/record.js';
 import { stepOf, whyNot } from '../../../src/chain/step.js';
@@ -111,7 +111,7 @@ describe('whyNot', () => {
     ],
   ];
   for (const [title, question, message] of rows) {
-    it(title, () => {
+    test(title, () => {
       const refusal = whyNot(question);
       if (message === undefined) assert.equal(refusal, undefined);
       else assert.match(refusal?.what ?? '', message);
@@ -143,7 +143,7 @@ describe('stepOf', () => {
   });
   const { fromPoint, fromTime, ...toOnly } = points;
 
-  it('reads both points of a stream of changes, and one of a full copy', () => {
+  test('reads both points of a stream of changes, and one of a full copy', () => {
     assert.deepEqual(stepOf(framed(points), 'stream'), step(1, 2));
     assert.deepEqual(stepOf(framed(points, { kind: 'file' }), 'stream'), step(1, 2));
     assert.deepEqual(stepOf(framed(toOnly), 'stream'), copyTo(2));
@@ -178,7 +178,7 @@ describe('stepOf', () => {
     ['a name that is none', framed({ ...points, toPoint: '../x\n' }), /which point it leads to/],
   ];
   for (const [what, form, message] of refused) {
-    it(`refuses ${what}`, () => {
+    test(`refuses ${what}`, () => {
       assert.throws(
         () => stepOf(form, 'stream'),
         (error) =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { splitWords } from '../../../src/base/shell-words.js';
 import type { CycleCommand } from '../../../src/cli/command.js';
@@ -17,7 +17,7 @@ function cycle(...words: string[]): CycleCommand {
 const TURN = ['vg/mail', 'backup:/dev/vg/copy', '--snapback', '/chain'];
 
 describe('the command line of a cycle', () => {
-  it('names a volume, a destination and the directory of the chain', () => {
+  test('names a volume, a destination and the directory of the chain', () => {
     const { origin, destination, chain, remote, snapback } = cycle(...TURN);
     assert.equal(origin, 'vg/mail');
     assert.deepEqual(destination, { host: 'backup', path: '/dev/vg/copy' });
@@ -32,17 +32,17 @@ describe('the command line of a cycle', () => {
     ['20%', ['--extents', '20%ORIGIN']],
     ['120%', ['--extents', '120%ORIGIN']],
   ] as const) {
-    it(`has lvcreate understand --size ${size}`, () => {
+    test(`has lvcreate understand --size ${size}`, () => {
       assert.deepEqual(cycle(...TURN, '--size', size).size, expected);
     });
   }
 
-  it('splits the commands that freeze and thaw into words', () => {
+  test('splits the commands that freeze and thaw into words', () => {
     const { hooks } = cycle(...TURN, '--freeze-cmd', "db 'two words'", '--thaw-cmd', 'db thaw');
     assert.deepEqual(hooks, { freeze: ['db', 'two words'], thaw: ['db', 'thaw'] });
   });
 
-  it('is passed on to the receiver as far as it is about the chain', () => {
+  test('is passed on to the receiver as far as it is about the chain', () => {
     const words = ['--init', '--keep', '48', '--keep', '30d', '-q', '--force', '--nice', '5'];
     assert.deepEqual(receiverArguments(cycle(...TURN, ...words)), [
       ...['--apply', '-', '--chain', '/chain', '--init', '--keep', '48', '--keep', '30d'],
@@ -71,7 +71,7 @@ describe('the command line of a cycle', () => {
     [['vg/mail', '/copy', '--snapback', '/chain', '--compress'], /--compress needs another host/],
   ];
   for (const [words, message] of refused) {
-    it(`is refused: ${words.join(' ')}`, () => {
+    test(`is refused: ${words.join(' ')}`, () => {
       assert.throws(
         () => cycle(...words),
         (error) => error instanceof LvmsyncError && message.test(error.message),
@@ -80,7 +80,7 @@ describe('the command line of a cycle', () => {
   }
 
   for (const name of ['size', 'freeze-cmd', 'thaw-cmd']) {
-    it(`is alone in knowing --${name}`, () => {
+    test(`is alone in knowing --${name}`, () => {
       assert.throws(() => toCommand(parseOptions([`--${name}`, '1G', 'a', 'b'])), /cannot be used/);
     });
   }
@@ -92,21 +92,21 @@ describe('the units for systemd', () => {
   const service = read('lvmsync-cycle@.service');
   const timer = read('lvmsync-cycle@.timer');
 
-  it('show arguments of a cycle that are understood', () => {
+  test('show arguments of a cycle that are understood', () => {
     const [, example = ''] = /ARGUMENTS="(.*)"$/m.exec(service) ?? [];
     assert.equal(cycle(...splitWords(example)).origin, 'vg0/mail');
   });
 
-  it('read the arguments of an instance, and pass them on', () => {
+  test('read the arguments of an instance, and pass them on', () => {
     assert.match(service, /^EnvironmentFile=\/etc\/lvmsync\/cycle\/%i\.conf$/m);
     assert.match(service, /^ExecStart=\/usr\/bin\/lvmsync cycle \$ARGUMENTS$/m);
   });
 
-  it('let those live that clean up after a run that is killed', () => {
+  test('let those live that clean up after a run that is killed', () => {
     assert.match(service, /^KillMode=process$/m);
   });
 
-  it('begin a turn every hour', () => {
+  test('begin a turn every hour', () => {
     assert.match(timer, /^OnCalendar=hourly$/m);
     assert.match(timer, /^WantedBy=timers\.target$/m);
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { EXIT, EXIT_MEANING } from '../../../src/base/errors.js';
 import { exitStatuses, formatHelp, optionSignature } from '../../../src/cli/help.js';
 import { OPTION_TABLE } from '../../../src/cli/option-table.js';
@@ -7,19 +7,19 @@ import { OPTION_TABLE } from '../../../src/cli/option-table.js';
 const LINES = formatHelp().split('\n');
 
 describe('help', () => {
-  it('keeps every line under 80 columns', () => {
+  test('keeps every line under 80 columns', () => {
     assert.deepEqual(
       LINES.filter((line) => line.length >= 80),
       [],
     );
   });
 
-  it('ends in one newline and has no blanks at line ends', () => {
+  test('ends in one newline and has no blanks at line ends', () => {
     assert.match(formatHelp(), /[^\n]\n$/);
     assert.doesNotMatch(formatHelp(), / \n/);
   });
 
-  it('shows every option once, with its explanation below', () => {
+  test('shows every option once, with its explanation below', () => {
     for (const entry of OPTION_TABLE) {
       const signature = `  ${optionSignature(entry)}`;
       assert.equal(LINES.filter((line) => line === signature).length, 1, entry.name);
@@ -28,7 +28,7 @@ describe('help', () => {
     }
   });
 
-  it('shows every exit status with its meaning, in ascending order', () => {
+  test('shows every exit status with its meaning, in ascending order', () => {
     const table = LINES.slice(LINES.indexOf('Exit status:') + 1);
     const rows = table.slice(0, table.indexOf(''));
     const statuses = rows.map((row) => row.slice(0, 8).trim());
@@ -42,12 +42,12 @@ describe('help', () => {
     }
   });
 
-  it('gives no exit status two meanings', () => {
+  test('gives no exit status two meanings', () => {
     const statuses = exitStatuses().map(([status]) => status);
     assert.equal(new Set(statuses).size, statuses.length);
   });
 
-  it('writes signatures with the short name first', () => {
+  test('writes signatures with the short name first', () => {
     const signatures = OPTION_TABLE.map(optionSignature);
     assert(signatures.includes('-b, --snapback FILE'));
     assert(signatures.includes('-v, --[no-]verbose'));

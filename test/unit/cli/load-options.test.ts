@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
@@ -9,7 +9,7 @@ function command(...argv: string[]) {
 }
 
 describe('options for the load of a run', () => {
-  it('are absent from a command that was not given them', () => {
+  test('are absent from a command that was not given them', () => {
     const sync = command('a', 'b');
     assert.ok(!('maxCowUse' in sync) && !('priority' in sync));
   });
@@ -20,7 +20,7 @@ describe('options for the load of a run', () => {
     ['1', 1],
     ['100', 100],
   ] as const) {
-    it(`understand --max-cow-use ${text}, for a sync, a dump and a cycle`, () => {
+    test(`understand --max-cow-use ${text}, for a sync, a dump and a cycle`, () => {
       for (const words of [
         ['a', 'b'],
         ['-s', 'a'],
@@ -43,7 +43,7 @@ describe('options for the load of a run', () => {
     [['--nice', '5', 'inspect', 'f'], '--nice cannot be used with inspect'],
   ];
   for (const [argv, message] of refused) {
-    it(`refuse ${JSON.stringify(argv)} with "${message}"`, () => {
+    test(`refuse ${JSON.stringify(argv)} with "${message}"`, () => {
       assert.throws(
         () => command(...argv),
         (error) => error instanceof LvmsyncError && error.message === message,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { saysJson } from '../../../src/cli/option-checks.js';
 
 describe('messages', () => {
@@ -19,7 +19,7 @@ describe('messages', () => {
     ['--json --apply changes --stdout vg/snap', true],
   ];
   for (const [words, json] of rows) {
-    it(`of "${words}" are ${json ? 'JSON' : 'text'}`, () => {
+    test(`of "${words}" are ${json ? 'JSON' : 'text'}`, () => {
       assert.equal(saysJson(words.split(' ')), json);
     });
   }

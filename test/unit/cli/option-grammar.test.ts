@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { type ParsedOptions, parseOptions } from '../../../src/cli/option-grammar.js';
@@ -48,12 +48,12 @@ function refuses(argv: readonly string[], message: string): void {
 }
 
 describe('option grammar', () => {
-  it('has recorded answers to compare with', () => {
+  test('has recorded answers to compare with', () => {
     assert.equal(RECORDED.length, 42);
   });
 
   for (const { line, argv, ruby } of RECORDED) {
-    it(`answers "${line}" as the Ruby lvmsync does`, () => {
+    test(`answers "${line}" as the Ruby lvmsync does`, () => {
       assert.equal(answer(argv), ruby.replace(/^ERR OptionParser::\w+: /, 'ERR '));
     });
   }
@@ -95,7 +95,7 @@ describe('option grammar', () => {
     ],
   ];
   for (const [title, argv, expected] of accepted) {
-    it(`${title}: ${argv.join(' ')}`, () => {
+    test(`${title}: ${argv.join(' ')}`, () => {
       assert.deepEqual(parseOptions(argv), { flags: {}, values: {}, operands: [], ...expected });
     });
   }
@@ -121,10 +121,10 @@ describe('option grammar', () => {
     [['--snap'], 'missing argument: --snap'],
   ];
   for (const [argv, message] of refused) {
-    it(`refuses ${argv.join(' ')} with "${message}"`, () => refuses(argv, message));
+    test(`refuses ${argv.join(' ')} with "${message}"`, () => refuses(argv, message));
   }
 
-  it('gives an abbreviation to an option of the original before one of ours', () => {
+  test('gives an abbreviation to an option of the original before one of ours', () => {
     // "snapback" and "snapback-overwrite" both begin so.
     assert.deepEqual(parseOptions(['--snapb', 'f']).values, { snapback: 'f' });
     // "apply" of the original, "allow-smaller" of ours.
@@ -133,7 +133,7 @@ describe('option grammar', () => {
     assert.deepEqual(parseOptions(['--snapback-o']).flags, { 'snapback-overwrite': true });
   });
 
-  it('knows every option of the table by its full and its short name', () => {
+  test('knows every option of the table by its full and its short name', () => {
     for (const entry of OPTION_TABLE) {
       const names = 'short' in entry ? [`--${entry.name}`, `-${entry.short}`] : [`--${entry.name}`];
       for (const name of names) {
@@ -146,14 +146,14 @@ describe('option grammar', () => {
     }
   });
 
-  it('has no two options of one name', () => {
+  test('has no two options of one name', () => {
     const names = OPTION_TABLE.flatMap((entry) =>
       'short' in entry ? [entry.name, entry.short] : [entry.name],
     );
     assert.equal(new Set(names).size, names.length);
   });
 
-  it('answers any words with options or with a usage error, and leaves argv as it was', () => {
+  test('answers any words with options or with a usage error, and leaves argv as it was', () => {
     const alphabet = fc.constantFrom('-', '=', '_', ...'vdqbasreVhnocfpltu', ' ', 'é', '\n');
     const word = fc.oneof(fc.string({ unit: alphabet, maxLength: 8 }), fc.string());
     fc.assert(
@@ -170,7 +170,7 @@ describe('option grammar', () => {
     );
   });
 
-  it('takes every word after -- as an operand', () => {
+  test('takes every word after -- as an operand', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), (words) => {
         assert.deepEqual(parseOptions(['-v', '--', ...words]).operands, words);

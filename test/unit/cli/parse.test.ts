@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Command } from '../../../src/cli/command.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
@@ -170,7 +170,7 @@ describe('command', () => {
     ],
   ];
   for (const [title, actual, expected] of understood) {
-    it(title, () => assert.deepEqual(actual, expected));
+    test(title, () => assert.deepEqual(actual, expected));
   }
 
   const refused: readonly [argv: string[], message: string][] = [
@@ -252,7 +252,7 @@ describe('command', () => {
     [['a', 'host:'], 'destination "host:": the path after the host is empty'],
   ];
   for (const [argv, message] of refused) {
-    it(`refuses ${JSON.stringify(argv)} with "${message}"`, () => {
+    test(`refuses ${JSON.stringify(argv)} with "${message}"`, () => {
       assert.throws(
         () => command(...argv),
         (error) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Command, VerifyCommand } from '../../../src/cli/command.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
@@ -86,7 +86,7 @@ describe('the words of a verify', () => {
     ],
   ];
   for (const [title, actual, expected] of understood) {
-    it(`understand ${title}`, () => assert.deepEqual(actual, expected));
+    test(`understand ${title}`, () => assert.deepEqual(actual, expected));
   }
 
   const refused: readonly [argv: string[], message: string][] = [
@@ -109,7 +109,7 @@ describe('the words of a verify', () => {
     ]),
   ];
   for (const [argv, message] of refused) {
-    it(`refuse ${JSON.stringify(argv)} with "${message}"`, () => {
+    test(`refuse ${JSON.stringify(argv)} with "${message}"`, () => {
       assert.throws(
         () => command(...argv),
         (error) => error instanceof LvmsyncError && error.message === message,

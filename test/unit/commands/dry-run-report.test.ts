@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
@@ -105,10 +105,10 @@ describe('what a dry run says', () => {
     ],
   ];
   for (const [title, label, facts, expected] of cases) {
-    it(`holds ${title}`, () => assert.equal(rowOf(label, facts), expected));
+    test(`holds ${title}`, () => assert.equal(rowOf(label, facts), expected));
   }
 
-  it('is a row a line, with foreign text made harmless', () => {
+  test('is a row a line, with foreign text made harmless', () => {
     assert.equal(formatRows('a\x1bb', [['source', 'x\ny']]), 'a\\x1bb\n  source      x\\ny\n');
   });
 });
@@ -121,7 +121,7 @@ describe('--dry-run', () => {
     ['-a', '-', 'c'],
     ['rollback', '--redo', 'c'],
   ]) {
-    it(`is understood with ${words.join(' ')}, and absent without it`, () => {
+    test(`is understood with ${words.join(' ')}, and absent without it`, () => {
       const given = toCommand(parseOptions(['--dry-run', ...words]));
       assert.ok('dryRun' in given && given.dryRun === true);
       const without = toCommand(parseOptions(words));
@@ -133,7 +133,7 @@ describe('--dry-run', () => {
     ['verify', 'a/b', 'c'],
     ['chain', 'd'],
   ]) {
-    it(`is refused with ${words[0]}`, () => {
+    test(`is refused with ${words[0]}`, () => {
       assert.throws(() => toCommand(parseOptions(['--dry-run', ...words])), LvmsyncError);
     });
   }

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, it } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Labels } from '../../../src/commands/metrics.js';
 import { MetricsFile } from '../../../src/commands/metrics-file.js';
@@ -36,7 +36,7 @@ describe('the file of metrics', () => {
     said = [];
   });
 
-  it('can be read by everybody, whatever the umask', () => {
+  test('can be read by everybody, whatever the umask', () => {
     const former = process.umask(0o077);
     try {
       save();
@@ -47,7 +47,7 @@ describe('the file of metrics', () => {
     assert.deepEqual(said, []);
   });
 
-  it('is replaced, not written over, and leaves nothing beside it', () => {
+  test('is replaced, not written over, and leaves nothing beside it', () => {
     save();
     const { ino } = statSync(path);
     save();
@@ -56,7 +56,7 @@ describe('the file of metrics', () => {
     assert.deepEqual(readdirSync(folder), ['lvmsync.prom']);
   });
 
-  it('may be empty before', () => {
+  test('may be empty before', () => {
     writeFileSync(path, '');
     save();
     assert.equal(onlyValue(readFileSync(path, 'utf8'), 'lvmsync_runs_total'), 1);
@@ -74,7 +74,7 @@ describe('the file of metrics', () => {
     ['a link', () => symlinkSync('/nowhere', path), /it is a symbolic link/],
   ];
   for (const [what, make, message] of strangers) {
-    it(`is never ${what}, which is refused before the run`, () => {
+    test(`is never ${what}, which is refused before the run`, () => {
       make();
       assert.throws(
         () => new MetricsFile(path, LABELS),
@@ -87,11 +87,11 @@ describe('the file of metrics', () => {
     });
   }
 
-  it('is never a device, which is refused before the run', () => {
+  test('is never a device, which is refused before the run', () => {
     assert.throws(() => new MetricsFile('/dev/null', LABELS), /it is no regular file/);
   });
 
-  it('is refused before the run where there is no such folder', () => {
+  test('is refused before the run where there is no such folder', () => {
     assert.throws(() => new MetricsFile('/nowhere/m.prom', LABELS), /\/nowhere: .*\(ENOENT\)/);
   });
 
@@ -101,7 +101,7 @@ describe('the file of metrics', () => {
     ['has no folder any more', () => rmSync(folder, { recursive: true }), /not written \(ENOENT\)/],
   ];
   for (const [what, make, message] of meanwhile) {
-    it(`that at the end ${what} is left so: one line says it, also under -q`, () => {
+    test(`that at the end ${what} is left so: one line says it, also under -q`, () => {
       const metrics = new MetricsFile(path, LABELS);
       make();
       metrics.save(FIGURES, reporter);
@@ -114,7 +114,7 @@ describe('the file of metrics', () => {
     });
   }
 
-  it('is whole at every moment, though two runs end at once again and again', async () => {
+  test('is whole at every moment, though two runs end at once again and again', async () => {
     const ROUNDS = 40;
     const runs = [savingRun(path, ROUNDS), savingRun(path, ROUNDS)];
     let looks = 0;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { splitWords } from '../../../src/base/shell-words.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
@@ -25,7 +25,7 @@ function after(...runs: readonly RunFigures[]): Record<string, number | undefine
 }
 
 describe('metrics', () => {
-  it('of a first run that succeeds', () => {
+  test('of a first run that succeeds', () => {
     assert.deepEqual(after(GOOD), {
       runs_total: 1,
       failures_total: 0,
@@ -39,7 +39,7 @@ describe('metrics', () => {
     });
   });
 
-  it('of a run that fails keep the time of the last success', () => {
+  test('of a run that fails keep the time of the last success', () => {
     assert.deepEqual(after(GOOD, BAD), {
       runs_total: 2,
       failures_total: 1,
@@ -53,30 +53,30 @@ describe('metrics', () => {
     });
   });
 
-  it('know no success before the first', () => {
+  test('know no success before the first', () => {
     assert.equal(after(BAD).last_success_timestamp_seconds, undefined);
     assert.equal(after(BAD, GOOD).last_success_timestamp_seconds, 1000.25);
   });
 
-  it('do not take over what was said of other labels', () => {
+  test('do not take over what was said of other labels', () => {
     const other = formatMetrics('', [['command', 'verify']], GOOD);
     assert.equal(onlyValue(formatMetrics(other, LABELS, BAD), 'lvmsync_runs_total'), 1);
     assert.doesNotMatch(formatMetrics(other, LABELS, BAD), /verify/);
   });
 
-  it('survive a former file that was damaged, counting anew', () => {
+  test('survive a former file that was damaged, counting anew', () => {
     for (const damage of [/ 4096\n/g, / [\d.]+\n/g]) {
       const former = formatMetrics('', LABELS, GOOD).replace(damage, ' -1x\n');
       assert.equal(onlyValue(formatMetrics(former, LABELS, BAD), 'lvmsync_bytes_total'), 100);
     }
   });
 
-  it('stay readable where numbers become huge', () => {
+  test('stay readable where numbers become huge', () => {
     const huge = { ...GOOD, bytes: 2 ** 80 };
     assert.equal(after(huge, huge).bytes_total, 2 ** 81);
   });
 
-  it('escape what a label may hold', () => {
+  test('escape what a label may hold', () => {
     const name = 'a "quoted" \\ path\nin two lines, {b="c"} ü';
     const text = formatMetrics('', [['volume', name]], GOOD);
     const twice = formatMetrics(text, [['volume', name]], GOOD);
@@ -84,7 +84,7 @@ describe('metrics', () => {
     assert.deepEqual(sample, { labels: { volume: name }, value: 2 });
   });
 
-  it('are those that the document lists, with their types', () => {
+  test('are those that the document lists, with their types', () => {
     const rows = [...document.matchAll(/^\| `(lvmsync_\w+)` \| (\w+) \|/gm)];
     const documented = rows.map(([, name, type]) => [name, type]);
     const families = [...parsePrometheus(formatMetrics('', LABELS, GOOD))];
@@ -96,7 +96,7 @@ describe('metrics', () => {
 });
 
 describe('the example of the document', () => {
-  it('is understood', () => {
+  test('is understood', () => {
     const [, text = ''] = /^```sh\n(.+?)^```$/ms.exec(document) ?? [];
     const [program, ...argv] = splitWords(text.replaceAll('\\\n', ' ').trim());
     const command = toCommand(parseOptions(argv));
@@ -116,7 +116,7 @@ describe('labels', () => {
     ['rollback --redo d c', { command: 'rollback', destination: 'd' }],
   ];
   for (const [words, labels] of rows) {
-    it(`of "${words}"`, () => {
+    test(`of "${words}"`, () => {
       const command = toCommand(parseOptions([...words.split(' '), '--metrics', 'm.prom']));
       assert.ok(command.kind !== 'version' && command.kind !== 'help');
       assert.equal(command.metrics, 'm.prom');
@@ -125,7 +125,7 @@ describe('labels', () => {
   }
 
   for (const words of ['inspect f', 'chain d', '--hash-blocks d', 'rollback --redo --dry-run d']) {
-    it(`are not needed of "${words}", which keeps no figures`, () => {
+    test(`are not needed of "${words}", which keeps no figures`, () => {
       const argv = [...words.split(' '), '--metrics', 'm.prom'];
       assert.throws(() => toCommand(parseOptions(argv)), /--metrics cannot be used with/);
     });

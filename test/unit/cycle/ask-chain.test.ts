@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { quoteWord } from '../../../src/base/shell-words.js';
 import type { CycleCommand } from '../../../src/cli/command.js';
@@ -38,7 +38,7 @@ function fails(words: string, status: number): string {
 }
 
 describe('the question what a chain holds', () => {
-  it('is put to lvmsync there, in words that its shell takes for what they are', async () => {
+  test('is put to lvmsync there, in words that its shell takes for what they are', async () => {
     const said = "mismatch: process.argv.slice(1).join('|')";
     const script = `process.stdout.write(JSON.stringify({ point: null, doing: null, ${said} }))`;
     const error = await refusal(askChain(cycle(script), context()));
@@ -61,12 +61,12 @@ describe('the question what a chain holds', () => {
       { point: POINT, doing: { what: 'turn', to: POINT } },
     ],
   ] as const) {
-    it(`is answered with ${title}`, async () => {
+    test(`is answered with ${title}`, async () => {
       assert.deepEqual(await askChain(cycle(answers(answer)), context()), expected);
     });
   }
 
-  it('is answered also by a chain of very many links, in one line of any length', async () => {
+  test('is answered also by a chain of very many links, in one line of any length', async () => {
     for (const count of [1, 20, 47, 1000, 20_000]) {
       const link = `{ name: 'a turn like any other', streamId: '${'0'.repeat(32)}', n }`;
       const links = `Array.from({ length: ${count} }, (_, n) => (${link}))`;
@@ -77,7 +77,7 @@ describe('the question what a chain holds', () => {
     }
   });
 
-  it('is answered behind what a login prints', async () => {
+  test('is answered behind what a login prints', async () => {
     const answer = JSON.stringify({ point: POINT, doing: null });
     for (const text of [`Welcome\n{}\n${answer}`, `Last login: today ${answer}`]) {
       const { point } = await askChain(cycle(answers(text)), context());
@@ -85,7 +85,7 @@ describe('the question what a chain holds', () => {
     }
   });
 
-  it('is answered also by a chain with a gap', async () => {
+  test('is answered also by a chain with a gap', async () => {
     const script = answers(
       { point: POINT, doing: null, gap: 'a file is missing' },
       EXIT.streamCorrupt,
@@ -126,26 +126,26 @@ describe('the question what a chain holds', () => {
     ['a sudo that asks', fails('sudo: a password is required', 1), EXIT.transport, /sudo/],
     ['a death', 'process.kill(process.pid, "SIGKILL")', EXIT.transport, /ended by SIGKILL/],
   ] as const) {
-    it(`fails for ${title}`, async () => {
+    test(`fails for ${title}`, async () => {
       const error = await refusal(askChain(cycle(script), context()));
       assert.equal(error.exitStatus, status, error.message);
       assert.match(error.message, message);
     });
   }
 
-  it('is not about another destination under --force', async () => {
+  test('is not about another destination under --force', async () => {
     const script = answers({ point: POINT, doing: null, mismatch: 'another size' }, 12);
     const { point } = await askChain(cycle(script, '--force'), context());
     assert.deepEqual(point, POINT);
   });
 
-  it('is given up after --timeout', async () => {
+  test('is given up after --timeout', async () => {
     const script = 'setTimeout(() => undefined, 60_000)';
     const error = await refusal(askChain(cycle(script, '--timeout', '0.3'), context()));
     assert.match(error.message, /^backup: no answer for 0.3 seconds: given up$/);
   });
 
-  it('ends at a signal', async () => {
+  test('ends at a signal', async () => {
     const controller = new AbortController();
     const running = askChain(
       cycle('setTimeout(() => undefined, 60_000)'),

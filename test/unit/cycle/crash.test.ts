@@ -5,7 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { PendingStep, Point } from '../../../src/chain/record.js';
 import { planTurn, takeTurn } from '../../../src/cycle/plan.js';
@@ -170,7 +170,7 @@ const BEGUN_ANEW = [10, 6, 2, 7, 1].map((fuel, i) => ({ fuel, force: i !== 1 }))
 
 describe('a turn that may be killed at each of its steps', () => {
   for (const kind of ['thick', 'thin'] as const) {
-    it(`never rotates early, and the next turn is right (${kind})`, async () => {
+    test(`never rotates early, and the next turn is right (${kind})`, async () => {
       let completed = 0;
       let crashed = 0;
       await fc.assert(

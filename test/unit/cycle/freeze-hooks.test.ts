@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type FreezeHooks,
@@ -86,7 +86,7 @@ const CASES: readonly {
 
 describe('the commands around the making of a snapshot', () => {
   for (const { title, hooks, failing, seen: expected, fails } of CASES) {
-    it(title, async () => {
+    test(title, async () => {
       const { effects, seen } = stage(...failing);
       const work = async (): Promise<string> => {
         seen.push('work');
@@ -100,7 +100,7 @@ describe('the commands around the making of a snapshot', () => {
     });
   }
 
-  it('say that something may be frozen still where the thaw failed', async () => {
+  test('say that something may be frozen still where the thaw failed', async () => {
     const { effects } = stage('thaw');
     await assert.rejects(
       whileFrozen(HOOKS, async () => undefined, NEVER, effects),
@@ -108,7 +108,7 @@ describe('the commands around the making of a snapshot', () => {
     );
   });
 
-  it('have no watcher to thaw what was never frozen: it comes first, and its failure ends the run', async () => {
+  test('have no watcher to thaw what was never frozen: it comes first, and its failure ends the run', async () => {
     const { effects, seen } = stage();
     const startWatcher = async (): Promise<never> => {
       throw new Error('no watcher');
@@ -134,7 +134,7 @@ describe('real commands around the making of a snapshot', () => {
     return { log, thaw, effects, thaws: () => readFileSync(log, 'utf8').split('\n').length - 1 };
   }
 
-  it('F31: a freeze is over when the command has ended, whatever it left behind', async () => {
+  test('F31: a freeze is over when the command has ended, whatever it left behind', async () => {
     const { log, thaw, effects, thaws } = scene();
     // The session prints later on, which must not end it.
     const script =
@@ -150,7 +150,7 @@ describe('real commands around the making of a snapshot', () => {
     assert.equal(thaws(), 1);
   });
 
-  it('F31: a thaw is over when its command has ended, too', async () => {
+  test('F31: a thaw is over when its command has ended, too', async () => {
     const { log, effects, thaws } = scene();
     const thaw = shell('echo thaw >>"$1"; sleep 20 &', log);
     const began = performance.now();
@@ -159,7 +159,7 @@ describe('real commands around the making of a snapshot', () => {
     assert.equal(thaws(), 1);
   });
 
-  it('F31: the first signal ends the freeze and what it started, and thaws', async () => {
+  test('F31: the first signal ends the freeze and what it started, and thaws', async () => {
     const { log, thaw, effects, thaws } = scene();
     const stop = new AbortController();
     const freeze = shell('trap "" TERM; sleep 30 & echo $! >"$1"; wait; sleep 30', `${log}.pid`);
@@ -176,7 +176,7 @@ describe('real commands around the making of a snapshot', () => {
     assert.ok(!isLeft());
   });
 
-  it('F31: a freeze that does not end is ended after its time, and thawed', async () => {
+  test('F31: a freeze that does not end is ended after its time, and thawed', async () => {
     const { thaw, effects, thaws } = scene({ hook: 300, work: 60_000 });
     const work = async (): Promise<never> => assert.fail('it was not frozen');
     const running = whileFrozen({ freeze: ['sleep', '30'], thaw }, work, NEVER, effects);
@@ -184,7 +184,7 @@ describe('real commands around the making of a snapshot', () => {
     assert.equal(thaws(), 1);
   });
 
-  it('F31: a thaw that does not end is ended after its time, and told', async () => {
+  test('F31: a thaw that does not end is ended after its time, and told', async () => {
     const { effects } = scene({ hook: 300, work: 60_000 });
     const thaw = ['sleep', '30'] as const;
     await assert.rejects(
@@ -193,7 +193,7 @@ describe('real commands around the making of a snapshot', () => {
     );
   });
 
-  it('F31: the thaw does not wait for a snapshot that takes too long', async () => {
+  test('F31: the thaw does not wait for a snapshot that takes too long', async () => {
     const { log, thaw, effects } = scene({ hook: 60_000, work: 200 });
     let wasThawed = false;
     const work = async (): Promise<void> => {

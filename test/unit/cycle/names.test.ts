@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import {
   CYCLE_TAG,
   chainTag,
@@ -20,7 +20,7 @@ describe('the tag of a chain', () => {
   const here = chainTag({ path: '/dev/vg/copy' }, '/chain');
   const there = chainTag({ host: 'backup', path: '/dev/vg/copy' }, '/chain');
 
-  it('is one that LVM takes', () => assert.match(here, TAG));
+  test('is one that LVM takes', () => assert.match(here, TAG));
 
   for (const [what, other] of [
     ['host', there],
@@ -28,7 +28,7 @@ describe('the tag of a chain', () => {
     ['directory', chainTag({ path: '/dev/vg/copy' }, '/other')],
     ['place of the parts', chainTag({ path: '/dev/vg/copy/chain' }, '')],
   ] as const) {
-    it(`differs for another ${what}`, () => assert.notEqual(other, here));
+    test(`differs for another ${what}`, () => assert.notEqual(other, here));
   }
 
   for (const [path, directory] of [
@@ -36,50 +36,51 @@ describe('the tag of a chain', () => {
     ['/dev/vg/copy/', '/chain'],
     ['/dev//vg/copy', '//chain///'],
   ] as const) {
-    it(`is the same with more slashes, as in ${path} and ${directory}`, () => {
+    test(`is the same with more slashes, as in ${path} and ${directory}`, () => {
       assert.equal(chainTag({ path }, directory), here);
     });
   }
 
-  it('differs for a home directory and what is called as that is written', () => {
+  test('differs for a home directory and what is called as that is written', () => {
     const [home, file] = ['~/', '~'].map((directory) => chainTag({ path: '/copy' }, directory));
     assert.notEqual(home, file);
   });
 
   // What earlier versions tagged has to be found.
-  it('does not change from version to version', () => {
+  test('does not change from version to version', () => {
     assert.equal(there, 'lvmsync_b1712027de92');
     assert.equal(chainTag({ path: '/' }, '~/chain'), 'lvmsync_e049f7c0b59d');
   });
 
-  it('is found among other tags', () => {
+  test('is found among other tags', () => {
     const others = [CYCLE_TAG, UNCONFIRMED_TAG, timeTag(TIME), 'lvmsync_other'];
     assert.equal(chainTagOf([...others, here, 'mine']), here);
     assert.equal(chainTagOf(others), undefined);
   });
 
-  it('is the same whoever logs in there', () => {
+  test('is the same whoever logs in there', () => {
     const user = chainTag({ host: 'root@backup', path: '/dev/vg/copy' }, '/chain');
     assert.equal(user, there);
   });
 });
 
 describe('the time of a snapshot', () => {
-  it('stands in a tag that LVM takes', () => assert.match(timeTag(TIME), TAG));
+  test('stands in a tag that LVM takes', () => assert.match(timeTag(TIME), TAG));
 
-  it('is read from that tag among others', () => {
+  test('is read from that tag among others', () => {
     assert.equal(timeOfTags(['lvmsync_cycle', timeTag(TIME), 'other']), TIME);
   });
 
   for (const tags of [[], ['lvmsync_cycle'], ['lvmsync_at_'], ['lvmsync_at_20261123']]) {
-    it(`is not read from ${JSON.stringify(tags)}`, () => assert.equal(timeOfTags(tags), undefined));
+    test(`is not read from ${JSON.stringify(tags)}`, () =>
+      assert.equal(timeOfTags(tags), undefined));
   }
 
-  it('has whole seconds', () => assert.equal(pointTime(Date.parse(TIME) + 999), TIME));
+  test('has whole seconds', () => assert.equal(pointTime(Date.parse(TIME) + 999), TIME));
 });
 
 describe('the name of a snapshot', () => {
-  it('tells of what and when it is', () => {
+  test('tells of what and when it is', () => {
     const name = snapshotName({ vgName: 'vg0', lvName: 'mail' }, TIME);
     assert.equal(name, 'mail-lvmsync-20261123T105507Z');
   });
@@ -89,7 +90,7 @@ describe('the name of a snapshot', () => {
     ['v-'.repeat(30), 'l-'.repeat(20)],
     ['v'.repeat(90), 'l'],
   ] as const) {
-    it(`fits into the kernel's limit for ${vgName.length} and ${lvName.length} characters`, () => {
+    test(`fits into the kernel's limit for ${vgName.length} and ${lvName.length} characters`, () => {
       const name = snapshotName({ vgName, lvName }, TIME);
       const longest = formatDeviceName({ vgName, lvName: name, layer: 'cow' });
       assert.ok(longest.length <= 127, longest);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { EXIT, LvmsyncError } from '../../../src/base/errors.js';
 import { refuseOwnStorage } from '../../../src/cycle/own-storage.js';
 import { ownWrites } from '../../../src/source/thin-source.js';
@@ -63,7 +63,7 @@ describe('the directory of a chain', () => {
     ['in a loop device over the volume', here('through a loop/a.chain')],
     ['in a file system that has no device number of its own', here('btrfs/a.chain')],
   ] as const) {
-    it(`is refused ${where}`, () => {
+    test(`is refused ${where}`, () => {
       assert.throws(
         () => check(directory),
         (error) => {
@@ -83,10 +83,10 @@ describe('the directory of a chain', () => {
     ['beside a mount whose name it begins with', here('other/../other-one/../other')],
     ['on a snapshot of the volume, which is a volume of its own', here('snapshot/a.chain')],
   ] as const) {
-    it(`is taken ${where}`, () => assert.doesNotThrow(() => check(directory)));
+    test(`is taken ${where}`, () => assert.doesNotThrow(() => check(directory)));
   }
 
-  it('is taken anywhere under --force, with a warning', () => {
+  test('is taken anywhere under --force, with a warning', () => {
     said.length = 0;
     check(here('origin/a.chain'), true);
     assert.equal(said.length, 1);
@@ -95,7 +95,7 @@ describe('the directory of a chain', () => {
 });
 
 describe('F41: what is said of the records of lvmsync', () => {
-  it('is that they are written to the source, where they lie on it', () => {
+  test('is that they are written to the source, where they lie on it', () => {
     const said = (device: string, directory: string): string =>
       ownWrites({ kind: 'block', device }, directory, machine.effects);
     const own = ` (lvmsync does, too: its records are in ${here('origin/x')}, which lies on it)`;

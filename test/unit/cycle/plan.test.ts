@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
 import type { PendingStep, Point } from '../../../src/chain/record.js';
+import { describe, test } from 'node:test';
 import { planTurn, type TurnFacts, type TurnPlan } from '../../../src/cycle/plan.js';
 import type { CycleSnapshot } from '../../../src/cycle/volumes.js';
 
@@ -208,10 +208,10 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
 
 describe('the plan of a turn', () => {
   for (const [title, situation, expected] of CASES) {
-    it(title, () => assert.equal(notation(planTurn(facts(situation))), expected));
+    test(title, () => assert.equal(notation(planTurn(facts(situation))), expected));
   }
 
-  it('removes nothing that it uses, and before it is done not the snapshot of the point, in any situation', () => {
+  test('removes nothing that it uses, and before it is done not the snapshot of the point, in any situation', () => {
     let turns = 0;
     for (const situation of everySituation()) {
       const plan = planTurn(facts(situation));

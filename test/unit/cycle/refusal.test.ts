@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import type { Refusal } from '../../../src/cycle/plan.js';
 import { describeOverflow, describeRefusal } from '../../../src/cycle/refusal.js';
@@ -57,7 +57,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
 
 describe('the refusal of a turn', () => {
   for (const [refusal, status, message, hint] of CASES) {
-    it(`says what to do: ${refusal.why}`, () => {
+    test(`says what to do: ${refusal.why}`, () => {
       const error = describeRefusal(refusal, origin, command);
       assert.equal(error.exitStatus, status);
       assert.match(error.message, message);
@@ -76,11 +76,11 @@ describe('a new snapshot that overflows while it is sent', () => {
     return error.hint ?? '';
   };
 
-  it('has the command named that undoes what was written of it', () => {
+  test('has the command named that undoes what was written of it', () => {
     assert.match(hint(false), /, here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/);
   });
 
-  it('is only made again where nothing was held before', () => {
+  test('is only made again where nothing was held before', () => {
     assert.match(hint(true), /The next turn, under --init, makes another\.$/);
   });
 });

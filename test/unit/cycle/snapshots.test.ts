@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import {
   activate,
@@ -91,7 +91,7 @@ describe('the snapshots of a chain', () => {
     ['one without a time is not ours', { lv_tags: `lvmsync_cycle,${TAG}` }, undefined],
   ];
   for (const [title, row, state] of CASES) {
-    it(title, async () => {
+    test(title, async () => {
       const { run } = host([...THICK, snapshotRow(row)]);
       const found = await listSnapshots(ORIGIN, TAG, run);
       assert.deepEqual(
@@ -101,7 +101,7 @@ describe('the snapshots of a chain', () => {
     });
   }
 
-  it('F1: are not told while another snapshot is merged into the origin', async () => {
+  test('F1: are not told while another snapshot is merged into the origin', async () => {
     const other = snapshotRow({ lv_name: 'other', lv_uuid: 'other', lv_tags: '', lv_merging: '1' });
     const { run } = host([...THICK, other, snapshotRow()]);
     const error = await refusal(listSnapshots(ORIGIN, TAG, run));
@@ -109,7 +109,7 @@ describe('the snapshots of a chain', () => {
     assert.equal(error.exitStatus, EXIT.sourceUnfit);
   });
 
-  it('come in the order of their times', async () => {
+  test('come in the order of their times', async () => {
     const later = { lv_uuid: 'later', lv_tags: `lvmsync_at_20261123T105508Z,lvmsync_cycle,${TAG}` };
     const { run } = host([...THICK, snapshotRow(later), snapshotRow()]);
     const found = await listSnapshots(ORIGIN, TAG, run);
@@ -131,7 +131,7 @@ describe('the cycle that a snapshot belongs to', () => {
   };
   const newer = other({ lv_uuid: 'newer' });
 
-  it('is told by its tag, with all snapshots that have it', async () => {
+  test('is told by its tag, with all snapshots that have it', async () => {
     const { run } = host([...THICK, snapshotRow(), other(), newer]);
     const cycle = await findCycleOf('other', ORIGIN, run);
     assert.equal(cycle?.tag, OTHER_TAG);
@@ -147,7 +147,7 @@ describe('the cycle that a snapshot belongs to', () => {
     ['is none for one without the tag of cycles', other({ lv_tags: OTHER_TAG })],
     ['is none for one without the tag of a chain', other({ lv_tags: 'lvmsync_cycle' })],
   ] as const) {
-    it(title, async () => {
+    test(title, async () => {
       const { run } = host([...THICK, snapshotRow(), row]);
       assert.equal(await findCycleOf('other', ORIGIN, run), undefined);
     });
@@ -157,11 +157,11 @@ describe('the cycle that a snapshot belongs to', () => {
 describe('the volume that a cycle follows', () => {
   const named = (lvName: string): string => `${ORIGIN.vgName}/${lvName}`;
 
-  it('is found by its name', async () => {
+  test('is found by its name', async () => {
     assert.deepEqual(await findOrigin(named(ORIGIN.lvName), host(THICK).run, missing), ORIGIN);
   });
 
-  it('is thin where LVM says so', async () => {
+  test('is thin where LVM says so', async () => {
     const rows = rowsOf('thin');
     const volume = rows.find(({ lv_role = '' }) => lv_role.includes('thinorigin')) ?? {};
     const found = await findOrigin(`${volume.vg_name}/${volume.lv_name}`, host(rows).run, missing);
@@ -174,7 +174,7 @@ describe('the volume that a cycle follows', () => {
     ['is no pool', 'pool', rowsOf('thin'), EXIT.sourceUnfit],
     ['exists', 'nothing', THICK, EXIT.usage],
   ] as const) {
-    it(title, async () => {
+    test(title, async () => {
       const [{ vg_name = '' } = {}] = rows;
       const error = await refusal(findOrigin(`${vg_name}/${subject}`, host(rows).run, missing));
       assert.equal(error.exitStatus, status);
@@ -185,7 +185,7 @@ describe('the volume that a cycle follows', () => {
 describe('making a snapshot', () => {
   const request = { origin: ORIGIN, tag: TAG, size: ['--size', '5g'], signal, time: TIME };
 
-  it('is one call of lvcreate, with all tags, for a snapshot that cannot be written', async () => {
+  test('is one call of lvcreate, with all tags, for a snapshot that cannot be written', async () => {
     const { run, calls } = host([...THICK, snapshotRow()]);
     const made = await makeSnapshot({ ...request, hooks: NO_HOOKS }, run);
     assert.equal(made.uuid, 'uuid-new');
@@ -205,7 +205,7 @@ describe('making a snapshot', () => {
     ['is waited for before the freeze, and not in it', 1, 2],
     ['makes the turn fail in the end', 9, 5],
   ] as const) {
-    it(`F31: a lock that another command holds ${title}`, async () => {
+    test(`F31: a lock that another command holds ${title}`, async () => {
       const seen: string[] = [];
       const { run: answer } = host([...THICK, snapshotRow()]);
       let failures = busy;
@@ -235,7 +235,7 @@ describe('making a snapshot', () => {
     });
   }
 
-  it('fails if lvs does not show it then', async () => {
+  test('fails if lvs does not show it then', async () => {
     const error = await refusal(makeSnapshot({ ...request, hooks: NO_HOOKS }, host(THICK).run));
     assert.match(error.message, /lvs does not show it/);
   });
@@ -246,7 +246,7 @@ describe('making a snapshot', () => {
     ['Free space in thin pool vg/pool is below threshold', /lvextend/],
     ['Something else', /^$/],
   ] as const) {
-    it(`says what to do about: ${stderr}`, async () => {
+    test(`says what to do about: ${stderr}`, async () => {
       const run: RunCommand = async (argv) => {
         throw new CommandError({ argv, code: 'sourceUnfit', reason: 'exit status 5', stderr });
       };
@@ -271,7 +271,7 @@ describe('a name that another chain took in the same second', () => {
     );
   };
 
-  it('is told by the words of lvcreate', async () => {
+  test('is told by the words of lvcreate', async () => {
     const taken = `Logical Volume "${NAME}" already exists in volume group "vg"`;
     assert.equal(isNameTaken(await failing(taken)), true);
     assert.equal(isNameTaken(await failing('insufficient free space')), false);
@@ -288,14 +288,14 @@ describe('a snapshot', () => {
     state: 'whole',
   } as const;
 
-  it('is removed by its uuid and tags, whatever has its name by now', async () => {
+  test('is removed by its uuid and tags, whatever has its name by now', async () => {
     const { run, calls } = host([]);
     await removeSnapshot(snapshot, TAG, run);
     const which = `lv_uuid="a-b-c" && lv_tags={"lvmsync_cycle" && "${TAG}"}`;
     assert.deepEqual(calls, [['lvremove', '-q', '-y', '--select', which, '--', 'vg']]);
   });
 
-  it('F46: is activated although it is to be skipped, and deactivated, by its uuid', async () => {
+  test('F46: is activated although it is to be skipped, and deactivated, by its uuid', async () => {
     const { run, calls } = host([]);
     await activate(snapshot, run);
     await deactivate(snapshot, run);
@@ -328,7 +328,7 @@ describe('the time of a new snapshot', () => {
     ['follows one that is far ahead', FAR_AHEAD, '2028-01-01T00:00:00Z', 0, warning],
   ];
   for (const [title, former, expected, wait, warned] of CASES) {
-    it(title, () => {
+    test(title, () => {
       const actual = timeAfter(former, Date.parse('2026-11-23T10:55:07.400Z'));
       assert.deepEqual([actual.time, actual.wait], [expected, wait]);
       if (warned === undefined) assert.equal(actual.warning, undefined);

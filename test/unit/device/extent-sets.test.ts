@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ExtentList, NO_EXTENTS } from '../../../src/device/extent.js';
 import { difference, union, within } from '../../../src/device/extent-sets.js';
@@ -47,7 +47,7 @@ const OPERATIONS = [
 
 for (const [name, operation, model] of OPERATIONS) {
   describe(name, () => {
-    it('agrees with the same on bitmaps', () => {
+    test('agrees with the same on bitmaps', () => {
       fc.assert(
         fc.property(lists, lists, (a, b) => {
           const result = operation(a, b);
@@ -61,7 +61,7 @@ for (const [name, operation, model] of OPERATIONS) {
       );
     });
 
-    it('with nothing leaves a list as it is', () => {
+    test('with nothing leaves a list as it is', () => {
       const list = new ExtentList(Float64Array.of(8, 4, 20, 1));
       assert.deepEqual([...operation(list, NO_EXTENTS).pairs], [...list.pairs]);
     });
@@ -80,7 +80,7 @@ describe('the edges', () => {
     ['difference from nothing', difference(NO_EXTENTS, list(3, 3)), []],
   ];
   for (const [what, result, wanted] of rows) {
-    it(what, () => assert.deepEqual([...result.pairs], wanted));
+    test(what, () => assert.deepEqual([...result.pairs], wanted));
   }
 });
 
@@ -89,7 +89,7 @@ function list(...pairs: number[]): ExtentList {
 }
 
 describe('within', () => {
-  it('agrees with the same on bitmaps, and cuts only at the two places', () => {
+  test('agrees with the same on bitmaps, and cuts only at the two places', () => {
     const place = fc.integer({ min: 0, max: BITS });
     fc.assert(
       fc.property(lists, place, place, (list, one, other) => {
@@ -107,7 +107,7 @@ describe('within', () => {
     );
   });
 
-  it('shares the memory of the list where nothing is cut', () => {
+  test('shares the memory of the list where nothing is cut', () => {
     const list = new ExtentList(Float64Array.of(0, 10, 20, 10, 40, 10));
     assert.equal(within(list, 15, 35).pairs.buffer, list.pairs.buffer);
     assert.deepEqual([...within(list, 5, 45).pairs], [5, 5, 20, 10, 40, 5]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { wasWritten, writeMark } from '../../../src/device/write-mark.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
@@ -23,12 +23,12 @@ describe('F45: wasWritten', () => {
     ['a file has another time', 'file 4096 1000', 'file 4096 2000', true],
   ];
   for (const [what, before, now, written] of cases) {
-    it(`F45: is ${written} where ${what}`, () => assert.equal(wasWritten(before, now), written));
+    test(`F45: is ${written} where ${what}`, () => assert.equal(wasWritten(before, now), written));
   }
 });
 
 describe('F45: writeMark', () => {
-  it('F45: of a block device holds what the kernel counts', () => {
+  test('F45: of a block device holds what the kernel counts', () => {
     const root = scratchFolder();
     for (const path of ['proc/sys/kernel/random', 'sys/dev/block/253:4']) {
       mkdirSync(join(root, path), { recursive: true });
@@ -44,7 +44,7 @@ describe('F45: writeMark', () => {
     assert.equal(writeMark(other, root), undefined);
   });
 
-  it('F45: of a file changes with its content only', () => {
+  test('F45: of a file changes with its content only', () => {
     const path = join(scratchFolder(), 'copy.img');
     const identity = { kind: 'file', device: '1', inode: '2' } as const;
     assert.equal(writeMark({ path, identity }), undefined);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, it } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { identifyPath } from '../../../src/device/topology.js';
 import { type Watched, WriteWatch } from '../../../src/device/write-watch.js';
 import { FakeMachine } from '../../helpers/fake-machine.js';
@@ -91,7 +91,7 @@ describe('a watched block device', () => {
     ],
   ];
   for (const [what, change, expected] of now) {
-    it(`${what} was written: ${expected}`, async () => {
+    test(`${what} was written: ${expected}`, async () => {
       const disk = new FakeDisk();
       const watch = await disk.watch();
       assert.equal(watch.writes(), 'none');
@@ -101,7 +101,7 @@ describe('a watched block device', () => {
     });
   }
 
-  it('that is being written when the watch begins was written while it was watched', async () => {
+  test('that is being written when the watch begins was written while it was watched', async () => {
     const disk = new FakeDisk();
     disk.inFlight(0, 2);
     const watch = await disk.watch();
@@ -109,7 +109,7 @@ describe('a watched block device', () => {
     assert.equal(watch.writes(), 'some');
   });
 
-  it('that the kernel does not count for cannot be judged', async () => {
+  test('that the kernel does not count for cannot be judged', async () => {
     const disk = new FakeDisk();
     disk.counts = false;
     assert.equal((await disk.watch()).writes(), 'unknown');
@@ -144,7 +144,7 @@ describe('a watched file', () => {
     ['that is removed', () => rmSync(path), 'unknown'],
   ];
   for (const [what, change, expected] of changes) {
-    it(`${what} was written: ${expected}`, async () => {
+    test(`${what} was written: ${expected}`, async () => {
       writeFileSync(path, 'data');
       utimesSync(path, past, past);
       const watch = await WriteWatch.begin(watched(path));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 
 const ROOT = new URL('../../../../', import.meta.url);
 
@@ -19,14 +19,14 @@ for (const document of ['docs/reliability.md', 'SECURITY.md']) {
   describe(document, () => {
     const text = readFileSync(new URL(document, ROOT), 'utf8');
 
-    it('names only tests that exist', () => {
+    test('names only tests that exist', () => {
       const names = new Set([...text.matchAll(NAMED)].map(([, name = '']) => name));
       assert.ok(names.size > 20);
       const missing = [...names].filter((name) => !existsSync(new URL(fileOf(name), ROOT)));
       assert.deepEqual(missing, []);
     });
 
-    it('has tables whose rows have as many cells as their heads', () => {
+    test('has tables whose rows have as many cells as their heads', () => {
       let columns = 0;
       for (const line of text.split('\n')) {
         if (!line.startsWith('|')) columns = 0;

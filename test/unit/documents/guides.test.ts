@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { splitWords } from '../../../src/base/shell-words.js';
 import { exitStatuses, optionSignature } from '../../../src/cli/help.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
@@ -46,7 +46,7 @@ function exampleCommands(path: string): string[] {
 }
 
 describe('docs/usage.md', () => {
-  it('lists exactly the options that exist, with the words of --help', () => {
+  test('lists exactly the options that exist, with the words of --help', () => {
     const expected = OPTION_TABLE.map(
       (entry) => `| \`${optionSignature(entry)}\` | ${entry.help} |`,
     );
@@ -55,12 +55,12 @@ describe('docs/usage.md', () => {
 });
 
 describe('README.md', () => {
-  it('lists exactly the exit statuses that exist, with the words of --help', () => {
+  test('lists exactly the exit statuses that exist, with the words of --help', () => {
     const expected = exitStatuses().map(([status, meaning]) => `| ${status} | ${meaning} |`);
     assert.deepEqual(tableRows('README.md', '| Status | Meaning |'), expected);
   });
 
-  it('is short enough to be read', () => {
+  test('is short enough to be read', () => {
     assert(textOf('README.md').split('\n').length <= 300);
   });
 });
@@ -69,18 +69,18 @@ for (const path of GUIDES) {
   describe(path, () => {
     const examples = exampleCommands(path);
 
-    it('has examples', () => {
+    test('has examples', () => {
       assert.notEqual(examples.length, 0);
     });
 
     for (const example of examples) {
-      it(`shows a command that is understood: ${example.trim()}`, () => {
+      test(`shows a command that is understood: ${example.trim()}`, () => {
         const { kind } = toCommand(parseOptions(splitWords(example).slice(1)));
         assert(!['version', 'help'].includes(kind));
       });
     }
 
-    it('links to files that exist', () => {
+    test('links to files that exist', () => {
       const links = [...textOf(path).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)];
       const folder = new URL(`../../../../${path}`, import.meta.url);
       const missing = links

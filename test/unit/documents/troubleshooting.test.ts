@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { splitWords } from '../../../src/base/shell-words.js';
 import { exitStatuses } from '../../../src/cli/help.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
@@ -18,7 +18,7 @@ function shownCommands(guide = GUIDE): string[] {
 }
 
 describe('the guide to troubleshooting', () => {
-  it('has a section on every exit status that is a failure, in the words of --help', () => {
+  test('has a section on every exit status that is a failure, in the words of --help', () => {
     const headings = [...GUIDE.matchAll(/^## Status (.*)$/gm)].map(([, text]) => text);
     const failures = exitStatuses().filter(([status]) => status !== '0');
     assert.deepEqual(
@@ -27,19 +27,19 @@ describe('the guide to troubleshooting', () => {
     );
   });
 
-  it('says of each what it means, what state was left, and what to do', () => {
+  test('says of each what it means, what state was left, and what to do', () => {
     for (const section of GUIDE.split(/^## Status /m).slice(1)) {
       const parts = [...section.matchAll(/\*\*(.*?)\*\*/g)].map(([, name]) => name);
       assert.deepEqual(parts, ['What it means.', 'State.', 'What to do.'], section);
     }
   });
 
-  it('begins with the doctor', () => {
+  test('begins with the doctor', () => {
     assert.match(shownCommands()[0] ?? '', /^lvmsync doctor/);
   });
 
   for (const command of [...shownCommands(), ...shownCommands(readGuide('performance'))]) {
-    it(`shows a command that is understood: ${command}`, () => {
+    test(`shows a command that is understood: ${command}`, () => {
       assert.doesNotThrow(() => toCommand(parseOptions(splitWords(command).slice(1))));
     });
   }

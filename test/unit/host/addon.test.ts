@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { VERSION_LINE } from '../../../src/base/version.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
@@ -21,11 +21,11 @@ for (const [form, [node, ...words]] of Object.entries(FORMS)) {
     const start = (given: readonly string[], input = '') =>
       spawnSync(node, [...words, ...given], { input, encoding: 'utf8' });
 
-    it('says its version', () => {
+    test('says its version', () => {
       assert.equal(start(['--version']).stdout, VERSION_LINE);
     });
 
-    it('finds its addon', () => {
+    test('finds its addon', () => {
       const { status, stderr } = start(['inspect', '/nowhere']);
       assert.equal(status, 1);
       assert.match(stderr, /^FATAL ERROR: \/nowhere: .*ENOENT/);
@@ -35,13 +35,13 @@ for (const [form, [node, ...words]] of Object.entries(FORMS)) {
       ['of a pool', POOL_WATCHER],
       ['of what is frozen', THAW_WATCHER, '/nowhere'],
     ] as const) {
-      it(`is the watcher ${what} when it is started as one, and ends when it is dismissed`, () => {
+      test(`is the watcher ${what} when it is started as one, and ends when it is dismissed`, () => {
         const { status, stdout, stderr } = start(given, 'dismissed\n');
         assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: 'ready\n', stderr: '' });
       });
     }
 
-    it('thaws where it was not dismissed, and ends after that', () => {
+    test('thaws where it was not dismissed, and ends after that', () => {
       const thawed = join(scratchFolder(), 'thawed');
       const { status, stderr } = start([THAW_WATCHER, 'touch', thawed]);
       assert.deepEqual({ status, stderr }, { status: 0, stderr: '' });
@@ -51,20 +51,20 @@ for (const [form, [node, ...words]] of Object.entries(FORMS)) {
 }
 
 describe('an installation', () => {
-  it('has an addon with what the program uses', () => {
+  test('has an addon with what the program uses', () => {
     const exported = Object.keys(loadAddon() as object);
     for (const name of ['allocateSlab', 'BlockFile', 'RecordReader'])
       assert(exported.includes(name));
   });
 
-  it('holds no second copy of what is loaded only when a run asks for it', () => {
+  test('holds no second copy of what is loaded only when a run asks for it', () => {
     const text = readFileSync(CLI, 'utf8');
     assert.match(text, /import\("ssh2"\)/);
     assert.match(text, /import\("lz4-napi"\)/);
     assert.doesNotMatch(text, new RegExp(fileURLToPath(new URL('../../../../', import.meta.url))));
   });
 
-  it('is asked of one module only: no other knows where it is, since in one file it is elsewhere', () => {
+  test('is asked of one module only: no other knows where it is, since in one file it is elsewhere', () => {
     const folder = new URL('../../../../src/', import.meta.url);
     const asking = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
       (name) =>
@@ -74,7 +74,7 @@ describe('an installation', () => {
     assert.deepEqual(asking, ['host/addon.ts']);
   });
 
-  it('understands no option that is called as a watcher is', () => {
+  test('understands no option that is called as a watcher is', () => {
     for (const word of [POOL_WATCHER, THAW_WATCHER]) {
       assert.throws(() => parseOptions([word]), /invalid option/, word);
     }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InterruptedError } from '../../../src/base/errors.js';
 import { superviseCommands } from '../../../src/host/command-supervision.js';
@@ -35,7 +35,7 @@ describe('a file lock that a process waits for', () => {
     for (const { pid } of children) process.kill(-pid!, 'SIGKILL');
   });
 
-  it('is named with its file and its holder', async () => {
+  test('is named with its file and its holder', async () => {
     const pids = children.map(({ pid }) => pid!);
     const locks = async (): Promise<ReturnType<typeof findAwaitedLock>[]> => {
       for (let i = 0; i < 200; i++) {
@@ -54,7 +54,7 @@ describe('a file lock that a process waits for', () => {
 });
 
 describe('the first signal', () => {
-  it('ends a command that asks, even one that does not listen to SIGTERM', async () => {
+  test('ends a command that asks, even one that does not listen to SIGTERM', async () => {
     const stop = supervised();
     const running = runCommand(['sh', '-c', 'trap "" TERM; echo begun; sleep 9; sleep 9']);
     await sleep(300);
@@ -62,7 +62,7 @@ describe('the first signal', () => {
     await assert.rejects(running, InterruptedError);
   });
 
-  it('ends a command whose output is read', async () => {
+  test('ends a command whose output is read', async () => {
     const stop = supervised();
     const { stdout, ended } = streamCommand(['sh', '-c', 'echo begun; exec sleep 100']);
     setTimeout(stop, 300);
@@ -72,7 +72,7 @@ describe('the first signal', () => {
     await assert.rejects(ended, InterruptedError);
   });
 
-  it('leaves one alone that changes something and waits for no lock', async () => {
+  test('leaves one alone that changes something and waits for no lock', async () => {
     const stop = supervised();
     const running = runCommand(['sh', '-c', 'sleep 1; echo done'], { shielded: true });
     await sleep(300);
@@ -80,7 +80,7 @@ describe('the first signal', () => {
     assert.equal((await running).stdout, 'done\n');
   });
 
-  it('ends one that is about to change something and waits for a lock', async () => {
+  test('ends one that is about to change something and waits for a lock', async () => {
     const path = join(folder, 'other');
     const holder = spawn('flock', ['-x', path, 'sh', '-c', 'echo held; exec sleep 100'], {
       stdio: ['ignore', 'pipe', 'ignore'],

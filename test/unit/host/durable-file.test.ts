@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { replaceDurably } from '../../../src/host/durable-file.js';
 import { runTool } from '../../helpers/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -24,7 +24,7 @@ describe('a file that is replaced durably', () => {
   const folder = scratchFolder();
   const path = join(folder, 'file');
 
-  it('keeps its former content where only a part of the new one has room', () => {
+  test('keeps its former content where only a part of the new one has room', () => {
     writeFileSync(path, 'former');
     assert.equal(replaceWithinLimit(path, 'x'.repeat(5000)), 'EFBIG');
     assert.equal(readFileSync(path, 'utf8'), 'former');
@@ -33,7 +33,7 @@ describe('a file that is replaced durably', () => {
     assert.equal(readFileSync(path, 'utf8'), 'fits');
   });
 
-  it('is for its owner only, unless another mode is asked for', () => {
+  test('is for its owner only, unless another mode is asked for', () => {
     for (const [options, mode] of [
       [{}, 0o600],
       [{ mode: 0o644 }, 0o644],
@@ -43,7 +43,7 @@ describe('a file that is replaced durably', () => {
     }
   });
 
-  it('may have its draft where its caller says', () => {
+  test('may have its draft where its caller says', () => {
     const taken = `${path}.draft`;
     writeFileSync(taken, 'of another run');
     replaceDurably(path, 'mine', { draft: join(folder, 'other') });

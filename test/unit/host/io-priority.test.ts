@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { parseIoPriority } from '../../../src/host/io-priority.js';
 
 describe('--ionice', () => {
@@ -10,12 +10,12 @@ describe('--ionice', () => {
     ['realtime:7', 1, 7],
   ];
   for (const [text, ioClass, level] of rows) {
-    it(`understands ${text}`, () =>
+    test(`understands ${text}`, () =>
       assert.deepEqual(parseIoPriority(text), { text, ioClass, level }));
   }
 
   for (const text of ['idle:1', 'best-effort:8', 'best-effort:', 'none', '3', 'IDLE', ' idle']) {
-    it(`refuses "${text}"`, () =>
+    test(`refuses "${text}"`, () =>
       assert.throws(() => parseIoPriority(text), { name: 'LvmsyncError', code: 'usage' }));
   }
 });

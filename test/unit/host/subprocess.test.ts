@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type Argv, CommandError, runCommand } from '../../../src/host/subprocess.js';
 
 const node = (script: string, ...args: string[]): Argv => [
@@ -30,18 +30,18 @@ describe('runCommand', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('hands back what the tool printed on both streams', async () => {
+  test('hands back what the tool printed on both streams', async () => {
     const output = await runCommand(node('console.log("one\\ntwo"); console.error("three")'));
     assert.deepEqual(output, { stdout: 'one\ntwo\n', stderr: 'three\n' });
   });
 
-  it('keeps a character whole whose bytes arrive in two reads', async () => {
+  test('keeps a character whole whose bytes arrive in two reads', async () => {
     const script =
       'process.stdout.write(Buffer.of(0xe2)); setTimeout(() => process.stdout.write(Buffer.of(0x82, 0xac)), 50)';
     assert.equal((await runCommand(node(script))).stdout, '€');
   });
 
-  it('gives every character of an argument to the tool as it is', async () => {
+  test('gives every character of an argument to the tool as it is', async () => {
     const characters = Array.from({ length: 255 }, (_, index) => String.fromCharCode(index + 1));
     const args = [characters.join(''), '', '$(id)', '; id', '* ?', '`id`'];
     const script = 'process.stdout.write(JSON.stringify(process.argv.slice(1)))';
@@ -49,12 +49,12 @@ describe('runCommand', () => {
     assert.deepEqual(JSON.parse(stdout), args);
   });
 
-  it('gives the tool an empty standard input', async () => {
+  test('gives the tool an empty standard input', async () => {
     assert.equal((await runCommand(['cat'])).stdout, '');
   });
 
   for (const shielded of [true, false]) {
-    it(`${shielded ? 'shields' : 'does not shield'} it from Ctrl-C, with { shielded: ${shielded} }`, async () => {
+    test(`${shielded ? 'shields' : 'does not shield'} it from Ctrl-C, with { shielded: ${shielded} }`, async () => {
       const { stdout } = await runCommand(['cat', '/proc/self/stat'], { shielded });
       // The terminal signals a process group.
       const groupOf = (stat: string) => stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2];
@@ -63,7 +63,7 @@ describe('runCommand', () => {
     });
   }
 
-  it('finds tools in the system folders whatever the PATH of the caller is', async () => {
+  test('finds tools in the system folders whatever the PATH of the caller is', async () => {
     const path = process.env.PATH;
     process.env.PATH = folder;
     try {
@@ -74,7 +74,7 @@ describe('runCommand', () => {
     }
   });
 
-  it('keeps LVM_ and DM_ variables and drops what changes loading and language', async () => {
+  test('keeps LVM_ and DM_ variables and drops what changes loading and language', async () => {
     const set = {
       LVM_SYSTEM_DIR: '/etc/other',
       DM_DISABLE_UDEV: '1',
@@ -103,7 +103,7 @@ describe('runCommand', () => {
     }
   });
 
-  it('fails with argv, status, error text and the code it was given', async () => {
+  test('fails with argv, status, error text and the code it was given', async () => {
     const argv = node('console.error("  first\\n  second"); process.exit(5)');
     const error = await failureOf(runCommand(argv, { code: 'sourceUnfit' }));
     assert.deepEqual(error.argv, argv);
@@ -113,23 +113,23 @@ describe('runCommand', () => {
     assert.equal(error.message, `${process.execPath}: exit status 5 (first; second)`);
   });
 
-  it('fails with exit code 1 where the caller names none', async () => {
+  test('fails with exit code 1 where the caller names none', async () => {
     assert.equal((await failureOf(runCommand(['false']))).exitStatus, 1);
   });
 
-  it('leaves warnings out of the message where there are errors', async () => {
+  test('leaves warnings out of the message where there are errors', async () => {
     const script = 'console.error("  WARNING: old\\n  TEST MODE: no\\n  broken"); process.exit(1)';
     assert.match((await failureOf(runCommand(node(script)))).message, /exit status 1 \(broken\)$/);
   });
 
-  it('shows warnings where there is nothing else, and cuts a long text', async () => {
+  test('shows warnings where there is nothing else, and cuts a long text', async () => {
     const script = 'console.error("WARNING: " + "x".repeat(10000)); process.exit(1)';
     const { message } = await failureOf(runCommand(node(script)));
     assert.match(message, /\(WARNING: x+\.\.\.\)$/);
     assert.ok(message.length < 600, `${message.length} characters`);
   });
 
-  it('names the signal that ended the tool', async () => {
+  test('names the signal that ended the tool', async () => {
     const error = await failureOf(runCommand(node('process.kill(process.pid, "SIGKILL")')));
     assert.match(error.message, /ended by SIGKILL/);
     assert.equal(error.status, undefined);
@@ -143,7 +143,7 @@ describe('runCommand', () => {
     ['ssh', 'openssh-client'],
   ] as const;
   for (const [tool, name] of packages) {
-    it(`names ${name} as the package of a missing ${tool}`, async () => {
+    test(`names ${name} as the package of a missing ${tool}`, async () => {
       const error = await failureOf(runCommand([join(folder, tool)]));
       assert.equal(error.message, `${folder}/${tool}: not found; it is in the package ${name}`);
       assert.equal(error.hint, `On Debian: apt-get install ${name}.`);
@@ -151,20 +151,20 @@ describe('runCommand', () => {
     });
   }
 
-  it('says only that a tool of unknown origin is not found', async () => {
+  test('says only that a tool of unknown origin is not found', async () => {
     const error = await failureOf(runCommand(['no-such-tool-anywhere']));
     assert.equal(error.message, 'no-such-tool-anywhere: not found');
     assert.equal(error.hint, undefined);
   });
 
-  it('says why a file cannot be started', async () => {
+  test('says why a file cannot be started', async () => {
     const file = join(folder, 'tool');
     writeFileSync(file, 'text', { mode: 0o644 });
     const error = await failureOf(runCommand([file]));
     assert.equal(error.message, `${file}: cannot be started: permission denied`);
   });
 
-  it('accepts standard output up to the limit and fails on a byte more', async () => {
+  test('accepts standard output up to the limit and fails on a byte more', async () => {
     const script = 'process.stdout.write("x".repeat(Number(process.argv[1])))';
     const limit = { stdoutLimit: 100_000 };
     assert.equal((await runCommand(node(script, '100000'), limit)).stdout.length, 100_000);
@@ -172,12 +172,12 @@ describe('runCommand', () => {
     assert.match(error.message, /printed more than 100000 bytes$/);
   });
 
-  it('ends a tool that prints without end', async () => {
+  test('ends a tool that prints without end', async () => {
     const error = await failureOf(runCommand(['yes'], { stdoutLimit: 1000 }));
     assert.match(error.message, /^yes: printed more than 1000 bytes$/);
   });
 
-  it('keeps the first 64 KiB of error text and lets the tool print more', async () => {
+  test('keeps the first 64 KiB of error text and lets the tool print more', async () => {
     const script = `const write = (text) => process.stderr.write(text);
       write('a'.repeat(60000));
       setTimeout(() => write('b'.repeat(10000)), 50);
@@ -187,7 +187,7 @@ describe('runCommand', () => {
     assert.equal(error.status, 3);
   });
 
-  it('F31: has ended when the tool has, whatever that left behind, and all that it printed is there', async () => {
+  test('F31: has ended when the tool has, whatever that left behind, and all that it printed is there', async () => {
     const script = `head -c 300000 /dev/zero | tr '\\0' x; echo words >&2; sleep 20 & exit 0`;
     const began = performance.now();
     const { stdout, stderr } = await runCommand(['sh', '-c', script]);
@@ -196,14 +196,14 @@ describe('runCommand', () => {
     assert.equal(stderr, 'words\n');
   });
 
-  it('does not start a tool when its signal is aborted already', async () => {
+  test('does not start a tool when its signal is aborted already', async () => {
     const marker = join(folder, 'started');
     const signal = AbortSignal.abort(new Error('stopped before'));
     await assert.rejects(runCommand(['touch', marker], { signal }), /stopped before/);
     await assert.rejects(runCommand(['cat', marker]), CommandError);
   });
 
-  it('ends a running tool on abort, though its own child holds the pipes', async () => {
+  test('ends a running tool on abort, though its own child holds the pipes', async () => {
     const fifo = join(folder, 'fifo');
     execFileSync('mkfifo', [fifo]);
     const aborter = new AbortController();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import type { RunCommand } from '../../../src/host/subprocess.js';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import { type Host, lvsWith, missing, recorded, refusal, runOn } from '../../helpers/lvm-host.js';
@@ -55,7 +55,7 @@ describe('findSnapshot refuses with exit code 10', () => {
     ],
   ];
   for (const [what, host, words] of disagreements) {
-    it(`where LVM and the kernel disagree about the ${what} (${words})`, async () => {
+    test(`where LVM and the kernel disagree about the ${what} (${words})`, async () => {
       const error = await refusal(findSnapshot('my-vg/sn-ap', runOn(host), missing));
       assert.equal(
         error.message,
@@ -65,13 +65,13 @@ describe('findSnapshot refuses with exit code 10', () => {
     });
   }
 
-  it('where the device of that name has the uuid of another volume', async () => {
+  test('where the device of that name has the uuid of another volume', async () => {
     const info = thick.info.replace(/(sn--ap \d+ \d+ LVM-.{63})./, '$1_');
     const error = await refusal(findSnapshot('my-vg/sn-ap', runOn({ ...thick, info }), missing));
     assert.match(error.message, /disagree about its uuid \(lvs: LVM-\w{64}, kernel: LVM-\w{64}\)$/);
   });
 
-  it('where a thin volume has another id in the kernel or another pool in the metadata', async () => {
+  test('where a thin volume has another id in the kernel or another pool in the metadata', async () => {
     const table = thin.table.replace('thin 254:2 1\n', 'thin 254:2 77\n');
     const id = await refusal(findSnapshot('v/data', runOn({ ...thin, table }), missing));
     assert.match(id.message, /thin id \(lvs: 1, metadata: 1, kernel: 77\)$/);
@@ -93,7 +93,7 @@ describe('findSnapshot refuses with exit code 10', () => {
     ],
   ];
   for (const [what, host, message] of unanswered) {
-    it(what, async () => {
+    test(what, async () => {
       const error = await refusal(findSnapshot('my-vg/sn-ap', runOn(host), missing));
       assert.match(error.message, message);
       assert.equal(error.exitStatus, 10);
@@ -113,7 +113,7 @@ describe('the metadata text of a volume group', () => {
     ['cannot be read', { ...thick, metadata: 'my-vg {' }],
   ] as const;
   for (const [what, host] of metadataTexts) {
-    it(`keeps the metadata text for itself and removes it when it ${what}`, async () => {
+    test(`keeps the metadata text for itself and removes it when it ${what}`, async () => {
       const run = runOn(host);
       let folder = '';
       let mode = 0;
@@ -132,7 +132,7 @@ describe('the metadata text of a volume group', () => {
     });
   }
 
-  it('reads the metadata text in a folder whose name has percent signs', async () => {
+  test('reads the metadata text in a folder whose name has percent signs', async () => {
     const before = process.env.TMPDIR;
     const folder = mkdtempSync(join(tmpdir(), 'lvmsync-test-%s-%%-'));
     process.env.TMPDIR = folder;
@@ -146,7 +146,7 @@ describe('the metadata text of a volume group', () => {
     }
   });
 
-  it('names the line of metadata that it cannot read', async () => {
+  test('names the line of metadata that it cannot read', async () => {
     const host = { ...thick, metadata: 'my-vg {' };
     const error = await refusal(findSnapshot('my-vg/sn-ap', runOn(host), missing));
     assert.equal(error.message, 'LVM metadata, line 1: section "my-vg" has no end');

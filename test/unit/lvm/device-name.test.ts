@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   bareUuid,
@@ -19,19 +19,19 @@ describe('device-mapper names', () => {
     ['v-snap---cow', { vgName: 'v', lvName: 'snap-', layer: 'cow' }],
   ] as const;
   for (const [name, parts] of names) {
-    it(`stand for the volume and back: ${name}`, () => {
+    test(`stand for the volume and back: ${name}`, () => {
       assert.deepEqual(parseDeviceName(name), parts);
       assert.equal(formatDeviceName(parts), name);
     });
   }
 
   for (const name of ['', 'vg', 'vg--lv', '-lv', 'vg-', 'a-b-c-d', 'a/b-c', 'v-l-']) {
-    it(`are refused where LVM makes no such name: "${name}"`, () => {
+    test(`are refused where LVM makes no such name: "${name}"`, () => {
       assert.equal(parseDeviceName(name), undefined);
     });
   }
 
-  it('stand for any group, volume and layer without loss', () => {
+  test('stand for any group, volume and layer without loss', () => {
     const part = fc.stringMatching(/^[a-z0-9+_.][a-z0-9+_.-]{0,10}$/);
     const layer = fc.option(fc.constantFrom('cow', 'real', 'tpool'), { nil: undefined });
     fc.assert(
@@ -47,7 +47,7 @@ describe('parseDeviceUuid', () => {
   const vgUuid = 'xJnO980TnhkYGUQy53eG2ogytfv9QZeR';
   const lvUuid = 'dbZOJDerfUUf2kOBBqwJWyraxdpq74Cj';
 
-  it('takes the uuids of group and volume out', () => {
+  test('takes the uuids of group and volume out', () => {
     assert.deepEqual(parseDeviceUuid(`LVM-${vgUuid}${lvUuid}`), {
       vgUuid,
       lvUuid,
@@ -57,14 +57,14 @@ describe('parseDeviceUuid', () => {
   });
 
   for (const uuid of ['', `CRYPT-LUKS2-${vgUuid}-x`, `LVM-${vgUuid}`, `LVM-${vgUuid}${lvUuid}x`]) {
-    it(`knows what is not from LVM: "${uuid}"`, () => {
+    test(`knows what is not from LVM: "${uuid}"`, () => {
       assert.equal(parseDeviceUuid(uuid), undefined);
     });
   }
 });
 
 describe('bareUuid', () => {
-  it('writes a uuid of LVM as the kernel holds it', () => {
+  test('writes a uuid of LVM as the kernel holds it', () => {
     const uuid = 'xJnO98-0Tnh-kYGU-Qy53-eG2o-gytf-v9QZeR';
     assert.equal(bareUuid(uuid), 'xJnO980TnhkYGUQy53eG2ogytfv9QZeR');
   });

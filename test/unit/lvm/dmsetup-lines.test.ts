@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { parseStatus } from '../../../src/lvm/dmsetup-status.js';
 import { parseInfo, parseTable } from '../../../src/lvm/dmsetup-table.js';
 
 describe('a text that dmsetup may have printed', () => {
-  it('is either read or refused with an error of ours', () => {
+  test('is either read or refused with an error of ours', () => {
     const words = fc.constantFrom(
       '0',
       '8',

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { parseStatus } from '../../../src/lvm/dmsetup-status.js';
 
 const golden = (path: string) =>
   readFileSync(new URL(`../../../../test/golden/${path}`, import.meta.url), 'utf8');
 
 describe('parseStatus', () => {
-  it('reads the genuine status of a thick snapshot', () => {
+  test('reads the genuine status of a thick snapshot', () => {
     const targets = parseStatus(golden('thick-4k/dmsetup-status.txt'));
     assert.deepEqual(targets[3], {
       name: 'vg0-snap',
@@ -19,7 +19,7 @@ describe('parseStatus', () => {
     assert.deepEqual(targets[1]?.type, 'snapshot-origin');
   });
 
-  it('reads the genuine status of a thin pool with a held root, and of its volumes', () => {
+  test('reads the genuine status of a thin pool with a held root, and of its volumes', () => {
     const targets = parseStatus(golden('thin-64k/dmsetup-status.txt'));
     assert.deepEqual(
       targets.find(({ type }) => type === 'thin-pool'),
@@ -66,7 +66,7 @@ describe('parseStatus', () => {
     ['zero ', { type: 'other', target: 'zero' }],
   ] as const;
   for (const [text, target] of faults) {
-    it(`reads "${text}"`, () => {
+    test(`reads "${text}"`, () => {
       assert.deepEqual(parseStatus(`0 8 ${text}\n`), [
         { name: undefined, start: 0, length: 8, ...target },
       ]);
@@ -85,7 +85,7 @@ describe('parseStatus', () => {
     ['rw no_discard_passdown queue_if_no_space', 'rw', 'queue_if_no_space', false, undefined],
   ] as const;
   for (const [text, mode, noSpace, needsCheck, lowWaterBlocks] of pools) {
-    it(`reads a pool that is "${text}"`, () => {
+    test(`reads a pool that is "${text}"`, () => {
       const [target] = parseStatus(`0 8 thin-pool 7 113/1024 0/1600 - ${text}`);
       assert.ok(target?.type === 'thin-pool' && 'mode' in target);
       assert.equal(target.heldRoot, undefined);
@@ -109,7 +109,7 @@ describe('parseStatus', () => {
     'thin-pool 7 113/1024 0/1600 - rw d sometimes - 1',
   ];
   for (const text of broken) {
-    it(`refuses "${text}"`, () => {
+    test(`refuses "${text}"`, () => {
       assert.throws(() => parseStatus(`0 8 ${text}`), /dmsetup: a line of unknown form/);
     });
   }

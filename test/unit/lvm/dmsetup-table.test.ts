@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { parseInfo, parseTable } from '../../../src/lvm/dmsetup-table.js';
 
 const golden = (path: string) =>
   readFileSync(new URL(`../../../../test/golden/${path}`, import.meta.url), 'utf8');
 
 describe('parseTable', () => {
-  it('reads the genuine table of a thick snapshot', () => {
+  test('reads the genuine table of a thick snapshot', () => {
     assert.deepEqual(parseTable(golden('thick-64k/dmsetup-table.txt')), [
       {
         name: 'vg0-copy',
@@ -47,7 +47,7 @@ describe('parseTable', () => {
     ]);
   });
 
-  it('reads the genuine table of a thin pool', () => {
+  test('reads the genuine table of a thin pool', () => {
     const targets = parseTable(golden('thin-64k/dmsetup-table.txt'));
     assert.deepEqual(
       targets.filter(({ type }) => type !== 'linear'),
@@ -93,7 +93,7 @@ describe('parseTable', () => {
     );
   });
 
-  it('reads the genuine table of a running merge', () => {
+  test('reads the genuine table of a running merge', () => {
     const targets = parseTable(golden('lvm-states/thick-merging/dmsetup-table.txt'));
     const types = targets.map(({ name, type }) => [name, type]);
     assert.deepEqual(types, [
@@ -105,7 +105,7 @@ describe('parseTable', () => {
     ]);
   });
 
-  it('reads an external origin, features of a snapshot, and a device asked for alone', () => {
+  test('reads an external origin, features of a snapshot, and a device asked for alone', () => {
     const text = '0 8 thin 254:2 6 254:8\n8 16 snapshot 254:1 254:2 PO 8 1 discard_zeroes_cow\n';
     assert.deepEqual(parseTable(text), [
       {
@@ -130,7 +130,7 @@ describe('parseTable', () => {
     ]);
   });
 
-  it('knows a thin volume whose pool has failed', () => {
+  test('knows a thin volume whose pool has failed', () => {
     const [target] = parseTable('0 49152 thin Fail \n');
     assert.equal(target?.type, 'failed-thin');
   });
@@ -150,7 +150,7 @@ describe('parseTable', () => {
     '0 8 thin 254:1 99999999999999999999',
   ];
   for (const line of broken) {
-    it(`refuses the line "${line}"`, () => {
+    test(`refuses the line "${line}"`, () => {
       assert.throws(() => parseTable(`0 8 error \n${line}\n`), {
         code: 'sourceUnfit',
         message: `dmsetup: a line of unknown form (${line})`,
@@ -160,14 +160,14 @@ describe('parseTable', () => {
 });
 
 describe('parseInfo', () => {
-  it('reads genuine numbers and uuids, and a device without uuid', () => {
+  test('reads genuine numbers and uuids, and a device without uuid', () => {
     const info = parseInfo(golden('lvm-states/thick-merging/dmsetup-info.txt'));
     assert.deepEqual([...info.keys()], ['slow', 'v-o', 'v-o-real', 'v-s', 'v-s-cow']);
     assert.deepEqual(info.get('slow'), { number: '254:0', uuid: '' });
     assert.match(info.get('v-s-cow')?.uuid ?? '', /^LVM-\w{64}-cow$/);
   });
 
-  it('refuses a line without numbers', () => {
+  test('refuses a line without numbers', () => {
     assert.throws(() => parseInfo('No devices found\n'), /dmsetup: a line of unknown form/);
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { type Argv, CommandError, type RunCommand } from '../../../src/host/subprocess.js';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import type { PathKind } from '../../../src/lvm/volume-name.js';
@@ -17,7 +17,7 @@ const thick = recorded('thick');
 const thin = recorded('thin');
 
 describe('findSnapshot', () => {
-  it('goes by the uuid of a device where its name is out of date', async () => {
+  test('goes by the uuid of a device where its name is out of date', async () => {
     const found = await deviceOf(thick, 'my--vg-snap2')();
     const uuid = found.kind === 'block' ? (found.mapped?.uuid ?? '') : '';
     const mapped = { name: 'my--vg-sn--ap', uuid };
@@ -26,13 +26,13 @@ describe('findSnapshot', () => {
     assert.match(error.message, /^my-vg\/snap2: snapshot overflowed/);
   });
 
-  it('names VG/LV even where a file of that name is in the folder', async () => {
+  test('names VG/LV even where a file of that name is in the folder', async () => {
     const inspect = async (): Promise<PathKind> => ({ kind: 'other', what: 'a regular file' });
     const found = await findSnapshot('my-vg/sn-ap', runOn(thick), inspect);
     assert.equal(found.lvName, 'sn-ap');
   });
 
-  it('puts "--" before every name it gives to a tool, but for a device that it knows by its uuid', async () => {
+  test('puts "--" before every name it gives to a tool, but for a device that it knows by its uuid', async () => {
     const calls: Argv[] = [];
     await findSnapshot('my-vg/sn-ap', runOn(thick, calls), missing);
     assert.deepEqual(
@@ -67,7 +67,7 @@ describe('findSnapshot refuses with exit code 10', () => {
     ['an internal volume', thin, 'v/pool_tmeta', /^v\/pool_tmeta: not a snapshot/],
   ];
   for (const [what, host, subject, message, hint] of refusals) {
-    it(what, async () => {
+    test(what, async () => {
       const error = await refusal(findSnapshot(subject, runOn(host), missing));
       assert.match(error.message, message);
       assert.equal(error.exitStatus, 10);
@@ -97,7 +97,7 @@ describe('findSnapshot refuses with exit code 1', () => {
     '/dev/mapper/control',
   ];
   for (const subject of subjects) {
-    it(`the name "${subject}" of nothing, without asking any tool`, async () => {
+    test(`the name "${subject}" of nothing, without asking any tool`, async () => {
       const run = () => assert.fail('a tool was run');
       const error = await refusal(findSnapshot(subject, run, missing));
       assert.equal(error.message, `${subject}: no such device`);
@@ -108,7 +108,7 @@ describe('findSnapshot refuses with exit code 1', () => {
 
   const notThere = ['my-vg/nope', '/dev/my-vg/nope', 'nope/nope', '/dev/mapper/my--vg-nope'];
   for (const subject of notThere) {
-    it(`${subject}, which LVM does not know`, async () => {
+    test(`${subject}, which LVM does not know`, async () => {
       const error = await refusal(findSnapshot(subject, runOn(thick), missing));
       assert.ok(error.message.startsWith(`${subject}: no such logical volume`), error.message);
       assert.equal(error.exitStatus, 1);
@@ -124,7 +124,7 @@ describe('findSnapshot refuses with exit code 1', () => {
     ],
   ];
   for (const [what, kind] of others) {
-    it(`a path that is ${what}`, async () => {
+    test(`a path that is ${what}`, async () => {
       const error = await refusal(findSnapshot('/dev/x/y', runOn(thick), async () => kind));
       assert.equal(error.message, `/dev/x/y: not a logical volume (it is ${what})`);
       assert.equal(error.exitStatus, 1);
@@ -135,7 +135,7 @@ describe('findSnapshot refuses with exit code 1', () => {
     ['cow', 'my--vg-sn--ap'],
     ['real', 'my--vg-da--ta----x'],
   ] as const) {
-    it(`the internal device "${layer}" and names the volume it belongs to`, async () => {
+    test(`the internal device "${layer}" and names the volume it belongs to`, async () => {
       const inspect = deviceOf(thick, `${name}-${layer}`);
       const error = await refusal(findSnapshot('/dev/dm-2', runOn(thick), inspect));
       assert.match(error.message, /\(it is the internal device "(cow|real)" of my-vg\/[\w-]+\)$/);
@@ -143,7 +143,7 @@ describe('findSnapshot refuses with exit code 1', () => {
     });
   }
 
-  it('but with 10 where lvs fails for another reason, which it repeats', async () => {
+  test('but with 10 where lvs fails for another reason, which it repeats', async () => {
     const stderr =
       "  /run/lock/lvm/V_my-vg:aux: open failed: Permission denied\n  Can't get lock\n";
     const run: RunCommand = async (argv, options = {}) => {

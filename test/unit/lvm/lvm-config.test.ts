@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   type ConfigSection,
@@ -18,7 +18,7 @@ const golden = (name: string) =>
 const valueIn = (text: string) => parseLvmConfig(`key = ${text}`).values.get('key');
 
 describe('parseLvmConfig', () => {
-  it('reads the snapshot segment out of genuine metadata', () => {
+  test('reads the snapshot segment out of genuine metadata', () => {
     const root = parseLvmConfig(golden('thick-64k'));
     assert.equal(findString(root, 'contents'), 'Text Format Volume Group');
     const segment = findSection(root, 'vg0', 'logical_volumes', 'snapshot0', 'segment1');
@@ -31,7 +31,7 @@ describe('parseLvmConfig', () => {
     assert.deepEqual(names, ['my-data', 'copy', 'snap', 'snapshot0']);
   });
 
-  it('reads the thin segment out of genuine metadata', () => {
+  test('reads the thin segment out of genuine metadata', () => {
     const root = parseLvmConfig(golden('thin-64k'));
     const segment = findSection(root, 'vg0', 'logical_volumes', 'snap', 'segment1');
     assert.deepEqual(
@@ -79,10 +79,10 @@ describe('parseLvmConfig', () => {
     ['[[], ["a", [1]]]', [[], ['a', [1]]]],
   ];
   for (const [text, value] of values) {
-    it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(valueIn(text), value));
+    test(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(valueIn(text), value));
   }
 
-  it('reads names with every character that LVM allows', () => {
+  test('reads names with every character that LVM allows', () => {
     const root = parseLvmConfig('a-b_c.d+e9 { 7.x- = 1 }\n"quoted name" = 2 __proto__ = 3');
     const inner = findSection(root, 'a-b_c.d+e9');
     assert.equal(inner && findInteger(inner, '7.x-'), 1);
@@ -90,7 +90,7 @@ describe('parseLvmConfig', () => {
     assert.equal(findInteger(root, '__proto__'), 3);
   });
 
-  it('needs no blanks and ignores comments to the end of the line', () => {
+  test('needs no blanks and ignores comments to the end of the line', () => {
     const root = parseLvmConfig('a{b=1 c{}}# end } {\r\nd=[1]#x');
     assert.deepEqual([...(findSection(root, 'a')?.values ?? [])], [['b', 1]]);
     assert.deepEqual(root.values.get('d'), [1]);
@@ -118,7 +118,7 @@ describe('parseLvmConfig', () => {
     [`a = ${'9'.repeat(400)}`, 1, 'too large'],
   ] as const;
   for (const [text, line, reason] of faults) {
-    it(`refuses ${JSON.stringify(text.slice(0, 20))} and names the line`, () => {
+    test(`refuses ${JSON.stringify(text.slice(0, 20))} and names the line`, () => {
       assert.throws(
         () => parseLvmConfig(text),
         (error) =>
@@ -131,12 +131,12 @@ describe('parseLvmConfig', () => {
     });
   }
 
-  it('refuses nesting without end instead of exhausting the stack', () => {
+  test('refuses nesting without end instead of exhausting the stack', () => {
     assert.throws(() => parseLvmConfig('a {'.repeat(100_000)), /line 1: sections are nested/);
     assert.throws(() => parseLvmConfig(`a = ${'['.repeat(100_000)}`), /line 1: lists are nested/);
   });
 
-  it('reads a group of 5,000 volumes', () => {
+  test('reads a group of 5,000 volumes', () => {
     const volume = (n: number) =>
       `lv${n} { id = "x" flags = [] segment1 { stripes = [ "pv0", ${n} ] } } # comment\n`;
     const text = `vg { logical_volumes {\n${Array.from({ length: 5000 }, (_, n) => volume(n)).join('')}} }`;
@@ -148,12 +148,12 @@ describe('parseLvmConfig', () => {
     );
   });
 
-  it('reads one string of 20 MB', () => {
+  test('reads one string of 20 MB', () => {
     const content = 'x\\y'.repeat(7_000_000);
     assert.equal(valueIn(`"${content}"`), content);
   });
 
-  it('gives back any tree that is written in the format', () => {
+  test('gives back any tree that is written in the format', () => {
     fc.assert(
       fc.property(tree, (root) => {
         assert.deepEqual(parseLvmConfig(format(root)), root);
@@ -161,7 +161,7 @@ describe('parseLvmConfig', () => {
     );
   });
 
-  it('either reads or refuses any text with its own error', () => {
+  test('either reads or refuses any text with its own error', () => {
     const letters = fc.constantFrom(...'ab"\\[]{}=#,.-+09 \n\t', 'key = ', '"x" ', '{ ', '} ');
     const texts = fc.oneof(
       fc.array(letters, { maxLength: 200 }).map((parts) => parts.join('')),
@@ -180,7 +180,7 @@ describe('parseLvmConfig', () => {
     );
   });
 
-  it('refuses or reads genuine metadata that was cut at any byte', () => {
+  test('refuses or reads genuine metadata that was cut at any byte', () => {
     const text = golden('thick-4k');
     for (let length = 0; length < text.length; length += 1) {
       try {
@@ -195,7 +195,7 @@ describe('parseLvmConfig', () => {
 describe('the accessors', () => {
   const root = parseLvmConfig('s = "x" i = 5 f = 1.5 big = 9007199254740993 l = [1] sub { }');
 
-  it('answer undefined for what is not there', () => {
+  test('answer undefined for what is not there', () => {
     assert.equal(findString(root, 'none'), undefined);
     assert.equal(findInteger(root, 'none'), undefined);
     assert.equal(findSection(root, 'sub', 'none', 'deeper'), undefined);
@@ -203,7 +203,7 @@ describe('the accessors', () => {
   });
 
   for (const key of ['s', 'f', 'big', 'l']) {
-    it(`refuse ${key} as an integer`, () => {
+    test(`refuse ${key} as an integer`, () => {
       assert.throws(() => findInteger(root, key), {
         message: `LVM metadata: ${key} is not an integer of at most 53 bits`,
       });
@@ -211,7 +211,7 @@ describe('the accessors', () => {
   }
 
   for (const key of ['i', 'f', 'big', 'l']) {
-    it(`refuse ${key} as a string`, () => {
+    test(`refuse ${key} as a string`, () => {
       assert.throws(() => findString(root, key), {
         message: `LVM metadata: ${key} is not a string`,
       });

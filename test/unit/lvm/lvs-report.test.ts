@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { listVolumes } from '../../../src/lvm/lvs-report.js';
 import { type Host, lvsWith, recorded, refusal, runOn } from '../../helpers/lvm-host.js';
 
 const thick = recorded('thick');
 
 describe('listVolumes', () => {
-  it('tells of each volume once, however many segments it has', async () => {
+  test('tells of each volume once, however many segments it has', async () => {
     const host = recorded('thick-grown');
     const rows = JSON.parse(host.lvs).report[0].lv.map((row: { lv_uuid: string }) => row.lv_uuid);
     const volumes = await listVolumes('my-vg', runOn(host));
@@ -14,7 +14,7 @@ describe('listVolumes', () => {
     assert.deepEqual(volumes.map(({ uuid }) => uuid).sort(), [...new Set(rows)].sort());
   });
 
-  it('takes the brackets of internal volumes off', async () => {
+  test('takes the brackets of internal volumes off', async () => {
     const volumes = await listVolumes('v', runOn(recorded('thin')));
     const names = volumes.map(({ lvName }) => lvName);
     assert.ok(names.includes('pool_tmeta') && names.includes('data'), names.join(' '));
@@ -34,7 +34,7 @@ describe('listVolumes', () => {
     ],
   ];
   for (const [what, host, message] of refusals) {
-    it(`refuses ${what} with exit code 10`, async () => {
+    test(`refuses ${what} with exit code 10`, async () => {
       const error = await refusal(listVolumes('my-vg', runOn(host)));
       assert.match(error.message, message);
       assert.equal(error.exitStatus, 10);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { readSnapshotStatus } from '../../../src/lvm/snapshot-status.js';
 import { recorded, refusal, runOn, uuidOf } from '../../helpers/lvm-host.js';
 
@@ -8,7 +8,7 @@ const thick = recorded('thick');
 describe('readSnapshotStatus', () => {
   const snapshot = { vgName: 'my-vg', lvName: 'sn-ap', dmUuid: uuidOf(thick, 'my--vg-sn--ap') };
 
-  it('tells how much of the COW store is used', async () => {
+  test('tells how much of the COW store is used', async () => {
     assert.deepEqual(await readSnapshotStatus(snapshot, runOn(thick)), {
       allocatedSectors: 41136,
       totalSectors: 81920,
@@ -28,7 +28,7 @@ describe('readSnapshotStatus', () => {
     ['error ', /the kernel has "error" in its place, not one snapshot/],
   ] as const;
   for (const [status, message] of states) {
-    it(`refuses "${status}" with exit code 10`, async () => {
+    test(`refuses "${status}" with exit code 10`, async () => {
       const host = { ...thick, status: `my--vg-sn--ap: 0 131072 ${status}\n` };
       const error = await refusal(readSnapshotStatus(snapshot, runOn(host)));
       assert.match(error.message, message);
@@ -37,7 +37,7 @@ describe('readSnapshotStatus', () => {
     });
   }
 
-  it('refuses with exit code 10 when the device has gone', async () => {
+  test('refuses with exit code 10 when the device has gone', async () => {
     const error = await refusal(readSnapshotStatus(snapshot, runOn({ ...thick, status: '' })));
     assert.match(error.message, /^dmsetup: exit status 1/);
     assert.equal(error.exitStatus, 10);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import type { PathKind } from '../../../src/lvm/volume-name.js';
 import {
@@ -37,7 +37,7 @@ describe('findSnapshot on a thick snapshot', () => {
   const subjects = ['my-vg/sn-ap', '/dev/my-vg/sn-ap', '/dev/mapper/my--vg-sn--ap'];
 
   for (const subject of subjects) {
-    it(`describes it when its name is ${subject} and there is no such path`, async () => {
+    test(`describes it when its name is ${subject} and there is no such path`, async () => {
       const { uuid, origin, ...rest } = await findThick(subject, missing);
       assert.deepEqual(rest, wanted);
       assert.match(uuid, /^\w{6}(-\w{4}){5}-\w{6}$/);
@@ -58,20 +58,20 @@ describe('findSnapshot on a thick snapshot', () => {
     'link',
     '/dev/my-vg/sn-ap',
   ]) {
-    it(`describes it when the path ${subject} leads to its device`, async () => {
+    test(`describes it when the path ${subject} leads to its device`, async () => {
       const found = await findThick(subject, deviceOf(thick, 'my--vg-sn--ap'));
       assert.deepEqual({ ...found, ...wanted }, found);
     });
   }
 
-  it('reports both sizes of an origin that grew', async () => {
+  test('reports both sizes of an origin that grew', async () => {
     const found = await findSnapshot('my-vg/sn-ap', runOn(recorded('thick-grown')), missing);
     assert.ok(found.kind === 'thick');
     assert.equal(found.origin.size, 80 * 1024 * 1024);
     assert.equal(found.originSizeAtSnapshot, 64 * 1024 * 1024);
   });
 
-  it('finds a thick snapshot of a thin volume', async () => {
+  test('finds a thick snapshot of a thin volume', async () => {
     const found = await findSnapshot('v/thick', runOn(thin), missing);
     assert.ok(found.kind === 'thick');
     assert.deepEqual([found.chunkSize, found.origin.lvName], [4096, 'data']);
@@ -180,7 +180,7 @@ describe('findSnapshot refuses a thick snapshot with exit code 10', () => {
     ],
   ];
   for (const [what, host, subject, message, hint] of refusals) {
-    it(what, async () => {
+    test(what, async () => {
       const error = await refusal(findSnapshot(subject, runOn(host), missing));
       assert.match(error.message, message);
       assert.equal(error.exitStatus, 10);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Argv, CommandOptions, RunCommand } from '../../../src/host/subprocess.js';
 import {
   findThinPool,
@@ -34,7 +34,7 @@ function kernel({ pools, calls = [] }: Kernel): RunCommand {
 describe('findThinPool', () => {
   const wanted = { vgName: 'vg-0', poolName: 'my-pool' };
 
-  it('takes the layer that thin volumes are on, if there is one', async () => {
+  test('takes the layer that thin volumes are on, if there is one', async () => {
     const pools = ['vg--0-my--pool', 'vg--0-other-tpool', 'vg--0-my--pool-tpool'];
     assert.deepEqual(await findThinPool(wanted, kernel({ pools })), {
       name: 'vg-0/my-pool',
@@ -47,19 +47,19 @@ describe('findThinPool', () => {
     });
   });
 
-  it('takes the pool itself where no thin volume is active', async () => {
+  test('takes the pool itself where no thin volume is active', async () => {
     const found = await findThinPool(wanted, kernel({ pools: ['vg--0-my--pool'] }));
     assert.equal(found.dmName, 'vg--0-my--pool');
   });
 
-  it('names the device behind --, so that no name can become an option', async () => {
+  test('names the device behind --, so that no name can become an option', async () => {
     const calls: Argv[] = [];
     await findThinPool(wanted, kernel({ pools: ['vg--0-my--pool'], calls }));
     assert.deepEqual(calls[1]?.slice(-2), ['--', 'vg--0-my--pool']);
   });
 
   for (const pools of [[], ['vg--0-my--pool2-tpool'], ['vg-0-my-pool-tpool']]) {
-    it(`refuses a pool that is not active, among [${pools}]`, async () => {
+    test(`refuses a pool that is not active, among [${pools}]`, async () => {
       await assert.rejects(findThinPool(wanted, kernel({ pools })), {
         code: 'pool',
         message: 'vg-0/my-pool: the thin pool is not active',
@@ -70,7 +70,7 @@ describe('findThinPool', () => {
 });
 
 describe('the state of a pool', () => {
-  it('is usable if it can be written and needs no check', async () => {
+  test('is usable if it can be written and needs no check', async () => {
     const { run } = new FakePool({ heldRoot: 5 });
     const status = await readPoolStatus(POOL, run);
     assert.equal(status.heldRoot, 5);
@@ -83,7 +83,7 @@ describe('the state of a pool', () => {
     [{ mode: 'ro', needsCheck: true }, 'needs a check of its metadata (needs_check)'],
   ] as const;
   for (const [state, words] of faults) {
-    it(`that ${words} is refused in these words, with a place to look`, async () => {
+    test(`that ${words} is refused in these words, with a place to look`, async () => {
       const status = await readPoolStatus(POOL, new FakePool(state).run);
       assert.throws(() => requireUsable(POOL, status), {
         code: 'pool',
@@ -94,7 +94,7 @@ describe('the state of a pool', () => {
     });
   }
 
-  it('that has failed is refused with the command to repair it', async () => {
+  test('that has failed is refused with the command to repair it', async () => {
     await assert.rejects(readPoolStatus(POOL, new FakePool({ failed: true }).run), {
       code: 'pool',
       message: 'vg0/pool: the thin pool has failed',
@@ -103,7 +103,7 @@ describe('the state of a pool', () => {
   });
 
   for (const stdout of ['', '0 8 linear \n']) {
-    it(`is a failure where dmsetup says "${stdout.trim()}"`, async () => {
+    test(`is a failure where dmsetup says "${stdout.trim()}"`, async () => {
       const run: RunCommand = async () => ({ stdout, stderr: '' });
       await assert.rejects(readPoolStatus(POOL, run), { code: 'pool' });
     });
@@ -117,7 +117,7 @@ describe('what is asked of a pool', () => {
     return { stdout: `${POOL_LINE.replace(/thin-pool.*/, 'thin-pool Fail')}\n`, stderr: '' };
   };
 
-  it('does not commit anything to answer, and goes through when Ctrl-C is typed', async () => {
+  test('does not commit anything to answer, and goes through when Ctrl-C is typed', async () => {
     await readPoolStatus(POOL, run).catch(() => undefined);
     await sendPoolMessage(POOL, 'reserve_metadata_snap', run);
     const [status, message] = asked;
@@ -129,7 +129,7 @@ describe('what is asked of a pool', () => {
     for (const { options } of asked) assert.deepEqual(options, { code: 'pool', shielded: true });
   });
 
-  it('is released by hand with a command that names the same device', () => {
+  test('is released by hand with a command that names the same device', () => {
     assert.equal(releaseCommand(POOL), 'dmsetup message vg0-pool-tpool 0 release_metadata_snap');
   });
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import { type Host, lvsWith, missing, recorded, refusal, runOn } from '../../helpers/lvm-host.js';
 
@@ -19,7 +19,7 @@ describe('findSnapshot on a thin volume', () => {
     ['d2s', { thinId: 8, active: true, size: 64 * MIB }],
   ] as const;
   for (const [lvName, wanted] of volumes) {
-    it(`tells id, pool, size, state and origins of ${lvName}`, async () => {
+    test(`tells id, pool, size, state and origins of ${lvName}`, async () => {
       const found = await findSnapshot(`v/${lvName}`, runOn(thin), missing);
       assert.ok(found.kind === 'thin');
       const { uuid, origin, externalOrigin, deviceNumber, ...rest } = found;
@@ -43,7 +43,7 @@ describe('findSnapshot on a thin volume', () => {
     });
   }
 
-  it('gives the origin the uuid that the group has for it', async () => {
+  test('gives the origin the uuid that the group has for it', async () => {
     const origin = await findSnapshot('v/data', runOn(thin), missing);
     const snapshot = await findSnapshot('v/ts', runOn(thin), missing);
     assert.ok(snapshot.kind === 'thin');
@@ -55,7 +55,7 @@ describe('findSnapshot on a thin volume', () => {
     ['a thick snapshot, which shows on its origin too', 'ext', ['d2s', 'data', 'ts']],
   ] as const;
   for (const [what, mergingName, lvNames] of otherMerges) {
-    it(`serves what is not touched by the scheduled merge of ${what}`, async () => {
+    test(`serves what is not touched by the scheduled merge of ${what}`, async () => {
       const host = lvsWith(thin, mergingName, { lv_merging: '1' });
       for (const lvName of lvNames) {
         const found = await findSnapshot(`v/${lvName}`, runOn(host), missing);
@@ -95,7 +95,7 @@ describe('findSnapshot refuses a thin volume with exit code 10', () => {
     ],
   ];
   for (const [what, host, subject, message, hint] of refusals) {
-    it(what, async () => {
+    test(what, async () => {
       const error = await refusal(findSnapshot(subject, runOn(host), missing));
       assert.match(error.message, message);
       assert.equal(error.exitStatus, 10);
@@ -105,7 +105,7 @@ describe('findSnapshot refuses a thin volume with exit code 10', () => {
 });
 
 describe('findSnapshot on a thin volume whose pool has failed', () => {
-  it('says so, with exit code 18 and the command to repair it', async () => {
+  test('says so, with exit code 18 and the command to repair it', async () => {
     const table = thin.table.replace(/^(v-data-real: \d+ \d+ thin) .*$/m, '$1 Fail');
     assert.notEqual(table, thin.table);
     const error = await refusal(findSnapshot('v/data', runOn({ ...thin, table }), missing));

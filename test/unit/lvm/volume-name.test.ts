@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { inspectPath } from '../../../src/lvm/volume-name.js';
 import { refusal } from '../../helpers/lvm-host.js';
 
@@ -15,7 +15,7 @@ describe('inspectPath', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('tells what is there', async () => {
+  test('tells what is there', async () => {
     await writeFile(join(folder, 'file'), '');
     symlinkSync('file', join(folder, 'link'));
     symlinkSync('nowhere', join(folder, 'dangling'));
@@ -32,7 +32,7 @@ describe('inspectPath', () => {
     assert.deepEqual(terminal, { kind: 'other', what: 'not a block device' });
   });
 
-  it('tells the number of a block device, however large', async (test) => {
+  test('tells the number of a block device, however large', async (test) => {
     const numbers = ['8:1', '254:3', '259:70000', '4095:1048575'];
     for (const number of numbers) {
       const path = join(folder, number);
@@ -47,7 +47,7 @@ describe('inspectPath', () => {
     }
   });
 
-  it('refuses a path it cannot follow with exit code 1', async () => {
+  test('refuses a path it cannot follow with exit code 1', async () => {
     symlinkSync('loop', join(folder, 'loop'));
     const error = await refusal(inspectPath(join(folder, 'loop')));
     assert.equal(error.message, `${folder}/loop: cannot be looked up (ELOOP)`);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { FileDevice } from '../../../src/device/block-device.js';
 import { findUnzeroed, refuseSharedBlocks } from '../../../src/lvm/unzeroed-blocks.js';
 import { findWriteRules } from '../../../src/lvm/write-rules.js';
@@ -62,13 +62,13 @@ describe('how space is given back', () => {
     ['a device whose table is empty: holes only', { '254:9': '' }, false, ALIGNMENT],
   ];
   for (const [title, tables, discard, granularity] of rows) {
-    it(title, async () => {
+    test(title, async () => {
       const { punch } = await findWriteRules(device(true), async (number) => tables[number]);
       assert.deepEqual(punch, { discard, granularity });
     });
   }
 
-  it('a file: holes, and no table is asked for', async () => {
+  test('a file: holes, and no table is asked for', async () => {
     const path = join(scratchFolder(), 'file');
     writeFileSync(path, 'x');
     const file = await FileDevice.open(path, { role: 'destination', write: true });
@@ -116,7 +116,7 @@ describe('where new blocks of a thin pool are not zeroed', () => {
       ['nowhere on a plain disk', { '254:9': '0 131072 linear 7:0 2048\n' }, []],
     ];
   for (const [title, tables, expected] of rows) {
-    it(`F2: ${title}`, async () => {
+    test(`F2: ${title}`, async () => {
       const { info, size } = device(true);
       const sizeOf = (number: string) => (number === '254:8' ? 65536 * 512 : undefined);
       const found = await findUnzeroed({ info, size }, async (number) => tables[number], sizeOf);
@@ -128,7 +128,7 @@ describe('where new blocks of a thin pool are not zeroed', () => {
 describe('several streams to a pool that does not zero new blocks', () => {
   const stretch = { start: 0, end: 2 ** 30, blockSize: 64 * 1024, shift: 0, bareFrom: 0 };
 
-  it('F2: may come where no block lies on both sides of a cut', () => {
+  test('F2: may come where no block lies on both sides of a cut', () => {
     refuseSharedBlocks([stretch], '/dev/vg/copy');
     refuseSharedBlocks([], '/dev/vg/copy');
   });
@@ -138,7 +138,7 @@ describe('several streams to a pool that does not zero new blocks', () => {
     ['blocks larger than a MiB', { blockSize: 2 ** 21 }],
     ['blocks that begin elsewhere', { shift: 512 }],
   ] as const) {
-    it(`F2: are refused over ${what}`, () => {
+    test(`F2: are refused over ${what}`, () => {
       assert.throws(
         () => refuseSharedBlocks([{ ...stretch, ...other }], '/dev/vg/copy'),
         /without --streams|two streams may meet/,
@@ -163,7 +163,7 @@ describe('where a destination holds anything but zeros at most', () => {
     ['anywhere on a plain disk', {}, undefined, Infinity, Infinity],
   ] as const;
   for (const [title, tables, status, dataEnd, mostData] of rows) {
-    it(`F36: ${title}`, async () => {
+    test(`F36: ${title}`, async () => {
       const readTable = async (number: string) => new Map(Object.entries(tables)).get(number);
       const found = await findWriteRules(device(true), readTable, async () => status);
       assert.deepEqual([found.dataEnd, found.mostData], [dataEnd, mostData]);

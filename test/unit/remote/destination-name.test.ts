@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { type Destination, parseDestination } from '../../../src/remote/destination-name.js';
@@ -29,7 +29,7 @@ describe('destination', () => {
     ['host:/a\nb', { host: 'host', path: '/a\nb' }],
   ];
   for (const [text, expected] of understood) {
-    it(`${JSON.stringify(text)} is ${JSON.stringify(expected)}`, () => {
+    test(`${JSON.stringify(text)} is ${JSON.stringify(expected)}`, () => {
       assert.deepEqual(parseDestination(text), expected);
     });
   }
@@ -58,7 +58,7 @@ describe('destination', () => {
     ['a[::1]:/dev/x', /brackets/],
   ];
   for (const [text, reason] of refused) {
-    it(`${JSON.stringify(text)} is refused`, () => {
+    test(`${JSON.stringify(text)} is refused`, () => {
       assert.throws(
         () => parseDestination(text),
         (error) =>
@@ -67,11 +67,11 @@ describe('destination', () => {
     });
   }
 
-  it('is refused without letting its control characters through', () => {
+  test('is refused without letting its control characters through', () => {
     assert.throws(() => parseDestination('a\x1b[2Jb:/x'), { message: /"a\\x1b\[2Jb:\/x"/ });
   });
 
-  it('loses nothing of what was typed, and never yields a host that is an option', () => {
+  test('loses nothing of what was typed, and never yields a host that is an option', () => {
     const text = fc.string({ unit: fc.constantFrom(...'ab:/@[]-. \t', '\n', '\0', 'é') });
     fc.assert(
       fc.property(text, (typed) => {

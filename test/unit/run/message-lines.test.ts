@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { EXIT, InterruptedError, LvmsyncError } from '../../../src/base/errors.js';
 import { Reporter } from '../../../src/run/reporter.js';
 import type { Verbosity } from '../../../src/run/request.js';
@@ -52,7 +52,7 @@ describe('messages as JSON', () => {
     ['debug', 'e w i v d r rv progress result'],
   ];
   for (const [verbosity, messages] of shown) {
-    it(`when ${verbosity} are: ${messages}`, () => {
+    test(`when ${verbosity} are: ${messages}`, () => {
       const { reporter, said } = capture(verbosity);
       sayAll(reporter);
       const names = said().map(({ type, message }) => message ?? type);
@@ -60,7 +60,7 @@ describe('messages as JSON', () => {
     });
   }
 
-  it('are of every type that the document lists', () => {
+  test('are of every type that the document lists', () => {
     const { reporter, said } = capture('debug');
     sayAll(reporter);
     reporter.noteFills([{ name: 'vg/snap', what: 'COW store', percent: 1 }]);
@@ -69,20 +69,20 @@ describe('messages as JSON', () => {
     assert.deepEqual([...types, 'fills'].sort(), [...DOCUMENTED.keys()].sort());
   });
 
-  it('bear the time', () => {
+  test('bear the time', () => {
     const { reporter, said } = capture();
     reporter.warn('w');
     assert.deepEqual(only(said()), { type: 'warning', time: TIME, message: 'w' });
   });
 
-  it('keep foreign text whole, with nothing in it that acts on a terminal', () => {
+  test('keep foreign text whole, with nothing in it that acts on a terminal', () => {
     const text = 'a\nb\u001b[2J\u009b31m\u202e\u2028\u{e0001}\ud800 ü "x" \\ \u{1f600}';
     const { reporter, said } = capture();
     reporter.remote(text);
     assert.equal(only(said()).message, text);
   });
 
-  it('report progress at once, then once a second, on a terminal no more often', () => {
+  test('report progress at once, then once a second, on a terminal no more often', () => {
     for (const isTTY of [false, true]) {
       const { reporter, clock, said } = capture('normal', isTTY);
       for (let step = 0; step <= 30; step++) {
@@ -101,13 +101,13 @@ describe('messages as JSON', () => {
     }
   });
 
-  it('report the progress of a receiver, too, since somebody asked for it', () => {
+  test('report the progress of a receiver, too, since somebody asked for it', () => {
     const { reporter, said } = capture();
     reporter.progress({ activity: 'A', doneBytes: 1, totalBytes: undefined, toldBy: 'sender' });
     assert.equal(only(said()).doneBytes, 1);
   });
 
-  it('tell of the compression and of what fills', () => {
+  test('tell of the compression and of what fills', () => {
     const { reporter, said } = capture();
     const fills = [{ name: 'vg/pool', what: 'data', percent: 33.333333 }] as const;
     reporter.noteFills(fills);
@@ -117,7 +117,7 @@ describe('messages as JSON', () => {
     assert.deepEqual(only(said()).fills, [{ ...fills[0], percent: 33.33 }]);
   });
 
-  it('end with what the run did', () => {
+  test('end with what the run did', () => {
     const { reporter, said } = capture();
     reporter.progress({ activity: 'Comparing', doneBytes: 100, totalBytes: 100 });
     reporter.progress({ activity: 'Sending', doneBytes: 7, totalBytes: 8 });
@@ -162,14 +162,14 @@ describe('a failure as JSON', () => {
     ],
   ];
   for (const [title, error, members] of rows) {
-    it(title, () => {
+    test(title, () => {
       const { reporter, said } = capture('quiet');
       reporter.fatal(error);
       assert.deepEqual(only(said()), { type: 'fatal', time: TIME, ...members });
     });
   }
 
-  it('shows the stack only under debug', () => {
+  test('shows the stack only under debug', () => {
     const { reporter, said } = capture('debug');
     reporter.fatal(new Error('several\nlines', { cause: new Error('EIO') }));
     const { trace } = only(said());

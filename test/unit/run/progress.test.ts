@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import {
   type Fill,
   formatProgress,
@@ -26,7 +26,7 @@ describe('progress text', () => {
     [sending(4, 3), 1, 'Sending 4.0 MiB of 3.0 MiB (100.0%), 1.0 MiB/s, 0:00 left'],
   ];
   for (const [progress, mibPerSecond, text] of rows) {
-    it(text, () => {
+    test(text, () => {
       const rate = mibPerSecond === undefined ? undefined : mibPerSecond * MIB;
       assert.equal(formatProgress(progress, rate), text);
     });
@@ -43,7 +43,7 @@ describe('a line of progress', () => {
   const whole =
     'Sending 1.5 MiB of 3.0 MiB (50.0%), 512.0 KiB/s, 0:03 left, COW 12%, pool 99%, LZ4 2.1x';
 
-  it('tells how full the stores are, of a pool its fuller part, and how far the stream shrinks', () => {
+  test('tells how full the stores are, of a pool its fuller part, and how far the stream shrinks', () => {
     assert.equal(formatProgress({ ...sending(1.5, 3), packed }, MIB / 2, { fills }), whole);
   });
 
@@ -57,19 +57,19 @@ describe('a line of progress', () => {
     [1, 'S'],
   ];
   for (const [width, text] of widths) {
-    it(`in ${width} columns is: ${text}`, () => {
+    test(`in ${width} columns is: ${text}`, () => {
       const line = formatProgress({ ...sending(1.5, 3), packed }, MIB / 2, { fills, width });
       assert.equal(line, text);
       assert.ok(line.length <= width);
     });
   }
 
-  it('says nothing of a compression that has not begun', () => {
+  test('says nothing of a compression that has not begun', () => {
     const nothing = { plainBytes: 0, packedBytes: 0 };
     assert.equal(formatProgress({ ...sending(7), packed: nothing }, undefined), 'Sending 7.0 MiB');
   });
 
-  it('adds up the streams of a run', () => {
+  test('adds up the streams of a run', () => {
     assert.deepEqual(sumOfPacked([packed, packed, { plainBytes: 1, packedBytes: 2 }]), {
       plainBytes: 8.4 * MIB + 1,
       packedBytes: 4 * MIB + 2,
@@ -89,27 +89,27 @@ describe('progress meter', () => {
     return rate;
   }
 
-  it('knows no rate from one report', () => {
+  test('knows no rate from one report', () => {
     assert.equal(rateAfter([1000, 500]), undefined);
   });
 
-  it('counts from the first report, not from the start of the clock', () => {
+  test('counts from the first report, not from the start of the clock', () => {
     assert.equal(rateAfter([5000, 1000], [7000, 5000]), 2000);
   });
 
-  it('follows the last ten seconds', () => {
+  test('follows the last ten seconds', () => {
     assert.equal(rateAfter([0, 0], [1000, 1_000_000], [11_000, 1_000_010]), 1);
   });
 
-  it('gives a rate where reports are further apart than ten seconds', () => {
+  test('gives a rate where reports are further apart than ten seconds', () => {
     assert.equal(rateAfter([0, 0], [20_000, 40_000], [60_000, 80_000]), 1000);
   });
 
-  it('starts anew where the count goes back', () => {
+  test('starts anew where the count goes back', () => {
     assert.equal(rateAfter([0, 0], [1000, 9000], [2000, 100]), undefined);
   });
 
-  it('keeps the first of many reports at nearly one time', () => {
+  test('keeps the first of many reports at nearly one time', () => {
     assert.equal(rateAfter([0, 0], [100, 100], [199, 150], [400, 800]), 2000);
   });
 });

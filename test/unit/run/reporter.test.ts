@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { Reporter, type ReporterOptions } from '../../../src/run/reporter.js';
 import type { Verbosity } from '../../../src/run/request.js';
@@ -32,7 +32,7 @@ describe('reporter', () => {
     ['debug', ['ERROR: e\n', 'WARNING: w\n', 'i\n', 'v\n', 'd\n']],
   ];
   for (const [verbosity, expected] of shown) {
-    it(`when ${verbosity} writes ${expected.length} of five kinds of message`, () => {
+    test(`when ${verbosity} writes ${expected.length} of five kinds of message`, () => {
       const { reporter, writes } = capture({ verbosity });
       reporter.error('e');
       reporter.warn('w');
@@ -43,13 +43,13 @@ describe('reporter', () => {
     });
   }
 
-  it('makes a message with control characters one harmless line', () => {
+  test('makes a message with control characters one harmless line', () => {
     const { reporter, writes } = capture();
     reporter.info('a\nb\x1b[2J\rc');
     assert.deepEqual(writes, ['a\\nb\\x1b[2J\\rc\n']);
   });
 
-  it('ends a run with the two lines that scripts look for', () => {
+  test('ends a run with the two lines that scripts look for', () => {
     const { reporter, writes } = capture();
     reporter.transferred({ bytes: 1_105_920, seconds: 0.8567, sourceSize: 21_474_836_480 });
     assert.deepEqual(writes, [
@@ -58,7 +58,7 @@ describe('reporter', () => {
     ]);
   });
 
-  it('does not claim infinite speed where nothing had changed', () => {
+  test('does not claim infinite speed where nothing had changed', () => {
     const { reporter, writes } = capture();
     reporter.transferred({ bytes: 0, seconds: 0.01, sourceSize: 1000 });
     assert.deepEqual(writes, [
@@ -67,13 +67,13 @@ describe('reporter', () => {
     ]);
   });
 
-  it('compares with a full copy only where the size of the source is known', () => {
+  test('compares with a full copy only where the size of the source is known', () => {
     const { reporter, writes } = capture();
     reporter.transferred({ bytes: 5, seconds: 1, sourceSize: undefined });
     assert.deepEqual(writes, ['Transferred 5 bytes in 1.00 seconds\n']);
   });
 
-  it('says nothing at the end of a quiet run', () => {
+  test('says nothing at the end of a quiet run', () => {
     const { reporter, writes } = capture({ verbosity: 'quiet' });
     reporter.transferred({ bytes: 5, seconds: 1, sourceSize: 10 });
     assert.deepEqual(writes, []);
@@ -81,7 +81,7 @@ describe('reporter', () => {
 });
 
 describe('progress on a terminal', () => {
-  it('rewrites one line, at most five times a second', () => {
+  test('rewrites one line, at most five times a second', () => {
     const { reporter, writes, clock } = capture({ isTTY: true });
     for (let step = 0; step <= 1000; step += 10) {
       reporter.progress(sending(step));
@@ -92,7 +92,7 @@ describe('progress on a terminal', () => {
     assert.equal(writes[5], `${ERASE}Sending 1000 B of 1000 B (100.0%), 1000 B/s, 0:00 left`);
   });
 
-  it('is cleared before any other output, in the same write', () => {
+  test('is cleared before any other output, in the same write', () => {
     const { reporter, writes } = capture({ isTTY: true });
     reporter.progress(sending(1));
     reporter.info('one');
@@ -100,7 +100,7 @@ describe('progress on a terminal', () => {
     assert.deepEqual(writes.slice(1), [`${ERASE}one\n`, 'two\n']);
   });
 
-  it('can be cleared, once', () => {
+  test('can be cleared, once', () => {
     const { reporter, writes } = capture({ isTTY: true });
     reporter.progress(sending(1));
     reporter.clearProgress();
@@ -108,13 +108,13 @@ describe('progress on a terminal', () => {
     assert.deepEqual(writes.slice(1), [ERASE]);
   });
 
-  it('leaves the last column of a narrow terminal free', () => {
+  test('leaves the last column of a narrow terminal free', () => {
     const { reporter, writes } = capture({ isTTY: true, columns: 12 });
     reporter.progress(sending(1));
     assert.deepEqual(writes, [`${ERASE}Sending 1 B`]);
   });
 
-  it('follows the terminal to another width', () => {
+  test('follows the terminal to another width', () => {
     const writes: string[] = [];
     const widths = [30, 21];
     let milliseconds = 0;
@@ -135,14 +135,14 @@ describe('progress on a terminal', () => {
     assert.deepEqual(writes, [`${ERASE}${whole}`, `${ERASE}${whole.slice(0, 20)}`]);
   });
 
-  it('tells how full the stores are that the run depends on', () => {
+  test('tells how full the stores are that the run depends on', () => {
     const { reporter, writes } = capture({ isTTY: true });
     reporter.noteFills([{ name: 'vg/snap', what: 'COW store', percent: 50 }]);
     reporter.progress(sending(1));
     assert.deepEqual(writes, [`${ERASE}Sending 1 B of 1000 B (0.1%), COW 50%`]);
   });
 
-  it('is shown of a run whose input is a pipe, but not of one that a sender started', () => {
+  test('is shown of a run whose input is a pipe, but not of one that a sender started', () => {
     for (const [toldBy, shown] of [
       ['pipe', 1],
       ['sender', 0],
@@ -153,7 +153,7 @@ describe('progress on a terminal', () => {
     }
   });
 
-  it('is not shown when quiet', () => {
+  test('is not shown when quiet', () => {
     const { reporter, writes } = capture({ isTTY: true, verbosity: 'quiet' });
     reporter.progress(sending(1));
     reporter.clearProgress();
@@ -162,7 +162,7 @@ describe('progress on a terminal', () => {
 });
 
 describe('progress in a log or a pipe', () => {
-  it('is one whole line every ten seconds, and none in a short run', () => {
+  test('is one whole line every ten seconds, and none in a short run', () => {
     const { reporter, writes, clock } = capture();
     for (let second = 0; second <= 25; second += 1) {
       reporter.progress(sending(second * 10));
@@ -175,7 +175,7 @@ describe('progress in a log or a pipe', () => {
   });
 
   for (const toldBy of ['pipe', 'sender'] as const) {
-    it(`is left to the other end of a ${toldBy}, which counts all the same`, () => {
+    test(`is left to the other end of a ${toldBy}, which counts all the same`, () => {
       const { reporter, writes, clock } = capture();
       for (const step of [0, 10, 20]) {
         reporter.progress({ ...sending(step), toldBy });
@@ -187,7 +187,7 @@ describe('progress in a log or a pipe', () => {
     });
   }
 
-  it('never writes a partial line or an escape sequence, whatever is called', () => {
+  test('never writes a partial line or an escape sequence, whatever is called', () => {
     const { reporter, writes, clock } = capture({ verbosity: 'debug' });
     for (let round = 0; round < 50; round += 1) {
       reporter.progress(sending(round));
@@ -207,7 +207,7 @@ describe('fatal errors', () => {
     cause: new Error('EIO'),
   });
 
-  it('begin with FATAL ERROR, then tell the state and what to do', () => {
+  test('begin with FATAL ERROR, then tell the state and what to do', () => {
     const { reporter, writes } = capture();
     reporter.fatal(failure);
     assert.deepEqual(writes, [
@@ -217,13 +217,13 @@ describe('fatal errors', () => {
     ]);
   });
 
-  it('are told even when quiet', () => {
+  test('are told even when quiet', () => {
     const { reporter, writes } = capture({ verbosity: 'quiet' });
     reporter.fatal(new LvmsyncError('usage', 'missing operand: SNAPSHOT'));
     assert.deepEqual(writes, ['FATAL ERROR: missing operand: SNAPSHOT\n']);
   });
 
-  it('show the stack and the causes only with debug', () => {
+  test('show the stack and the causes only with debug', () => {
     const { reporter, writes } = capture({ verbosity: 'debug' });
     reporter.fatal(failure);
     assert.equal(writes[0], 'FATAL ERROR: read error at byte 4096 of /dev/vg/data\n');
@@ -231,7 +231,7 @@ describe('fatal errors', () => {
     assert(writes.includes('caused by: Error: EIO\n'));
   });
 
-  it('that cause each other in a circle end', () => {
+  test('that cause each other in a circle end', () => {
     const first = new Error('first');
     first.cause = new Error('second', { cause: first });
     const { reporter, writes } = capture({ verbosity: 'debug' });
@@ -239,7 +239,7 @@ describe('fatal errors', () => {
     assert.equal(writes.filter((line) => line.startsWith('caused by:')).length, 1);
   });
 
-  it('of an unknown kind ask for a report, on one line without a stack', () => {
+  test('of an unknown kind ask for a report, on one line without a stack', () => {
     const { reporter, writes } = capture();
     reporter.fatal(new TypeError('x is not\na function'));
     assert.equal(writes.length, 2);
@@ -247,13 +247,13 @@ describe('fatal errors', () => {
     assert.match(writes[1] ?? '', /report/);
   });
 
-  it('may be any thrown value', () => {
+  test('may be any thrown value', () => {
     const { reporter, writes } = capture();
     reporter.fatal(undefined);
     assert.equal(writes[0], 'FATAL ERROR: unexpected: undefined\n');
   });
 
-  it('take the progress line off first', () => {
+  test('take the progress line off first', () => {
     const { reporter, writes } = capture({ isTTY: true });
     reporter.progress(sending(1));
     reporter.fatal(new LvmsyncError('usage', 'no'));

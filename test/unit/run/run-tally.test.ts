@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Progress } from '../../../src/run/progress.js';
 import { RunTally } from '../../../src/run/run-tally.js';
 
@@ -60,10 +60,10 @@ describe('the tally of a run', () => {
     ],
   ];
   for (const [title, reports, bytes] of rows) {
-    it(title, () => assert.equal(tallyOf(...reports).bytes, bytes));
+    test(title, () => assert.equal(tallyOf(...reports).bytes, bytes));
   }
 
-  it('takes what an activity has moved in all for what was reported of it', () => {
+  test('takes what an activity has moved in all for what was reported of it', () => {
     const tally = tallyOf(['a', 5], ['b', 3]);
     tally.settle(10);
     assert.equal(tally.bytes, 15);

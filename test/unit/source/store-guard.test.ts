@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { FileDevice } from '../../../src/device/block-device.js';
 import type { Argv, RunCommand } from '../../../src/host/subprocess.js';
@@ -47,14 +47,14 @@ async function endless({ signal }: RunContext): Promise<never> {
   throw interrupted(signal);
 }
 
-it('a source that is no view of a snapshot needs no look at its end', async () => {
+test('a source that is no view of a snapshot needs no look at its end', async () => {
   const { run, calls } = answering('0 81920 snapshot Invalid\n');
   await requireWhole({ device: PLAIN, members: [] }, run);
   assert.equal(calls.length, 0);
 });
 
 describe('a guard over stores', () => {
-  it('without a limit asks for nothing and hands the work its own signal', async () => {
+  test('without a limit asks for nothing and hands the work its own signal', async () => {
     const { run, calls } = answering(thick(999));
     const guard = guardOf([SNAP]);
     const seen = await guardStores(guard, async ({ signal }) => signal, { run });
@@ -62,7 +62,7 @@ describe('a guard over stores', () => {
     assert.equal(calls.length, 0);
   });
 
-  it('looks again and again while the work goes on, and no more after it', async () => {
+  test('looks again and again while the work goes on, and no more after it', async () => {
     const { run, calls } = answering(thick(100));
     const pause = (milliseconds: number) =>
       new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -112,7 +112,7 @@ describe('a guard over stores', () => {
       return true;
     };
 
-    it(`refuses to begin where the ${what} is so full`, async () => {
+    test(`refuses to begin where the ${what} is so full`, async () => {
       let begun = false;
       const work = async () => {
         begun = true;
@@ -125,7 +125,7 @@ describe('a guard over stores', () => {
       assert.equal(begun, false);
     });
 
-    it(`stops the work when the ${what} has become so full`, async () => {
+    test(`stops the work when the ${what} has become so full`, async () => {
       const before = store === SNAP ? thick(799) : pool(799, 799);
       const { run } = answering(before, before, status);
       const ended = guardStores(guardOf([store], 80), endless, { run, interval: 1 });
@@ -133,13 +133,13 @@ describe('a guard over stores', () => {
     });
   }
 
-  it('asks for each store by itself, and once', async () => {
+  test('asks for each store by itself, and once', async () => {
     const { run } = answering(pool(1, 1), thick(850));
     const ended = guardStores(guardOf([POOL, SNAP, POOL], 80), endless, { run });
     await assert.rejects(ended, /^LvmsyncError: vg\/snap: its COW store is 85\.0% full/);
   });
 
-  it('goes on when a list that was read whole is lost', async () => {
+  test('goes on when a list that was read whole is lost', async () => {
     const { run } = answering(thick(1), '0 81920 snapshot Invalid\n');
     const work = () => new Promise((resolve) => setTimeout(resolve, 30, 'done'));
     assert.equal(await guardStores(guardOf([SNAP], 80), work, { run, interval: 1 }), 'done');
@@ -149,7 +149,7 @@ describe('a guard over stores', () => {
     ['the pool fails', '0 81920 thin-pool Fail\n', /the thin pool has failed/],
     ['nothing can be told any more', 'fails', /dmsetup: exit status 1/],
   ] as const) {
-    it(`stops the work when ${what}`, async () => {
+    test(`stops the work when ${what}`, async () => {
       const { run } = answering(pool(1, 1), status);
       await assert.rejects(
         guardStores(guardOf([POOL], 80), endless, { run, interval: 1 }),
@@ -158,7 +158,7 @@ describe('a guard over stores', () => {
     });
   }
 
-  it('refuses a limit where nothing fills', async () => {
+  test('refuses a limit where nothing fills', async () => {
     const { run } = answering('0 81920 linear\n');
     for (const stores of [[], [SNAP]]) {
       await assert.rejects(
@@ -168,7 +168,7 @@ describe('a guard over stores', () => {
     }
   });
 
-  it('passes on a signal to the run', async () => {
+  test('passes on a signal to the run', async () => {
     const controller = new AbortController();
     const guard = { ...guardOf([SNAP], 80), context: contextOf(controller.signal) };
     const ended = guardStores(guard, endless, { run: answering(thick(1)).run });
@@ -202,13 +202,13 @@ describe('a guard over stores', () => {
       return { fills: JSON.parse(written.join('')).fills, looks };
     }
 
-    it('looks now and then without a limit, and tells what it sees', async () => {
+    test('looks now and then without a limit, and tells what it sees', async () => {
       const { fills, looks } = await told([thick(100), thick(200)]);
       assert.deepEqual(fills, [{ name: 'vg/snap', what: 'COW store', percent: 20 }]);
       assert.ok(looks > 1);
     });
 
-    it('tells of both parts of a pool', async () => {
+    test('tells of both parts of a pool', async () => {
       const { fills } = await told([pool(15, 801)]);
       assert.deepEqual(fills, [
         { name: 'vg/snap', what: 'data', percent: 80.1 },
@@ -221,12 +221,12 @@ describe('a guard over stores', () => {
       ['nothing can be told', 'fails'],
       ['the snapshot has overflowed', '0 81920 snapshot Invalid\n'],
     ] as const) {
-      it(`does not look again where ${what}, and lets the run go on`, async () => {
+      test(`does not look again where ${what}, and lets the run go on`, async () => {
         assert.deepEqual(await told([status], 1), { fills: [], looks: 1 });
       });
     }
 
-    it('does not hold up the end of the run where a look hangs', async () => {
+    test('does not hold up the end of the run where a look hangs', async () => {
       const reporter = new Reporter({ verbosity: 'normal', write: () => undefined, isTTY: false });
       const guard = { ...guardOf([SNAP]), context: contextOf(undefined, reporter) };
       let looking: () => void = () => undefined;
@@ -246,7 +246,7 @@ describe('a guard over stores', () => {
       assert.equal(await guardStores(guard, work, { run, first: 1 }), 7);
     });
 
-    it('does not start a tool for a run that is over at once', async () => {
+    test('does not start a tool for a run that is over at once', async () => {
       const reporter = new Reporter({ verbosity: 'normal', write: () => undefined, isTTY: false });
       const guard = { ...guardOf([SNAP]), context: contextOf(undefined, reporter) };
       const { run, calls } = answering(thick(1));
@@ -255,7 +255,7 @@ describe('a guard over stores', () => {
     });
   });
 
-  it('leaves other failures of the work as they are', async () => {
+  test('leaves other failures of the work as they are', async () => {
     const failure = new LvmsyncError('sourceRead', '/dev/vg/lv: read error at byte 0');
     const work = async () => {
       throw failure;

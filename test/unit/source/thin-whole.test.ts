@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { readThinDifference } from '../../../src/lvm/thin/difference.js';
 import { splitChanges } from '../../../src/source/thin-source.js';
@@ -43,10 +43,10 @@ describe('all of a thin volume', () => {
     ],
     ['ends where the volume ends, whatever is mapped behind', [[6, 7, 9]], [0, 6]],
   ] as const satisfies readonly (readonly [string, readonly Run[], readonly number[]])[]) {
-    it(title, async () => assert.deepEqual(await whole(runs, 8), { extents: [0, 8], zeros }));
+    test(title, async () => assert.deepEqual(await whole(runs, 8), { extents: [0, 8], zeros }));
   }
 
-  it('is refused where the dump breaks off', async () => {
+  test('is refused where the dump breaks off', async () => {
     const dump = new FakeTool(dumpText({ deviceId: 1, runs: [[0, 1, 1]] }).slice(0, -20));
     const reading = readThinDifference({
       from: undefined,

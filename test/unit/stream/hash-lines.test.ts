@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LONGEST_LINE } from '../../../src/base/lines.js';
 import {
   formatHashAnswer,
@@ -33,7 +33,7 @@ describe('a request for hashes', () => {
     ['end 8', { kind: 'end', requests: 8 }],
   ];
   for (const [line, request] of lines) {
-    it(`is written and read as: ${line}`, () => {
+    test(`is written and read as: ${line}`, () => {
       assert.equal(formatHashRequest(request), `${line}\n`);
       assert.deepEqual(parseHashRequest(line), request);
     });
@@ -63,7 +63,7 @@ describe('a request for hashes', () => {
     'lvmsync PROTO[3]',
   ];
   for (const line of refused) {
-    it(`is not: ${line.slice(0, 60)}`, () => assert.equal(parseHashRequest(line), undefined));
+    test(`is not: ${line.slice(0, 60)}`, () => assert.equal(parseHashRequest(line), undefined));
   }
 });
 
@@ -78,19 +78,19 @@ describe('an answer with hashes', () => {
     [`${head} done 4 some`, { kind: 'done', requests: 4, writes: 'some' }],
   ];
   for (const [line, answer] of lines) {
-    it(`is written and read as: ${line}`, () => {
+    test(`is written and read as: ${line}`, () => {
       assert.equal(formatHashAnswer(SESSION, answer), `${line}\n`);
       assert.deepEqual(parseHashAnswer(line, SESSION), answer);
     });
   }
 
-  it('fits a line that any peer reads whole, however much was asked', () => {
+  test('fits a line that any peer reads whole, however much was asked', () => {
     const hashes = Buffer.alloc(16 * HASH_LIMITS.operations);
     const answer = { kind: 'hashes', number: Number.MAX_SAFE_INTEGER, hashes } as const;
     assert.ok(formatHashAnswer(SESSION, answer).length <= LONGEST_LINE);
   });
 
-  it('asks for no more than fits a line', () => {
+  test('asks for no more than fits a line', () => {
     const operations = new Float64Array(3 * HASH_LIMITS.operations).fill(Number.MAX_SAFE_INTEGER);
     const number = Number.MAX_SAFE_INTEGER;
     const longest = { kind: 'blocks', number, operations } as const;
@@ -110,7 +110,7 @@ describe('an answer with hashes', () => {
     `${head} done 1 perhaps`,
     `${head} maybe 1`,
   ]) {
-    it(`is garbled: ${line.slice(head.length)}`, () =>
+    test(`is garbled: ${line.slice(head.length)}`, () =>
       assert.deepEqual(parseHashAnswer(line, SESSION), { kind: 'garbled' }));
   }
 
@@ -121,6 +121,6 @@ describe('an answer with hashes', () => {
     `lvmsync-hashes 1 ${HASH} ready 1`,
     `lvmsync-ready 1 ${SESSION}`,
   ]) {
-    it(`is none of ours: ${line}`, () => assert.equal(parseHashAnswer(line, SESSION), undefined));
+    test(`is none of ours: ${line}`, () => assert.equal(parseHashAnswer(line, SESSION), undefined));
   }
 });

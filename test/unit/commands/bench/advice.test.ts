@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import { parseOptions } from '../../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../../src/cli/parse.js';
@@ -69,7 +69,7 @@ describe('what bench advises', () => {
     ['the best of one host', [write(50), write(20), read(500)], 'write', '', 50],
   ];
   for (const [title, rows, bottleneck, options, rate] of cases) {
-    it(`is ${title}`, () => {
+    test(`is ${title}`, () => {
       const advice = advise(rows);
       assert.equal(advice.bottleneck, bottleneck);
       assert.equal(advice.options.join(' '), options);
@@ -78,7 +78,7 @@ describe('what bench advises', () => {
     });
   }
 
-  it('is said in a sentence, with options that a sync understands', () => {
+  test('is said in a sentence, with options that a sync understands', () => {
     const { text } = advise([read(500), link(10), link(40, 4), lz4(400, 2)]);
     assert.equal(
       text,
@@ -92,7 +92,7 @@ describe('what bench advises', () => {
     assert.match(advise([link(0.001)]).text, /--bwlimit 1K /);
   });
 
-  it('tells of scattered changes where they are read more slowly', () => {
+  test('tells of scattered changes where they are read more slowly', () => {
     const { text } = advise([read(500), read(3, 'random'), link(100)]);
     assert.match(text, / in pieces of 4 KiB are read with 3\.0 MiB a second only\.$/);
     assert.doesNotMatch(advise([read(500), read(200, 'random'), link(100)]).text, /scattered/);
@@ -113,10 +113,10 @@ describe('a row of bench', () => {
     [write(3, 'back\x1bup'), /^writing, 1 MiB +3\.0 MiB \(back\\x1bup\)\n$/],
   ];
   for (const [row, expected] of rows) {
-    it(`reads ${expected}`, () => assert.match(formatRow(row), expected));
+    test(`reads ${expected}`, () => assert.match(formatRow(row), expected));
   }
 
-  it('comes back from JSON, without what another host may not say', () => {
+  test('comes back from JSON, without what another host may not say', () => {
     const row = { ...read(2), host: 'forged', streams: 'x' };
     assert.deepEqual(parseRow(JSON.stringify(row)), read(2));
     for (const line of [
@@ -144,7 +144,7 @@ describe('the words of bench', () => {
       [['--scratch', '/x'], undefined, undefined],
     ];
   for (const [words, source, host] of cases) {
-    it(`are understood: ${words.join(' ')}`, () => {
+    test(`are understood: ${words.join(' ')}`, () => {
       const command = toCommand(parseOptions(['bench', ...words]));
       assert.ok(command.kind === 'bench');
       assert.equal(command.source, source);
@@ -160,7 +160,7 @@ describe('the words of bench', () => {
     ['vg/lv', 'b/c'],
     ['--', '-x'],
   ]) {
-    it(`are refused: ${words.join(' ')}`, () => {
+    test(`are refused: ${words.join(' ')}`, () => {
       assert.throws(() => toCommand(parseOptions(['bench', ...words])), LvmsyncError);
     });
   }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { measureHash, measureLz4 } from '../../../../src/commands/bench/processor.js';
 import { Random } from '../../../helpers/random.js';
 
 const MIB = 1024 * 1024;
 
 describe('what bench measures of the processor', () => {
-  it('is how far real data shrink', async () => {
+  test('is how far real data shrink', async () => {
     const random = new Random().bytes(MIB);
     const text = Buffer.alloc(MIB, 'lvmsync ');
     const plain = await measureLz4([text, text]);
@@ -17,7 +17,7 @@ describe('what bench measures of the processor', () => {
     assert.ok(none > 0.98 && none <= 1, `${none}`);
   });
 
-  it('is how fast a stream is made', async () => {
+  test('is how fast a stream is made', async () => {
     const { what, bytesPerSecond } = await measureHash();
     assert.equal(what, 'hash');
     assert.ok(bytesPerSecond > 0 && Number.isFinite(bytesPerSecond));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { areaOf, measureReads, randomBatches } from '../../../../src/commands/bench/reads.js';
 import type { FileDevice } from '../../../../src/device/block-device.js';
 import { ExtentList, NO_EXTENTS } from '../../../../src/device/extent.js';
@@ -16,7 +16,7 @@ function device(size: number): FileDevice {
 }
 
 describe('what bench reads', () => {
-  it('is what a run would, if that is enough, and otherwise all of the device', () => {
+  test('is what a run would, if that is enough, and otherwise all of the device', () => {
     const much = list(0, 40 * MIB, 100 * MIB, 40 * MIB);
     const source = { device: device(200 * MIB), extents: much, zeros: NO_EXTENTS };
     assert.equal(areaOf(source).totalBytes, 80 * MIB);
@@ -26,7 +26,7 @@ describe('what bench reads', () => {
     assert.equal(areaOf({ ...source, device: device(0), extents: NO_EXTENTS }).count, 0);
   });
 
-  it('at random lies in the area, at multiples of the request, and ends with it', () => {
+  test('at random lies in the area, at multiples of the request, and ends with it', () => {
     const random = new Random();
     const area = list(64 * 1024, 64 * 1024, MIB, MIB, 10 * MIB, 100);
     const limits = { operations: 32, operationBytes: 4096 };
@@ -57,7 +57,7 @@ describe('what bench reads', () => {
     assert.ok(seen.has(0) && seen.has(1), 'every large extent is hit');
   });
 
-  it('reaches the first and the last byte', () => {
+  test('reaches the first and the last byte', () => {
     const area = list(0, 8192, 16384, 100);
     const limits = { operations: 1, operationBytes: 4096 };
     const at = (share: number): number[] => {
@@ -69,7 +69,7 @@ describe('what bench reads', () => {
     assert.deepEqual(at(0.9999), [16384, 100, 0]);
   });
 
-  it('of an empty source is nothing', async () => {
+  test('of an empty source is nothing', async () => {
     const { signal } = new AbortController();
     for await (const row of measureReads(device(0), NO_EXTENTS, signal)) assert.fail(row.what);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { judgeSize } from '../../../../src/commands/doctor/destination.js';
 import {
   judgeMachine,
@@ -36,7 +36,7 @@ describe('versions', () => {
     ['2', '1.99', true],
   ];
   for (const [version, minimum, expected] of cases) {
-    it(`${version} is ${expected ? '' : 'not '}at least ${minimum}`, () => {
+    test(`${version} is ${expected ? '' : 'not '}at least ${minimum}`, () => {
       assert.equal(isAtLeast(version, minimum), expected);
     });
   }
@@ -85,7 +85,7 @@ describe('the doctor on tools', () => {
       ['dmsetup', 'one that fails', failed, ALL, 'missing', /exit status 5/],
     ];
   for (const [name, what, answer, needs, level, text, remedy] of cases) {
-    it(`${name}: ${what} is ${level}`, () => {
+    test(`${name}: ${what} is ${level}`, () => {
       const tool = TOOLS.find((one) => one.name === name);
       assert.ok(tool !== undefined);
       const found = judgeTool(tool, answer, needs);
@@ -123,7 +123,7 @@ describe('the doctor on the machine', () => {
   });
   const both = 'kernel/drivers/md/dm-snapshot.ko.xz: x\nkernel/drivers/md/dm-thin_pool.ko\n';
 
-  it('finds nothing where all is well', () => {
+  test('finds nothing where all is well', () => {
     const found = judgeMachine(well, ALL);
     assert.ok(found.length >= 9);
     assert.ok(found.every(({ level }) => level === 'ok'));
@@ -168,7 +168,7 @@ describe('the doctor on the machine', () => {
     ['no built-in client', { ssh2: false }, ALL, 'ssh2', 'warning', /npm install ssh2/],
   ];
   for (const [what, facts, needs, subject, level, text] of cases) {
-    it(`takes ${what} for: ${level}`, () => {
+    test(`takes ${what} for: ${level}`, () => {
       const found = judgeMachine({ ...well, ...facts }, needs);
       const about = found.filter((one) => one.subject === subject);
       assert.ok(about.length > 0);
@@ -181,7 +181,7 @@ describe('the doctor on the machine', () => {
     });
   }
 
-  it('leaves records out where no thin volume is read, and targets where there is no dmsetup', () => {
+  test('leaves records out where no thin volume is read, and targets where there is no dmsetup', () => {
     const absent = new CommandError({ argv: ['dmsetup'], reason: 'not found' });
     const found = judgeMachine(
       { ...well, canKeepRecords: false, targets: absent },
@@ -195,7 +195,7 @@ describe('the doctor on the machine', () => {
     );
   });
 
-  it('asks for the Node that the package asks for', () => {
+  test('asks for the Node that the package asks for', () => {
     const path = new URL('../../../../../package.json', import.meta.url);
     const { engines } = JSON.parse(readFileSync(path, 'utf8'));
     assert.equal(engines.node, `>=${OLDEST_NODE}`);
@@ -210,7 +210,7 @@ describe('the doctor on devices', () => {
     ['metadata', 81, 'warning', /lvextend --poolmetadatasize/],
   ] as const;
   for (const [what, percent, level, remedy] of fills) {
-    it(`${what} at ${percent}% is ${level}`, () => {
+    test(`${what} at ${percent}% is ${level}`, () => {
       const found = judgeFill({ name: 'vg/s', what, percent });
       assert.equal(found.level, level);
       if (remedy === undefined) assert.equal(found.remedy, undefined);
@@ -233,7 +233,7 @@ describe('the doctor on devices', () => {
     ['a device for a source that is not known', { size: 9 }, undefined, 'ok'],
   ];
   for (const [what, place, size, level] of sizes) {
-    it(`${what} is ${level}`, () => {
+    test(`${what} is ${level}`, () => {
       const source = { size, copySize: size === undefined ? undefined : 8 };
       const [found] = judgeSize({ path: '/dev/x', text: 'may', ...place }, source);
       assert.equal(found?.level, level);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import { parseOptions } from '../../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../../src/cli/parse.js';
@@ -17,13 +17,13 @@ const WARNING: Diagnosis = { level: 'warning', subject: 'ssh2', text: 'not insta
 const MISSING: Diagnosis = { level: 'missing', subject: 'ssh', text: 'not found', remedy: 'Buy.' };
 
 describe('what the doctor says', () => {
-  it('is a line for each thing, and below it what to do', () => {
+  test('is a line for each thing, and below it what to do', () => {
     assert.equal(formatDiagnosis(OK), 'ok       lvs           2.03.16\n');
     const lines = formatDiagnosis({ ...MISSING, host: 'backup' });
     assert.equal(lines, `missing  ssh           backup: not found\n${' '.repeat(23)}Buy.\n`);
   });
 
-  it('lets nothing that another host says act on the terminal', () => {
+  test('lets nothing that another host says act on the terminal', () => {
     const lines = formatDiagnosis({ ...MISSING, text: 'a\x1b[2Jb\nc', remedy: 'd\re' });
     assert.equal(lines.split('\n').length, 3);
     assert.ok(!lines.includes('\x1b') && !lines.includes('\r'));
@@ -36,30 +36,30 @@ describe('what the doctor says', () => {
     ['both', [MISSING, WARNING, MISSING], 1, '2 of these will make a run fail, 1 to know of.'],
   ];
   for (const [title, found, status, summary] of ends) {
-    it(`ends with ${status} after ${title}`, () => {
+    test(`ends with ${status} after ${title}`, () => {
       assert.equal(statusOf(found), status);
       assert.equal(summarize(found), summary);
     });
   }
 
-  it('passes through JSON whole', () => {
+  test('passes through JSON whole', () => {
     for (const one of [OK, WARNING, MISSING, { ...OK, size: 4096 }]) {
       assert.deepEqual(parseDiagnosis(JSON.stringify(one)), one);
     }
   });
 
   for (const line of ['', 'null', '[]', '"ok"', '{', '{"level":"fine","subject":"a","text":"b"}']) {
-    it(`is not taken from ${JSON.stringify(line)}`, () => {
+    test(`is not taken from ${JSON.stringify(line)}`, () => {
       assert.equal(parseDiagnosis(line), undefined);
     });
   }
 
-  it('does not let another host choose the host it speaks for', () => {
+  test('does not let another host choose the host it speaks for', () => {
     const found = parseDiagnosis(JSON.stringify({ ...OK, host: 'other', remedy: 7, size: 'x' }));
     assert.deepEqual(found, OK);
   });
 
-  it('of a failure is its message and its hint', () => {
+  test('of a failure is its message and its hint', () => {
     const error = new LvmsyncError('locked', 'taken', { hint: 'Wait.', state: 'x' });
     const { level, text, remedy } = failureOf('destination', error);
     assert.deepEqual([level, text, remedy], ['missing', 'taken', 'Wait.']);
@@ -83,7 +83,7 @@ describe('the words of doctor', () => {
     [['-'], undefined, undefined, undefined, true],
   ];
   for (const [words, snapshot, host, path, receives] of cases) {
-    it(`are understood: ${words.join(' ') || 'none'}`, () => {
+    test(`are understood: ${words.join(' ') || 'none'}`, () => {
       const command = toCommand(parseOptions(['doctor', ...words]));
       assert.ok(command.kind === 'doctor');
       assert.equal(command.snapshot, snapshot);
@@ -97,7 +97,7 @@ describe('the words of doctor', () => {
     ['--force', 'vg/snap'],
     ['--apply', 'x', 'vg/snap', 'y'],
   ]) {
-    it(`are refused: ${words.join(' ')}`, () => {
+    test(`are refused: ${words.join(' ')}`, () => {
       assert.throws(() => toCommand(parseOptions(['doctor', ...words])), LvmsyncError);
     });
   }

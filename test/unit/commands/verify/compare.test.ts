@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import type { BlockHashes } from '../../../../src/commands/verify/block-hashes.js';
 import {
   type Comparer,
@@ -66,12 +66,12 @@ interface Ends {
 }
 
 describe('a comparison by hashes', () => {
-  it('of nothing finds nothing', async () => {
+  test('of nothing finds nothing', async () => {
     const found = await differencesOf(NO_EXTENTS, [5]);
     assert.deepEqual([found.bytes, found.count, found.first(10)], [0, 0, []]);
   });
 
-  it('finds no difference where there is none, and looks at each byte once', async () => {
+  test('finds no difference where there is none, and looks at each byte once', async () => {
     const source = new MarkedHashes();
     const found = await differencesOf(list(0, 3 * MIB, 4 * MIB, 777), [], { source });
     assert.equal(found.bytes, 0);
@@ -83,7 +83,7 @@ describe('a comparison by hashes', () => {
     assert.ok(asked.every(([, length]) => length <= HASH_LIMITS.operationBytes));
   });
 
-  it('narrows a difference to its page, clipped to what is compared', async () => {
+  test('narrows a difference to its page, clipped to what is compared', async () => {
     const found = await differencesOf(list(100, 200_000), [100, 70_000, 200_099]);
     assert.deepEqual(found.first(10), [
       { offset: 100, length: 3996 },
@@ -93,12 +93,12 @@ describe('a comparison by hashes', () => {
     assert.deepEqual([found.count, found.bytes], [3, 3996 + 4096 + 3492]);
   });
 
-  it('narrows a block that is small but lies in two pages', async () => {
+  test('narrows a block that is small but lies in two pages', async () => {
     const found = await differencesOf(list(4000, 200), [4100]);
     assert.deepEqual(found.first(10), [{ offset: 4096, length: 104 }]);
   });
 
-  it('keeps a block whole that differed at the first look only', async () => {
+  test('keeps a block whole that differed at the first look only', async () => {
     const unsteady = new MarkedHashes([70_000]);
     const steady = new MarkedHashes();
     let looks = 0;
@@ -109,14 +109,14 @@ describe('a comparison by hashes', () => {
     assert.deepEqual(found.first(10), [{ offset: 65536, length: 65536 }]);
   });
 
-  it('makes one range of neighbours, across blocks and batches', async () => {
+  test('makes one range of neighbours, across blocks and batches', async () => {
     const marks = Array.from({ length: (4 * MIB) / 4096 }, (_, page) => page * 4096);
     const found = await differencesOf(list(0, 5 * MIB), marks);
     assert.deepEqual(found.first(10), [{ offset: 0, length: 4 * MIB }]);
     assert.deepEqual([...(found.list()?.pairs ?? [])], [0, 4 * MIB]);
   });
 
-  it('finds exactly the marked pages, whatever is compared', async () => {
+  test('finds exactly the marked pages, whatever is compared', async () => {
     const random = new Random();
     for (let round = 0; round < 30; round++) {
       const pairs: number[] = [];
@@ -142,13 +142,13 @@ describe('a comparison by hashes', () => {
     }
   });
 
-  it('asks ahead, but no more than is bounded', async () => {
+  test('asks ahead, but no more than is bounded', async () => {
     const destination = new MarkedHashes();
     await differencesOf(list(0, 400 * MIB), [], { destination });
     assert.equal(destination.mostAtOnce, new HashComparer(destination, destination).depth);
   });
 
-  it('fails with the first failure of either end', async () => {
+  test('fails with the first failure of either end', async () => {
     for (const which of ['source', 'destination'] as const) {
       const broken: BlockHashes = {
         hash: async () => {
@@ -161,7 +161,7 @@ describe('a comparison by hashes', () => {
     }
   });
 
-  it('stops when the signal comes', async () => {
+  test('stops when the signal comes', async () => {
     const controller = new AbortController();
     const source = new MarkedHashes();
     await differencesOf(list(0, 4096 * MIB), [], {
@@ -191,7 +191,7 @@ class SlowComparer implements Comparer {
 }
 
 describe('a comparison', () => {
-  it('asks its comparer as much at once as that says, and takes the answers in order', async () => {
+  test('asks its comparer as much at once as that says, and takes the answers in order', async () => {
     const comparer = new SlowComparer();
     const { signal } = new AbortController();
     const found = new Differences();

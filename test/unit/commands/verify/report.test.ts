@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { Differences, MOST_RANGES } from '../../../../src/commands/verify/compare.js';
 import { describeAsJson, describeAsText } from '../../../../src/commands/verify/report.js';
 
@@ -12,21 +12,21 @@ function findings(ranges: number, repairedBytes = 0, full = true) {
 }
 
 describe('what a verify found', () => {
-  it('is one line where nothing differs', () => {
+  test('is one line where nothing differs', () => {
     assert.equal(
       describeAsText(findings(0)),
       'backup:/dev/vg1/\\x1b[2Jmail equals /dev/vg/mail: 24.0 MiB compared\n',
     );
   });
 
-  it('F3: says where only what changed was compared', () => {
+  test('F3: says where only what changed was compared', () => {
     assert.equal(
       describeAsText(findings(0, 0, false)),
       'backup:/dev/vg1/\\x1b[2Jmail equals /dev/vg/mail in what changed: 24.0 MiB compared; --full compares all 64.0 MiB\n',
     );
   });
 
-  it('lists the first ten ranges, counts all, and lets no name act on a terminal', () => {
+  test('lists the first ten ranges, counts all, and lets no name act on a terminal', () => {
     const [head, ...rows] = describeAsText(findings(12)).split('\n');
     assert.equal(
       head,
@@ -38,12 +38,12 @@ describe('what a verify found', () => {
     assert.deepEqual(rows.slice(10), ['  and 2 more', '']);
   });
 
-  it('says what was sent before', () => {
+  test('says what was sent before', () => {
     assert.match(describeAsText(findings(0, 8192)), /^8\.0 KiB sent\. backup/);
     assert.match(describeAsText(findings(1, 8192)), /^8\.0 KiB sent\. .* in 1 range, /);
   });
 
-  it('is one JSON object for a program', () => {
+  test('is one JSON object for a program', () => {
     const { found: _, ...rest } = findings(0);
     const about = { equal: true, differentBytes: 0, differentRanges: 0, firstRanges: [] };
     assert.deepEqual(JSON.parse(describeAsJson(findings(0))), { ...rest, ...about });
@@ -53,7 +53,7 @@ describe('what a verify found', () => {
 });
 
 describe('differences', () => {
-  it('are counted past the number that is kept', () => {
+  test('are counted past the number that is kept', () => {
     const found = new Differences();
     for (let i = 0; i <= MOST_RANGES; i++) found.add(i * 8192, 4096);
     assert.deepEqual([found.count, found.bytes], [MOST_RANGES + 1, (MOST_RANGES + 1) * 4096]);

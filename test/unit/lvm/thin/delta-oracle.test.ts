@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import type { ThinDifference } from '../../../../src/lvm/thin/difference.js';
 import { goldenPath } from '../../../helpers/golden.js';
@@ -33,7 +33,7 @@ async function refusal(delta: FakeTool, changes: Partial<ThinDelta> = {}): Promi
 }
 
 describe('readThinDelta', () => {
-  it('reads all four kinds of difference', async () => {
+  test('reads all four kinds of difference', async () => {
     const { changed, discarded, dataBlockSize } = await read(new FakeTool(text));
     const inBlocks = (pairs: Float64Array) => [...pairs].map((bytes) => bytes / dataBlockSize);
     assert.equal(dataBlockSize, 64 * KiB);
@@ -41,19 +41,19 @@ describe('readThinDelta', () => {
     assert.deepEqual(inBlocks(discarded.pairs), [256, 1, 511, 1]);
   });
 
-  it('finds the same in pieces of any size', async () => {
+  test('finds the same in pieces of any size', async () => {
     for (const size of [1, 2, 3, 7, 50, 71]) {
       assert.deepEqual(await read(new FakeTool(text, { size })), await read(new FakeTool(text)));
     }
   });
 
-  it('leaves out what lies beyond the end of the device', async () => {
+  test('leaves out what lies beyond the end of the device', async () => {
     const { changed, discarded } = await read(new FakeTool(text), { size: 128 * 64 * KiB + 512 });
     assert.deepEqual([...changed.pairs].slice(-2), [128 * 64 * KiB, 512]);
     assert.equal(discarded.count, 0);
   });
 
-  it('refuses output that is cut, at whichever byte', async () => {
+  test('refuses output that is cut, at whichever byte', async () => {
     const complete = text.trimEnd().length;
     for (let length = 0; length < complete; length++) {
       assert.match(await refusal(new FakeTool(text.slice(0, length))), /ends too early/);
@@ -61,7 +61,7 @@ describe('readThinDelta', () => {
     assert.equal(await refusal(new FakeTool(text.slice(0, complete))), 'accepted');
   });
 
-  it("passes the tool's own failure on", async () => {
+  test("passes the tool's own failure on", async () => {
     await assert.rejects(read(new FakeTool(text, { ending: 'fail' })), /bad checksum/);
   });
 
@@ -87,6 +87,6 @@ describe('readThinDelta', () => {
     ['more behind', `${text}<superblock/>`, /<superblock> is not expected there/],
   ];
   for (const [why, damaged, message] of unusable) {
-    it(`refuses ${why}`, async () => assert.match(await refusal(new FakeTool(damaged)), message));
+    test(`refuses ${why}`, async () => assert.match(await refusal(new FakeTool(damaged)), message));
   }
 });

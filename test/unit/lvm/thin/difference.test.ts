@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import { readThinDifference, type ThinDifference } from '../../../../src/lvm/thin/difference.js';
@@ -115,7 +115,7 @@ describe('readThinDifference', () => {
     },
   ];
   for (const { name, changed, discarded, ...pair } of cases) {
-    it(`compares ${name}`, async () => {
+    test(`compares ${name}`, async () => {
       const found = await differenceOf(pair);
       assert.deepEqual(pairs(found), {
         changed: inBytes(changed, 64 * KiB),
@@ -124,7 +124,7 @@ describe('readThinDifference', () => {
     });
   }
 
-  it('counts in data blocks of 192 KiB', async () => {
+  test('counts in data blocks of 192 KiB', async () => {
     const found = await differenceOf({ from: [[1, 1, 1]], to: [[3, 3, 2]], blockSectors: 384 });
     assert.equal(found.dataBlockSize, 192 * KiB);
     assert.deepEqual(pairs(found), {
@@ -133,7 +133,7 @@ describe('readThinDifference', () => {
     });
   });
 
-  it('leaves out what lies beyond the end of the device', async () => {
+  test('leaves out what lies beyond the end of the device', async () => {
     const from: Run[] = [
       [2, 2, 1],
       [2 ** 47, 5, 7],
@@ -199,7 +199,7 @@ describe('readThinDifference', () => {
       [],
     ],
   ] as const) {
-    it(`counts nothing of the older volume as mapped behind its ${fromSize} bytes`, async () => {
+    test(`counts nothing of the older volume as mapped behind its ${fromSize} bytes`, async () => {
       const result = await readThinDifference({
         from: {
           dump: toolFor({
@@ -228,7 +228,7 @@ describe('readThinDifference', () => {
     });
   }
 
-  it('finds what a comparison block by block finds, however the two outputs are cut', async () => {
+  test('finds what a comparison block by block finds, however the two outputs are cut', async () => {
     const size = fc.integer({ min: 1, max: 500 });
     const property = fc.asyncProperty(someRuns, someRuns, size, async (from, to, piece) => {
       const older = toolFor({ runs: from }, { size: piece });
@@ -243,7 +243,7 @@ describe('readThinDifference', () => {
     await fc.assert(property, { numRuns: 300 });
   });
 
-  it('keeps gaps and lengths of any size', async () => {
+  test('keeps gaps and lengths of any size', async () => {
     const to: Run[] = [1, 127, 128, 129, 2 ** 14, 2 ** 21 + 1, 2 ** 28 - 1, 2 ** 28, 2 ** 35].map(
       (number, index): Run => [2 ** (index + 4) * 3 + number, 0, 1],
     );
@@ -258,7 +258,7 @@ describe('readThinDifference', () => {
     );
   });
 
-  it('finds as many extents as there are, in far less memory than the text they came from', async () => {
+  test('finds as many extents as there are, in far less memory than the text they came from', async () => {
     const to = Array.from({ length: 100_000 }, (_, index): Run => [3 * index, 7, 1]);
     const found = await differenceOf({ from: [], to });
     assert.equal(found.changed.count, to.length);
@@ -266,7 +266,7 @@ describe('readThinDifference', () => {
     assert.equal(found.changed.pairs.buffer.byteLength, to.length * 16);
   });
 
-  it('does not read far ahead on the side that it does not need', async () => {
+  test('does not read far ahead on the side that it does not need', async () => {
     const runs = Array.from({ length: 200_000 }, (_, index): Run => [2 ** 31 + 2 * index, 0, 1]);
     const ahead = toolFor({ deviceId: 1, runs }, { size: 4096 });
     let most = 0;
@@ -294,7 +294,7 @@ describe('readThinDifference', () => {
 
   const runs: readonly Run[] = [[0, 1, 1]];
 
-  it('refuses dumps of pools with different data blocks, and stops both tools', async () => {
+  test('refuses dumps of pools with different data blocks, and stops both tools', async () => {
     const [older, newer] = [toolFor({ blockSectors: 256 }), toolFor({ deviceId: 1 })];
     await assert.rejects(compare(older, newer), (error) => {
       assert.ok(error instanceof LvmsyncError);
@@ -305,7 +305,7 @@ describe('readThinDifference', () => {
     assert.deepEqual([older.stops > 0, newer.stops > 0], [true, true]);
   });
 
-  it('refuses dumps of different metadata snaps', async () => {
+  test('refuses dumps of different metadata snaps', async () => {
     const newer = toolFor({ deviceId: 1, transaction: 2 });
     await assert.rejects(compare(toolFor({}), newer), /not of the same metadata snap/);
   });
@@ -320,7 +320,7 @@ describe('readThinDifference', () => {
     ],
   ];
   for (const [what, make, message] of broken) {
-    it(`ends the other tool, which would go on for ever, when one ${what}`, async () => {
+    test(`ends the other tool, which would go on for ever, when one ${what}`, async () => {
       const tool = make();
       const other = new FakeTool(dumpText({ deviceId: 1, runs }).slice(0, 200), { ending: 'hang' });
       await assert.rejects(compare(tool, other), message);

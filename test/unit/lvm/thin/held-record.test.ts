@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, it } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import { ownIdentity } from '../../../../src/host/process-identity.js';
 import {
   type FoundRecord,
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 describe('the record of who holds a metadata snap', () => {
-  it('is read back as it was written, and gone once removed', () => {
+  test('is read back as it was written, and gone once removed', () => {
     const record = openHeldRecord('LVM-a', directory);
     assert.equal(record.read(), undefined);
     record.write({ transactionId: 5 });
@@ -31,14 +31,14 @@ describe('the record of who holds a metadata snap', () => {
     assert.deepEqual(readdirSync(directory), [], 'no draft is left either');
   });
 
-  it('is its owner’s alone', () => {
+  test('is its owner’s alone', () => {
     const record = openHeldRecord('LVM-a', directory);
     record.write({ heldRoot: 1 });
     assert.equal(statSync(directory).mode & 0o777, 0o700);
     assert.equal(statSync(record.path).mode & 0o777, 0o600);
   });
 
-  it('has a name for each pool, which stays within the directory', () => {
+  test('has a name for each pool, which stays within the directory', () => {
     const names = ['LVM-a', 'LVM-b', '../../etc/passwd'].map(
       (uuid) => openHeldRecord(uuid, directory).path,
     );
@@ -60,14 +60,14 @@ describe('the record of who holds a metadata snap', () => {
     ['no pid namespace', JSON.stringify({ owner: { ...owner, pidNamespace: null } })],
   ];
   for (const [what, text] of strange) {
-    it(`counts as none if it holds ${what}`, () => {
+    test(`counts as none if it holds ${what}`, () => {
       const record = openHeldRecord('LVM-a', directory);
       writeFileSync(record.path, text);
       assert.equal(record.read(), undefined);
     });
   }
 
-  it('is a pool failure that names the file where it cannot be kept', () => {
+  test('is a pool failure that names the file where it cannot be kept', () => {
     writeFileSync(join(scratch, 'file'), '');
     assert.throws(() => openHeldRecord('LVM-a', join(scratch, 'file')), {
       code: 'pool',
@@ -90,14 +90,14 @@ describe('the run of a record', () => {
     ['F10: died in a container', { ...live, kernelLock: true, pidNamespace: 'x' }, true],
   ];
   for (const [whose, owner, ended] of owners) {
-    it(`${whose}: it has ${ended ? '' : 'not '}ended`, () => {
+    test(`${whose}: it has ${ended ? '' : 'not '}ended`, () => {
       const record = openHeldRecord('LVM-a', directory);
       writeFileSync(record.path, JSON.stringify({ owner, heldRoot: 7 }));
       assert.equal(record.read()?.hasEnded, ended);
     });
   }
 
-  it('lives while another part of this process reads what it wrote', () => {
+  test('lives while another part of this process reads what it wrote', () => {
     openHeldRecord('LVM-a', directory).write({ heldRoot: 7 });
     assert.equal(openHeldRecord('LVM-a', directory).read()?.hasEnded, false);
   });
@@ -116,10 +116,10 @@ describe('isLeftover', () => {
     ['of one that was, nobody knows when', { hasEnded: true }, false],
   ];
   for (const [what, record, wanted] of rows) {
-    it(`is ${wanted} for a record ${what}`, () => {
+    test(`is ${wanted} for a record ${what}`, () => {
       assert.equal(isLeftover({ owner, ...record }, held), wanted);
     });
   }
 
-  it('is false without a record', () => assert.equal(isLeftover(undefined, held), false));
+  test('is false without a record', () => assert.equal(isLeftover(undefined, held), false));
 });

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, it } from 'node:test';
+import { beforeEach, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import { ownIdentity } from '../../../../src/host/process-identity.js';
@@ -88,7 +88,7 @@ function assertNothingLeft(): void {
 const nothing = async (): Promise<void> => undefined;
 
 describe('withMetadataSnap', () => {
-  it('reserves before the work and releases after it, looking at the status around both', async () => {
+  test('reserves before the work and releases after it, looking at the status around both', async () => {
     const pool = new FakePool();
     const result = await hold(pool, async () => {
       pool.calls.push('work');
@@ -111,7 +111,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('has said on disk that it is about to reserve before it does', async () => {
+  test('has said on disk that it is about to reserve before it does', async () => {
     const pool = new FakePool();
     let seen: unknown;
     pool.onMessage = () => {
@@ -123,7 +123,7 @@ describe('withMetadataSnap', () => {
     assert.deepEqual(seen, { owner, transactionId: TRANSACTION_ID });
   });
 
-  it('releases what the record of a dead run says it held, says so, and works', async () => {
+  test('releases what the record of a dead run says it held, says so, and works', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(DEAD, { heldRoot: 17 });
     assert.equal(await hold(pool, async () => pool.heldRoot), 31);
@@ -135,7 +135,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('releases what a dead run was about to reserve, if nothing has changed in the pool since', async () => {
+  test('releases what a dead run was about to reserve, if nothing has changed in the pool since', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     assert.equal(await hold(pool, async () => pool.heldRoot), 31);
@@ -144,7 +144,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('waits for the message of a dead run that may be on its way', async () => {
+  test('waits for the message of a dead run that may be on its way', async () => {
     const pool = new FakePool();
     forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     setTimeout(() => (pool.heldRoot = 40), 100);
@@ -172,7 +172,7 @@ describe('withMetadataSnap', () => {
     ['a record that is cut off', () => writeFileSync(record().path, '{"owner":{"pid":1')],
   ];
   for (const [whose, forge] of foreigners) {
-    it(`leaves a held one alone whose record is of ${whose}`, async () => {
+    test(`leaves a held one alone whose record is of ${whose}`, async () => {
       const pool = new FakePool({ heldRoot: 17 });
       forge();
       await assert.rejects(hold(pool, nothing), {
@@ -197,7 +197,7 @@ describe('withMetadataSnap', () => {
     [{ failed: true }, /the thin pool has failed/],
   ];
   for (const [state, message] of unusable) {
-    it(`refuses by name, and sends no message to, a pool with ${JSON.stringify(state)}`, async () => {
+    test(`refuses by name, and sends no message to, a pool with ${JSON.stringify(state)}`, async () => {
       const pool = new FakePool(state);
       await assert.rejects(hold(pool, nothing), { code: 'pool', exitStatus: 18, message });
       assert.deepEqual(pool.messages, []);
@@ -205,7 +205,7 @@ describe('withMetadataSnap', () => {
     });
   }
 
-  it('fails if the release returns without an error but does not release', async () => {
+  test('fails if the release returns without an error but does not release', async () => {
     const pool = new FakePool();
     pool.onMessage = (message) => message === 'release_metadata_snap';
     await assert.rejects(hold(pool, nothing), {
@@ -216,7 +216,7 @@ describe('withMetadataSnap', () => {
     assert.equal(record().read()?.heldRoot, 31, 'the next run can tell whose it is');
   });
 
-  it('fails if the reservation returns without an error but reserves nothing', async () => {
+  test('fails if the reservation returns without an error but reserves nothing', async () => {
     const pool = new FakePool();
     pool.onMessage = (message) => message === 'reserve_metadata_snap';
     await assert.rejects(hold(pool, nothing), {
@@ -227,7 +227,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('never releases what somebody else reserved in between', async () => {
+  test('never releases what somebody else reserved in between', async () => {
     const pool = new FakePool();
     pool.onMessage = () => {
       pool.heldRoot ??= 99;
@@ -239,7 +239,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('releases what a reservation took whose tool was ended before it could say so', async () => {
+  test('releases what a reservation took whose tool was ended before it could say so', async () => {
     const pool = new FakePool();
     pool.onMessage = (message) => {
       if (message === 'release_metadata_snap') return false;
@@ -251,7 +251,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('takes a release as done whose tool failed after the pool had obeyed', async () => {
+  test('takes a release as done whose tool failed after the pool had obeyed', async () => {
     const pool = new FakePool();
     pool.onMessage = (message) => {
       if (message === 'reserve_metadata_snap') return false;
@@ -262,7 +262,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('releases when the work fails, and throws what the work threw', async () => {
+  test('releases when the work fails, and throws what the work threw', async () => {
     const pool = new FakePool();
     const failure = new Error('thin_dump: bad checksum');
     await assert.rejects(
@@ -276,7 +276,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('throws what the work threw also if the release fails, which it reports', async () => {
+  test('throws what the work threw also if the release fails, which it reports', async () => {
     const pool = new FakePool();
     pool.onMessage = (message) => message === 'release_metadata_snap';
     const failure = new LvmsyncError('sourceRead', 'the first fault');
@@ -292,7 +292,7 @@ describe('withMetadataSnap', () => {
     );
   });
 
-  it('releases after a work that a signal ended, and throws the reason', async () => {
+  test('releases after a work that a signal ended, and throws the reason', async () => {
     const pool = new FakePool();
     const controller = new AbortController();
     const work = async (): Promise<void> => {
@@ -304,7 +304,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('says that it waits for another run on the pool, and then goes on', async () => {
+  test('says that it waits for another run on the pool, and then goes on', async () => {
     const pool = new FakePool();
     let endFirst: () => void = () => undefined;
     const first = hold(pool, () => new Promise<void>((resolve) => (endFirst = resolve)));
@@ -322,7 +322,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('gives up waiting for another run when a signal comes', async () => {
+  test('gives up waiting for another run when a signal comes', async () => {
     const key = `block-${POOL.number}`;
     const request = { path: 'x', command: 'another', directory: lockDirectory };
     const lock = await acquireRunLock(key, request);
@@ -335,7 +335,7 @@ describe('withMetadataSnap', () => {
     assert.deepEqual(pool.calls, []);
   });
 
-  it('F10: gives up waiting for another run when that takes too long, and names it', async () => {
+  test('F10: gives up waiting for another run when that takes too long, and names it', async () => {
     const key = `block-${POOL.number}`;
     const request = { path: 'x', command: 'lvmsync of another', directory: lockDirectory };
     const lock = await acquireRunLock(key, request);
@@ -350,7 +350,7 @@ describe('withMetadataSnap', () => {
     assert.deepEqual(pool.calls, []);
   });
 
-  it('F10: goes on where the run that had it was killed in a container', { skip }, async () => {
+  test('F10: goes on where the run that had it was killed in a container', { skip }, async () => {
     const script = fileURLToPath(new URL('../../../helpers/snap-holder.js', import.meta.url));
     const [execPath, ...execArgv] = [...IN_NAMESPACE, process.execPath];
     const holder = fork(script, [recordDirectory, lockDirectory], { execPath, execArgv });
@@ -366,7 +366,7 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
-  it('asks nothing of the pool where the record cannot be kept', async () => {
+  test('asks nothing of the pool where the record cannot be kept', async () => {
     const pool = new FakePool();
     writeFileSync(recordDirectory, 'a file where the directory should be');
     await assert.rejects(hold(pool, nothing), {
@@ -381,7 +381,7 @@ describe('releaseForDeadRun', () => {
   const released = (pool: FakePool): Promise<void> =>
     releaseForDeadRun(POOL, record(), { run: pool.run, lockDirectory });
 
-  it('releases what the dead run held', async () => {
+  test('releases what the dead run held', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(DEAD, { heldRoot: 17 });
     await released(pool);
@@ -389,7 +389,7 @@ describe('releaseForDeadRun', () => {
     assertNothingLeft();
   });
 
-  it('releases what the dead run had been about to reserve, also if that comes late', async () => {
+  test('releases what the dead run had been about to reserve, also if that comes late', async () => {
     const pool = new FakePool();
     forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     setTimeout(() => (pool.heldRoot = 40), 100);
@@ -398,7 +398,7 @@ describe('releaseForDeadRun', () => {
     assertNothingLeft();
   });
 
-  it('removes a record of nothing', async () => {
+  test('removes a record of nothing', async () => {
     const pool = new FakePool();
     forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     await released(pool);
@@ -406,7 +406,7 @@ describe('releaseForDeadRun', () => {
     assertNothingLeft();
   });
 
-  it('leaves what a run holds by now that lives', async () => {
+  test('leaves what a run holds by now that lives', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(ownIdentity(), { heldRoot: 17 });
     await released(pool);
@@ -414,20 +414,20 @@ describe('releaseForDeadRun', () => {
     assert.equal(record().read()?.heldRoot, 17);
   });
 
-  it('leaves what somebody else holds under another root', async () => {
+  test('leaves what somebody else holds under another root', async () => {
     const pool = new FakePool({ heldRoot: 50 });
     forgeRecord(DEAD, { heldRoot: 17 });
     await released(pool);
     assert.deepEqual(pool.messages, []);
   });
 
-  it('does nothing where a later run has cleaned up', async () => {
+  test('does nothing where a later run has cleaned up', async () => {
     const pool = new FakePool({ heldRoot: 50 });
     await released(pool);
     assert.deepEqual(pool.calls, []);
   });
 
-  it('does not look before a later run on the pool has ended', async () => {
+  test('does not look before a later run on the pool has ended', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(DEAD, { heldRoot: 17 });
     const key = `block-${POOL.number}`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import {
@@ -82,7 +82,7 @@ const two = genuine('thin-64k/thin_dump-0.9.0-two-devices.xml');
 const shared = genuine('thin_dump-1.1.0-shared.xml');
 
 describe('ThinDumpScanner', () => {
-  it('reads the wanted device of a dump of 0.9.0', () => {
+  test('reads the wanted device of a dump of 0.9.0', () => {
     const older = [
       [0, 16, 192],
       [320, 208, 16],
@@ -92,7 +92,7 @@ describe('ThinDumpScanner', () => {
     assert.equal(triples(two).length, 9);
   });
 
-  it('puts the shared mappings of a dump of 1.1.0 where they belong', () => {
+  test('puts the shared mappings of a dump of 1.1.0 where they belong', () => {
     assert.deepEqual(triples(shared), [
       [0, 0, 30000],
       [40000, 50000, 1],
@@ -104,7 +104,7 @@ describe('ThinDumpScanner', () => {
     ]);
   });
 
-  it('says the size of data blocks in bytes, also where nothing is mapped', () => {
+  test('says the size of data blocks in bytes, also where nothing is mapped', () => {
     const text = pool(device(0, '')).replace('"128"', '"384"');
     const [batch, ...others] = scan(text);
     assert.equal(batch?.superblock.dataBlockSize, 192 * 1024);
@@ -140,10 +140,10 @@ describe('ThinDumpScanner', () => {
     ['leading zeros', pool(device('0001', single('007')))],
   ];
   for (const [name, text] of forms) {
-    it(`understands ${name}`, () => assert.deepEqual(triples(text), [[7, 7, 1]]));
+    test(`understands ${name}`, () => assert.deepEqual(triples(text), [[7, 7, 1]]));
   }
 
-  it('expands a <ref> in a <def>, and the same <def> for several devices', () => {
+  test('expands a <ref> in a <def>, and the same <def> for several devices', () => {
     const defs = `<def name="a">${range(0, 100, 5)}</def><def name="b"><ref name="a"/>${single(9)}</def><def name="none"/>`;
     const text = pool(
       `${defs}${device(6, '<ref name="none"/><ref name="b"/>')}${device(7, `<ref name="b"/>${single(20)}`, 2)}`,
@@ -156,7 +156,7 @@ describe('ThinDumpScanner', () => {
     assert.deepEqual(triples(text, { deviceId: 2 }), [...expected, [20, 20, 1]]);
   });
 
-  it('finds the same in whichever order each <def> and the devices come', () => {
+  test('finds the same in whichever order each <def> and the devices come', () => {
     const parts = [
       `<def name="a">${range(0, 100, 5)}</def>`,
       `<def name="b"><ref name="a"/>${single(9)}</def>`,
@@ -184,7 +184,7 @@ describe('ThinDumpScanner', () => {
     assert.equal(orders, 720);
   });
 
-  it('finds the same in the words of thin_dump and in any others', () => {
+  test('finds the same in the words of thin_dump and in any others', () => {
     const block = fc.integer({ min: 0, max: 9 });
     const gap = fc.oneof({ weight: 4, arbitrary: block }, fc.nat(2 ** 40));
     const run = fc.record({
@@ -209,14 +209,14 @@ describe('ThinDumpScanner', () => {
     fc.assert(property, { numRuns: 500 });
   });
 
-  it('finds the same in pieces of any size', () => {
+  test('finds the same in pieces of any size', () => {
     for (const bytes of [two, shared]) {
       const whole = triples(bytes);
       for (let piece = 1; piece < 200; piece++) assert.deepEqual(triples(bytes, { piece }), whole);
     }
   });
 
-  it('hands out batches that are no larger than asked for, a <ref> cut up as well', () => {
+  test('hands out batches that are no larger than asked for, a <ref> cut up as well', () => {
     const runs = [0, 2, 4, 6, 8, 10, 12].map((block) => single(block)).join('');
     const text = pool(
       `<def name="a">${runs}</def>${device(7, '<ref name="a"/>')}${device(7, runs, 2)}`,
@@ -230,7 +230,7 @@ describe('ThinDumpScanner', () => {
     }
   });
 
-  it('refuses a dump that is cut, at whichever byte', () => {
+  test('refuses a dump that is cut, at whichever byte', () => {
     for (const bytes of [two, shared, Buffer.from(pool(device(1, single(1))))]) {
       const complete = bytes.toString('latin1').trimEnd().length;
       for (let length = 0; length < complete; length++) {
@@ -240,7 +240,7 @@ describe('ThinDumpScanner', () => {
     }
   });
 
-  it('accepts no change of a byte that changes how much is mapped', () => {
+  test('accepts no change of a byte that changes how much is mapped', () => {
     const text = pool(device(4, `${single(3)}${range(5, 70, 3)}`));
     const position = fc.nat(text.length - 1);
     const property = fc.property(position, fc.integer({ min: 0x20, max: 0x7e }), (at, byte) => {
@@ -371,14 +371,14 @@ describe('ThinDumpScanner', () => {
     ],
   ];
   for (const [why, text, message] of unusable) {
-    it(`refuses ${why}`, () => {
+    test(`refuses ${why}`, () => {
       const words = refusal(text);
       assert.match(words, message);
       assert.equal(refusal(text, { piece: 1 }), words);
     });
   }
 
-  it('is not made to work or store without bound by names within names', () => {
+  test('is not made to work or store without bound by names within names', () => {
     const nested = Array.from({ length: 20_000 }, (_, depth) => {
       const inner = depth === 0 ? '' : `<ref name="${depth - 1}"/>`;
       return `<def name="${depth}">${inner}${single(depth)}</def>`;
@@ -393,7 +393,7 @@ describe('ThinDumpScanner', () => {
     assert.match(refusal(pool(names), { limits: { sharedRuns: 40 } }), /more than fit in memory/);
   });
 
-  it('is not made to work or store without bound by names that are defined later', () => {
+  test('is not made to work or store without bound by names that are defined later', () => {
     const refs = (count: number) => '<ref name="a"/>'.repeat(count);
     const many = device(0, refs(2 ** 17));
     assert.match(refusal(pool(`${many}<def name="a"/>`)), /more than fit in memory/);
@@ -421,13 +421,13 @@ describe('readThinDump', () => {
     yield* pieces;
   }
 
-  it('does not hand out the last batch of a tool that failed', async () => {
+  test('does not hand out the last batch of a tool that failed', async () => {
     const ended = Promise.reject(new Error('thin_dump ended with status 1'));
     const batches = readThinDump({ stdout: bytesOf(complete), ended }, 1);
     await assert.rejects(batches.next(), /ended with status 1/);
   });
 
-  it("prefers the tool's own words to those about the output it cut", async () => {
+  test("prefers the tool's own words to those about the output it cut", async () => {
     const ended = Promise.reject(new Error('thin_dump: bad checksum'));
     const batches = readThinDump({ stdout: bytesOf(complete.subarray(0, 150)), ended }, 1);
     await assert.rejects(batches.next(), /bad checksum/);
