@@ -1,29 +1,27 @@
 /** Repeatable randomness: LVMSYNC_TEST_SEED sets the seed, which is printed unless the caller chose it. */
 
+import { createCipheriv } from 'node:crypto';
+
 export class Random {
   readonly seed: number;
-  #state: number;
+  /** A cipher fills a whole device in no time, even in the guest. */
+  readonly #stream;
 
   constructor(seed?: number) {
     this.seed = seed ?? chosenSeed();
-    this.#state = this.seed >>> 0;
+    const key = Buffer.alloc(16);
+    key.writeUInt32LE(this.seed >>> 0);
+    this.#stream = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
     if (seed === undefined) console.log(`seed ${this.seed} (set LVMSYNC_TEST_SEED to repeat)`);
   }
 
   /** A whole number of [0, bound), bound <= 2^32. */
   below(bound: number): number {
-    // Mulberry32.
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * bound);
+    return this.bytes(6).readUIntLE(0, 6) % bound;
   }
 
   bytes(length: number): Buffer {
-    const bytes = Buffer.alloc(length);
-    for (let at = 0; at < length; at++) bytes[at] = this.below(256);
-    return bytes;
+    return this.#stream.update(Buffer.alloc(length));
   }
 
   /** Different numbers below `limit`, in random order. */

@@ -5,11 +5,16 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+/** Set inside the guest: a tmpfs that ends with it. */
+const GUEST_FOLDER = process.env.LVMSYNC_TEST_GUEST;
+
 /**
  * `disk`: on the file system of the project, where O_DIRECT usually works. `memory`: on tmpfs, where
- * older kernels refuse it.
+ * older kernels refuse it. Inside the guest both are in its own tmpfs, and stay: loop devices and
+ * replaced tools that outlast a test lie in them.
  */
 export function scratchFolder(place: 'disk' | 'memory' = 'disk'): string {
+  if (GUEST_FOLDER !== undefined) return mkdtempSync(join(GUEST_FOLDER, 'scratch-'));
   const parent = place === 'memory' ? '/dev/shm' : fileURLToPath(new URL('..', import.meta.url));
   mkdirSync(parent, { recursive: true });
   const folder = mkdtempSync(join(parent, 'scratch-'));

@@ -1,33 +1,11 @@
 // Inside the guest: what is written to devices, and whether two devices hold the same.
 
 import assert from 'node:assert/strict';
-import { createCipheriv, createHash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
-import { tool, tryTool } from './tool.js';
-
-/** Repeatable random numbers and bytes; the seed stands in the test's output. */
-export class Random {
-  readonly seed: number;
-  readonly #stream;
-
-  /** The seed is LVMSYNC_TEST_SEED if set, else a new one; it is printed either way. */
-  constructor() {
-    this.seed = Number(process.env.LVMSYNC_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
-    const key = Buffer.alloc(16);
-    key.writeUInt32LE(this.seed);
-    this.#stream = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
-    console.log(`# random seed: LVMSYNC_TEST_SEED=${this.seed}`);
-  }
-
-  bytes(length: number): Buffer {
-    return this.#stream.update(Buffer.alloc(length));
-  }
-
-  /** An integer from 0 up to, not including, `limit`. */
-  below(limit: number): number {
-    return this.bytes(6).readUIntLE(0, 6) % limit;
-  }
-}
+import { runTool } from '../../helpers/cli.js';
+import type { Random } from '../../helpers/random.js';
+import { tool } from './tool.js';
 
 export interface Write {
   readonly offset: number;
@@ -107,7 +85,7 @@ export function saveContent(path: string, file: string): void {
 export function assertSameContent(left: string, right: string, length?: number): void {
   for (const path of [left, right]) dropPages(path);
   const limit = length === undefined ? [] : ['-n', `${length}`];
-  const { status, stdout, stderr } = tryTool(['cmp', ...limit, left, right]);
+  const { status, stdout, stderr } = runTool(['cmp', ...limit, left, right]);
   assert.equal(status, 0, `${left} and ${right} differ: ${stdout}${stderr}`);
 }
 
@@ -120,7 +98,7 @@ export function contentHash(path: string): string {
 /** The counterpart: a test that changed nothing would otherwise pass. */
 export function assertDifferentContent(left: string, right: string): void {
   for (const path of [left, right]) dropPages(path);
-  assert.equal(tryTool(['cmp', '-s', left, right]).status, 1, `${left} and ${right} are equal`);
+  assert.equal(runTool(['cmp', '-s', left, right]).status, 1, `${left} and ${right} are equal`);
 }
 
 function dropPages(path: string): void {

@@ -6,11 +6,13 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CLI, lvmsync } from './cli.js';
-import { contentHash, fillRandom, type Random } from './content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from './lvm.js';
+import { CLI, type CliResult, lvmsync } from '../../helpers/cli.js';
+import type { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { contentHash, fillRandom } from './content.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from './lvm.js';
 import { TestThinPool } from './thin.js';
-import { type ToolResult, tool } from './tool.js';
+import { tool } from './tool.js';
 
 const SIZE = 8 * MiB;
 const POOL = { blockSize: 64 * KiB, metadataSize: 2 * MiB };
@@ -114,7 +116,7 @@ export class CycleLaboratory {
     return [...words, ...size, ...options];
   }
 
-  turn(...options: string[]): ToolResult {
+  turn(...options: string[]): CliResult {
     return lvmsync(this.words(...options));
   }
 
@@ -131,12 +133,12 @@ export class CycleLaboratory {
   }
 
   /** With `volume` in the origin's place. */
-  turnOf(volume: string): ToolResult {
+  turnOf(volume: string): CliResult {
     return lvmsync(this.words().map((word) => (word === 'vg0/mail' ? volume : word)));
   }
 
   /** With another directory in the place of the chain. */
-  turnInto(directory: string, ...options: string[]): ToolResult {
+  turnInto(directory: string, ...options: string[]): CliResult {
     const words = this.words(...options);
     return lvmsync(words.map((word) => (word === this.chain ? directory : word)));
   }

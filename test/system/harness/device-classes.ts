@@ -2,7 +2,8 @@
 
 import { symlinkSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { tool, tryTool } from './tool.js';
+import { runTool } from '../../helpers/cli.js';
+import { tool } from './tool.js';
 
 export interface DeviceClass {
   readonly name: string;
@@ -64,7 +65,7 @@ function partOfEmulation(t: TestContext, size: number): string {
     tool(...from, 'sd_mod');
     const options = ['sector_size=512', 'physblk_exp=3', `dev_size_mb=${EMULATED_MIB}`, 'delay=0'];
     tool(...from, 'scsi_debug', ...options);
-    while (tryTool(['test', '-b', EMULATED_DISK]).status !== 0) tool('sleep', '0.1');
+    while (runTool(['test', '-b', EMULATED_DISK]).status !== 0) tool('sleep', '0.1');
   }
   const name = `part-${parts++}`;
   const sectors = size / 512;

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
+import { scratchFolder } from '../../helpers/scratch.js';
 import { writeWhole } from './content.js';
 import { type LogEntry, markLog, readLog, startLog } from './log-writes.js';
-import { type LogicalVolume, loopDevice, MiB, mangle, scratchFolder } from './lvm.js';
+import { type LogicalVolume, loopDevice, MiB, mangle } from './lvm.js';
 import { tool } from './tool.js';
 
 const LOGGED = 'logged';

@@ -1,20 +1,14 @@
 // Inside the guest: real volume groups on loop devices over files in the guest's tmpfs.
 
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { tool, tryTool } from './tool.js';
+import { runTool } from '../../helpers/cli.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { tool } from './tool.js';
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
 export const GiB = 1024 * MiB;
-
-/** Where the guest's tmpfs is; TMPDIR points there. */
-const SCRATCH = process.env.TMPDIR ?? '/run/tmp';
-
-/** A new empty folder in the guest's tmpfs. */
-export function scratchFolder(): string {
-  return mkdtempSync(`${SCRATCH}/scenario.`);
-}
 
 export interface LogicalVolume {
   readonly vgName: string;
@@ -154,7 +148,7 @@ export function exceptionCount(snapshot: LogicalVolume, chunkSize: number): numb
 
 /** Replaces the table of a live device-mapper device. */
 export function reloadTable(dmName: string, table: string): void {
-  const load = tryTool(['dmsetup', 'load', dmName], { input: table });
+  const load = runTool(['dmsetup', 'load', dmName], { input: table });
   if (load.status !== 0) throw new Error(`dmsetup load ${dmName}: ${load.stderr}`);
   tool('dmsetup', 'suspend', '--noflush', dmName);
   tool('dmsetup', 'resume', dmName);

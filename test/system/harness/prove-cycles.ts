@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { assertFails } from '../../helpers/cli.js';
 import { runInProcess } from '../../helpers/in-process.js';
-import { assertRefused, EXIT } from './cli.js';
-import { Random } from './content.js';
+import { Random } from '../../helpers/random.js';
 import { type CycleKinds, CycleLaboratory } from './cycles.js';
 import { useOwnStateFolder } from './thin.js';
 
@@ -37,7 +38,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
     after(() => laboratory.destroy());
 
     test('a first turn without --init is refused, before there is a snapshot', () => {
-      assertRefused(laboratory.turn(), EXIT.destinationUnfit, /no chain in .* says what it holds/);
+      assertFails(laboratory.turn(), EXIT.destinationUnfit, /no chain in .* says what it holds/);
       assert.deepEqual(laboratory.snapshots(), []);
     });
 
@@ -54,7 +55,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
 
     test('a second --init is refused', () => {
       const refused = laboratory.turn('--init');
-      assertRefused(refused, EXIT.destinationUnfit, /its chain has begun/);
+      assertFails(refused, EXIT.destinationUnfit, /its chain has begun/);
       assert.equal(laboratory.hash(), hashes.at(-1));
     });
 
@@ -70,7 +71,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
 
     test('a turn from a state of which there is no snapshot any more is refused, and says what to do', () => {
       const refused = laboratory.turn();
-      assertRefused(refused, EXIT.sourceUnfit, /its snapshot of .* is gone/);
+      assertFails(refused, EXIT.sourceUnfit, /its snapshot of .* is gone/);
       assert.match(refused.stderr, /--init --force/);
       assert.equal(laboratory.snapshots().length, 1);
       laboratory.turnSucceeds('--init', '--force');

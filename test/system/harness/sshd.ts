@@ -14,14 +14,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CLI } from './cli.js';
-import { scratchFolder } from './lvm.js';
-import { tool, tryTool } from './tool.js';
+import { CLI, runTool } from '../../helpers/cli.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { tool } from './tool.js';
 
 const SSHD = '/usr/sbin/sshd';
-
-/** The exit status of a connection or a remote side that failed. */
-export const TRANSPORT_FAILED = 17;
 
 /**
  * All of them are this guest. The client knows `right` and its names by their key, `changed` by
@@ -83,7 +80,7 @@ export class SshServer {
         `  HostKeyAlias ${HOST.right}\nHost *\n  BatchMode yes\n`,
     );
     // Where the kernel has it, it is a module.
-    tryTool(['modprobe', '-d', '/run/modules', 'ipv6']);
+    runTool(['modprobe', '-d', '/run/modules', 'ipv6']);
     server.#listen();
     return server;
   }
@@ -126,7 +123,7 @@ export class SshServer {
     const words = [SSHD, '-f', config, '-E', `${this.#folder}/log`];
     // A newer sshd makes a client wait whose connections break, as the tests' do on purpose.
     const patience = ['-o', 'PerSourcePenalties=no'];
-    const knowsPatience = tryTool([...words, '-t', ...patience]).status === 0;
+    const knowsPatience = runTool([...words, '-t', ...patience]).status === 0;
     tool(...words, ...(knowsPatience ? patience : []));
   }
 }

@@ -3,7 +3,8 @@
 import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Random } from '../../helpers/random.js';
-import { MiB, scratchFolder, TestVolumeGroup } from './lvm.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { MiB, TestVolumeGroup } from './lvm.js';
 import { type Change, type PlaceKind, STEP } from './surroundings-case.js';
 import { TestThinPool } from './thin.js';
 import { tool } from './tool.js';

@@ -3,8 +3,8 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import { CliWorker, type Ended, runAlone } from './limited-run.js';
-import { scratchFolder } from './lvm.js';
 import { type Activity, type Case, isCyclic, isVerify } from './surroundings-case.js';
 import {
   type Expectation,

@@ -8,8 +8,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { CLI } from './cli.js';
-import { type LogicalVolume, MiB, scratchFolder, type TestVolumeGroup } from './lvm.js';
+import { CLI } from '../../helpers/cli.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { type LogicalVolume, MiB, type TestVolumeGroup } from './lvm.js';
 import { tool } from './tool.js';
 
 /** lvmsync keeps records in /var/lib, which is the host's: from here on the guest has its own. */

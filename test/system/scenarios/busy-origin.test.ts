@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { ENGINES, syncs } from '../harness/cli.js';
+import { ENGINES, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,

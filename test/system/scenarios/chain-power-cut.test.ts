@@ -8,9 +8,10 @@ import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
 import { type ChainWork, chainWorks, recover } from '../../helpers/chain-works.js';
 import { assertSucceeds, lvmsync } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import { crashStates, type LogEntry } from '../harness/log-writes.js';
 import { LoggedGroup } from '../harness/logged-group.js';
-import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
+import { KiB, MiB } from '../harness/lvm.js';
 
 const SPEC = { size: MiB, chunkSize: 16 * KiB, turns: 2, changedChunks: 30 };
 

@@ -4,14 +4,10 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
 import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import {
-  assertSameContent,
-  Random as ContentRandom,
-  fillRandom,
-  saveContent,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { Random as ContentRandom, Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();

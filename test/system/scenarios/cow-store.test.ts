@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { assertRefused, ENGINES, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   sequential,
@@ -15,7 +17,6 @@ import {
   KiB,
   type LogicalVolume,
   MiB,
-  scratchFolder,
   snapshotStatus,
   TestVolumeGroup,
 } from '../harness/lvm.js';
@@ -77,7 +78,7 @@ describe('a COW store with chunks of 4 KiB, whose areas hold 256 exceptions', ()
     writeRandom(origin.path, random, sequential(0, 1500, chunkSize));
     assert.match(snapshotStatus(snapshot), /^Invalid/);
     const result = lvmsync([snapshot.path, copy.path]);
-    assertRefused(result, EXIT.sourceUnfit, /overflow|invalid/i);
+    assertFails(result, EXIT.sourceUnfit, /overflow|invalid/i);
     assert.match(result.stderr, /full copy/i, 'says what to do instead');
     assertSameContent(copy.path, untouched);
   });

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { assertRefused, EXIT } from '../harness/cli.js';
-import { Random, saveContent } from '../harness/content.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { saveContent } from '../harness/content.js';
 import { CycleLaboratory } from '../harness/cycles.js';
-import { scratchFolder } from '../harness/lvm.js';
 import { rollBack } from '../harness/prove-cycles.js';
-import { tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 /** Makes, replaces, renames and removes files, all the time and now and then durably. */
 const WORK = `
@@ -61,7 +63,7 @@ describe('cycles of a volume with a file system that is used', () => {
   };
   const needsRecovery = (): boolean => tool('dumpe2fs', '-h', state).includes('needs_recovery');
   const assertClean = (): void => {
-    const { status, stdout, stderr } = tryTool(['e2fsck', '-f', '-n', state]);
+    const { status, stdout, stderr } = runTool(['e2fsck', '-f', '-n', state]);
     assert.equal(status, 0, `${stdout}${stderr}`);
   };
   /** What the copy holds after a turn, in a file. */
@@ -73,7 +75,7 @@ describe('cycles of a volume with a file system that is used', () => {
   test('are clean where it is mounted on the volume, since LVM freezes it', async () => {
     beginWork();
     const refused = laboratory.turnInto(`${mountPoint}/mail.chain`, '--init');
-    assertRefused(refused, EXIT.snapback, /mail\.chain: it is stored on vg0\/mail/);
+    assertFails(refused, EXIT.snapback, /mail\.chain: it is stored on vg0\/mail/);
     assert.deepEqual(laboratory.snapshots(), [], 'none was made');
     for (let turn = 0; turn < 3; turn++) {
       takeTurn(...(turn === 0 ? ['--init'] : []));

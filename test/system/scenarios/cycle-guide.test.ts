@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { fillRandom, Random, scattered, writeRandom } from '../harness/content.js';
+import { runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { fillRandom, scattered, writeRandom } from '../harness/content.js';
 import { repository } from '../harness/guest.js';
-import { KiB, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { HOST, SshServer } from '../harness/sshd.js';
-import { tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 /** What a document tells to type, block by block. */
 function shellBlocks(path: string): string[] {
@@ -50,7 +53,7 @@ describe('docs/snapback.md', { skip: SshServer.missing() ?? false }, () => {
         .replaceAll('root@backup', `root@${HOST.right}`)
         .replaceAll('/var/backups', backups)
         .replaceAll('/etc/lvmsync', folder);
-      const { status, stdout, stderr } = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
+      const { status, stdout, stderr } = runTool(['bash', '-euxo', 'pipefail', '-c', script], {
         env,
       });
       assert.equal(status, 0, `${script}\n${stdout}${stderr}`);

@@ -6,13 +6,15 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { readRecord } from '../../../src/chain/record.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { lvmsync } from '../../helpers/cli.js';
 import { runInProcess } from '../../helpers/in-process.js';
-import { lvmsync } from '../harness/cli.js';
-import { contentHash, fillRandom, Random, scattered, writeRandom } from '../harness/content.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { contentHash, fillRandom, scattered, writeRandom } from '../harness/content.js';
 import { snapshotsOf } from '../harness/cycles.js';
 import { type CrashState, crashStates, type LogEntry } from '../harness/log-writes.js';
 import { LoggedGroup } from '../harness/logged-group.js';
-import { KiB, loopDevice, MiB, scratchFolder } from '../harness/lvm.js';
+import { KiB, loopDevice, MiB } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const SIZE = 2 * MiB;
@@ -101,7 +103,7 @@ class Machine {
 
   #steps(): number {
     const { chain, copy } = this.here;
-    const { points } = JSON.parse(lvmsync(['chain', '--json', chain, copy]).stdout);
+    const { points } = JSON.parse(`${lvmsync(['chain', '--json', chain, copy]).stdout}`);
     return points.length - 1;
   }
 

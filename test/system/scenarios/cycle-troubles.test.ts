@@ -4,11 +4,14 @@ import { readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs'
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
-import { fillRandom, Random, scattered, writeRandom } from '../harness/content.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { fillRandom, scattered, writeRandom } from '../harness/content.js';
 import { CycleLaboratory } from '../harness/cycles.js';
-import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
-import { type ToolResult, tool } from '../harness/tool.js';
+import { KiB, MiB } from '../harness/lvm.js';
+import { tool } from '../harness/tool.js';
 
 const random = new Random();
 let laboratory: CycleLaboratory;
@@ -125,7 +128,7 @@ describe('a turn that cannot be taken', () => {
   test('for want of room is refused before anything is sent, and says what to do', () => {
     tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-l', '100%FREE', '-n', 'full', 'vg0');
     const refused = laboratory.turn();
-    assertRefused(refused, EXIT.sourceUnfit, /lvcreate.*[Ii]nsufficient/);
+    assertFails(refused, EXIT.sourceUnfit, /lvcreate.*[Ii]nsufficient/);
     assert.match(refused.stderr, /a smaller --size, or vgextend vg0/);
     tool('lvremove', '-q', '-f', 'vg0/full');
     laboratory.turnSucceeds();
@@ -135,7 +138,7 @@ describe('a turn that cannot be taken', () => {
     fillRandom(laboratory.origin.path, random, 2 * MiB);
     const refused = laboratory.turn('--max-cow-use', '10');
     const full = /its COW store is [2-9]\d\.\d% full, and --max-cow-use is 10/;
-    assertRefused(refused, EXIT.sourceUnfit, full);
+    assertFails(refused, EXIT.sourceUnfit, full);
     laboratory.turnSucceeds('--max-cow-use', '90', '--nice', '5', '--ionice', 'idle');
   });
 
@@ -144,7 +147,7 @@ describe('a turn that cannot be taken', () => {
     laboratory.turnSucceeds(...small);
     fillRandom(laboratory.origin.path, random, 4 * MiB);
     const refused = laboratory.turn();
-    assertRefused(refused, EXIT.sourceUnfit, /it overflowed, its list of changes is lost/);
+    assertFails(refused, EXIT.sourceUnfit, /it overflowed, its list of changes is lost/);
     assert.match(refused.stderr, /--init --force/);
     laboratory.turnSucceeds('--init', '--force');
   });
@@ -154,7 +157,7 @@ describe('a turn that cannot be taken', () => {
     const link = `${scratchFolder()}/copy`;
     symlinkSync(path, link);
     const respelled = laboratory.words().map((word) => (word === path ? link : word));
-    const adopt = ({ stderr }: ToolResult): void => {
+    const adopt = ({ stderr }: CliResult): void => {
       const [, command = ''] = /: (lvchange .*)\n$/.exec(stderr) ?? [];
       assert.notEqual(command, '', stderr);
       const [program = '', ...words] = command.split(' ');
@@ -163,7 +166,7 @@ describe('a turn that cannot be taken', () => {
     writeSomething();
     const before = laboratory.snapshots();
     const refused = lvmsync(respelled);
-    assertRefused(refused, EXIT.sourceUnfit, /another spelling of host, destination or directory/);
+    assertFails(refused, EXIT.sourceUnfit, /another spelling of host, destination or directory/);
     assert.deepEqual(laboratory.snapshots(), before, 'none was made or removed');
     adopt(refused);
     const { status, stderr } = lvmsync(respelled);
@@ -192,7 +195,7 @@ describe('a turn that cannot be taken', () => {
     const [next] = laboratory.snapshots().filter(({ uuid }) => uuid !== held);
     tool('lvremove', '-q', '-f', `vg0/${next?.lvName}`);
     const refused = laboratory.turn();
-    assertRefused(refused, EXIT.destinationUnfit, /holds part of a snapshot that is gone/);
+    assertFails(refused, EXIT.destinationUnfit, /holds part of a snapshot that is gone/);
     runAdvice(refused.stderr);
     laboratory.turnSucceeds();
   });
@@ -218,11 +221,11 @@ describe('a turn that cannot be taken', () => {
       fillRandom(laboratory.origin.path, random, 2 * MiB);
       assert.deepEqual(await ended, [EXIT.sourceUnfit, null], await said);
       const stderr = (await said).replace(/^remote:.*\n/gm, '');
-      const result = { status: EXIT.sourceUnfit, stdout: '', stderr };
-      assertRefused(result, EXIT.sourceUnfit, /it overflowed while it was sent/);
+      const result = { status: EXIT.sourceUnfit, stderr };
+      assertFails(result, EXIT.sourceUnfit, /it overflowed while it was sent/);
       assert.notEqual(laboratory.hash(), former, 'part of it was written');
       const refused = laboratory.turn();
-      assertRefused(refused, EXIT.sourceUnfit, /it overflowed, and .* holds part of it/);
+      assertFails(refused, EXIT.sourceUnfit, /it overflowed, and .* holds part of it/);
       const lastLine = /.*\n$/;
       assert.equal(
         lastLine.exec(refused.stderr)?.[0].replace(/.*: /, ''),
@@ -243,7 +246,7 @@ describe('a turn that cannot be taken', () => {
     tool('lvchange', '-q', '-ay', 'vg0/mail');
     writeRandom(path, random, [{ offset: size + MiB, length: MiB }]);
     const refused = laboratory.turn();
-    assertRefused(refused, EXIT.destinationUnfit, /it holds \d+ bytes, and held \d+/);
+    assertFails(refused, EXIT.destinationUnfit, /it holds \d+ bytes, and held \d+/);
     laboratory.turnSucceeds('--force');
     writeSomething();
     laboratory.turnSucceeds();
@@ -255,7 +258,7 @@ describe('a turn that cannot be taken', () => {
       if (word === laboratory.copy.path) return '/dev/mapper/vg0-other';
       return word === laboratory.chain ? `${laboratory.chain}.other` : word;
     });
-    assertRefused(lvmsync(words), EXIT.destinationUnfit, /vg0-other/);
+    assertFails(lvmsync(words), EXIT.destinationUnfit, /vg0-other/);
     const held = laboratory.point();
     const [made] = laboratory.snapshots().filter(({ uuid }) => uuid !== held);
     for (const name of ['other', made?.lvName]) tool('lvremove', '-q', '-f', `vg0/${name}`);
@@ -291,13 +294,13 @@ describe('a turn that cannot be taken', () => {
 
   test('because no --size is given, or no volume is named, is refused', () => {
     const sizeless = laboratory.words().filter((word) => !['--size', '120%'].includes(word));
-    assertRefused(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need a --size/);
+    assertFails(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need a --size/);
     const snapshot = laboratory.snapshots()[0]?.lvName ?? '';
     for (const [volume, expected, message] of [
       ['vg0/nothing', EXIT.usage, /no such logical volume/],
       [`vg0/${snapshot}`, EXIT.sourceUnfit, /name the volume that it is of/],
     ] as const) {
-      assertRefused(laboratory.turnOf(volume), expected, message);
+      assertFails(laboratory.turnOf(volume), expected, message);
     }
   });
 });

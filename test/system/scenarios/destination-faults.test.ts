@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { assertRefused, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { shellForSsh, TestThinPool } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
 
@@ -40,7 +42,7 @@ describe('a snapback', () => {
     saveContent(copy.path, other.path);
     saveContent(other.path, `${folder}/untouched`);
     const result = lvmsync(['--apply', snapback, other.path]);
-    assertRefused(result, EXIT.destinationUnfit, /belongs to .*copy.*, not to .*other/);
+    assertFails(result, EXIT.destinationUnfit, /belongs to .*copy.*, not to .*other/);
     assertSameContent(other.path, `${folder}/untouched`);
     syncs(['--force', '--apply', snapback, other.path]);
     assertSameContent(other.path, former);
@@ -72,7 +74,7 @@ describe('a destination in a thin pool that has no room left', () => {
 
     const words = ['--snapback', `${folder}/undo`, snapshot.path, thin.path];
     const result = lvmsync(words);
-    assertRefused(result, EXIT.destinationWrite, /thin: (write error at byte \d+|flush error)/);
+    assertFails(result, EXIT.destinationWrite, /thin: (write error at byte \d+|flush error)/);
     assert.match(result.stderr, /Undo it with: lvmsync --apply/);
 
     tool('lvextend', '-q', '-L', `${64 * MiB}b`, `${group.name}/${pool.name}`);
@@ -90,7 +92,7 @@ test('a volume that the run reads is refused, though the other host is this one'
     for (const force of [[], ['--force']]) {
       const words = [...shellForSsh(), ...force, snapshot.path, `localhost:${path}`];
       const result = lvmsync(words);
-      assertRefused(
+      assertFails(
         result,
         EXIT.destinationUnfit,
         /is a volume that the sender, on this same machine/,

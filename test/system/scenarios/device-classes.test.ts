@@ -12,14 +12,16 @@ import {
   writeSync,
 } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { assertFails, assertSucceeds } from '../../helpers/cli.js';
+import { assertFails, assertSucceeds, type Engine, syncs } from '../../helpers/cli.js';
 import { writeCowStore } from '../../helpers/cow-store.js';
 import { runInProcess } from '../../helpers/in-process.js';
-import { type Engine, EXIT, syncs } from '../harness/cli.js';
-import { Random, writeWhole } from '../harness/content.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { writeWhole } from '../harness/content.js';
 import { DEVICE_CLASSES, loop } from '../harness/device-classes.js';
-import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
+import { KiB, MiB } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { ENGINES, lvmsync, syncs } from '../harness/cli.js';
+import { ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
@@ -16,7 +17,6 @@ import {
   type LogicalVolume,
   loopDevice,
   MiB,
-  scratchFolder,
   TestVolumeGroup,
   type VolumeGroupOptions,
 } from '../harness/lvm.js';

@@ -4,25 +4,32 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { CLI, engineSetting, lvmsync } from '../harness/cli.js';
+import { CLI, type Ending, engineSetting, lvmsync, runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { HOST, SshServer } from '../harness/sshd.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
-import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 const random = new Random();
 const folder = scratchFolder();
 const size = 16 * MiB;
 
-function fatalOf({ stderr }: ToolResult): string[] {
+/** What it prints is the answer here: text, not a stream. */
+function answers(words: readonly string[]): Ending & { readonly stdout: string } {
+  const result = lvmsync(words);
+  return { ...result, stdout: `${result.stdout}` };
+}
+
+function fatalOf({ stderr }: Ending): string[] {
   return stderr.split('\n').filter((line) => line.startsWith('FATAL ERROR: '));
 }
 
@@ -81,7 +88,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     ]) {
       for (const mode of ['doctor', '--dry-run']) {
         const words = [mode, '--snapback', undo, ...names];
-        const { status, stdout, stderr } = lvmsync(words);
+        const { status, stdout, stderr } = answers(words);
         assert.equal(status, 0, `${words.join(' ')}\n${stdout}${stderr}`);
         assert.doesNotMatch(stdout, /^missing/m);
       }
@@ -94,14 +101,14 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
   });
 
   test('say how much would be sent, how much of it zeros, and how full the stores are', () => {
-    const thick = lvmsync(['--dry-run', thickSnapshot.path, copy.path]).stdout;
+    const thick = answers(['--dry-run', thickSnapshot.path, copy.path]).stdout;
     const [, bytes] = /^ {2}to be sent .*\((\d+) bytes\) in \d+ extents/m.exec(thick) ?? [];
     assert.match(thick, /^ {2}COW store {3}of vg0\/snap: \d+\.\d% full$/m);
     assert.match(thick, /^ {2}time {8}reading it took \d/m);
-    const thin = lvmsync(['--dry-run', thinSnapshot.path, copy.path]).stdout;
+    const thin = answers(['--dry-run', thinSnapshot.path, copy.path]).stdout;
     assert.match(thin, /^ {2}zeros {7}1\.0 MiB of that, given back/m);
     assert.match(thin, /^ {2}pool {8}its metadata snap was reserved .* released again$/m);
-    const doctor = lvmsync(['doctor', thinSnapshot.path]).stdout;
+    const doctor = answers(['doctor', thinSnapshot.path]).stdout;
     assert.match(
       doctor,
       /^ok {7}source .*thin-snap, a thin volume of the pool pool; .*thin is read/m,
@@ -130,7 +137,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
       assert.equal(real.status, status, `${what}: ${real.stderr}`);
       assert.deepEqual(fatalOf(dry), fatalOf(real), what);
     }
-    const doctor = lvmsync(['doctor', thickSnapshot.path, `${HOST.right}:${small.path}`]);
+    const doctor = answers(['doctor', thickSnapshot.path, `${HOST.right}:${small.path}`]);
     assert.equal(doctor.status, 1);
     assert.match(doctor.stdout, /^missing {2}destination {3}localhost: .*small: too small: /m);
   });
@@ -141,7 +148,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     tool('mkdir', point);
     tool('mount', small.path, point);
     try {
-      const { status, stdout } = lvmsync(['doctor', '-', small.path]);
+      const { status, stdout } = answers(['doctor', '-', small.path]);
       assert.equal(status, 1);
       assert.match(stdout, /^missing {2}destination {3}.*mounted/m);
     } finally {
@@ -153,7 +160,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     const state = stateOfVolumes();
     const chain = `${folder}/chain`;
     const words = ['cycle', '--init', 'vg0/thin', copy.path, '--snapback', chain];
-    const { status, stdout, stderr } = lvmsync(['--dry-run', ...words]);
+    const { status, stdout, stderr } = answers(['--dry-run', ...words]);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^ {2}from {8}nothing: everything is sent$/m);
     assert.equal(stateOfVolumes(), state);
@@ -180,7 +187,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     const state = stateOfVolumes();
     const scratch = `${folder}/scratch`;
     const options = ['--streams', '1', '--scratch', scratch];
-    const { status, stdout, stderr } = lvmsync([
+    const { status, stdout, stderr } = answers([
       ...['bench', ...options],
       ...[thickSnapshot.path, HOST.right],
     ]);
@@ -201,7 +208,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     const calls = 'trace=open,openat,ftruncate,pwrite64,pwritev,io_uring_enter';
     const words = ['--dry-run', thickSnapshot.path, copy.path];
     const argv = ['strace', '-f', '-y', '-s', '200', '-e', calls, '-o', output];
-    const { status, stderr } = tryTool([...argv, process.execPath, CLI, ...words], {
+    const { status, stderr } = runTool([...argv, process.execPath, CLI, ...words], {
       env: engineSetting('threads'),
     });
     assert.equal(status, 0, stderr);

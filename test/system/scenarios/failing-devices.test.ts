@@ -1,23 +1,18 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { assertRefused, ENGINES, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   sequential,
   writeRandom,
 } from '../harness/content.js';
-import {
-  KiB,
-  MiB,
-  reloadTable,
-  replaceSegment,
-  scratchFolder,
-  TestVolumeGroup,
-} from '../harness/lvm.js';
+import { KiB, MiB, reloadTable, replaceSegment, TestVolumeGroup } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();
@@ -46,7 +41,7 @@ for (const engine of ENGINES) {
       const healthy = tool('dmsetup', 'table', `${origin.dmName}-real`);
       replaceSegment(`${origin.dmName}-real`, BAD);
       const result = lvmsync([snapshot.path, copy.path], { engine });
-      assertRefused(result, EXIT.sourceRead, new RegExp(`${BAD.offset}`));
+      assertFails(result, EXIT.sourceRead, new RegExp(`${BAD.offset}`));
       reloadTable(`${origin.dmName}-real`, healthy);
       syncs([snapshot.path, copy.path], { engine });
       assertSameContent(origin.path, copy.path);
@@ -57,7 +52,7 @@ for (const engine of ENGINES) {
       replaceSegment(`${origin.dmName}-real`, BAD);
       const stdoutFile = `${scratchFolder()}/stream`;
       const result = lvmsync(['--stdout', snapshot.path], { engine, stdoutFile });
-      assertRefused(result, EXIT.sourceRead, new RegExp(`${BAD.offset}`));
+      assertFails(result, EXIT.sourceRead, new RegExp(`${BAD.offset}`));
     });
 
     test('the COW store cannot be read: refused before the destination is touched', (t) => {
@@ -67,7 +62,7 @@ for (const engine of ENGINES) {
       // The second area, which lies behind the first area and its 256 chunks.
       replaceSegment(`${snapshot.dmName}-cow`, { offset: 258 * CHUNK, length: CHUNK });
       const result = lvmsync([snapshot.path, copy.path], { engine });
-      assertRefused(result, EXIT.sourceRead, new RegExp(`${258 * CHUNK}`));
+      assertFails(result, EXIT.sourceRead, new RegExp(`${258 * CHUNK}`));
       assertSameContent(copy.path, untouched);
     });
 
@@ -76,7 +71,7 @@ for (const engine of ENGINES) {
       const healthy = tool('dmsetup', 'table', copy.dmName);
       replaceSegment(copy.dmName, BAD);
       const result = lvmsync([snapshot.path, copy.path], { engine });
-      assertRefused(result, EXIT.destinationWrite, new RegExp(`${BAD.offset}`));
+      assertFails(result, EXIT.destinationWrite, new RegExp(`${BAD.offset}`));
       reloadTable(copy.dmName, healthy);
       syncs([snapshot.path, copy.path], { engine });
       assertSameContent(origin.path, copy.path);
@@ -94,7 +89,7 @@ for (const engine of ENGINES) {
         (device, sector) => `flakey ${device} ${sector} 0 3600 1 error_writes`,
       );
       const words = ['--snapback', `${folder}/snapback`, snapshot.path, copy.path];
-      assertRefused(lvmsync(words, { engine }), EXIT.destinationWrite, /copy/);
+      assertFails(lvmsync(words, { engine }), EXIT.destinationWrite, /copy/);
       reloadTable(copy.dmName, healthy);
       assert.ok(existsSync(`${folder}/snapback`));
       syncs(['--apply', `${folder}/snapback`, copy.path]);
@@ -112,9 +107,9 @@ test('the disk of the snapback is full: stops with the part that is covered undo
   tool('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small);
   t.after(() => tool('umount', small));
   const words = ['--snapback', `${small}/snapback`, snapshot.path, copy.path];
-  assertRefused(lvmsync(words), EXIT.snapback, /there is no room for it/);
+  assertFails(lvmsync(words), EXIT.snapback, /there is no room for it/);
   assertSameContent(copy.path, `${folder}/former`);
-  assertRefused(lvmsync(['--force', ...words]), EXIT.snapback, /snapback/);
+  assertFails(lvmsync(['--force', ...words]), EXIT.snapback, /snapback/);
   syncs(['--apply', `${small}/snapback`, copy.path]);
   assertSameContent(copy.path, `${folder}/former`);
 });

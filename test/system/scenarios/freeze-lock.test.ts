@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { lvmsync } from '../harness/cli.js';
-import { MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { lvmsync } from '../../helpers/cli.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 test('F31: it is waited for after a thaw, not while anything is frozen', (t) => {
   const group = new TestVolumeGroup({ size: 24 * MiB, extentSize: MiB });

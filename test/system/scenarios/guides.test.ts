@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { runTool } from '../../helpers/cli.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent } from '../harness/content.js';
 import { repository } from '../harness/guest.js';
-import { KiB, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { HOST, SshServer } from '../harness/sshd.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
-import { tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 interface Setting {
   readonly here: TestVolumeGroup;
@@ -77,7 +79,7 @@ function typed({ path, prepare, leftOut, equalAfter }: Guide): void {
     prepare?.({ here, there, folder, server });
   });
   after(() => {
-    tryTool(['umount', `${folder}/srv/mail`]);
+    runTool(['umount', `${folder}/srv/mail`]);
     here.destroy();
     there.destroy();
     server.stop();
@@ -138,7 +140,7 @@ function addThinVolume({ here, there }: Setting): void {
 
 /** A new file, as long as the file system is mounted. */
 function workGoesOn(folder: string): void {
-  if (tryTool(['mountpoint', '-q', `${folder}/srv/mail`]).status !== 0) return;
+  if (runTool(['mountpoint', '-q', `${folder}/srv/mail`]).status !== 0) return;
   const name = `${folder}/srv/mail/message`;
   tool('dd', 'if=/dev/urandom', `of=${name}`, 'bs=64K', 'count=16', 'status=none', 'conv=fsync');
 }
@@ -151,7 +153,7 @@ function type(block: string, folder: string, server: SshServer): void {
     .replaceAll('/var/tmp', folder)
     .replaceAll('/var/lib/prometheus/node-exporter', `${folder}/prometheus`)
     .replaceAll('--size 5G', '--size 20M');
-  const { status, stdout, stderr } = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
+  const { status, stdout, stderr } = runTool(['bash', '-euxo', 'pipefail', '-c', script], {
     cwd: folder,
     env: { ...process.env, PATH: `${server.programs}:${process.env.PATH}` },
   });

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { ENGINES, syncs } from '../harness/cli.js';
+import { ENGINES, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
   overlapping,
-  Random,
   saveContent,
   scattered,
   sequential,

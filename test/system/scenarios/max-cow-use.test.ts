@@ -3,29 +3,23 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, type CliResult, lvmsync, syncs } from '../../helpers/cli.js';
 import { messagesOf } from '../../helpers/message-document.js';
-import { assertRefused, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   sequential,
   writeRandom,
 } from '../harness/content.js';
-import {
-  KiB,
-  type LogicalVolume,
-  MiB,
-  scratchFolder,
-  snapshotStatus,
-  TestVolumeGroup,
-} from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, snapshotStatus, TestVolumeGroup } from '../harness/lvm.js';
 import { shellForSsh, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
-import { type ToolResult, tool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
-const POOL_UNFIT = 18;
 const random = new Random();
 const folder = scratchFolder();
 const snapback = `${folder}/undo`;
@@ -58,9 +52,9 @@ async function stopWriter(): Promise<void> {
 }
 
 /** The receiver's own words come before ours. */
-function assertStops(result: ToolResult, status: number, message: RegExp): void {
+function assertStops(result: CliResult, status: number, message: RegExp): void {
   const stderr = result.stderr.replace(/^remote:.*\n/gm, '');
-  assertRefused({ ...result, stderr }, status, message);
+  assertFails({ ...result, stderr }, status, message);
 }
 
 before(() => useOwnStateFolder());
@@ -193,7 +187,7 @@ describe('a thin pool under a writer', () => {
       // The writer needs several times as long on a busy machine.
       const result = lvmsync(['--bwlimit', '64K', ...words]);
       await stopWriter();
-      assertStops(result, POOL_UNFIT, /vg0\/pool: its data are [6-9]\d\.\d% full/);
+      assertStops(result, EXIT.pool, /vg0\/pool: its data are [6-9]\d\.\d% full/);
       assert.match(result.stderr, /lvextend --size \+SIZE vg0\/pool/);
       assert.equal(pool.heldRoot(), '-');
       tool('lvextend', '-q', '--size', `+${64 * MiB}b`, 'vg0/pool');

@@ -2,27 +2,21 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { assertRefused, CLI } from '../harness/cli.js';
+import { assertFails, CLI, type Ending } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { type Cut, type Passage, Relay } from '../harness/relay.js';
-import {
-  becomesFree,
-  HOST,
-  RELAY_PORT,
-  SSH_PORT,
-  SshServer,
-  TRANSPORT_FAILED,
-} from '../harness/sshd.js';
-import type { ToolResult } from '../harness/tool.js';
+import { becomesFree, HOST, RELAY_PORT, SSH_PORT, SshServer } from '../harness/sshd.js';
 
 /** What the client still sends after the stream's last byte, and some more that varies. */
 const FAREWELL = KiB;
@@ -61,7 +55,7 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
   });
 
   /** One run whose connection is cut, or not. */
-  const sends = async (transport: string, cut?: Cut): Promise<ToolResult & Passage> => {
+  const sends = async (transport: string, cut?: Cut): Promise<Ending & Passage> => {
     relay.cut = cut;
     const result = await runBeside([
       ...['--transport', transport, '--require-ack'],
@@ -108,7 +102,7 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
           saveContent(former, copy.path);
           const broken = await sends(transport, cut);
           assert.ok(broken.cut, `was not cut: ${broken.stderr}`);
-          assertRefused(broken, TRANSPORT_FAILED, new RegExp(`^FATAL ERROR: ${HOST.relayed}: `));
+          assertFails(broken, EXIT.transport, new RegExp(`^FATAL ERROR: ${HOST.relayed}: `));
 
           const again = await sends(transport);
           assert.equal(again.status, 0, `after the cut: ${again.stderr}`);
@@ -121,15 +115,14 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
 });
 
 /** Runs lvmsync while this process goes on working: it holds the relay. */
-async function runBeside(words: readonly string[]): Promise<ToolResult> {
-  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const [status, stdout, stderr] = await Promise.all([
+async function runBeside(words: readonly string[]): Promise<Ending> {
+  const child = spawn(process.execPath, [CLI, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [status, stderr] = await Promise.all([
     new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', resolve);
     }),
-    text(child.stdout),
     text(child.stderr),
   ]);
-  return { status, stdout, stderr };
+  return { status, stderr };
 }

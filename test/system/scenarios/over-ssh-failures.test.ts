@@ -1,18 +1,20 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { becomesFree, HOST, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
-import { type ToolResult, tool } from '../harness/tool.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { becomesFree, HOST, SshServer } from '../harness/sshd.js';
+import { tool } from '../harness/tool.js';
 
 for (const transport of ['command', 'ssh2'] as const) {
   describe(
@@ -53,9 +55,9 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     server.stop();
   });
 
-  const sending = (host: string, ...options: string[]): ToolResult =>
+  const sending = (host: string, ...options: string[]): CliResult =>
     lvmsync(['--transport', transport, ...options, snapshot.path, `${host}:${copy.path}`]);
-  const assertCompletes = (...options: string[]): ToolResult => {
+  const assertCompletes = (...options: string[]): CliResult => {
     const result = sending(HOST.right, '--require-ack', ...options);
     assert.equal(result.status, 0, result.stderr);
     assertSameContent(origin.path, copy.path);
@@ -98,7 +100,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
   for (const [title, host, message, hint] of unreachable) {
     test(`${title} is a failed connection, with a hint`, () => {
       const result = sending(host);
-      assertRefused(result, TRANSPORT_FAILED, message);
+      assertFails(result, EXIT.transport, message);
       assert.match(result.stderr, hint);
       assert.match(result.stderr, /^Nothing was written there\.$/m);
       assert.doesNotMatch(result.stderr, /incomplete|to complete it/);
@@ -108,7 +110,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
 
   test('a host without lvmsync is a failure that names the remedy', () => {
     const result = sending(HOST.bare);
-    assertRefused(result, TRANSPORT_FAILED, /no such program \(status 127\)/);
+    assertFails(result, EXIT.transport, /no such program \(status 127\)/);
     assert.match(result.stderr, /lvmsync: (command )?not found/);
     assert.match(result.stderr, /Install lvmsync there, or name it with --remote-path\./);
     assert.match(result.stderr, /Nothing was written there\./);
@@ -124,9 +126,9 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     test(`a remote side that ${title} is a failure`, () => {
       const result = sending(HOST.right, '--remote-path', server.addProgram('impostor', script));
       // Whether the rest still fitted on the way is a matter of moments.
-      assertRefused(
+      assertFails(
         result,
-        TRANSPORT_FAILED,
+        EXIT.transport,
         /ended before everything was sent|had left \d+ bytes unread/,
       );
       assertUntouched();
@@ -136,13 +138,13 @@ function scenarios(transport: 'command' | 'ssh2'): void {
   test('a remote side that swallows everything and ends with 0 is a failure with --require-ack', () => {
     const path = server.addProgram('impostor', 'cat >/dev/null');
     const result = sending(HOST.right, '--require-ack', '--remote-path', path);
-    assertRefused(result, TRANSPORT_FAILED, /did not confirm/);
+    assertFails(result, EXIT.transport, /did not confirm/);
     assertUntouched();
   });
 
   test('a remote side that a signal ends is a failure', () => {
     const path = server.addProgram('impostor', 'head -c 100000 >/dev/null; kill -KILL $$');
-    assertRefused(sending(HOST.right, '--remote-path', path), TRANSPORT_FAILED, /remote side|KILL/);
+    assertFails(sending(HOST.right, '--remote-path', path), EXIT.transport, /remote side|KILL/);
     assertUntouched();
   });
 
@@ -155,7 +157,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     const result = sending(HOST.right, '--remote-path', path, '--timeout', '8');
     const stopped = Number(readFileSync(pidFile, 'utf8'));
     assert.match(readFileSync(`/proc/${stopped}/status`, 'utf8'), /^State:\tT/m, 'it is stopped');
-    assertRefused(result, TRANSPORT_FAILED, /nothing moved for 8 seconds/);
+    assertFails(result, EXIT.transport, /nothing moved for 8 seconds/);
     assert.match(result.stderr, /may be incomplete/);
 
     process.kill(stopped, 'SIGKILL');
@@ -193,7 +195,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
 
     const bad = server.addProgram('coloured', `${sequences} >&2; exit 3`);
     const result = sending(HOST.right, '--remote-path', bad);
-    assertRefused(result, TRANSPORT_FAILED, /title/);
+    assertFails(result, EXIT.transport, /title/);
     assertHarmless(result.stderr);
   });
 
@@ -202,7 +204,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     const words = ['--transport', transport, snapshot.path, `${HOST.right}:${small.path}`];
     const result = lvmsync(words);
     there.remove(small);
-    assertRefused(result, EXIT.destinationUnfit, /localhost: .*too small/i);
+    assertFails(result, EXIT.destinationUnfit, /localhost: .*too small/i);
     assert.match(result.stderr, /Nothing was written there\./);
   });
 
@@ -213,7 +215,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     tool('mount', '-o', 'ro', copy.path, mountPoint);
     try {
       const result = sending(HOST.right);
-      assertRefused(result, EXIT.destinationUnfit, /localhost: .*(mounted|in use)/i);
+      assertFails(result, EXIT.destinationUnfit, /localhost: .*(mounted|in use)/i);
       assert.match(result.stderr, /Nothing was written there\./);
     } finally {
       tool('umount', mountPoint);
@@ -225,12 +227,12 @@ function scenarios(transport: 'command' | 'ssh2'): void {
       ...['--transport', transport],
       ...[snapshot.path, `${HOST.right}:/dev/vg2/missing`],
     ]);
-    assertRefused(result, EXIT.destinationUnfit, /missing/);
+    assertFails(result, EXIT.destinationUnfit, /missing/);
   });
 
   test('an existing snapback gives the same exit status as here', () => {
     const result = sending(HOST.right, '--snapback', former);
-    assertRefused(result, EXIT.snapback, /former/);
+    assertFails(result, EXIT.snapback, /former/);
     assertUntouched();
   });
 }

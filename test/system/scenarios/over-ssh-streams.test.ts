@@ -5,23 +5,22 @@ import { closeSync, constants, openSync, readdirSync, readFileSync } from 'node:
 import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { assertRefused, CLI, lvmsync } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, CLI, type Ending, lvmsync, runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { becomesFree, HOST, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
-import { type ToolResult, tryTool } from '../harness/tool.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { becomesFree, HOST, SshServer } from '../harness/sshd.js';
 
 const STREAMS = 2;
-/** The exit status of a run whose destination another one has. */
-const LOCKED = 19;
 
 describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () => {
   const random = new Random();
@@ -94,7 +93,7 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
     const { ended, receivers } = await startSlowly();
     assert.equal(receivers().length, STREAMS);
     assert.ok(isClaimed(copy.path));
-    assertRefused(lvmsync([...changes(), copy.path]), LOCKED, /at work on it/);
+    assertFails(lvmsync([...changes(), copy.path]), EXIT.locked, /at work on it/);
     const { status, stderr } = await ended;
     assert.equal(status, 0, stderr);
     assert.doesNotMatch(stderr, /WARNING/);
@@ -105,7 +104,7 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
     const snapback = newSnapback();
     const { ended, receivers } = await startSlowly('--snapback', snapback);
     process.kill(receivers()[random.below(STREAMS)] ?? 0, 'SIGKILL');
-    assertRefused(await ended, TRANSPORT_FAILED, /\(stream \d of 2\)/);
+    assertFails(await ended, EXIT.transport, /\(stream \d of 2\)/);
     await becomesFree(copy.path);
     assertDifferentContent(origin.path, copy.path);
     goBack(snapback);
@@ -115,19 +114,18 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
   });
 
   interface Started {
-    readonly ended: Promise<ToolResult>;
+    readonly ended: Promise<Ending>;
     readonly receivers: () => number[];
   }
 
   /** A run that takes some seconds, and is under way at all receivers. */
   async function startSlowly(...options: string[]): Promise<Started> {
     const argv = [CLI, ...words('--bwlimit', '1M', ...options)];
-    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
     const ended = (async () => {
-      const texts = Promise.all([text(child.stdout), text(child.stderr)]);
+      const said = text(child.stderr);
       const [status] = (await once(child, 'exit')) as [number | null];
-      const [stdout, stderr] = await texts;
-      return { status, stdout, stderr };
+      return { status, stderr: await said };
     })();
     const receivers = (): number[] => receiversOf(copy.path);
     const tooEarly = ended.then(({ stderr }) => assert.fail(`it has ended: ${stderr}`));
@@ -151,7 +149,7 @@ function isClaimed(path: string): boolean {
 }
 
 function isSame(path: string, other: string): boolean {
-  return tryTool(['cmp', '-s', path, other]).status === 0;
+  return runTool(['cmp', '-s', path, other]).status === 0;
 }
 
 /** Processes that were started to write that device. */

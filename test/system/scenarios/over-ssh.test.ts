@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
-import { CLI, lvmsync } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { CLI, type CliResult, lvmsync, runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { HOST, hasIpv6, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
-import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, hasIpv6, SshServer } from '../harness/sshd.js';
+import { tool } from '../harness/tool.js';
 
 /** Both reach the same server: ssh, and the built-in client. */
 const TRANSPORTS = ['command', 'ssh2'] as const;
@@ -56,7 +58,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
     return snapshot;
   };
   /** Sends to the copy at `host`; the receiver must confirm what it wrote. */
-  const sends = (host: string, ...options: string[]): ToolResult => {
+  const sends = (host: string, ...options: string[]): CliResult => {
     const words = [...options, '--require-ack', '/dev/vg0/mail-snap', `${host}:${copy.path}`];
     const result = lvmsync(words);
     assert.equal(result.status, 0, `lvmsync ${words.join(' ')}:\n${result.stderr}`);
@@ -64,9 +66,9 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
     return result;
   };
   /** What a person types into a shell; the first command that fails ends it. */
-  const typed = (script: string): ToolResult => {
+  const typed = (script: string): CliResult => {
     const PATH = `${server.programs}:${process.env.PATH}`;
-    const result = tryTool(['bash', '-euxo', 'pipefail', '-c', script], {
+    const result = runTool(['bash', '-euxo', 'pipefail', '-c', script], {
       env: { ...process.env, PATH },
     });
     assert.equal(result.status, 0, result.stderr);
@@ -163,7 +165,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
           ...['--transport', transport, '--sudo'],
           ...['/dev/vg0/mail-snap', `${HOST.right}:${copy.path}`],
         ]);
-        assert.equal(status, TRANSPORT_FAILED, stderr);
+        assert.equal(status, EXIT.transport, stderr);
         assert.match(stderr, /through sudo without a password/);
       });
     });
@@ -173,11 +175,11 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
     presynced(t);
     const socket = `${folder}/master`;
     const shared = `ssh -o ControlMaster=auto -o ControlPath=${socket} -o ControlPersist=60`;
-    t.after(() => tryTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'exit', HOST.right]));
+    t.after(() => runTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'exit', HOST.right]));
     for (const round of ['that starts it', 'that finds it']) {
       sends(HOST.right, '--rsh', shared);
       // It ends by itself only after a minute: who waits for it finds it gone.
-      const check = tryTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'check', HOST.right]);
+      const check = runTool(['ssh', '-o', `ControlPath=${socket}`, '-O', 'check', HOST.right]);
       assert.equal(check.status, 0, `after the run ${round}: ${check.stderr}`);
     }
   });

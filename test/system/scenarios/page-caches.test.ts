@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { ENGINES, syncs } from '../harness/cli.js';
-import {
-  assertSameContent,
-  fillRandom,
-  Random,
-  saveContent,
-  writeRandom,
-} from '../harness/content.js';
+import { ENGINES, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { assertSameContent, fillRandom, saveContent, writeRandom } from '../harness/content.js';
 import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 const random = new Random();

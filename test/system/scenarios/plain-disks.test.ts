@@ -9,7 +9,8 @@ import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../../help
 import { offlineSource } from '../../helpers/offline-source.js';
 import { partitionedDisk } from '../../helpers/partition-tables.js';
 import { Random } from '../../helpers/random.js';
-import { KiB, MiB, scratchFolder } from '../harness/lvm.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { KiB, MiB } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();

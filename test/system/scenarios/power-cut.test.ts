@@ -6,13 +6,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { CLI, engineSetting, runTool, syncs } from '../../helpers/cli.js';
 import { runInProcess } from '../../helpers/in-process.js';
-import { CLI, engineSetting, syncs } from '../harness/cli.js';
-import { fillRandom, Random, scattered, writeRandom } from '../harness/content.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { fillRandom, scattered, writeRandom } from '../harness/content.js';
 import { crashStates } from '../harness/log-writes.js';
 import { LoggedGroup } from '../harness/logged-group.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { tryTool } from '../harness/tool.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 const SIZE = 8 * MiB;
 const DONE = 'done';
@@ -90,7 +91,7 @@ describe('a power cut', () => {
     const under = lies ? ['strace', '-f', '-qq', '-o', '/dev/null', ...watched, ...lies] : [];
     const { image, entries } = files.record(former, (mark) => {
       const argv = [process.execPath, CLI, ...kind.words(snapback, path)];
-      const run = tryTool([...under, ...argv], { env: engineSetting('threads') });
+      const run = runTool([...under, ...argv], { env: engineSetting('threads') });
       assert.equal(run.status, 0, run.stderr);
       mark(DONE);
     });

@@ -1,25 +1,20 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { assertRefused, CLI, EXIT, lvmsync } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, CLI, type CliResult, lvmsync, runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import {
-  KiB,
-  type LogicalVolume,
-  MiB,
-  scratchFolder,
-  snapshotStatus,
-  TestVolumeGroup,
-} from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, snapshotStatus, TestVolumeGroup } from '../harness/lvm.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
-import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 const random = new Random();
 const folder = scratchFolder();
@@ -43,12 +38,12 @@ function quoted(words: readonly string[]): string {
   return [process.execPath, CLI, ...words].map((word) => `'${word}'`).join(' ');
 }
 
-function shell(script: string): ToolResult {
-  return tryTool(['bash', '-c', script]);
+function shell(script: string): CliResult {
+  return runTool(['bash', '-c', script]);
 }
 
 /** Here: the snapback goes through a fifo. */
-function runHere(deed: string, words: readonly string[], copy: string): ToolResult {
+function runHere(deed: string, words: readonly string[], copy: string): CliResult {
   const fifo = `${folder}/fifo`;
   const reader = `{ ${begun(deed, `${folder}/undo`)}; } < ${fifo} &`;
   const run = quoted([...words, '--snapback', fifo, copy]);
@@ -60,7 +55,7 @@ function runHere(deed: string, words: readonly string[], copy: string): ToolResu
 }
 
 /** As a stream, which is then applied if it may be. */
-function runStdout(deed: string, words: readonly string[], copy: string): ToolResult {
+function runStdout(deed: string, words: readonly string[], copy: string): CliResult {
   const stream = `${folder}/stream`;
   const run = `${quoted([...words, '--stdout'])} | { ${begun(deed, stream)}; }`;
   const result = shell(`${run}; exit "\${PIPESTATUS[0]}"`);
@@ -71,7 +66,7 @@ function runStdout(deed: string, words: readonly string[], copy: string): ToolRe
 }
 
 /** To another host, for which a script stands. */
-function runThere(deed: string, words: readonly string[], copy: string): ToolResult {
+function runThere(deed: string, words: readonly string[], copy: string): CliResult {
   const rsh = `${folder}/rsh`;
   const status = `${folder}/status`;
   writeFileSync(
@@ -86,11 +81,11 @@ function runThere(deed: string, words: readonly string[], copy: string): ToolRes
 
 const WARNING = /^WARNING: .*written while it was read/m;
 
-function warns({ stderr }: ToolResult): boolean {
+function warns({ stderr }: CliResult): boolean {
   return WARNING.test(stderr);
 }
 
-function quiet(result: ToolResult): void {
+function quiet(result: CliResult): void {
   assert.equal(result.status, 0, result.stderr);
   assert.doesNotMatch(result.stderr, /WARNING/);
 }
@@ -137,7 +132,7 @@ describe('the source of a thick snapshot', () => {
     test(`that is written meanwhile is an error under --require-quiet (${way})`, () => {
       const words = ['--require-quiet', snapshot.path];
       const result = run(rewrite(origin.path), words, copy.path);
-      assertRefused(result, EXIT.sourceUnfit, /vg0[-/]data: it was written while it was read/);
+      assertFails(result, EXIT.sourceUnfit, /vg0[-/]data: it was written while it was read/);
     });
   }
 
@@ -147,7 +142,7 @@ describe('the source of a thick snapshot', () => {
       const words = ['--require-quiet', '--data-source', newer.path, snapshot.path];
       quiet(runHere(rewrite(origin.path), words, copy.path));
       const result = runHere(rewrite(newer.path), words, copy.path);
-      assertRefused(result, EXIT.sourceUnfit, /newer: it was written while it was read/);
+      assertFails(result, EXIT.sourceUnfit, /newer: it was written while it was read/);
     } finally {
       group.remove(newer);
     }
@@ -186,7 +181,7 @@ describe('a thick snapshot that overflows while the run goes on', () => {
     assert.match(result.stderr, WARNING);
     assertSameContent(origin.path, copy.path, half);
     const again = lvmsync([snapshot.path, copy.path]);
-    assertRefused(again, EXIT.sourceUnfit, /overflowed/);
+    assertFails(again, EXIT.sourceUnfit, /overflowed/);
   });
 });
 
@@ -219,7 +214,7 @@ describe('a snapshot that data are read from and that overflows after the last o
       const flood = `head -c 100000 >> $output; dd if=/dev/urandom of=${origin.path} bs=1M count=8 conv=notrunc,fsync status=none`;
       const result = run(flood, ['--data-source', newer.path, older.path], copy.path);
       assert.equal(snapshotStatus(newer), 'Invalid');
-      assertRefused(result, EXIT.sourceUnfit, /vg0\/newer: it overflowed while it was read/);
+      assertFails(result, EXIT.sourceUnfit, /vg0\/newer: it overflowed while it was read/);
       assert.match(result.stderr, /Make a new snapshot in its place/);
     });
   }

@@ -13,9 +13,11 @@ import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import type { ThickSnapshot } from '../../../src/lvm/thick-snapshot.js';
 import { readThickChanges } from '../../../src/source/thick-changes.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { ENGINES, syncs } from '../harness/cli.js';
-import { assertSameContent, fillRandom, Random, saveContent } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { ENGINES, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 const WRITER = fileURLToPath(new URL('../harness/chunk-writer.js', import.meta.url));
 const CHUNK = 4 * KiB;

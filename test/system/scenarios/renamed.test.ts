@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
-import { CLI } from '../harness/cli.js';
-import { assertSameContent, fillRandom, Random, saveContent } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { CLI } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
 

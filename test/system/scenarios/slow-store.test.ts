@@ -2,7 +2,7 @@
 
 import { after, before, describe, test } from 'node:test';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { Random } from '../harness/content.js';
+import { Random } from '../../helpers/random.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { useOwnStateFolder } from '../harness/thin.js';
 

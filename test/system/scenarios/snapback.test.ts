@@ -4,26 +4,27 @@ import { once } from 'node:events';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { EXIT } from '../../../src/base/errors.js';
 import {
   applyBegunSnapback,
-  assertRefused,
+  assertFails,
   CLI,
   ENGINES,
-  EXIT,
   lvmsync,
   syncs,
-} from '../harness/cli.js';
+} from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
   overlapping,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 describe('a snapback', () => {
   const random = new Random();
@@ -119,7 +120,7 @@ describe('a snapback', () => {
     const snapshot = changedSnapshot(t);
     writeFileSync(snapback, 'the only former content of yesterday');
     const result = lvmsync(['--snapback', snapback, snapshot.path, copy.path]);
-    assertRefused(result, EXIT.snapback, /exists/i);
+    assertFails(result, EXIT.snapback, /exists/i);
     assert.equal(statSync(snapback).size, 36);
     assertSameContent(copy.path, former);
   });
@@ -127,7 +128,7 @@ describe('a snapback', () => {
   test('in a folder that does not exist is refused and the destination is not touched', (t) => {
     const snapshot = changedSnapshot(t);
     const result = lvmsync(['--snapback', `${folder}/none/snapback`, snapshot.path, copy.path]);
-    assertRefused(result, EXIT.snapback, /none\/snapback/);
+    assertFails(result, EXIT.snapback, /none\/snapback/);
     assertSameContent(copy.path, former);
   });
 

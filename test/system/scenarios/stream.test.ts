@@ -1,25 +1,26 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
 import {
-  assertRefused,
+  assertFails,
   CLI,
   ENGINES,
-  EXIT,
   engineSetting,
   lvmsync,
+  runTool,
   syncs,
-} from '../harness/cli.js';
+} from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { tryTool } from '../harness/tool.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 describe('a change stream made with --stdout', () => {
   const random = new Random();
@@ -55,7 +56,7 @@ describe('a change stream made with --stdout', () => {
     test(`makes a volume equal when piped from one process to another (${engine})`, () => {
       saveContent(former, copy.path);
       const pipeline = 'set -o pipefail; "$0" "$1" --stdout "$2" | "$0" "$1" --apply - "$3"';
-      const { status, stderr } = tryTool(
+      const { status, stderr } = runTool(
         ['bash', '-c', pipeline, process.execPath, CLI, snapshot.path, copy.path],
         { env: engineSetting(engine) },
       );
@@ -88,11 +89,7 @@ describe('a change stream made with --stdout', () => {
     writeFileSync(cut, readFileSync(stream));
     truncateSync(cut, Math.floor(statSync(stream).size / 2));
     saveContent(former, copy.path);
-    assertRefused(
-      lvmsync(['--apply', cut, copy.path]),
-      EXIT.streamTruncated,
-      /ends|truncated|cut/i,
-    );
+    assertFails(lvmsync(['--apply', cut, copy.path]), EXIT.streamTruncated, /ends|truncated|cut/i);
     syncs(['--apply', stream, copy.path]);
     assertSameContent(origin.path, copy.path);
   });
@@ -103,20 +100,20 @@ describe('a change stream made with --stdout', () => {
     bytes.fill(0xff, 17, 29);
     writeFileSync(damaged, bytes);
     saveContent(former, copy.path);
-    assertRefused(lvmsync(['--apply', damaged, copy.path]), EXIT.streamCorrupt, /./);
+    assertFails(lvmsync(['--apply', damaged, copy.path]), EXIT.streamCorrupt, /./);
     assertSameContent(former, copy.path);
   });
 
   test('is not mistaken for any other file', () => {
     saveContent(former, copy.path);
     const result = lvmsync(['--apply', '/etc/passwd', copy.path]);
-    assertRefused(result, EXIT.streamCorrupt, /expected/i);
+    assertFails(result, EXIT.streamCorrupt, /expected/i);
     assert.match(result.stderr, /root:x:0/, 'shows what it saw');
     assertSameContent(former, copy.path);
   });
 
   test('to a full disk fails', () => {
-    assertRefused(
+    assertFails(
       lvmsync(['--stdout', snapshot.path], { stdoutFile: '/dev/full' }),
       EXIT.destinationWrite,
       /no space/i,
@@ -128,7 +125,7 @@ describe('a change stream made with --stdout', () => {
     const untouched = `${folder}/small`;
     fillRandom(small.path, random, small.size);
     saveContent(small.path, untouched);
-    assertRefused(lvmsync(['--apply', stream, small.path]), EXIT.destinationUnfit, /too small/i);
+    assertFails(lvmsync(['--apply', stream, small.path]), EXIT.destinationUnfit, /too small/i);
     assertSameContent(small.path, untouched);
     group.remove(small);
   });

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { CLI, engineSetting } from '../harness/cli.js';
+import { CLI, engineSetting, runTool } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { tryTool } from '../harness/tool.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 
 // The engine is `threads`, because what goes through io_uring does not show in a system call trace.
 describe('the system calls of a local sync with a snapback', () => {
@@ -117,7 +117,7 @@ interface Call {
 function trace(words: readonly string[], output: string, stdoutFile = '/dev/null'): Call[] {
   const stdout = openSync(stdoutFile, 'w');
   const watched = 'trace=openat,execve,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync';
-  const { status, stderr } = tryTool(
+  const { status, stderr } = runTool(
     [
       'strace',
       '-f',

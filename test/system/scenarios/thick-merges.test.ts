@@ -6,18 +6,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, CLI, type Ending } from '../../helpers/cli.js';
 import { runInProcess } from '../../helpers/in-process.js';
-import { assertRefused, CLI, EXIT } from '../harness/cli.js';
-import { assertSameContent, fillRandom, Random, saveContent } from '../harness/content.js';
-import {
-  KiB,
-  type LogicalVolume,
-  MiB,
-  replaceSegment,
-  scratchFolder,
-  TestVolumeGroup,
-} from '../harness/lvm.js';
-import { type ToolResult, tool } from '../harness/tool.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';
+import { KiB, type LogicalVolume, MiB, replaceSegment, TestVolumeGroup } from '../harness/lvm.js';
+import { tool } from '../harness/tool.js';
 
 describe('a snapshot whose sibling is merged into their origin', () => {
   const random = new Random();
@@ -47,8 +43,7 @@ describe('a snapshot whose sibling is merged into their origin', () => {
 
   const MERGE = /a merge of vg0\/b/;
   const refused = async (...words: string[]): Promise<void> => {
-    const { status, stdout, stderr } = await runInProcess(words);
-    assertRefused({ status, stdout: `${stdout}`, stderr }, EXIT.sourceUnfit, MERGE);
+    assertFails(await runInProcess(words), EXIT.sourceUnfit, MERGE);
   };
 
   test('F1: it is refused while the merge waits for the origin to be closed', async () => {
@@ -89,11 +84,11 @@ describe('a snapshot whose sibling is merged into their origin', () => {
     const runs = [start(...words), start('verify', ...words)];
     await Promise.all(runs.map(({ begun }) => begun));
     mergeByHand();
-    for (const { ended } of runs) assertRefused(await ended, EXIT.sourceUnfit, MERGE);
+    for (const { ended } of runs) assertFails(await ended, EXIT.sourceUnfit, MERGE);
   });
 
   /** With so little a second that it goes on for some seconds. */
-  function start(...words: string[]): { begun: Promise<void>; ended: Promise<ToolResult> } {
+  function start(...words: string[]): { begun: Promise<void>; ended: Promise<Ending> } {
     const stdio: ['ignore', 'ignore', 'pipe'] = ['ignore', 'ignore', 'pipe'];
     const child = spawn(process.execPath, [CLI, '-v', '--bwlimit', '256K', ...words], { stdio });
     let stderr = '';
@@ -103,7 +98,7 @@ describe('a snapshot whose sibling is merged into their origin', () => {
         if (/the kernel counts as many/.test(stderr)) resolve();
       });
     });
-    const ended = once(child, 'close').then(([status]) => ({ status, stdout: '', stderr }));
+    const ended = once(child, 'close').then(([status]) => ({ status, stderr }));
     return { begun, ended };
   }
 

@@ -14,11 +14,13 @@ import {
 import { constants } from 'node:os';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { assertRefused, CLI, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, CLI, lvmsync, runTool, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
@@ -29,15 +31,13 @@ import {
   MiB,
   reloadTable,
   replaceSegment,
-  scratchFolder,
   TestVolumeGroup,
 } from '../harness/lvm.js';
 import { FakeReservation, FakeThinDump, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
-import { tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 useOwnStateFolder();
 
-const POOL_UNFIT = 18;
 const BEGINNING = /I\/O through/;
 const RESERVED = /reserved its metadata snap/;
 const random = new Random();
@@ -161,7 +161,7 @@ describe('a metadata snap that is held when a run ends', () => {
     test(`is released when thin_dump ${what}, and the status is 18`, () => {
       thinDump.before(script);
       saveContent(copy, `${copy}.before`);
-      assertRefused(lvmsync(['vg0/snap', copy]), POOL_UNFIT, /thin_dump/);
+      assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /thin_dump/);
       assert.equal(machine.pool.heldRoot(), '-');
       assertSameContent(copy, `${copy}.before`);
       rmSync(`${copy}.before`);
@@ -252,7 +252,7 @@ describe('a metadata snap that is held when a run ends', () => {
     await dieHavingAnnounced();
     tool('lvcreate', '-q', '-y', '-kn', '-s', '-n', 'later', `${group.name}/data`);
     const held = pool.heldRoot();
-    assertRefused(lvmsync(['vg0/snap', copy]), POOL_UNFIT, /metadata snap is held already/);
+    assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /metadata snap is held already/);
     assert.equal(pool.heldRoot(), held);
     pool.send('release_metadata_snap');
     tool('lvremove', '-q', '-f', `${group.name}/later`);
@@ -264,7 +264,7 @@ describe('a metadata snap that is held when a run ends', () => {
     pool.send('reserve_metadata_snap');
     const held = pool.heldRoot();
     const result = lvmsync(['vg0/snap', copy]);
-    assertRefused(result, POOL_UNFIT, /metadata snap is held already \(root \d+\)/);
+    assertFails(result, EXIT.pool, /metadata snap is held already \(root \d+\)/);
     assert.equal(pool.heldRoot(), held);
     const [, command = ''] =
       /(dmsetup message .* release_metadata_snap)$/m.exec(result.stderr) ?? [];
@@ -278,7 +278,7 @@ function fillMetadata(pool: TestThinPool, data: LogicalVolume): void {
   const sector = Buffer.alloc(512, 1);
   const spread = [0, 1 / 3, 2 / 3].map((part) => Math.floor((part * data.size) / MiB) * MiB);
   for (let id = 1000; id < 2000; id++) {
-    const { status } = tryTool(['dmsetup', 'message', pool.dmName, '0', `create_snap ${id} 1`]);
+    const { status } = runTool(['dmsetup', 'message', pool.dmName, '0', `create_snap ${id} 1`]);
     if (status !== 0) return;
     const fd = openSync(data.path, 'r+');
     try {
@@ -300,7 +300,7 @@ describe('a pool that cannot serve is refused by name and sent no message', () =
   const refused = (pool: TestThinPool, message: RegExp): void => {
     const before = lastingStatus(pool);
     const result = lvmsync(['-v', 'vg0/snap', copy]);
-    assertRefused(result, POOL_UNFIT, message);
+    assertFails(result, EXIT.pool, message);
     assert.doesNotMatch(result.stderr, RESERVED);
     assert.deepEqual(lastingStatus(pool), before, 'its status');
   };
@@ -309,7 +309,7 @@ describe('a pool that cannot serve is refused by name and sent no message', () =
     const { group, pool, data } = setUp({ pool: 8 * MiB });
     context.after(() => group.destroy());
     tool('lvchange', '-q', '--errorwhenfull', 'y', `${group.name}/${pool.name}`);
-    tryTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=64', 'conv=fsync']);
+    runTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=64', 'conv=fsync']);
     assert.ok(pool.status().includes('out_of_data_space'), pool.status().join(' '));
     refused(pool, /out of data space/);
   });
@@ -340,7 +340,7 @@ describe('a pool that cannot serve is refused by name and sent no message', () =
     const table = tool('dmsetup', 'table', metadata);
     // What is written there fails for an hour, what is read does not.
     reloadTable(metadata, `${table.replace(' linear ', ' flakey ')} 0 3600 1 error_writes`);
-    tryTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=100', 'conv=fsync']);
+    runTool(['dd', 'if=/dev/zero', `of=${data.path}`, 'bs=64k', 'seek=100', 'conv=fsync']);
     reloadTable(metadata, table);
     assert.ok(pool.status().includes('needs_check'), pool.status().join(' '));
     refused(pool, /needs a check of its metadata/);
@@ -366,7 +366,7 @@ describe('a pool that cannot serve is refused by name and sent no message', () =
   test('whose metadata cannot be written', () => {
     const { group, pool, data } = setUp();
     replaceSegment(`${group.name}-${pool.name}_tmeta`, { offset: 0, length: 4 * MiB });
-    tryTool([
+    runTool([
       'dd',
       'if=/dev/zero',
       `of=${data.path}`,

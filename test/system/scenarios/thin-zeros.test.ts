@@ -3,22 +3,11 @@
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { syncs } from '../harness/cli.js';
-import {
-  assertSameContent,
-  fillRandom,
-  Random,
-  saveContent,
-  writeRandom,
-} from '../harness/content.js';
-import {
-  GiB,
-  KiB,
-  type LogicalVolume,
-  MiB,
-  scratchFolder,
-  TestVolumeGroup,
-} from '../harness/lvm.js';
+import { syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { assertSameContent, fillRandom, saveContent, writeRandom } from '../harness/content.js';
+import { GiB, KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { mappedBytes, shellForSsh, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
 

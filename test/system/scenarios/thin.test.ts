@@ -3,17 +3,19 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, statSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { assertRefused, CLI, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, CLI, lvmsync, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { HOST, SshServer } from '../harness/sshd.js';
 import {
   discard,
@@ -258,7 +260,7 @@ describe('thin volumes that are not so plain', () => {
     const newer = pool.snapshot(data, 'new');
     tool('lvremove', '-q', '-f', 'vg0/data');
     const result = lvmsync(['vg0/old', copy]);
-    assertRefused(result, EXIT.sourceUnfit, /origin was removed/);
+    assertFails(result, EXIT.sourceUnfit, /origin was removed/);
     assert.match(result.stderr, /lvmsync --since vg0\/old VOLUME DESTINATION/);
     syncs(['--since', 'vg0/old', 'vg0/new', copy]);
     assertSameContent(newer.path, copy);
@@ -315,7 +317,7 @@ describe('thin volumes that are not so plain', () => {
     for (const others of ['all inactive', 'the snapshot active']) {
       if (others !== 'all inactive') tool('lvchange', '-q', '-ay', 'vg0/snap');
       const result = lvmsync(['vg0/snap', copy]);
-      assertRefused(result, EXIT.sourceUnfit, /vg0\/data: inactive/);
+      assertFails(result, EXIT.sourceUnfit, /vg0\/data: inactive/);
       assert.match(result.stderr, /lvchange -ay -K vg0\/data/, others);
     }
     tool('lvchange', '-q', '-an', 'vg0/snap');

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { assertRefused, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 describe('a destination that must not be written is refused and stays as it was', () => {
@@ -32,7 +34,7 @@ describe('a destination that must not be written is refused and stays as it was'
   const refused = (destination: string, message: RegExp): void => {
     const untouched = `${folder}/untouched`;
     saveContent(destination, untouched);
-    assertRefused(lvmsync([snapshot.path, destination]), EXIT.destinationUnfit, message);
+    assertFails(lvmsync([snapshot.path, destination]), EXIT.destinationUnfit, message);
     assertSameContent(destination, untouched);
   };
 
@@ -45,13 +47,13 @@ describe('a destination that must not be written is refused and stays as it was'
 
   test('a path that does not exist, which is not created', () => {
     const missing = `${folder}/missing`;
-    assertRefused(lvmsync([snapshot.path, missing]), EXIT.destinationUnfit, /missing/);
+    assertFails(lvmsync([snapshot.path, missing]), EXIT.destinationUnfit, /missing/);
     assert.equal(existsSync(missing), false);
   });
 
   test('a folder', () => {
     const result = lvmsync([snapshot.path, folder]);
-    assertRefused(result, EXIT.destinationUnfit, /neither a block device nor a regular file/);
+    assertFails(result, EXIT.destinationUnfit, /neither a block device nor a regular file/);
   });
 
   test('a mounted volume', () => {

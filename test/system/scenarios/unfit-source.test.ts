@@ -1,23 +1,18 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { assertRefused, EXIT, lvmsync } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, lvmsync } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import {
-  KiB,
-  type LogicalVolume,
-  MiB,
-  scratchFolder,
-  snapshotStatus,
-  TestVolumeGroup,
-} from '../harness/lvm.js';
+import { KiB, type LogicalVolume, MiB, snapshotStatus, TestVolumeGroup } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 describe('a source that cannot serve is refused before the destination is touched', () => {
@@ -39,7 +34,7 @@ describe('a source that cannot serve is refused before the destination is touche
   afterEach(() => group.destroy());
 
   const refused = (source: string, status: number, message: RegExp): void => {
-    assertRefused(lvmsync([source, copy.path]), status, message);
+    assertFails(lvmsync([source, copy.path]), status, message);
     assertSameContent(copy.path, untouched);
   };
   const changedSnapshot = (): LogicalVolume => {

@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { assertRefused, CLI, EXIT, lvmsync, syncs } from '../harness/cli.js';
+import { EXIT } from '../../../src/base/errors.js';
+import { assertFails, CLI, type CliResult, lvmsync, runTool, syncs } from '../../helpers/cli.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
   fillRandom,
-  Random,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, scratchFolder, TestVolumeGroup } from '../harness/lvm.js';
-import { HOST, SshServer, TRANSPORT_FAILED } from '../harness/sshd.js';
+import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { HOST, SshServer } from '../harness/sshd.js';
 import { discard, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
-import { type ToolResult, tool, tryTool } from '../harness/tool.js';
+import { tool } from '../harness/tool.js';
 
 const DIFFERENT = 4;
 const PAGE = 4 * KiB;
@@ -33,7 +35,7 @@ interface Report {
 function reportsOf(words: readonly string[], status: number): Report[] {
   const result = lvmsync(['verify', '--json', ...words]);
   assert.equal(result.status, status, `verify ${words.join(' ')}:\n${result.stderr}`);
-  return result.stdout
+  return `${result.stdout}`
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as Report);
@@ -45,7 +47,7 @@ function flipBit(path: string, at: number): { readonly offset: number; readonly 
     byte=$(dd if=${path} bs=1 skip=${at} count=1 status=none | od -An -tu1)
     printf "\\\\$(printf %o $((byte ^ 1)))" |
       dd of=${path} bs=1 seek=${at} conv=notrunc,fsync status=none`;
-  const { status, stderr } = tryTool(['bash', '-euc', script]);
+  const { status, stderr } = runTool(['bash', '-euc', script]);
   assert.equal(status, 0, stderr);
   return { offset: at - (at % PAGE), length: PAGE };
 }
@@ -123,7 +125,7 @@ describe('a verify of a thick snapshot', () => {
       assert.deepEqual(found?.firstRanges, [page]);
       assert.deepEqual([mended?.equal, mended?.comparedBytes], [true, PAGE]);
       assertSameContent(mail.path, copy.path);
-      const saved = JSON.parse(lvmsync(['inspect', '--json', snapback]).stdout);
+      const saved = JSON.parse(`${lvmsync(['inspect', '--json', snapback]).stdout}`);
       assert.deepEqual([saved.firstByte, saved.bytes], [page.offset, PAGE]);
       assert.equal(lvmsync(['--apply', snapback, copy.path]).status, 0);
       assertSameContent(copy.path, `${folder}/flipped`);
@@ -147,11 +149,7 @@ describe('a verify of a thick snapshot', () => {
       const words = ['--full', filesystem.path, copy.path];
       reportsOf(words, DIFFERENT);
       const turned = ['verify', '--full', '--repair', copy.path, filesystem.path];
-      assertRefused(
-        lvmsync([...turned, '--allow-smaller']),
-        EXIT.destinationUnfit,
-        /mounted|in use/,
-      );
+      assertFails(lvmsync([...turned, '--allow-smaller']), EXIT.destinationUnfit, /mounted|in use/);
     } finally {
       tool('umount', mounted);
       group.remove(filesystem);
@@ -169,16 +167,16 @@ describe('a verify of a thick snapshot', () => {
       sleep 1
       dd if=${folder}/first of=${mail.path} bs=4k conv=notrunc,fsync status=none
       wait $!`;
-    const { status } = tryTool(['bash', '-c', script]);
+    const { status } = runTool(['bash', '-c', script]);
     const said = readFileSync(`${folder}/said`, 'utf8');
     assert.equal(status, 0, said);
     assert.match(said, /^WARNING: .*mail: it was written while it was compared/m);
   });
 
   test('with a host that has no lvmsync ends with 17', { skip: !hasServer }, () => {
-    const result: ToolResult = lvmsync(['verify', snapshot.path, `${HOST.bare}:${copy.path}`]);
+    const result: CliResult = lvmsync(['verify', snapshot.path, `${HOST.bare}:${copy.path}`]);
     const stderr = result.stderr.replace(/^remote:.*\n/gm, '');
-    assertRefused({ ...result, stderr }, TRANSPORT_FAILED, /no such program/);
+    assertFails({ ...result, stderr }, EXIT.transport, /no such program/);
   });
 });
 
