@@ -4,11 +4,10 @@
 #include <napi.h>
 
 #include <memory>
-#include <vector>
 
-#include "../core/batch.h"
-#include "../core/extent.h"
+#include "../core/block_file.h"
 #include "../core/io_engine.h"
+#include "../core/syscalls.h"
 #include "worker_pool.h"
 
 namespace lvmsync {
@@ -24,22 +23,6 @@ struct AddonData {
 AddonData& DataOf(Napi::Env env);
 // The engine that was selected; without a choice io_uring, or threads where it is refused.
 std::shared_ptr<IoEngine> EngineOf(Napi::Env env);
-
-// Bytes of an ArrayBuffer or a view of one. Throws a TypeError for anything else.
-std::span<std::byte> BytesOf(const Napi::Value& value);
-// Triples offset, length, slabPosition out of a Float64Array. Throws where they are no whole
-// numbers.
-std::vector<Operation> OperationsOf(const Napi::Value& value);
-Napi::Float64Array FromOperations(Napi::Env env, const std::vector<Operation>& operations);
-// Pairs offset, length.
-std::vector<Extent> ExtentsOf(const Napi::Value& value);
-Napi::Float64Array FromExtents(Napi::Env env, const ExtentList& extents);
-// The same in the memory of the list itself, which a change list of millions should not be in
-// twice.
-Napi::Float64Array TakeExtents(Napi::Env env, ExtentList extents);
-uint64_t WholeNumber(const Napi::Value& value, const char* what);
-Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size);
-Napi::ObjectReference Keep(const Napi::Value& value);
 
 // The system calls of this build of the addon: the real ones in what ships (real_syscalls.cc). The
 // build for tests links another file in its place, which also lets JavaScript steer them.

@@ -6,6 +6,7 @@
 #include "../core/find_data.h"
 #include "../core/punch.h"
 #include "addon.h"
+#include "convert.h"
 
 namespace lvmsync {
 namespace {

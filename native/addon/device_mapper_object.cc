@@ -1,6 +1,7 @@
 // Questions to device-mapper from JavaScript.
 #include "../core/device_mapper.h"
 #include "addon.h"
+#include "convert.h"
 
 namespace lvmsync {
 namespace {

@@ -1,6 +1,7 @@
 // JavaScript functions around the exception-store decoder.
 #include "../core/exception_store.h"
 #include "addon.h"
+#include "convert.h"
 
 namespace lvmsync {
 namespace {

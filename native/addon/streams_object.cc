@@ -6,22 +6,10 @@
 #include "../core/record_writer.h"
 #include "../core/xxh32.h"
 #include "addon.h"
+#include "convert.h"
 
 namespace lvmsync {
 namespace {
-
-template <size_t size>
-std::array<uint8_t, size> FixedBytes(const Napi::Value& value) {
-  const std::span<std::byte> bytes = BytesOf(value);
-  if (bytes.size() != size) throw Napi::RangeError::New(value.Env(), "wrong number of bytes");
-  std::array<uint8_t, size> fixed;
-  std::memcpy(fixed.data(), bytes.data(), size);
-  return fixed;
-}
-
-Napi::Value DigestValue(Napi::Env env, const Digest& digest) {
-  return CopyBytes(env, digest.data(), digest.size());
-}
 
 // kNoneDurable is -1 in JavaScript.
 double MarkNumber(uint64_t group) {
@@ -142,7 +130,7 @@ class RecordWriterObject : public Napi::ObjectWrap<RecordWriterObject> {
     out.Set("records", static_cast<double>(totals.records));
     out.Set("bytes", static_cast<double>(totals.bytes));
     out.Set("position", static_cast<double>(totals.position));
-    out.Set("digest", DigestValue(info.Env(), exclusive_.stream->total_digest()));
+    out.Set("digest", FromDigest(info.Env(), exclusive_.stream->total_digest()));
     return out;
   }
 
@@ -301,7 +289,7 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("position", static_cast<double>(exclusive_.stream->position()));
     out.Set("groupStart", static_cast<double>(exclusive_.stream->group_start()));
-    out.Set("digest", DigestValue(info.Env(), exclusive_.stream->total_digest()));
+    out.Set("digest", FromDigest(info.Env(), exclusive_.stream->total_digest()));
     return out;
   }
 

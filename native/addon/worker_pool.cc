@@ -6,6 +6,8 @@
 #include <system_error>
 #include <thread>
 
+#include "convert.h"
+
 namespace lvmsync {
 namespace {
 
@@ -13,22 +15,6 @@ namespace {
 constexpr size_t kMostThreads = 8;
 // A read and a write that each wait for a peer, and one that does what these wait for.
 constexpr size_t kLeastThreads = 3;
-
-const char* CodeOf(const Status& status) {
-  switch (status.fault) {
-    case Fault::kUnexpectedEnd:
-      return "UNEXPECTED_END";
-    case Fault::kCorrupt:
-      return "CORRUPT";
-    case Fault::kCancelled:
-      return "CANCELLED";
-    case Fault::kSystem:
-    case Fault::kNone:
-      break;
-  }
-  const char* name = ::strerrorname_np(status.error);
-  return name == nullptr ? "UNKNOWN" : name;
-}
 
 // Memory that is not there is a failure like any other: what escapes a thread ends the process.
 Status Attempt(const std::function<Status()>& work) {
@@ -41,24 +27,6 @@ Status Attempt(const std::function<Status()>& work) {
   }
 }
 
-}  // namespace
-
-Napi::Error ToError(Napi::Env env, const Status& status) {
-  std::string message = status.detail;
-  if (status.fault == Fault::kSystem) message = ::strerrordesc_np(status.error);
-  if (message.empty()) message = CodeOf(status);
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", Napi::String::New(env, CodeOf(status)));
-  error.Set("errno", Napi::Number::New(env, status.error));
-  error.Set("syscall", Napi::String::New(env, status.syscall));
-  error.Set("offset", Napi::Number::New(env, static_cast<double>(status.offset)));
-  error.Set("file", Napi::Number::New(env, status.file));
-  error.Set("detail", Napi::String::New(env, status.detail));
-  return error;
-}
-
-namespace {
-
 // Not a failure of any file: no code, no offset.
 Napi::Error TooFewThreads(Napi::Env env, int error) {
   Napi::Error failure = Napi::Error::New(env, ::strerrordesc_np(error));
@@ -67,6 +35,10 @@ Napi::Error TooFewThreads(Napi::Env env, int error) {
 }
 
 }  // namespace
+
+Napi::ObjectReference Keep(const Napi::Value& value) {
+  return Napi::Persistent(value.As<Napi::Object>());
+}
 
 WorkerPool::WorkerPool(Napi::Env env) : env_(env) {
   const napi_value name = Napi::String::New(env, "lvmsync");

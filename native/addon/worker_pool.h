@@ -26,6 +26,9 @@ struct Job {
   Status status;
 };
 
+// For Job::keep.
+Napi::ObjectReference Keep(const Napi::Value& value);
+
 class WorkerPool {
  public:
   explicit WorkerPool(Napi::Env env);
@@ -63,9 +66,5 @@ class WorkerPool {
   napi_env env_;
   size_t pending_ = 0;
 };
-
-// A JavaScript Error for a failed Status: code (errno's name or "UNEXPECTED_END", "CORRUPT",
-// "CANCELLED"), errno, syscall, offset, file, detail.
-Napi::Error ToError(Napi::Env env, const Status& status);
 
 }  // namespace lvmsync
