@@ -11,13 +11,19 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data);
   env.AddCleanupHook([data] { data->pool.Shutdown(); });
   InitBlockFile(env, exports);
+  InitControlFrame(env, exports);
   InitDeviceMapper(env, exports);
   InitEngine(env, exports);
+  InitExtentSet(env, exports);
+  InitInputStream(env, exports);
+  InitMarkScan(env, exports);
   InitPoolBlocks(env, exports);
   InitProcess(env, exports);
+  InitRecordReader(env, exports);
+  InitRecordWriter(env, exports);
   InitSlab(env, exports);
   InitStore(env, exports);
-  InitStreams(env, exports);
+  InitXxh32(env, exports);
   InitSyscalls(env, exports);
   return exports;
 }

@@ -31,13 +31,19 @@ void InitSyscalls(Napi::Env env, Napi::Object exports);
 
 // Each adds what its file exports.
 void InitBlockFile(Napi::Env env, Napi::Object exports);
+void InitControlFrame(Napi::Env env, Napi::Object exports);
 void InitDeviceMapper(Napi::Env env, Napi::Object exports);
 void InitEngine(Napi::Env env, Napi::Object exports);
+void InitExtentSet(Napi::Env env, Napi::Object exports);
+void InitInputStream(Napi::Env env, Napi::Object exports);
+void InitMarkScan(Napi::Env env, Napi::Object exports);
 void InitPoolBlocks(Napi::Env env, Napi::Object exports);
 void InitProcess(Napi::Env env, Napi::Object exports);
+void InitRecordReader(Napi::Env env, Napi::Object exports);
+void InitRecordWriter(Napi::Env env, Napi::Object exports);
 void InitSlab(Napi::Env env, Napi::Object exports);
 void InitStore(Napi::Env env, Napi::Object exports);
-void InitStreams(Napi::Env env, Napi::Object exports);
+void InitXxh32(Napi::Env env, Napi::Object exports);
 
 // The core file inside a BlockFile object of JavaScript, and a guard that delays its close.
 class BlockFileUse {
