@@ -12,13 +12,15 @@ namespace {
 // collected.
 Napi::Value AllocateSlab(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto* slab = new Slab(Slab::Allocate(static_cast<size_t>(WholeNumber(info[0], "size"))));
-  if (slab->size() == 0) {
-    delete slab;
-    throw ToError(env, Status::System(ENOMEM, "mmap", 0));
-  }
-  return Napi::ArrayBuffer::New(
-      env, slab->data(), slab->size(), [](Napi::Env, void*, Slab* owned) { delete owned; }, slab);
+  const auto size = static_cast<size_t>(WholeNumber(info[0], "size"));
+  auto slab = std::make_unique<Slab>(Slab::Allocate(size));
+  if (slab->size() == 0) throw ToError(env, Status::System(ENOMEM, "mmap", 0));
+  const auto buffer = Napi::ArrayBuffer::New(
+      env, slab->data(), slab->size(), [](Napi::Env, void*, Slab* owned) { delete owned; },
+      slab.get());
+  // The buffer owns it from here on.
+  static_cast<void>(slab.release());
+  return buffer;
 }
 
 }  // namespace

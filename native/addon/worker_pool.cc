@@ -93,8 +93,8 @@ void WorkerPool::Work(const std::shared_ptr<Shared>& shared) {
     job->status = Attempt(job->work);
     lock.lock();
     if (shared->stopping) {
-      // Its references belong to an environment that is gone: they can only be let go of.
-      static_cast<void>(job.release());
+      // What it kept went with the environment: only the rest of the job is left to delete.
+      for (Napi::ObjectReference& kept : job->keep) kept.SuppressDestruct();
       return;
     }
     shared->idle++;
