@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { PendingStep, Point } from '../../../src/chain/record.js';
 import { describe, test } from 'node:test';
+import type { PendingStep, Point } from '../../../src/chain/record.js';
 import { planTurn, type TurnFacts, type TurnPlan } from '../../../src/cycle/plan.js';
 import type { CycleSnapshot } from '../../../src/cycle/volumes.js';
 
