@@ -147,19 +147,16 @@ export class CopyOwner {
     );
   }
 
-  /** Throws (destinationUnfit) for a snapback of a run after which another one wrote. */
+  /** Throws (destinationUnfit) for a snapback of a run after which another one, or something else, wrote. */
   requireNewest(undoes: Hello): void {
     const { entry } = this.#copy;
     if (entry === undefined) return;
     const undoing = this.#undoing(undoes);
     if (undoing !== undefined) {
-      // It may be a file that was restored to its place, which holds just what that run left.
-      if (this.#isWrittenSince(entry.left)) {
-        this.#reporter.warn(
-          `${this.#path}: something else wrote to it since the run that this snapback undoes, as a mount does: what it wrote elsewhere stays`,
-        );
-      }
-      return;
+      if (!this.#isWrittenSince(entry.left)) return;
+      const what =
+        'something else wrote to it since the run that this snapback undoes, as a mount does';
+      throw this.#refusal(what, FORCED);
     }
     const id = idOf(undoes);
     if (entry.undone?.includes(id))

@@ -4,6 +4,7 @@ import { escapeText } from '../base/text.js';
 import { parseDestination } from '../remote/destination-name.js';
 import type { RunRequest } from '../run/request.js';
 import type { BenchCommand, DoctorCommand } from './command.js';
+import { takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import { refuseRest, takeOperand, usage } from './option-values.js';
 import { remoteOptions } from './read-commands.js';
@@ -16,13 +17,13 @@ export function doctorCommand(parsed: ParsedOptions, run: RunRequest): DoctorCom
   const [first] = operands;
   const isSnapshot = first !== undefined && (operands.length > 1 || !namesHost(first));
   const snapshot = isSnapshot ? takeOperand(operands, 'SNAPSHOT') : undefined;
-  const destination = operands.length === 0 ? undefined : takeOperand(operands, 'DESTINATION');
+  const destination = operands.length === 0 ? undefined : takeDestination(operands);
   refuseRest(operands);
   return {
     ...{ kind: 'doctor', ...run },
     snapshot: snapshot === NO_SNAPSHOT ? undefined : snapshot,
     receives: snapshot === NO_SNAPSHOT,
-    destination: destination === undefined ? undefined : parseDestination(destination),
+    destination,
     snapback: parsed.values.snapback,
     json: parsed.flags.json === true,
     remote: remoteOptions(parsed),

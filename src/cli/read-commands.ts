@@ -2,11 +2,12 @@
 
 import { splitWords } from '../base/shell-words.js';
 import type { Compression, ReadRequest, WriteRequest } from '../pipeline/request.js';
-import { type Destination, parseDestination } from '../remote/destination-name.js';
+import type { Destination } from '../remote/destination-name.js';
 import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { SourceRequest } from '../source/request.js';
 import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
+import { takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   clash,
@@ -36,7 +37,7 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
   const { values } = parsed;
   const operands = [...parsed.operands];
   const source = takeSource(parsed, operands);
-  const destination = takeDestination(parsed, operands);
+  const destination = lastOperand(parsed, operands);
   if (destination.host === undefined && values.streams !== undefined) {
     throw usage('--streams needs another host: a local run has no connection');
   }
@@ -48,8 +49,8 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
 }
 
 /** The last operand. */
-function takeDestination({ values }: ParsedOptions, operands: string[]): Destination {
-  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+function lastOperand({ values }: ParsedOptions, operands: string[]): Destination {
+  const destination = takeDestination(operands);
   refuseRest(operands);
   if (destination.host === undefined && values.compress !== undefined) {
     throw usage('--compress needs another host, or --stdout: a local run has no change stream');
@@ -68,7 +69,7 @@ function sendRequest(
 export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleCommand {
   const [, ...operands] = parsed.operands;
   const origin = takeOperand(operands, 'VOLUME');
-  const destination = takeDestination(parsed, operands);
+  const destination = lastOperand(parsed, operands);
   const { flags, values } = parsed;
   const { snapback: directory } = values;
   if (directory === undefined) throw usage('cycle needs --snapback, the directory of its chain');
@@ -95,7 +96,7 @@ export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCom
   const full = flags.full === true;
   const source = takeSource(parsed, operands);
   if (full && values.since !== undefined) throw clash('since', '--full');
-  const destination = parseDestination(takeOperand(operands, 'DESTINATION'));
+  const destination = takeDestination(operands);
   refuseRest(operands);
   const repair = flags.repair === true;
   const needless = (['snapback', 'force'] as const).find((name) => name in { ...values, ...flags });

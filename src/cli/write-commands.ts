@@ -14,12 +14,13 @@ import type {
   InspectCommand,
   RollbackCommand,
 } from './command.js';
+import { takeLocalDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import { clash, needs, parseKeep, refuseRest, takeOperand, usage } from './option-values.js';
 
 export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
   const operands = [...parsed.operands];
-  const destination = takeOperand(operands, 'DESTINATION');
+  const destination = takeLocalDestination(operands);
   refuseRest(operands);
   const input = parsed.values.apply ?? '-';
   const chain = chainRequest(parsed);
@@ -50,7 +51,7 @@ function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefine
 export function chainCommand(parsed: ParsedOptions, run: RunRequest): ChainCommand {
   const [, ...operands] = parsed.operands;
   const directory = takeOperand(operands, 'DIR');
-  const destination = operands.length === 0 ? undefined : takeOperand(operands, 'DESTINATION');
+  const destination = operands.length === 0 ? undefined : takeLocalDestination(operands);
   refuseRest(operands);
   return { kind: 'chain', ...run, directory, destination, json: parsed.flags.json === true };
 }
@@ -67,7 +68,7 @@ export function inspectCommand(
 export function rollbackCommand(parsed: ParsedOptions, run: RunRequest): RollbackCommand {
   const { flags } = parsed;
   const [, ...operands] = parsed.operands;
-  const destination = takeOperand(operands, 'DESTINATION');
+  const destination = takeLocalDestination(operands);
   const directory = operands.length === 0 ? '.' : takeOperand(operands, 'DIR');
   refuseRest(operands);
   const target = rollbackTarget(parsed);
@@ -96,7 +97,7 @@ function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'red
 
 export function hashCommand(parsed: ParsedOptions, run: RunRequest): HashCommand {
   const operands = [...parsed.operands];
-  const destination = takeOperand(operands, 'DESTINATION');
+  const destination = takeLocalDestination(operands);
   refuseRest(operands);
   return { kind: 'hash', ...run, destination };
 }

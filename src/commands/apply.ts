@@ -93,7 +93,8 @@ async function applyStream(
   const step = command.chain && stepOf(form, stream.name);
   const set = stream.set;
   const members = [...stream.members, ...chainMembers(command.chain?.directory)];
-  const request = { path, members, force, command: context.command, set };
+  const size = hello?.deviceSize;
+  const request = { path, members, force, command: context.command, set, size };
   const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;

@@ -68,9 +68,7 @@ async function surveyOnce({ directory, destination }: ChainCommand): Promise<Sur
   const { links, others } = files;
   const order = orderChain(record ?? NO_CHAIN, links);
   const mismatch =
-    record === undefined || destination === undefined
-      ? undefined
-      : await mismatchOf(record, destination, directory);
+    destination === undefined ? undefined : await mismatchOf(record, destination, directory);
   const redoGap = record && (await redoGapOf(directory, record));
   const leftover = await findLeftover(directory, record ?? { last: null });
   return { directory, record, order, others, mismatch, redoGap, leftover };
@@ -97,14 +95,17 @@ interface Mismatch {
   readonly remedy: string | undefined;
 }
 
+const CHECK_NAME = 'Is it the right destination?';
+
 async function mismatchOf(
-  record: ChainRecord,
+  record: ChainRecord | undefined,
   path: string,
   directory: string,
 ): Promise<Mismatch | undefined> {
   try {
     const device = await FileDevice.open(path, { role: 'destination' });
     try {
+      if (record === undefined) return undefined;
       const actual = await describeDestination(device);
       const mismatch = destinationMismatch(record, actual);
       if (mismatch !== undefined) {
@@ -119,7 +120,8 @@ async function mismatchOf(
       await device.close();
     }
   } catch (error) {
-    if (error instanceof LvmsyncError) return { why: error.message, remedy: error.hint };
+    if (error instanceof LvmsyncError)
+      return { why: error.message, remedy: error.hint ?? CHECK_NAME };
     throw error;
   }
 }

@@ -32,7 +32,8 @@ export async function checkLocal(
   { reporter, signal, command: words }: RunContext,
 ): Promise<CopyPlan> {
   const { destination, force } = command;
-  const request = { path: destination.path, members: source.members, force, command: words };
+  const { size } = source.device;
+  const request = { path: destination.path, members: source.members, force, command: words, size };
   const { device, close } = await openForDryRun(request, reporter);
   try {
     const plan = planCopy(device, source, command, reporter);
@@ -55,7 +56,8 @@ export async function copyHere(
   const { reporter } = context;
   const { path } = command.destination;
   const { members } = source;
-  const request = { path, members, force: command.force, command: context.command };
+  const { size } = source.device;
+  const request = { path, members, force: command.force, command: context.command, size };
   const destination = await openDestination(request, reporter);
   try {
     const writes = await copyTo(destination.device, source, { command, context });

@@ -1,6 +1,5 @@
 /** Opens what is to be written: claimed, checked to be safe, large enough. */
 
-import { statfsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { FileDevice, requireWritable, SlabPool } from '../device/block-device.js';
@@ -11,6 +10,7 @@ import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.
 import { readMappedTable } from '../lvm/dmsetup.js';
 import { refuseMergeInto } from '../lvm/origin-merge.js';
 import type { Reporter } from '../run/reporter.js';
+import { openSeen, openToCheck } from './first-look.js';
 import { type Finding, inspectDestination, requireFit } from './safety.js';
 
 export interface DestinationRequest {
@@ -20,6 +20,8 @@ export interface DestinationRequest {
   /** What the run reads; empty where the stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   readonly command: string;
+  /** Bytes that it has to hold, where they are known: for the words where there is none. */
+  readonly size?: number | undefined;
   /** Names the set of streams of which this run receives one: the others write there, too. */
   readonly set?: string | undefined;
 }
@@ -43,7 +45,7 @@ export async function openDestination(
 ): Promise<Destination> {
   const { path, command, set } = request;
   // Looked at first, so that a refusal can say more than "in use".
-  const seen = await openToCheck(path);
+  const seen = await openToCheck(request);
   let lock: RunLock | undefined;
   try {
     lock = await acquireRunLock(lockKey(seen.identity), { path, command, set });
@@ -83,7 +85,7 @@ export async function openForDryRun(
   reporter: Listener,
 ): Promise<Destination> {
   const { path, force } = request;
-  const device = await FileDevice.open(path, { role: 'destination' });
+  const device = await openSeen(request);
   try {
     requireUnlocked(lockKey(device.identity), { path });
     report(await inspect(device, request), request, reporter);
@@ -192,21 +194,6 @@ export function tooSmall(
 
 function compareSizes(held: number, needed: number): string {
   return `it holds ${held} bytes, the source ${needed}`;
-}
-
-/** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
-const OVERLAYFS = 0x794c7630;
-
-/**
- * For reading. An overlay copies a file of a lower layer up when it is first opened for writing, which may give it
- * another inode: that comes before the checks, so that what is opened after them is what was checked.
- */
-async function openToCheck(path: string): Promise<FileDevice> {
-  const seen = await FileDevice.open(path, { role: 'destination' });
-  if (seen.info.blockDevice || statfsSync(path).type !== OVERLAYFS) return seen;
-  await seen.close();
-  await (await FileDevice.open(path, { role: 'destination', write: true })).close();
-  return FileDevice.open(path, { role: 'destination' });
 }
 
 /** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */

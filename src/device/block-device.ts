@@ -276,7 +276,9 @@ function openFailure(
     });
   }
   const reason = OPEN_REASONS[error.code] ?? error.message;
+  const isMissing = role === 'destination' && error.code === 'ENOENT';
   return new LvmsyncError(CODES[role].open, `${path}: cannot open: ${reason} (${error.code})`, {
     cause: error,
+    ...(isMissing && { hint: 'A destination has to exist. Check its name, or make it.' }),
   });
 }

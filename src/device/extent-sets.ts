@@ -1,6 +1,7 @@
 /** Set operations on lists of extents. Pure; linear in the length of the lists. */
 
 import { ExtentList, NO_EXTENTS } from './extent.js';
+import { forEachExtent } from './operations.js';
 
 /** Everything that is in either list. */
 export function union(a: ExtentList, b: ExtentList): ExtentList {
@@ -53,6 +54,29 @@ export function within(list: ExtentList, start: number, end: number): ExtentList
   if (cutsFirst) pairs.set([start, endAt(list, first) - start]);
   if (cutsLast) pairs[pairs.length - 1] = end - (pairs[pairs.length - 2] ?? 0);
   return new ExtentList(pairs);
+}
+
+/** Where blocks of `blockSize` bytes lie in [start, end): one begins at each place p with p + shift a multiple. */
+export interface Blocks {
+  readonly start: number;
+  readonly end: number;
+  readonly blockSize: number;
+  readonly shift: number;
+}
+
+/** The list, and in [start, end) all of each block of which it holds a part. */
+export function widen(list: ExtentList, { start, end, blockSize, shift }: Blocks): ExtentList {
+  const out = new Builder(2 * list.count);
+  const blockAt = (place: number): number =>
+    Math.floor((place + shift) / blockSize) * blockSize - shift;
+  forEachExtent(list.pairs, (from, length) => {
+    const to = from + length;
+    const touches = from < end && to > start;
+    const first = touches ? Math.max(start, blockAt(Math.max(from, start))) : from;
+    const last = touches ? Math.min(end, blockAt(Math.min(to, end) - 1) + blockSize) : to;
+    out.add(Math.min(from, first), Math.max(to, last));
+  });
+  return out.finish();
 }
 
 /** Index into the pairs; their length if there is none. */

@@ -4,7 +4,7 @@
  * virtual files, synchronously: it runs once, before any data move.
  */
 
-import { type BigIntStats, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { listNames, readLine } from '../host/virtual-files.js';
 
@@ -58,6 +58,20 @@ function formatDeviceNumber(number: bigint): string {
   return `${major}:${minor}`;
 }
 
+export interface Window {
+  readonly carrier: { readonly device: string; readonly offset: number } | undefined;
+  readonly isMixed: boolean;
+}
+
+const NO_WINDOW: Window = { carrier: undefined, isMixed: false };
+/** Places of partitions in sysfs count in these, whatever the device's own sectors are. */
+const SECTOR_SIZE = 512;
+
+function windowOf({ device }: DeviceIdentity, offset: number): Window {
+  if (!Number.isSafeInteger(offset)) return { carrier: undefined, isMixed: true };
+  return { carrier: { device, offset }, isMixed: false };
+}
+
 /** The layers over and under a device. No list holds the device it was asked for. */
 export class Topology {
   readonly #root: string;
@@ -109,6 +123,26 @@ export class Topology {
     const directory = this.#directory(identity);
     if (directory === undefined || readLine(join(directory, 'partition')) === undefined) return [];
     return blockDevice(readLine(join(dirname(directory), 'dev')));
+  }
+
+  /**
+   * What a partition, or a loop device over a block device, is a part of: the bytes from `offset` on. `isMixed`
+   * where it is built on others in some other way, such as RAID; device-mapper's tables tell that better.
+   */
+  window(identity: DeviceIdentity): Window {
+    const directory = this.#directory(identity);
+    if (directory === undefined) return NO_WINDOW;
+    const [disk] = this.wholeDisk(identity);
+    if (disk !== undefined) {
+      const start = Number(readLine(join(directory, 'start')) ?? NaN);
+      return windowOf(disk, start * SECTOR_SIZE);
+    }
+    const backing = this.#backing(directory);
+    if (backing?.kind === 'block') {
+      return windowOf(backing, Number(readLine(join(directory, 'loop', 'offset')) ?? NaN));
+    }
+    const isMapped = existsSync(join(directory, 'dm'));
+    return { carrier: undefined, isMixed: !isMapped && this.slaves(identity).length > 0 };
   }
 
   partitions(identity: DeviceIdentity): DeviceIdentity[] {

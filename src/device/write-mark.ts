@@ -7,6 +7,7 @@
 import { statfsSync, statSync } from 'node:fs';
 import { readText } from '../host/virtual-files.js';
 import type { FileDevice } from './block-device.js';
+import { identifyPath } from './topology.js';
 
 /** Positions in /sys/dev/block/M:N/stat (Documentation/block/stat.rst): sectors written, and discarded. */
 const SECTORS_WRITTEN = 6;
@@ -33,9 +34,19 @@ export function writeMark(
   const backing = readText(`${folder}/loop/backing_file`)?.trim();
   if (backing !== undefined) {
     // Its counts are those of whatever the number showed. What shows a part of a file changes with the rest of it.
-    const offset = readText(`${folder}/loop/offset`)?.trim();
-    return offset === '0' ? fileMark(backing) : undefined;
+    const part = ['offset', 'sizelimit'].map((name) => readText(`${folder}/loop/${name}`)?.trim());
+    return part.every((value) => value === '0') ? backingMark(backing, root) : undefined;
   }
+  return countedMark(folder, root);
+}
+
+/** What lies below is counted, not the node in /dev, whose times mean nothing. */
+function backingMark(path: string, root: string): string | undefined {
+  const identity = identifyPath(path);
+  return identity && writeMark({ path, identity }, root);
+}
+
+function countedMark(folder: string, root: string): string | undefined {
   const boot = readText(`${root}/proc/sys/kernel/random/boot_id`)?.trim();
   const fields = readText(`${folder}/stat`)?.trim().split(/\s+/);
   const written = fields?.[SECTORS_WRITTEN];

@@ -234,12 +234,20 @@ async function firstLineOf(child: ChildProcessWithoutNullStreams): Promise<strin
   return stderrDetail(await words);
 }
 
-/** Everything of ours but what would change how the tool loads, is found or speaks. LVM_* and DM_* stay. */
+/**
+ * Where LVM would write its output and its log instead, and a profile with settings of its own. LVM_SYSTEM_DIR and
+ * others that say what there is to be found stay, as DM_* do.
+ */
+const REDIRECTING = new Set(['LVM_OUT_FD', 'LVM_ERR_FD', 'LVM_REPORT_FD', 'LVM_COMMAND_PROFILE']);
+
+/** Everything of ours but what would change how the tool loads, is found or speaks. */
 function toolEnvironment(own: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const kept = Object.entries(own).filter(
-    ([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('LD_'),
+    ([name]) => name !== 'NODE_OPTIONS' && !name.startsWith('LD_') && !REDIRECTING.has(name),
   );
-  return { ...Object.fromEntries(kept), PATH: TOOL_PATH, LC_ALL: 'C' };
+  // A descriptor that our parent left open is not worth a line of LVM's for each tool.
+  const quiet = { LVM_SUPPRESS_FD_WARNINGS: '1' };
+  return { ...Object.fromEntries(kept), ...quiet, PATH: TOOL_PATH, LC_ALL: 'C' };
 }
 
 function userEnvironment({ NODE_OPTIONS: _ours, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

@@ -3,10 +3,10 @@
  * `lvs`, and the refusal of a volume that they describe differently.
  */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LvmsyncError } from '../base/errors.js';
+import { withScratchFolder } from '../host/scratch-folder.js';
 import type { RunCommand } from '../host/subprocess.js';
 import { formatDeviceName, type VolumeName } from './device-name.js';
 import { tableOf } from './dmsetup.js';
@@ -48,15 +48,13 @@ export async function readTargets(
 
 /** The group's section of vgcfgbackup's text, which exists only while this runs and for us alone. */
 export async function readMetadata(vgName: string, run: RunCommand): Promise<ConfigSection> {
-  const folder = await mkdtemp(join(tmpdir(), 'lvmsync-'));
-  try {
+  const text = await withScratchFolder(async (folder) => {
     const file = join(folder, 'metadata');
-    // vgcfgbackup takes the name as a printf template.
+    // vgcfgbackup takes the name as a printf template. It renames over it: no pipe and no /dev/stdout will do.
     await run(['vgcfgbackup', '-f', file.replaceAll('%', '%%'), '--', vgName], UNFIT);
-    const group = findSection(parseLvmConfig(await readFile(file, 'utf8')), vgName);
-    if (group !== undefined) return group;
-    throw new LvmsyncError('sourceUnfit', `vgcfgbackup: no section "${vgName}" in its text`);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    return readFile(file, 'utf8');
+  });
+  const group = findSection(parseLvmConfig(text), vgName);
+  if (group !== undefined) return group;
+  throw new LvmsyncError('sourceUnfit', `vgcfgbackup: no section "${vgName}" in its text`);
 }

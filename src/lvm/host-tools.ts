@@ -4,17 +4,18 @@
  */
 
 import { isNativeError, type MappedDevice, type MappedSelector, native } from '../host/native.js';
-import { type Argv, type RunCommand, runCommand } from '../host/subprocess.js';
+import type { Argv, RunCommand } from '../host/subprocess.js';
+import { runTool } from './lvm-tool.js';
 
-/** As runCommand. Where the kernel does not answer, the tool says why. */
+/** As runTool. Where the kernel does not answer, the tool says why. */
 export const askHost: RunCommand = async (argv, options = {}) => {
   const question = questionOf(argv);
-  if (question === undefined || options.signal?.aborted === true) return runCommand(argv, options);
+  if (question === undefined || options.signal?.aborted === true) return runTool(argv, options);
   try {
     return { stdout: await answer(question), stderr: '' };
   } catch (error) {
     if (!isNativeError(error)) throw error;
-    return runCommand(argv, options);
+    return runTool(argv, options);
   }
 };
 

@@ -41,9 +41,10 @@ export async function findThinPool(
   const layered = formatDeviceName({ vgName, lvName: poolName, layer: 'tpool' });
   const plain = formatDeviceName({ vgName, lvName: poolName });
   const { stdout } = await run(['dmsetup', 'table', '--target', 'thin-pool'], POOL);
-  const pools = stdout.startsWith('No devices found') ? [] : parseTable(stdout);
   for (const dmName of [layered, plain]) {
-    const target = pools.find((entry) => entry.name === dmName);
+    // Other pools of this host may have names that cannot be told from a table.
+    const lines = stdout.split('\n').filter((line) => line.startsWith(`${dmName}: `));
+    const [target] = parseTable(lines.join('\n'));
     if (target?.type !== 'thin-pool') continue;
     const info = await readInfo(dmName, run);
     return {

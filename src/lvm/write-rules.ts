@@ -6,7 +6,7 @@ import { type ReadTable, readMappedStatus, readMappedTable } from './dmsetup.js'
 import { SECTOR_SIZE } from './dmsetup-lines.js';
 import { parseStatus } from './dmsetup-status.js';
 import { parseTable } from './dmsetup-table.js';
-import { findUnzeroed } from './unzeroed-blocks.js';
+import { findUnzeroed, refuseHidden } from './unzeroed-blocks.js';
 
 export interface WriteRules {
   readonly punch: PunchRules;
@@ -26,7 +26,10 @@ export const PLAIN_RULES: WriteRules = {
   mostData: Infinity,
 };
 
-/** Of a destination that nothing was written to yet, and that has not been made larger. */
+/**
+ * Of a destination that nothing was written to yet, and that has not been made larger. Throws (destinationUnfit) where
+ * it cannot be told which blocks of a thin pool are new.
+ */
 export async function findWriteRules(
   device: FileDevice,
   readTable: ReadTable = readMappedTable,
@@ -44,9 +47,10 @@ export async function findWriteRules(
     return table;
   };
   const punch = await findPunchRules(device, once);
-  const unzeroed = await findUnzeroed(device, once);
+  const unzeroed = await findUnzeroed(device, { readTable: once });
+  refuseHidden(unzeroed, device.path);
   const mapped = punch.discard ? await readStatus(`${major}:${minor}`) : undefined;
-  return { punch, unzeroed, ...dataOf(mapped) };
+  return { punch, unzeroed: unzeroed.stretches, ...dataOf(mapped) };
 }
 
 /** Of a thin volume without external origin: what is not mapped reads as zeros. */

@@ -5,6 +5,7 @@ import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
 import type { Reporter } from '../run/reporter.js';
+import { wholeBlocks } from './pool-blocks.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
 import { readOfflineStore } from './thick-changes.js';
@@ -21,7 +22,7 @@ export function openOffline(
     reporter.verbose(`${cowStore.path}: ${exceptions} chunks of ${humanSize(chunkSize)} changed`);
     return {
       device,
-      extents,
+      extents: await wholeBlocks(extents, device, reporter),
       zeros: NO_EXTENTS,
       // A COW store does not tell how large its origin was; nothing is sent behind what it lists.
       copySize: device.size,

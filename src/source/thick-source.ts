@@ -11,6 +11,7 @@ import { fullName } from '../lvm/refusal.js';
 import { refuseNewMerge, type ThickSnapshot } from '../lvm/thick-snapshot.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
+import { wholeBlocks } from './pool-blocks.js';
 import type { Source } from './source.js';
 import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
 
@@ -55,11 +56,15 @@ export function openThick(
     const watch = await WriteWatch.begin(device, device === origin ? NEWER_SNAPSHOT : '');
     const changes = await readThickChanges(snapshot, { origin, cowStore }, { signal, onSlow });
     reportChanges(snapshot, changes, { size, reporter });
+    const extents = await wholeBlocks(changes.extents, origin, reporter);
+    const { originSizeAtSnapshot } = snapshot;
     return {
       device,
-      extents: changes.extents.clippedTo(size).withTail(snapshot.originSizeAtSnapshot, size),
+      extents: extents
+        .clippedTo(Math.min(size, originSizeAtSnapshot))
+        .withTail(originSizeAtSnapshot, size),
       zeros: NO_EXTENTS,
-      copySize: snapshot.originSizeAtSnapshot,
+      copySize: originSizeAtSnapshot,
       chunkSize: changes.chunkSize,
       members,
       attributes: {

@@ -53,11 +53,10 @@ describe('a rollback', () => {
 
   const skip = canTrace() ? false : 'strace is not permitted here';
   test('that is killed at any of its writes is completed by repeating it', { skip }, () => {
-    const { destination, snapback } = synced();
     let unfinished = 0;
     // Threads write side by side, and strace counts the calls of each by itself.
     for (const nth of [1, 2, 4, 8, 16, 32, 64]) {
-      writeFileSync(destination, source.content);
+      const { destination, snapback } = synced();
       const killed = runTool(
         [
           ...['strace', '-f', '-o', '/dev/null', '-P', destination, '-e', 'trace=pwrite64'],
@@ -104,19 +103,32 @@ describe('F4: a snapback of a file', () => {
     assertSucceeds(lvmsync(['--force', '--apply', snapback, destination]));
   });
 
-  test('is taken for the same file by another name, and for one restored to its place', () => {
-    const { destination, snapback } = synced();
-    const [hard, soft] = [`${destination}.hard`, `${destination}.soft`];
-    linkSync(destination, hard);
-    symlinkSync(destination, soft);
-    for (const name of [hard, soft, relative(process.cwd(), destination)]) {
-      writeFileSync(destination, source.content);
+  test('is taken for the same file by another name', () => {
+    const names = [
+      (path: string) => {
+        linkSync(path, `${path}.hard`);
+        return `${path}.hard`;
+      },
+      (path: string) => {
+        symlinkSync(path, `${path}.soft`);
+        return `${path}.soft`;
+      },
+      (path: string) => relative(process.cwd(), path),
+    ];
+    for (const nameOf of names) {
+      const { destination, snapback } = synced();
+      const name = nameOf(destination);
       assertSucceeds(lvmsync(['--apply', snapback, name]));
       assert.ok(readFileSync(destination).equals(source.former), name);
     }
+  });
+
+  test('is taken for one restored to its place with --force only: it may hold anything', () => {
+    const { destination, snapback } = synced();
     rmSync(destination);
     writeFileSync(destination, source.content);
-    assertSucceeds(lvmsync(['--apply', snapback, destination]));
+    refused(snapback, destination, /something else wrote to it since the run that this snapback/);
+    assertSucceeds(lvmsync(['--apply', snapback, '--force', destination]));
     assert.ok(readFileSync(destination).equals(source.former));
   });
 

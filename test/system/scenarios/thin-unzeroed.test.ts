@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { syncs } from '../../helpers/cli.js';
+import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent, fillRandom, saveContent, writeRandom } from '../harness/content.js';
@@ -71,6 +71,18 @@ for (const blockSize of [64 * KiB, 192 * KiB]) {
       assertSameContent(former, copy.path);
     });
 
+    test('F2: so does a sync to a loop device over it', () => {
+      const loop = tool('losetup', '-f', '--show', copy.path).trim();
+      try {
+        syncs(['--snapback', snapback, 'vg0/snap', loop]);
+        assertSameContent(origin.path, loop);
+        syncs(['--apply', snapback, loop]);
+        assertSameContent(former, loop);
+      } finally {
+        tool('losetup', '-d', loop);
+      }
+    });
+
     test('F2: so does a stream from another host, and a classic one', () => {
       syncs([...rsh, 'vg0/snap', `h:${copy.path}`]);
       assertSameContent(origin.path, copy.path);
@@ -83,3 +95,55 @@ for (const blockSize of [64 * KiB, 192 * KiB]) {
     });
   });
 }
+
+describe('F2: a volume in a pool without zeroing', () => {
+  const blockSize = 64 * KiB;
+  const changes = `${folder}/changes-to-thin`;
+  const copy = `${folder}/copy`;
+  let group: TestVolumeGroup;
+  let pool: TestThinPool;
+  let origin: LogicalVolume;
+
+  before(() => {
+    group = new TestVolumeGroup({ size: 64 * MiB });
+    pool = new TestThinPool(group, { size: POOL, blockSize, zero: false });
+    const other = pool.createVolume('other', POOL);
+    fillRandom(other.path, random, POOL - (POOL % blockSize));
+    group.remove(other);
+    origin = pool.createVolume('origin', SIZE);
+    fillRandom(origin.path, random, WRITTEN);
+    saveContent(origin.path, copy);
+    group.createSnapshot(origin, { chunkSize: 4 * KiB });
+    writeRandom(origin.path, random, [
+      { offset: 8 * KiB, length: 4 * KiB },
+      { offset: 1300 * KiB, length: 4 * KiB },
+      { offset: SIZE - 4 * KiB, length: 4 * KiB },
+    ]);
+  });
+  after(() => group.destroy());
+
+  test('whole blocks have changed where a thick snapshot of it lists a chunk', () => {
+    syncs(['--stdout', 'vg0/snap'], { stdoutFile: changes });
+    syncs(['vg0/snap', copy]);
+    assertSameContent(origin.path, copy);
+  });
+
+  for (const [what, target] of [
+    ['stripes', `striped 1 128 /dev/vg0/below 0`],
+    ['a target that passes everything on', `delay /dev/vg0/below 0 0`],
+  ] as const) {
+    test(`is not written through ${what}`, () => {
+      const below = pool.createVolume('below', SIZE);
+      tool('dmsetup', 'create', 'over', '--table', `0 ${SIZE / 512} ${target}`);
+      try {
+        const result = lvmsync(['--apply', changes, '/dev/mapper/over']);
+        assertFails(result, 12, /lies on the thin volume vg0-below, whose pool does not zero/);
+        assert.match(result.stderr, /Nothing was written\./);
+        assert.equal(mappedBytes(below), 0);
+      } finally {
+        tool('dmsetup', 'remove', 'over');
+        group.remove(below);
+      }
+    });
+  }
+});

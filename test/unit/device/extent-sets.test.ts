@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ExtentList, NO_EXTENTS } from '../../../src/device/extent.js';
-import { difference, union, within } from '../../../src/device/extent-sets.js';
+import { type Blocks, difference, union, widen, within } from '../../../src/device/extent-sets.js';
 
 const BITS = 60;
 const UNIT = 4096;
@@ -112,5 +112,29 @@ describe('within', () => {
     assert.equal(within(list, 15, 35).pairs.buffer, list.pairs.buffer);
     assert.deepEqual([...within(list, 5, 45).pairs], [5, 5, 20, 10, 40, 5]);
     assert.deepEqual([...list.pairs], [0, 10, 20, 10, 40, 10]);
+  });
+});
+
+describe('widen', () => {
+  test('takes all of each block that the list touches, in its stretch only', () => {
+    const place = fc.integer({ min: 0, max: BITS });
+    const block = fc.integer({ min: 1, max: 7 });
+    fc.assert(
+      fc.property(lists, place, place, block, fc.nat(6), (list, one, other, size, offset) => {
+        const [start, end] = [Math.min(one, other), Math.max(one, other)];
+        const shift = offset % size;
+        const blocks = { start, end, blockSize: size, shift };
+        const bits = bitmap(list);
+        const blockOf = (i: number): number => Math.floor((i + shift) / size);
+        const lies = (i: number): boolean => i >= start && i < end;
+        const touched = new Set(bits.flatMap((bit, i) => (bit && lies(i) ? [blockOf(i)] : [])));
+        const wanted = bits.map((bit, i) => bit || (lies(i) && touched.has(blockOf(i))));
+        const inBytes = Object.fromEntries(
+          Object.entries(blocks).map(([name, units]) => [name, units * UNIT]),
+        ) as unknown as Blocks;
+        assert.deepEqual(bitmap(widen(list, inBytes)), wanted);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -3,12 +3,16 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { FileDevice } from '../../../src/device/block-device.js';
+import { Topology } from '../../../src/device/topology.js';
+import type { ReadTable } from '../../../src/lvm/dmsetup.js';
 import { findUnzeroed, refuseSharedBlocks } from '../../../src/lvm/unzeroed-blocks.js';
 import { findWriteRules } from '../../../src/lvm/write-rules.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const POOL = '0 131072 thin-pool 254:3 254:4 384 0 0\n';
 const ALIGNMENT = 512;
+
+const NOTHING = new Topology({ root: '/no/such/place', identify: () => undefined });
 
 /** All that is asked of a device here. */
 function device(blockDevice: boolean): FileDevice {
@@ -119,8 +123,13 @@ describe('where new blocks of a thin pool are not zeroed', () => {
     test(`F2: ${title}`, async () => {
       const { info, size } = device(true);
       const sizeOf = (number: string) => (number === '254:8' ? 65536 * 512 : undefined);
-      const found = await findUnzeroed({ info, size }, async (number) => tables[number], sizeOf);
-      assert.deepEqual(found, expected);
+      const readTable: ReadTable = async (number) => tables[number];
+      const { stretches, hidden } = await findUnzeroed(
+        { info, size },
+        { readTable, sizeOf, topology: NOTHING },
+      );
+      assert.deepEqual(stretches, expected);
+      assert.equal(hidden, undefined);
     });
   }
 });

@@ -1,0 +1,53 @@
+/** The first look at a destination, before it is claimed. */
+
+import { statfsSync } from 'node:fs';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { typedPath } from '../base/shell-words.js';
+import { FileDevice } from '../device/block-device.js';
+import { isNativeError } from '../host/native.js';
+
+interface Wanted {
+  readonly path: string;
+  /** Bytes that it has to hold; undefined where that is not known. */
+  readonly size?: number | undefined;
+}
+
+/** `OVERLAYFS_SUPER_MAGIC` of linux/magic.h. */
+const OVERLAYFS = 0x794c7630;
+
+/**
+ * For reading. An overlay copies a file of a lower layer up when it is first opened for writing, which may give it
+ * another inode: that comes before the checks, so that what is opened after them is what was checked.
+ */
+export async function openToCheck(request: Wanted): Promise<FileDevice> {
+  const { path } = request;
+  const seen = await openSeen(request);
+  if (seen.info.blockDevice || statfsSync(path).type !== OVERLAYFS) return seen;
+  await seen.close();
+  await (await FileDevice.open(path, { role: 'destination', write: true })).close();
+  return FileDevice.open(path, { role: 'destination' });
+}
+
+/** The same without that: nothing is changed. Throws (destinationUnfit) with how it is made, where it is not there. */
+export async function openSeen({ path, size }: Wanted): Promise<FileDevice> {
+  try {
+    return await FileDevice.open(path, { role: 'destination' });
+  } catch (error) {
+    if (size === undefined || !isMissing(error)) throw error;
+    const { code, message, cause } = error;
+    const hint = `A destination has to exist. Check its name, or make it: ${creation(path, size)}`;
+    throw new LvmsyncError(code, message, { ...UNTOUCHED, hint, cause });
+  }
+}
+
+function isMissing(error: unknown): error is LvmsyncError {
+  if (!(error instanceof LvmsyncError) || !isNativeError(error.cause)) return false;
+  return error.cause.code === 'ENOENT';
+}
+
+/** The command that makes what is missing. Bytes. */
+function creation(path: string, size: number): string {
+  const [, group, volume] = /^\/dev\/([\w+.-]+)\/([\w+.-]+)$/.exec(path) ?? [];
+  if (group === undefined) return `truncate --size ${size} ${typedPath(path, undefined)}`;
+  return `lvcreate --size ${size}b --name ${volume} ${group}`;
+}
