@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
-#include "exception_store.h"
 #include "little_endian.h"
+#include "result.h"
 #include "store_geometry.h"
+#include "store_reader.h"
 
 namespace lvmsync {
 

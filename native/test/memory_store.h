@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "exception_store.h"
+#include "store_reader.h"
 
 namespace lvmsync {
 
