@@ -1,40 +1,14 @@
 // JavaScript functions around the exception-store decoder.
+#include <memory>
+#include <utility>
+
 #include "../core/exception_store.h"
+#include "../core/file_store_reader.h"
 #include "addon.h"
 #include "convert.h"
 
 namespace lvmsync {
 namespace {
-
-// A COW store on a device or in a file. Files of any size: what lies behind the last whole block is
-// read through the page cache.
-class DeviceStoreReader final : public StoreReader {
- public:
-  DeviceStoreReader(IoEngine& engine, const BlockFile& file, uint64_t size)
-      : engine_(engine), file_(file), size_(size) {}
-
-  uint64_t size() const override { return size_; }
-  uint32_t alignment() const override { return file_.direct() ? file_.info().alignment : 512; }
-  uint32_t logical_block() const override {
-    return file_.info().block_device ? file_.info().alignment : 512;
-  }
-
-  Status Read(std::span<const Extent> extents, std::span<std::byte> into) override {
-    std::vector<Operation> operations;
-    operations.reserve(extents.size());
-    uint64_t position = 0;
-    for (const Extent& extent : extents) {
-      operations.push_back({extent.offset, extent.length, position});
-      position += extent.length;
-    }
-    return RunBatch(TheSyscalls(), engine_, file_, Direction::kRead, into, operations);
-  }
-
- private:
-  IoEngine& engine_;
-  const BlockFile& file_;
-  uint64_t size_;
-};
 
 // What the kernel is writing now is read again up to about a second long in all.
 constexpr uint32_t kLiveTornRetries = 10;
@@ -53,9 +27,8 @@ Napi::Value Decode(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<Job>(env);
   job->keep.push_back(Keep(info[0]));
   job->work = [use, limits, decoded, engine = EngineOf(env)] {
-    uint64_t size = 0;
-    if (Status status = use.file().Size(&size); !status.ok()) return status;
-    DeviceStoreReader reader(*engine, use.file(), size);
+    FileStoreReader reader(TheSyscalls(), *engine, use.file());
+    if (Status status = reader.Open(); !status.ok()) return status;
     return DecodeStore(reader, limits, decoded.get());
   };
   job->settled = [use] { use.End(); };
@@ -78,9 +51,8 @@ Napi::Value ReadHeader(const Napi::CallbackInfo& info) {
   auto job = std::make_unique<Job>(env);
   job->keep.push_back(Keep(info[0]));
   job->work = [use, header, engine = EngineOf(env)] {
-    uint64_t size = 0;
-    if (Status status = use.file().Size(&size); !status.ok()) return status;
-    DeviceStoreReader reader(*engine, use.file(), size);
+    FileStoreReader reader(TheSyscalls(), *engine, use.file());
+    if (Status status = reader.Open(); !status.ok()) return status;
     return ReadStoreHeader(reader, header.get());
   };
   job->settled = [use] { use.End(); };
