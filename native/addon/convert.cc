@@ -140,7 +140,6 @@ Napi::Error ToError(Napi::Env env, const Status& status) {
   if (message.empty()) message = CodeOf(status);
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, CodeOf(status)));
-  error.Set("errno", Napi::Number::New(env, status.error));
   error.Set("syscall", Napi::String::New(env, status.syscall));
   error.Set("offset", Napi::Number::New(env, static_cast<double>(status.offset)));
   error.Set("file", Napi::Number::New(env, status.file));

@@ -50,7 +50,7 @@ Napi::Buffer<uint8_t> CopyBytes(Napi::Env env, const void* bytes, size_t size);
 Napi::Buffer<uint8_t> FromDigest(Napi::Env env, const Digest& digest);
 
 // A JavaScript Error for a failed Status: code (errno's name or "UNEXPECTED_END", "CORRUPT",
-// "CANCELLED"), errno, syscall, offset, file, detail.
+// "CANCELLED"), syscall, offset, file, detail.
 Napi::Error ToError(Napi::Env env, const Status& status);
 
 }  // namespace lvmsync

@@ -13,7 +13,7 @@ double MarkNumber(uint64_t group) {
   return group == GroupMark::kNoneDurable ? -1 : static_cast<double>(group);
 }
 
-// scanMarks(fd, offset, streamTag) -> Promise<{ any, endSeen, highestDurable or -1 }>
+// scanMarks(fd, offset, streamTag) -> Promise<{ endSeen, highestDurable or -1 }>
 Napi::Value ScanMarksFrom(const Napi::CallbackInfo& info) {
   const auto fd = static_cast<int>(WholeNumber(info[0], "fd"));
   const uint64_t offset = WholeNumber(info[1], "offset");
@@ -25,7 +25,6 @@ Napi::Value ScanMarksFrom(const Napi::CallbackInfo& info) {
   };
   job->result = [scan](Napi::Env env) -> Napi::Value {
     Napi::Object out = Napi::Object::New(env);
-    out.Set("any", scan->any);
     out.Set("endSeen", scan->end_seen);
     out.Set("highestDurable", MarkNumber(scan->highest_durable));
     return out;

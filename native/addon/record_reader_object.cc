@@ -138,7 +138,6 @@ class RecordReaderObject : public Napi::ObjectWrap<RecordReaderObject> {
     out.Set("bytes", static_cast<double>(result.bytes));
     out.Set("droppedBytes", static_cast<double>(result.dropped_bytes));
     out.Set("reason", result.reason);
-    out.Set("groupNumber", static_cast<double>(result.group.number));
     if (result.stop == Stop::kFrame) {
       Napi::Object frame = Napi::Object::New(env);
       frame.Set("type", result.frame.type);

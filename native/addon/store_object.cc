@@ -13,8 +13,8 @@ namespace {
 // What the kernel is writing now is read again up to about a second long in all.
 constexpr uint32_t kLiveTornRetries = 10;
 
-// decodeStore(file, originSize, areasKnown or null) -> Promise<{ chunkSize, exceptions, areas,
-// extents }> where extents are pairs offset, length.
+// decodeStore(file, originSize, areasKnown or null) -> Promise<{ chunkSize, exceptions, extents }>
+// where extents are pairs offset, length.
 Napi::Value Decode(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   DecodeLimits limits;
@@ -36,7 +36,6 @@ Napi::Value Decode(const Napi::CallbackInfo& info) {
     Napi::Object out = Napi::Object::New(inner);
     out.Set("chunkSize", decoded->chunk_size);
     out.Set("exceptions", static_cast<double>(decoded->exceptions));
-    out.Set("areas", static_cast<double>(decoded->areas));
     out.Set("extents", TakeExtents(inner, std::move(decoded->extents)));
     return out;
   };

@@ -82,8 +82,8 @@ Status CheckChunkSize(uint64_t sectors, const StoreReader& reader) {
 // Says where a chunk that is in the list twice is found the second time.
 Status LocateRepeat(StoreReader& reader, const StoreGeometry& geometry, const DecodeLimits& limits,
                     RepeatFinder finder) {
-  ChainEnd end;
-  Status status = WalkExceptions(reader, geometry, limits, finder, &end);
+  uint64_t exceptions = 0;
+  Status status = WalkExceptions(reader, geometry, limits, finder, &exceptions);
   if (!status.ok()) return status;
   return Status::Corrupt(0, "a chunk was in the list twice, and once when read again");
 }
@@ -91,8 +91,8 @@ Status LocateRepeat(StoreReader& reader, const StoreGeometry& geometry, const De
 Status CheckNewChunksDiffer(StoreReader& reader, const StoreGeometry& geometry,
                             const DecodeLimits& limits) {
   NewChunkCollector collector(geometry);
-  ChainEnd end;
-  Status status = WalkExceptions(reader, geometry, limits, collector, &end);
+  uint64_t exceptions = 0;
+  Status status = WalkExceptions(reader, geometry, limits, collector, &exceptions);
   if (!status.ok() && !collector.repeat()) return status;
   const auto repeat = collector.repeat() ? collector.repeat() : collector.new_chunks().Seal();
   if (!repeat) return Status::Ok();
@@ -103,15 +103,15 @@ Status CheckNewChunksDiffer(StoreReader& reader, const StoreGeometry& geometry,
 Status DecodeList(StoreReader& reader, const StoreGeometry& geometry, const DecodeLimits& limits,
                   DecodedStore* found, bool* new_chunks_ascend) {
   OldChunkCollector collector(geometry, limits.origin_size);
-  ChainEnd end;
-  Status status = WalkExceptions(reader, geometry, limits, collector, &end);
+  uint64_t exceptions = 0;
+  Status status = WalkExceptions(reader, geometry, limits, collector, &exceptions);
   if (!status.ok() && !collector.repeat()) return status;
   const auto repeat = collector.repeat() ? collector.repeat() : collector.old_chunks().Seal();
   if (repeat) {
     return LocateRepeat(reader, geometry, limits, RepeatFinder(EntryField::kOldChunk, *repeat));
   }
   *new_chunks_ascend = collector.new_chunks_ascend();
-  *found = {static_cast<uint32_t>(geometry.chunk_size), end.exceptions, end.areas,
+  *found = {static_cast<uint32_t>(geometry.chunk_size), exceptions,
             collector.old_chunks().ToExtents(geometry.chunk_size, limits.origin_size)};
   return Status::Ok();
 }

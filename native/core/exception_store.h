@@ -16,7 +16,6 @@ namespace lvmsync {
 struct DecodedStore {
   uint32_t chunk_size = 0;  // bytes
   uint64_t exceptions = 0;  // entries in the store
-  uint64_t areas = 0;       // areas in the chain, the last one partly filled or empty
   ExtentList extents;       // ascending, disjoint, neighbours merged, clipped to origin_size
 };
 

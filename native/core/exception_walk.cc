@@ -166,10 +166,10 @@ Status EntrySpan::Corrupt(size_t i, const std::string& what) const {
 }
 
 Status WalkExceptions(StoreReader& reader, const StoreGeometry& geometry,
-                      const DecodeLimits& limits, EntryVisitor& visitor, ChainEnd* end) {
+                      const DecodeLimits& limits, EntryVisitor& visitor, uint64_t* exceptions) {
   PieceReader pieces(reader, geometry, limits.areas_known);
   if (Status status = pieces.Open(); !status.ok()) return status;
-  uint64_t exceptions = 0;
+  uint64_t count = 0;
   for (;;) {
     EntrySpan entries;
     if (Status status = pieces.Next(&entries); !status.ok()) return status;
@@ -177,9 +177,9 @@ Status WalkExceptions(StoreReader& reader, const StoreGeometry& geometry,
     Status status = CountSettled(pieces, limits.torn_retries, &entries, &live);
     if (!status.ok()) return status;
     if (status = visitor.Visit(entries.first(live)); !status.ok()) return status;
-    exceptions += live;
+    count += live;
     if (live < entries.count()) {
-      *end = {exceptions, entries.area + 1};
+      *exceptions = count;
       return Status::Ok();
     }
   }

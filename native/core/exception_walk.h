@@ -38,14 +38,10 @@ class EntryVisitor {
   virtual Status Visit(const EntrySpan& entries) = 0;
 };
 
-struct ChainEnd {
-  uint64_t exceptions = 0;
-  uint64_t areas = 0;
-};
-
-// Fails if the list does not end inside the store, if anything follows its end in what was read of
-// the last area (all of it up to 1 MiB), and where the visitor or the reader fails.
+// Counts the entries of the list in `exceptions`, once the end was seen. Fails if the list does not
+// end inside the store, if anything follows its end in what was read of the last area (all of it up
+// to 1 MiB), and where the visitor or the reader fails.
 Status WalkExceptions(StoreReader& reader, const StoreGeometry& geometry,
-                      const DecodeLimits& limits, EntryVisitor& visitor, ChainEnd* end);
+                      const DecodeLimits& limits, EntryVisitor& visitor, uint64_t* exceptions);
 
 }  // namespace lvmsync

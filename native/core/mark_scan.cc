@@ -38,9 +38,7 @@ void Note(const Frame& frame, const std::array<uint8_t, kStreamTagSize>& tag, Ma
   }
   if (frame.type == kEnd) scan->end_seen = true;
   const std::optional<GroupMark> mark = DecodeGroup(frame);
-  if (!mark) return;
-  scan->any = true;
-  if (mark->durable_group == GroupMark::kNoneDurable) return;
+  if (!mark || mark->durable_group == GroupMark::kNoneDurable) return;
   scan->highest_durable = scan->highest_durable == GroupMark::kNoneDurable
                               ? mark->durable_group
                               : std::max(scan->highest_durable, mark->durable_group);

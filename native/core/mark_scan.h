@@ -11,9 +11,11 @@
 namespace lvmsync {
 
 struct MarkScan {
-  bool any = false;       // a GROUP of this stream with a valid checksum was found
-  bool end_seen = false;  // so was its END
-  uint64_t highest_durable = GroupMark::kNoneDurable;  // kNoneDurable: none of the marks names one
+  // The END of this stream was found.
+  bool end_seen = false;
+  // The last group that a valid GROUP of this stream calls durable; kNoneDurable: none of them
+  // does.
+  uint64_t highest_durable = GroupMark::kNoneDurable;
 };
 
 // Reads `fd` from `offset` to its end and finds the GROUP and END frames of the stream `tag`, at

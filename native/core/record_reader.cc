@@ -261,7 +261,6 @@ void RecordReader::FinishGroup(ReadResult* result) {
     result->reason = "a group mark of unknown form";
     return;
   }
-  result->group = *mark;
   if (mark->number != number) {
     result->reason = "group " + std::to_string(mark->number) + " where group " +
                      std::to_string(number) + " was expected";

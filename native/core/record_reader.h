@@ -55,7 +55,6 @@ struct ReadResult {
   uint64_t bytes = 0;          // of payload in `operations`
   uint64_t dropped_bytes = 0;  // of payload past the device's end, since the stream began
   Frame frame;
-  GroupMark group;
   std::string reason;
 };
 

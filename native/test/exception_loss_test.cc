@@ -158,7 +158,7 @@ void PassesFailuresOn() {
       Expect(status.fault == failure.fault && status.error == failure.error &&
                  status.offset == failure.offset,
              "the failure of read " + std::to_string(n) + " is reported");
-      Expect(decoded.extents.empty() && decoded.areas == 0, "nothing is decoded");
+      Expect(decoded.extents.empty() && decoded.exceptions == 0, "nothing is decoded");
     }
   }
   ExpectEqual<uint64_t>(static_cast<uint64_t>(reads), 1 + 2 * image.areas, "header, list, list");

@@ -35,7 +35,6 @@ void ExpectDecodes(Image& image, uint64_t areas_known, const std::string& what) 
   Expect(status.ok(), what + ": " + status.detail);
   ExpectEqual<uint64_t>(decoded.chunk_size, image.geometry.chunk_size, what + ": chunk size");
   ExpectEqual<uint64_t>(decoded.exceptions, image.old_chunks.size(), what + ": exceptions");
-  ExpectEqual(decoded.areas, image.areas, what + ": areas");
   Expect(
       decoded.extents == ExtentsOf(image.old_chunks, image.geometry.chunk_size, image.origin_size),
       what + ": extents");
@@ -133,7 +132,6 @@ void DecodesAGenuineStore() {
   const Status status = DecodeStore(store, {16 << 20, 1}, &decoded);
   Expect(status.ok(), status.detail);
   ExpectEqual<uint64_t>(decoded.exceptions, 71, "exceptions");
-  ExpectEqual<uint64_t>(decoded.areas, 1, "areas");
   std::vector<uint64_t> chunks(offsets);
   for (uint64_t& chunk : chunks) chunk /= 4096;
   Expect(decoded.extents == ExtentsOf(chunks, 4096, 16 << 20), "extents");

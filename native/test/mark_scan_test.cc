@@ -56,11 +56,12 @@ void FindsMarksAnywhere() {
       Bytes bytes = zeros ? Bytes(noise.size()) : noise;
       Put(bytes, at, Mark(7));
       MarkScan scan = Scan(bytes);
-      Expect(scan.any && !scan.end_seen, "a mark at " + std::to_string(at));
-      ExpectEqual<uint64_t>(scan.highest_durable, 7, "its number");
+      ExpectEqual<uint64_t>(scan.highest_durable, 7, "a mark at " + std::to_string(at));
+      Expect(!scan.end_seen, "no end");
       Put(bytes, at + 900, End());
       scan = Scan(bytes);
-      Expect(scan.any && scan.end_seen, "an end after it");
+      ExpectEqual<uint64_t>(scan.highest_durable, 7, "the mark as before");
+      Expect(scan.end_seen, "an end after it");
     }
   }
 }
@@ -80,17 +81,14 @@ void FindsMarksAcrossWindows() {
 void TakesTheHighest() {
   Bytes bytes(6000);
   Put(bytes, 10, Mark(kNone));
-  MarkScan scan = Scan(bytes);
-  Expect(scan.any, "a mark that names no group is one");
-  ExpectEqual(scan.highest_durable, kNone, "which names none");
+  ExpectEqual(Scan(bytes).highest_durable, kNone, "a mark that names no group");
   Put(bytes, 1000, Mark(9));
   Put(bytes, 2001, Mark(3));
   Put(bytes, 3002, Mark(kNone));
-  scan = Scan(bytes);
-  ExpectEqual<uint64_t>(scan.highest_durable, 9, "the highest");
+  ExpectEqual<uint64_t>(Scan(bytes).highest_durable, 9, "the highest");
   ExpectEqual<uint64_t>(Scan(bytes, 1001).highest_durable, 3, "from an offset on");
-  Expect(!Scan(bytes, 3003).any, "none is left");
-  Expect(!Scan(bytes, 100000).any, "behind the end");
+  ExpectEqual(Scan(bytes, 2002).highest_durable, kNone, "none is left");
+  ExpectEqual(Scan(bytes, 100000).highest_durable, kNone, "behind the end");
 }
 
 void PassesOverWhatIsNoMarkOfTheStream() {
@@ -112,7 +110,7 @@ void PassesOverWhatIsNoMarkOfTheStream() {
       Bytes bytes(at + row.size());
       Put(bytes, at, row);
       const MarkScan scan = Scan(bytes);
-      Expect(!scan.any && !scan.end_seen, "no mark");
+      Expect(scan.highest_durable == kNone && !scan.end_seen, "no mark");
     }
   }
   // A mark right behind a torn one is found.

@@ -39,9 +39,8 @@ bool TailIsZero(const MemoryStore& store, uint64_t area_offset, uint64_t offset,
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{}; });
 }
 
-// The entries up to the end of the list; sets `areas`.
-std::optional<std::vector<Entry>> ReadList(const MemoryStore& store, uint64_t chunk,
-                                           uint64_t* areas) {
+// The entries up to the end of the list.
+std::optional<std::vector<Entry>> ReadList(const MemoryStore& store, uint64_t chunk) {
   std::vector<Entry> entries;
   const uint64_t per_area = chunk / 16;
   for (uint64_t area = 0;; area++) {
@@ -51,7 +50,6 @@ std::optional<std::vector<Entry>> ReadList(const MemoryStore& store, uint64_t ch
       const uint64_t offset = area_chunk * chunk + i * 16;
       const Entry entry{store.PeekU64(offset), store.PeekU64(offset + 8)};
       if (entry.new_chunk == 0) {
-        *areas = area + 1;
         if (!TailIsZero(store, area_chunk * chunk, offset, chunk)) return std::nullopt;
         return entries;
       }
@@ -65,8 +63,7 @@ std::optional<std::vector<Entry>> ReadList(const MemoryStore& store, uint64_t ch
 std::optional<DecodedStore> ReferenceDecode(const MemoryStore& store, uint64_t origin_size) {
   const std::optional<uint64_t> chunk = ReadChunkSize(store);
   if (!chunk) return std::nullopt;
-  uint64_t areas = 0;
-  const auto entries = ReadList(store, *chunk, &areas);
+  const auto entries = ReadList(store, *chunk);
   if (!entries) return std::nullopt;
   std::set<uint64_t> old_chunks;
   std::set<uint64_t> new_chunks;
@@ -78,7 +75,7 @@ std::optional<DecodedStore> ReferenceDecode(const MemoryStore& store, uint64_t o
     if (!old_chunks.insert(entry.old_chunk).second) return std::nullopt;
     if (!new_chunks.insert(entry.new_chunk).second) return std::nullopt;
   }
-  return DecodedStore{static_cast<uint32_t>(*chunk), entries->size(), areas,
+  return DecodedStore{static_cast<uint32_t>(*chunk), entries->size(),
                       ExtentsOf({old_chunks.begin(), old_chunks.end()}, *chunk, origin_size)};
 }
 

@@ -130,7 +130,6 @@ export interface ReadResult {
   readonly droppedBytes: number;
   /** Why a group is bad. */
   readonly reason: string;
-  readonly groupNumber: number;
   readonly frame?: NativeFrame;
 }
 
@@ -185,7 +184,6 @@ export interface NativeExtentSet {
 export interface DecodedStore {
   readonly chunkSize: number;
   readonly exceptions: number;
-  readonly areas: number;
   readonly extents: ExtentPairs;
 }
 
@@ -267,7 +265,6 @@ export interface Native {
     offset: number,
     streamTag: Uint8Array,
   ): Promise<{
-    readonly any: boolean;
     readonly endSeen: boolean;
     /** -1 for none. */
     readonly highestDurable: number;

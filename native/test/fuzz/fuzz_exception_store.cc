@@ -88,7 +88,6 @@ void RequireAgreement(MemoryStore& store, const lvmsync::DecodeLimits& limits,
     return;
   }
   Require(decoded.exceptions == expected->exceptions, "same count");
-  Require(decoded.areas == expected->areas, "same areas");
   Require(decoded.chunk_size == expected->chunk_size, "same chunk size");
   Require(decoded.extents == expected->extents, "same extents");
   RequireSound(decoded, limits.origin_size);
