@@ -21,15 +21,6 @@ Status Failed(const char* syscall) { return Status::System(errno, syscall, 0); }
 
 }  // namespace
 
-FileDescriptor::~FileDescriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-int FileDescriptor::Close() {
-  const int fd = std::exchange(fd_, -1);
-  return fd >= 0 && ::close(fd) != 0 ? errno : 0;
-}
-
 Status BlockFile::Open(const std::string& path, const OpenOptions& options, BlockFile* file) {
   struct stat before {};
   if (::stat(path.c_str(), &before) != 0) return Failed("open");

@@ -3,10 +3,11 @@
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+
+#include "file_descriptor.h"
 
 namespace lvmsync {
 namespace {
@@ -15,20 +16,6 @@ constexpr const char* kControl = "/dev/mapper/control";
 constexpr size_t kFirstSize = 16 * 1024;
 // A table of a million lines: more is no device that anybody has.
 constexpr size_t kLargestSize = 256UL * 1024 * 1024;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 uint32_t FlagsOf(MappedQuestion question) {
   switch (question) {
@@ -98,7 +85,7 @@ Status ParseMappedDevice(std::span<const std::byte> answer, MappedDevice* device
 
 Status AskDeviceMapper(const MappedSelector& selector, MappedQuestion question,
                        MappedDevice* device) {
-  const Descriptor control(::open(kControl, O_RDWR | O_CLOEXEC));
+  const FileDescriptor control(::open(kControl, O_RDWR | O_CLOEXEC));
   if (control.get() < 0) return Status::System(errno, "open", 0);
   for (size_t size = kFirstSize; size <= kLargestSize; size *= 4) {
     std::vector<std::byte> answer(size);

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "block_file.h"
+#include "file_descriptor.h"
 #include "result.h"
 #include "syscalls.h"
 
