@@ -11,7 +11,7 @@
 #include "batch.h"
 #include "control_frame.h"
 #include "extent_set.h"
-#include "hash.h"
+#include "group_hasher.h"
 #include "stream_input.h"
 
 namespace lvmsync {

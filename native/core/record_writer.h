@@ -9,7 +9,7 @@
 
 #include "batch.h"
 #include "control_frame.h"
-#include "hash.h"
+#include "group_hasher.h"
 #include "stream_file.h"
 
 namespace lvmsync {
