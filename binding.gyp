@@ -2,6 +2,7 @@
   "variables": { "with_test_addon%": "no" },
   "target_defaults": {
     "include_dirs": [
+      "native",
       "<!(node -p \"require('node-addon-api').include_dir\")"
     ],
     "defines": [
@@ -23,7 +24,7 @@
     {
       "target_name": "lvmsync",
       "sources": [
-        "<!@(ls native/core/*.cc native/addon/*.cc)"
+        "<!@(ls native/core/*/*.cc native/addon/*.cc)"
       ]
     }
   ],
@@ -33,7 +34,7 @@
         {
           "target_name": "lvmsync_test",
           "sources": [
-            "<!@(ls native/core/*.cc native/addon/*.cc native/test/addon/*.cc)"
+            "<!@(ls native/core/*/*.cc native/addon/*.cc native/test/addon/*.cc)"
           ],
           "sources!": ["native/addon/real_syscalls.cc"]
         }

@@ -1,6 +1,6 @@
 // Entry of the addon: its exports. Each of them converts arguments, runs one core call, on a worker
 // where it may wait, and converts the outcome.
-#include "addon.h"
+#include "addon/addon.h"
 
 namespace lvmsync {
 namespace {

@@ -5,10 +5,10 @@
 
 #include <memory>
 
-#include "../core/block_file.h"
-#include "../core/io_engine.h"
-#include "../core/syscalls.h"
-#include "worker_pool.h"
+#include "addon/worker_pool.h"
+#include "core/base/syscalls.h"
+#include "core/io/block_file.h"
+#include "core/io/io_engine.h"
 
 namespace lvmsync {
 

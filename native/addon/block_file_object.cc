@@ -2,11 +2,11 @@
 // punch, sync, resize, close.
 #include <functional>
 
-#include "../core/compare.h"
-#include "../core/find_data.h"
-#include "../core/punch.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/io/compare.h"
+#include "core/io/find_data.h"
+#include "core/io/punch.h"
 
 namespace lvmsync {
 namespace {

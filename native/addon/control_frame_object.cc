@@ -1,9 +1,9 @@
 // JavaScript function encodeFrame.
 #include <vector>
 
-#include "../core/control_frame.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/stream/control_frame.h"
 
 namespace lvmsync {
 namespace {

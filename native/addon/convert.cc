@@ -1,4 +1,4 @@
-#include "convert.h"
+#include "addon/convert.h"
 
 #include <cmath>
 #include <cstring>

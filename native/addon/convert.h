@@ -11,10 +11,10 @@
 #include <span>
 #include <vector>
 
-#include "../core/batch.h"
-#include "../core/extent.h"
-#include "../core/hash.h"
-#include "../core/result.h"
+#include "core/base/extent.h"
+#include "core/base/hash.h"
+#include "core/base/result.h"
+#include "core/io/batch.h"
 
 namespace lvmsync {
 

@@ -1,7 +1,7 @@
 // Questions to device-mapper from JavaScript.
-#include "../core/device_mapper.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/system/device_mapper.h"
 
 namespace lvmsync {
 namespace {

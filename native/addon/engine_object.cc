@@ -3,9 +3,9 @@
 #include <memory>
 #include <string>
 
-#include "../core/io_engine.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/io/io_engine.h"
 
 namespace lvmsync {
 namespace {

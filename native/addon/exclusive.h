@@ -6,8 +6,8 @@
 #include <memory>
 #include <utility>
 
-#include "addon.h"
-#include "worker_pool.h"
+#include "addon/addon.h"
+#include "addon/worker_pool.h"
 
 namespace lvmsync {
 

@@ -1,9 +1,9 @@
 // JavaScript class ExtentSet.
 #include <vector>
 
-#include "../core/extent_set.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/stream/extent_set.h"
 
 namespace lvmsync {
 namespace {

@@ -1,9 +1,9 @@
 // JavaScript class InputStream: the bytes of a descriptor, in order; and the function readInBulk.
 #include <memory>
 
-#include "../core/stream_file.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/stream/stream_file.h"
 
 namespace lvmsync {
 namespace {

@@ -1,9 +1,9 @@
 // JavaScript function scanMarks.
 #include <memory>
 
-#include "../core/mark_scan.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/stream/mark_scan.h"
 
 namespace lvmsync {
 namespace {

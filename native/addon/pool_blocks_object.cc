@@ -1,7 +1,7 @@
 // JavaScript function partlyCovered.
-#include "../core/pool_blocks.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/io/pool_blocks.h"
 
 namespace lvmsync {
 namespace {

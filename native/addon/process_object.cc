@@ -2,9 +2,9 @@
 // unreadBytes, lockFile, isFileLocked, setIoPriority, setIdlePolicy, endProcess.
 #include <string>
 
-#include "../core/process.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/system/process.h"
 
 namespace lvmsync {
 namespace {

@@ -1,5 +1,5 @@
 // The system calls of the addon that ships.
-#include "addon.h"
+#include "addon/addon.h"
 
 namespace lvmsync {
 

@@ -4,10 +4,10 @@
 #include <utility>
 #include <vector>
 
-#include "../core/record_reader.h"
-#include "addon.h"
-#include "convert.h"
-#include "exclusive.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "addon/exclusive.h"
+#include "core/stream/record_reader.h"
 
 namespace lvmsync {
 namespace {

@@ -3,10 +3,10 @@
 #include <utility>
 #include <vector>
 
-#include "../core/record_writer.h"
-#include "addon.h"
-#include "convert.h"
-#include "exclusive.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "addon/exclusive.h"
+#include "core/stream/record_writer.h"
 
 namespace lvmsync {
 namespace {

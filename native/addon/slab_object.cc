@@ -1,9 +1,9 @@
 // JavaScript function allocateSlab.
 #include <memory>
 
-#include "../core/slab.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/base/slab.h"
 
 namespace lvmsync {
 namespace {

@@ -2,10 +2,10 @@
 #include <memory>
 #include <utility>
 
-#include "../core/exception_store.h"
-#include "../core/file_store_reader.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/store/exception_store.h"
+#include "core/store/file_store_reader.h"
 
 namespace lvmsync {
 namespace {

@@ -1,4 +1,4 @@
-#include "worker_pool.h"
+#include "addon/worker_pool.h"
 
 #include <cstring>
 #include <new>
@@ -6,7 +6,7 @@
 #include <system_error>
 #include <thread>
 
-#include "convert.h"
+#include "addon/convert.h"
 
 namespace lvmsync {
 namespace {

@@ -11,7 +11,7 @@
 #include <mutex>
 #include <vector>
 
-#include "../core/result.h"
+#include "core/base/result.h"
 
 namespace lvmsync {
 

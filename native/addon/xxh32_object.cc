@@ -1,7 +1,7 @@
 // JavaScript class Xxh32.
-#include "../core/xxh32.h"
-#include "addon.h"
-#include "convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
+#include "core/stream/xxh32.h"
 
 namespace lvmsync {
 namespace {

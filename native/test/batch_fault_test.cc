@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "batch.h"
 #include "batch_media.h"
+#include "core/base/slab.h"
+#include "core/io/batch.h"
 #include "faulty_syscalls.h"
-#include "slab.h"
 
 namespace lvmsync {
 namespace {

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "block_file.h"
-#include "io_engine.h"
+#include "core/io/block_file.h"
+#include "core/io/io_engine.h"
 #include "testing.h"
 
 namespace lvmsync::testing {

@@ -1,12 +1,12 @@
 // Batches on files and devices whose calls all succeed, and what a batch refuses.
-#include "batch.h"
+#include "core/io/batch.h"
 
 #include <algorithm>
 #include <array>
 #include <thread>
 
 #include "batch_media.h"
-#include "slab.h"
+#include "core/base/slab.h"
 
 namespace lvmsync {
 namespace {

@@ -1,5 +1,5 @@
 // Opening, claiming, measuring and closing files and devices.
-#include "block_file.h"
+#include "core/io/block_file.h"
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

@@ -1,4 +1,4 @@
-#include "chunk_set.h"
+#include "core/store/chunk_set.h"
 
 #include <random>
 #include <set>

@@ -1,13 +1,13 @@
 // Where two files differ, against a look at each single byte of what is known to be in them.
-#include "compare.h"
+#include "core/io/compare.h"
 
 #include <random>
 #include <set>
 #include <string>
 
 #include "batch_media.h"
+#include "core/base/slab.h"
 #include "faulty_syscalls.h"
-#include "slab.h"
 #include "testing.h"
 
 namespace lvmsync {

@@ -8,9 +8,9 @@
 #include <random>
 #include <vector>
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
+#include "core/store/store_geometry.h"
 #include "store_builder.h"
-#include "store_geometry.h"
 
 namespace lvmsync {
 namespace {

@@ -1,5 +1,5 @@
 // Answers of device-mapper taken apart, and answers that lead out of their bytes.
-#include "device_mapper.h"
+#include "core/system/device_mapper.h"
 
 #include <linux/dm-ioctl.h>
 

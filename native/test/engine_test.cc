@@ -6,9 +6,9 @@
 #include <thread>
 
 #include "batch_media.h"
+#include "core/base/slab.h"
+#include "core/io/io_engine.h"
 #include "faulty_syscalls.h"
-#include "io_engine.h"
-#include "slab.h"
 
 namespace lvmsync {
 namespace {

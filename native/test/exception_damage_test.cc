@@ -1,7 +1,7 @@
 // Stores with a wrong value in them: each is refused, says where, and gives no list.
 #include <random>
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
 #include "expect_corrupt.h"
 #include "store_builder.h"
 #include "testing.h"

@@ -3,7 +3,7 @@
 #include <random>
 #include <vector>
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
 #include "expect_corrupt.h"
 #include "store_builder.h"
 #include "testing.h"

@@ -2,7 +2,7 @@
 #include <random>
 #include <vector>
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
 #include "live_store.h"
 #include "store_builder.h"
 #include "testing.h"

@@ -1,5 +1,5 @@
 // Stores in good order: what the generator put in is what the decoder finds.
-#include "exception_store.h"
+#include "core/store/exception_store.h"
 
 #include <fstream>
 #include <iterator>

@@ -1,6 +1,6 @@
 #include "expect_corrupt.h"
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
 #include "testing.h"
 
 namespace lvmsync::testing {

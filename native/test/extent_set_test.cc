@@ -1,5 +1,5 @@
 // ExtentSet against a model that keeps one flag per byte, or per page.
-#include "extent_set.h"
+#include "core/stream/extent_set.h"
 
 #include <algorithm>
 #include <random>

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <set>
 
-#include "syscalls.h"
+#include "core/base/syscalls.h"
 
 namespace lvmsync::testing {
 

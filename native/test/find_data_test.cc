@@ -1,10 +1,10 @@
 // Where a file holds anything but zeros, against a look at its bytes.
-#include "find_data.h"
+#include "core/io/find_data.h"
 
 #include <random>
 
 #include "batch_media.h"
-#include "slab.h"
+#include "core/base/slab.h"
 
 namespace lvmsync {
 namespace {

@@ -2,9 +2,9 @@
 #include <random>
 
 #include "batch_media.h"
-#include "big_endian.h"
-#include "control_frame.h"
-#include "crc32c.h"
+#include "core/base/big_endian.h"
+#include "core/stream/control_frame.h"
+#include "core/stream/crc32c.h"
 #include "testing.h"
 
 namespace lvmsync {

@@ -2,9 +2,9 @@
 // there.
 #include <random>
 
-#include "batch.h"
 #include "batch_media.h"
-#include "slab.h"
+#include "core/base/slab.h"
+#include "core/io/batch.h"
 
 namespace lvmsync {
 namespace {

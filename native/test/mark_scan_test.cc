@@ -1,5 +1,5 @@
 // Marks of a stream in files full of other things.
-#include "mark_scan.h"
+#include "core/stream/mark_scan.h"
 
 #include <random>
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "little_endian.h"
+#include "core/base/little_endian.h"
 
 namespace lvmsync {
 namespace {

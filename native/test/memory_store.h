@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "store_reader.h"
+#include "core/store/store_reader.h"
 
 namespace lvmsync {
 

@@ -1,5 +1,5 @@
 // Blocks of a thin pool that are written in part, against a model that keeps one flag per byte.
-#include "pool_blocks.h"
+#include "core/io/pool_blocks.h"
 
 #include <algorithm>
 #include <random>

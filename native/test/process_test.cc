@@ -1,5 +1,5 @@
 // Pipes, locks and priorities, as the kernel sees them.
-#include "process.h"
+#include "core/system/process.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "big_endian.h"
-#include "record_reader.h"
-#include "record_writer.h"
-#include "slab.h"
+#include "core/base/big_endian.h"
+#include "core/base/slab.h"
+#include "core/stream/record_reader.h"
+#include "core/stream/record_writer.h"
 
 namespace lvmsync::testing {
 

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
 #include "memory_store.h"
 
 namespace lvmsync {

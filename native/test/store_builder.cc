@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "little_endian.h"
+#include "core/base/little_endian.h"
 
 namespace lvmsync {
 namespace {

@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "exception_store.h"
+#include "core/store/exception_store.h"
+#include "core/store/store_geometry.h"
 #include "memory_store.h"
-#include "store_geometry.h"
 
 namespace lvmsync {
 

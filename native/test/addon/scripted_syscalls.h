@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "../../core/syscalls.h"
+#include "core/base/syscalls.h"
 
 namespace lvmsync::testing {
 

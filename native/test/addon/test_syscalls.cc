@@ -1,7 +1,7 @@
 // The system calls of the addon's build for tests, as JavaScript steers them. They are those of the
 // process: one test at a time.
-#include "../../addon/addon.h"
-#include "../../addon/convert.h"
+#include "addon/addon.h"
+#include "addon/convert.h"
 #include "scripted_syscalls.h"
 
 namespace lvmsync {

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <span>
 
-#include "big_endian.h"
-#include "control_frame.h"
+#include "core/base/big_endian.h"
+#include "core/stream/control_frame.h"
 
 namespace {
 

@@ -8,11 +8,11 @@
 #include <cstdlib>
 #include <span>
 
-#include "exception_store.h"
-#include "little_endian.h"
+#include "core/base/little_endian.h"
+#include "core/store/exception_store.h"
+#include "core/store/store_geometry.h"
 #include "memory_store.h"
 #include "reference_decoder.h"
-#include "store_geometry.h"
 
 namespace {
 
