@@ -1,7 +1,6 @@
 #include "core/stream/record_reader.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/base/big_endian.h"
 
@@ -13,10 +12,6 @@ constexpr uint64_t kPage = 4096;
 std::string Describe(const char* what, uint64_t offset, uint64_t length) {
   return std::string(what) + " (offset " + std::to_string(offset) + ", length " +
          std::to_string(length) + ")";
-}
-
-std::string CountsText(uint64_t records, uint64_t bytes) {
-  return std::to_string(records) + " records, " + std::to_string(bytes) + " bytes";
 }
 
 // Whether something was taken that only a GROUP frame can confirm. Classic streams have no groups.
@@ -82,12 +77,14 @@ Status RecordReader::First(FirstRecord* first) {
 void RecordReader::BeginFramed(const FramedRules& rules) {
   mode_ = Mode::kFramed;
   framed_ = rules;
+  framed_check_ = FramedCheck(rules);
   hasher_ = std::make_unique<GroupHasher>(rules.stream_id);
 }
 
 void RecordReader::BeginClassic(const ClassicRules& rules) {
   mode_ = Mode::kClassic;
   classic_ = rules;
+  classic_check_ = ClassicCheck(rules);
 }
 
 Digest RecordReader::total_digest() const { return hasher_ ? hasher_->Total() : Digest{}; }
@@ -152,61 +149,12 @@ Status RecordReader::NextHeader(Header* header, bool* at_end) {
 }
 
 Status RecordReader::CheckRecord(const Header& header, const ReadResult& result) {
-  const auto corrupt = [&](const char* what) {
-    return Status::Corrupt(position(), Describe(what, header.offset, header.length));
-  };
-  if (mode_ == Mode::kClassic && header.length == 0) {
-    return classic_.skip_control ? Status::Ok() : corrupt("a record of no bytes");
-  }
-  const uint64_t largest = mode_ == Mode::kClassic ? kLargestClassicRecord : kLargestFramedRecord;
-  if (header.length > largest) return corrupt("a record with an absurd length");
-  if (header.offset > kLargestOffset || header.offset + header.length > kLargestOffset) {
-    return corrupt("a record with an absurd offset");
-  }
-  if (mode_ == Mode::kClassic) return CheckClassic(header);
-  if (header.offset + header.length > framed_.device_size) {
-    return corrupt("a record past the end of the device");
-  }
-  if (result.records >= kLargestGroupRecords || result.bytes + header.length > kLargestGroupBytes) {
-    return corrupt("a group larger than the format allows");
-  }
-  if (framed_.sorted && header.offset < last_end_) return corrupt("a record out of order");
-  if (!framed_.sorted) {
-    if (const char* fault = Note(header); fault != nullptr) return corrupt(fault);
-  }
-  last_end_ = header.offset + header.length;
-  return Status::Ok();
-}
-
-// Remembers the place of a record. Null, or what is wrong with it.
-const char* RecordReader::Note(const Header& header) {
   const Extent place{header.offset, header.length};
-  if (seen_.Overlaps(place)) return "a place named twice";
-  seen_.Insert(place);
-  return seen_.crowded() ? "too many scattered records smaller than a page" : nullptr;
-}
-
-// The original's sender gives every record the chunk size as its length, and each offset once. Only
-// the last record may be shorter, clipped at the end of its source: whether it was the last shows
-// when the next one is refused, in the same batch.
-Status RecordReader::CheckClassic(const Header& header) {
-  if (!classic_.strict) return Status::Ok();
-  const auto desynchronised = [&](const char* what) {
-    return Status::Corrupt(position(), Describe(what, header.offset, header.length));
-  };
-  if (classic_ended_) return desynchronised("a record after the short last one");
-  const bool first = classic_length_ == 0;
-  if (first) classic_length_ = header.length;
-  if (header.length > classic_length_) {
-    return desynchronised("a record of another length than the first");
-  }
-  const bool aligned = header.offset % classic_length_ == 0;
-  if (!aligned && !first) {
-    return desynchronised("an offset that is no multiple of the record length");
-  }
-  if (const char* fault = Note(header); fault != nullptr) return desynchronised(fault);
-  classic_ended_ = header.length < classic_length_ || !aligned;
-  return Status::Ok();
+  const char* fault = mode_ == Mode::kClassic
+                          ? classic_check_.NextRecord(place)
+                          : framed_check_.NextRecord(place, result.records, result.bytes);
+  if (fault == nullptr) return Status::Ok();
+  return Status::Corrupt(position(), Describe(fault, header.offset, header.length));
 }
 
 Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
@@ -231,19 +179,15 @@ Status RecordReader::AddControlWord(ReadResult* result, bool* stop) {
   return Status::Ok();
 }
 
-// Discards come behind the data and are in order among themselves; the sender names no place in
-// both.
+// Discards come behind the data; the sender names no place in both.
 Status RecordReader::TakeDiscard(ReadResult* result) {
   const std::optional<ExtentList> extents = DecodeDiscard(result->frame);
   if (!framed_.discards || !extents) return Status::Corrupt(position(), "an unexpected discard");
   hasher_->Update(result->frame.payload);
   for (const Extent& extent : *extents) {
-    uint64_t end;
-    if (extent.length == 0 || extent.offset < last_discard_end_ ||
-        __builtin_add_overflow(extent.offset, extent.length, &end) || end > framed_.device_size) {
+    if (!framed_check_.NextDiscard(extent)) {
       return Status::Corrupt(position(), Describe("a bad discard", extent.offset, extent.length));
     }
-    last_discard_end_ = end;
     result->discards.push_back(extent);
   }
   if (result->discards.size() > kLargestDiscard) {
@@ -253,27 +197,15 @@ Status RecordReader::TakeDiscard(ReadResult* result) {
 }
 
 void RecordReader::FinishGroup(ReadResult* result) {
-  const uint64_t number = hasher_->group_number();
-  const Digest digest = hasher_->EndGroup();
-  result->stop = Stop::kBadGroup;
+  GroupMark wanted;
+  std::copy_n(framed_.stream_id.begin(), kStreamTagSize, wanted.stream_tag.begin());
+  wanted.number = hasher_->group_number();
+  wanted.records = static_cast<uint32_t>(result->records);
+  wanted.bytes = result->bytes;
+  wanted.digest = hasher_->EndGroup();
   const std::optional<GroupMark> mark = DecodeGroup(result->frame);
-  if (!mark) {
-    result->reason = "a group mark of unknown form";
-    return;
-  }
-  if (mark->number != number) {
-    result->reason = "group " + std::to_string(mark->number) + " where group " +
-                     std::to_string(number) + " was expected";
-  } else if (mark->records != result->records || mark->bytes != result->bytes) {
-    result->reason = "a group of " + CountsText(result->records, result->bytes) + " that claims " +
-                     CountsText(mark->records, mark->bytes);
-  } else if (std::memcmp(mark->stream_tag.data(), framed_.stream_id.data(), kStreamTagSize) != 0) {
-    result->reason = "a group of another stream";
-  } else if (mark->digest != digest) {
-    result->reason = "the hash of group " + std::to_string(number) + " does not match";
-  } else {
-    result->stop = Stop::kGroup;
-  }
+  result->reason = mark ? FaultOfGroup(*mark, wanted) : "a group mark of unknown form";
+  result->stop = result->reason.empty() ? Stop::kGroup : Stop::kBadGroup;
 }
 
 void RecordReader::HashHeader(const Header& header) {

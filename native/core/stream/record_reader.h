@@ -10,32 +10,11 @@
 
 #include "core/io/batch.h"
 #include "core/stream/control_frame.h"
-#include "core/stream/extent_set.h"
 #include "core/stream/group_hasher.h"
+#include "core/stream/record_check.h"
 #include "core/stream/stream_input.h"
 
 namespace lvmsync {
-
-constexpr uint64_t kLargestClassicRecord = 1 << 30;  // bytes: dm's largest chunk
-constexpr uint64_t kLargestOffset = uint64_t{1} << 53;
-
-// What the reader demands of the records it is about to see.
-struct FramedRules {
-  StreamId stream_id{};
-  uint64_t device_size = 0;  // as HELLO says; no record may reach past it
-  bool sorted = false;       // HELLO promises ascending offsets
-  bool discards = false;     // DISCARD frames may come: this side said that it knows them
-};
-
-struct ClassicRules {
-  uint64_t device_size = 0;  // of the destination; what lies past it is dropped and counted
-  // Refuse what the original's sender cannot have meant: lengths that vary except in the last
-  // record, offsets that are no multiple of the length, a place named twice. Off for a stream with
-  // overridden checks.
-  bool strict = true;
-  // Pass over zero-length records, which an old receiver copied into its snapback.
-  bool skip_control = false;
-};
 
 // Why Next returned.
 enum class Stop : uint8_t {
@@ -101,8 +80,6 @@ class RecordReader {
   };
   Status NextHeader(Header* header, bool* at_end);
   Status CheckRecord(const Header& header, const ReadResult& result);
-  Status CheckClassic(const Header& header);
-  const char* Note(const Header& header);
   Status AddControlWord(ReadResult* result, bool* stop);
   Status TakeDiscard(ReadResult* result);
   void FinishGroup(ReadResult* result);
@@ -123,11 +100,8 @@ class RecordReader {
   ClassicRules classic_;
   std::unique_ptr<GroupHasher> hasher_;
   FrameParser frames_;
-  ExtentSet seen_;
-  uint64_t last_end_ = 0;
-  uint64_t last_discard_end_ = 0;
-  uint64_t classic_length_ = 0;    // of the first record
-  bool classic_ended_ = false;     // a record was seen that only the last one can be
+  FramedCheck framed_check_;
+  ClassicCheck classic_check_;
   std::optional<Header> pending_;  // a header whose payload did not fit, or only in part
   size_t cursor_ = 0;              // in the slab
   uint64_t dropped_ = 0;
