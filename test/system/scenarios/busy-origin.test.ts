@@ -1,33 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ENGINES, syncs } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { exceptionCount, KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { exceptionCount, MiB } from '../harness/lvm.js';
 
 describe('an origin that is written while the run goes on', () => {
-  const random = new Random();
-  const chunkSize = 4 * KiB;
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
-
-  before(() => {
-    group = new TestVolumeGroup({ size: 300 * MiB });
-    origin = group.createVolume('data', 48 * MiB);
-    copy = group.createVolume('copy', 48 * MiB);
-    fillRandom(origin.path, random, origin.size);
-    saveContent(origin.path, copy.path);
-  });
-  after(() => group.destroy());
+  const lab = withThickCopy({ size: 48 * MiB });
 
   // Writes a random chunk every few milliseconds until it is killed.
   const writer = `
@@ -43,23 +23,23 @@ describe('an origin that is written while the run goes on', () => {
 
   for (const engine of ENGINES) {
     test(`the run succeeds, and another one when all is quiet makes the copy equal (${engine})`, async (t) => {
-      const snapshot = group.createSnapshot(origin, { chunkSize, until: t });
-      const plan = { count: 2000, length: chunkSize };
-      writeRandom(origin.path, random, scattered(random, origin.size, plan));
-      const busy = spawn(process.execPath, ['-e', writer, origin.path, `${origin.size}`], {
+      const snapshot = lab.createSnapshot({ until: t });
+      lab.change(2000);
+      const busy = spawn(process.execPath, ['-e', writer, lab.origin.path, `${lab.origin.size}`], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
       const stopped = once(busy, 'exit');
-      const quiet = exceptionCount(snapshot, chunkSize);
-      while (exceptionCount(snapshot, chunkSize) < quiet + 10) assert.equal(busy.exitCode, null);
+      const changed = () => exceptionCount(snapshot, lab.chunkSize);
+      const quiet = changed();
+      while (changed() < quiet + 10) assert.equal(busy.exitCode, null);
 
-      for (let run = 0; run < 3; run++) syncs([snapshot.path, copy.path], { engine });
+      for (let run = 0; run < 3; run++) syncs([snapshot.path, lab.copy.path], { engine });
 
       assert.equal(busy.exitCode, null, 'the writer wrote all the time');
       busy.kill();
       await stopped;
-      syncs([snapshot.path, copy.path], { engine });
-      assertSameContent(origin.path, copy.path);
+      syncs([snapshot.path, lab.copy.path], { engine });
+      lab.assertEqual();
     });
   }
 });

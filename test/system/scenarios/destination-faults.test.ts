@@ -3,36 +3,20 @@ import { describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { assertSameContent, saveContent, writeRandom } from '../harness/content.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, MiB } from '../harness/lvm.js';
 import { shellForSsh, TestThinPool } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();
-const CHUNK = 4 * KiB;
 
 /** A copy that was synced from a snapshot, the snapback of that run, and what the copy held before. */
 function lab(t: TestContext) {
-  const group = new TestVolumeGroup({ size: 200 * MiB });
-  t.after(() => group.destroy());
-  const origin = group.createVolume('data', 16 * MiB);
-  const copy = group.createVolume('copy', 16 * MiB);
-  fillRandom(origin.path, random, origin.size);
-  saveContent(origin.path, copy.path);
-  const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
-  writeRandom(origin.path, random, scattered(random, origin.size, { count: 50, length: CHUNK }));
-  const folder = scratchFolder();
-  const [former, snapback] = [`${folder}/former`, `${folder}/snapback`];
-  saveContent(copy.path, former);
-  syncs(['--snapback', snapback, snapshot.path, copy.path]);
-  return { group, origin, copy, snapshot, former, snapback, folder };
+  const made = withThickCopy({ random, changes: 50, until: t });
+  const snapback = `${made.folder}/snapback`;
+  syncs(['--snapback', snapback, made.snapshot.path, made.copy.path]);
+  return { ...made, former: made.untouched, snapback };
 }
 
 describe('a snapback', () => {

@@ -14,7 +14,8 @@ import {
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, type LogicalVolume, MiB } from '../harness/lvm.js';
 import { HOST, SshServer } from '../harness/sshd.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
@@ -45,46 +46,34 @@ function stateOfVolumes(): string {
 
 describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () => {
   let server: SshServer;
-  let group: TestVolumeGroup;
+  const lab = withThickCopy({ random, changes: 300 });
   let pool: TestThinPool;
-  let copy: LogicalVolume;
   let small: LogicalVolume;
-  let thickSnapshot: LogicalVolume;
   let thinSnapshot: LogicalVolume;
   let thinOrigin: LogicalVolume;
 
   before(() => {
     useOwnStateFolder();
     server = SshServer.start();
-    group = new TestVolumeGroup({ size: 300 * MiB });
-    const origin = group.createVolume('data', size);
-    copy = group.createVolume('copy', size);
+    const { group } = lab;
     small = group.createVolume('small', size / 2);
-    fillRandom(origin.path, random, size);
-    saveContent(origin.path, copy.path);
-    thickSnapshot = group.createSnapshot(origin, { chunkSize: 4 * KiB });
-    const plan = { count: 300, length: 4 * KiB };
-    writeRandom(origin.path, random, scattered(random, size, plan));
     pool = new TestThinPool(group, { size: 100 * MiB, blockSize: 64 * KiB });
     thinOrigin = pool.createVolume('thin', size);
     fillRandom(thinOrigin.path, random, size / 2);
     thinSnapshot = pool.snapshot(thinOrigin, 'thin-snap');
-    writeRandom(thinOrigin.path, random, scattered(random, size, plan));
+    writeRandom(thinOrigin.path, random, scattered(random, size, { count: 300, length: 4 * KiB }));
     tool('blkdiscard', '-o', '0', '-l', `${MiB}`, thinOrigin.path);
   });
-  after(() => {
-    group.destroy();
-    server.stop();
-  });
+  after(() => server.stop());
 
   test('agree that a run would begin, here and over ssh, and leave all as it was', () => {
     const state = stateOfVolumes();
     const content = `${folder}/content`;
-    saveContent(copy.path, content);
+    saveContent(lab.copy.path, content);
     const undo = `${folder}/undo`;
     for (const names of [
-      [thickSnapshot.path, copy.path],
-      [thinSnapshot.path, `${HOST.right}:${copy.path}`],
+      [lab.snapshot.path, lab.copy.path],
+      [thinSnapshot.path, `${HOST.right}:${lab.copy.path}`],
     ]) {
       for (const mode of ['doctor', '--dry-run']) {
         const words = [mode, '--snapback', undo, ...names];
@@ -94,18 +83,18 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
       }
     }
     assert.equal(stateOfVolumes(), state);
-    assertSameContent(copy.path, content);
+    assertSameContent(lab.copy.path, content);
     assert.ok(!existsSync(undo));
     assert.equal(pool.heldRoot(), '-', 'the metadata snap was released');
     assert.ok(!existsSync(pool.recordPath()));
   });
 
   test('say how much would be sent, how much of it zeros, and how full the stores are', () => {
-    const thick = answers(['--dry-run', thickSnapshot.path, copy.path]).stdout;
+    const thick = answers(['--dry-run', lab.snapshot.path, lab.copy.path]).stdout;
     const [, bytes] = /^ {2}to be sent .*\((\d+) bytes\) in \d+ extents/m.exec(thick) ?? [];
     assert.match(thick, /^ {2}COW store {3}of vg0\/snap: \d+\.\d% full$/m);
     assert.match(thick, /^ {2}time {8}reading it took \d/m);
-    const thin = answers(['--dry-run', thinSnapshot.path, copy.path]).stdout;
+    const thin = answers(['--dry-run', thinSnapshot.path, lab.copy.path]).stdout;
     assert.match(thin, /^ {2}zeros {7}1\.0 MiB of that, given back/m);
     assert.match(thin, /^ {2}pool {8}its metadata snap was reserved .* released again$/m);
     const doctor = answers(['doctor', thinSnapshot.path]).stdout;
@@ -116,18 +105,18 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     assert.match(doctor, /^ok {7}room {10}metadata of vg0\/pool: \d+\.\d% full$/m);
     assert.match(doctor, /^ok {7}kernel {8}target thin-pool$/m);
 
-    saveContent(copy.path, `${folder}/before`);
-    const run = lvmsync([thickSnapshot.path, copy.path]);
+    saveContent(lab.copy.path, `${folder}/before`);
+    const run = lvmsync([lab.snapshot.path, lab.copy.path]);
     assert.match(run.stderr, new RegExp(`^Transferred ${bytes} bytes`, 'm'), 'as it said');
-    saveContent(`${folder}/before`, copy.path);
+    saveContent(`${folder}/before`, lab.copy.path);
   });
 
   test('refuse what a run refuses, with its status and its words', () => {
-    const missing = ['--transport', 'command', thickSnapshot.path, `${HOST.bare}:${copy.path}`];
+    const missing = ['--transport', 'command', lab.snapshot.path, `${HOST.bare}:${lab.copy.path}`];
     const cases: readonly [string, string[], number][] = [
-      ['too small there', [thickSnapshot.path, `${HOST.right}:${small.path}`], 12],
-      ['its own origin', [thickSnapshot.path, '/dev/vg0/data'], 12],
-      ['no snapshot', ['/dev/vg0/data', copy.path], 10],
+      ['too small there', [lab.snapshot.path, `${HOST.right}:${small.path}`], 12],
+      ['its own origin', [lab.snapshot.path, '/dev/vg0/data'], 12],
+      ['no snapshot', ['/dev/vg0/data', lab.copy.path], 10],
       ['no lvmsync there', missing, 17],
     ];
     for (const [what, words, status] of cases) {
@@ -137,7 +126,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
       assert.equal(real.status, status, `${what}: ${real.stderr}`);
       assert.deepEqual(fatalOf(dry), fatalOf(real), what);
     }
-    const doctor = answers(['doctor', thickSnapshot.path, `${HOST.right}:${small.path}`]);
+    const doctor = answers(['doctor', lab.snapshot.path, `${HOST.right}:${small.path}`]);
     assert.equal(doctor.status, 1);
     assert.match(doctor.stdout, /^missing {2}destination {3}localhost: .*small: too small: /m);
   });
@@ -159,7 +148,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
   test('a dry run of a cycle says which turn it would take, and makes no snapshot', () => {
     const state = stateOfVolumes();
     const chain = `${folder}/chain`;
-    const words = ['cycle', '--init', 'vg0/thin', copy.path, '--snapback', chain];
+    const words = ['cycle', '--init', 'vg0/thin', lab.copy.path, '--snapback', chain];
     const { status, stdout, stderr } = answers(['--dry-run', ...words]);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^ {2}from {8}nothing: everything is sent$/m);
@@ -168,7 +157,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
   });
 
   test('a dry run of a cycle has LVM say whether a thick snapshot would have room', () => {
-    const words = ['cycle', '--dry-run', '--init', 'vg0/data', copy.path, '--size', '8M'];
+    const words = ['cycle', '--dry-run', '--init', 'vg0/data', lab.copy.path, '--size', '8M'];
     const chain = ['--snapback', `${folder}/chain`];
     assert.equal(lvmsync([...words, ...chain]).status, 0);
     tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-l', '100%FREE', '-n', 'rest', 'vg0');
@@ -189,7 +178,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     const options = ['--streams', '1', '--scratch', scratch];
     const { status, stdout, stderr } = answers([
       ...['bench', ...options],
-      ...[thickSnapshot.path, HOST.right],
+      ...[lab.snapshot.path, HOST.right],
     ]);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^reading the source, 4 KiB random +[\d.]+ [KMG]iB/m);
@@ -206,7 +195,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
   test('a dry run opens neither destination nor source for writing', () => {
     const output = `${folder}/trace`;
     const calls = 'trace=open,openat,ftruncate,pwrite64,pwritev,io_uring_enter';
-    const words = ['--dry-run', thickSnapshot.path, copy.path];
+    const words = ['--dry-run', lab.snapshot.path, lab.copy.path];
     const argv = ['strace', '-f', '-y', '-s', '200', '-e', calls, '-o', output];
     const { status, stderr } = runTool([...argv, process.execPath, CLI, ...words], {
       env: engineSetting('threads'),
@@ -216,7 +205,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     const volumes = lines.filter((line) => /"\/dev\/(mapper\/|vg0\/|dm-)/.test(line));
     const ofUs = volumes.filter((line) => !line.includes('/dev/mapper/control'));
     assert.ok(
-      ofUs.some((line) => line.includes(`"${copy.path}"`)),
+      ofUs.some((line) => line.includes(`"${lab.copy.path}"`)),
       'the trace sees the destination',
     );
     assert.deepEqual(

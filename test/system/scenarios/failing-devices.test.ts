@@ -5,14 +5,9 @@ import { EXIT } from '../../../src/base/errors.js';
 import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  sequential,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, MiB, reloadTable, replaceSegment, TestVolumeGroup } from '../harness/lvm.js';
+import { assertSameContent, saveContent, sequential, writeRandom } from '../harness/content.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, MiB, reloadTable, replaceSegment } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();
@@ -23,15 +18,9 @@ const BAD = { offset: 6 * MiB + 8 * KiB, length: 4 * KiB };
 
 /** An origin of which 4 to 8 MiB were written after its snapshot was made, and its former copy. */
 function lab(t: TestContext) {
-  const group = new TestVolumeGroup({ size: 200 * MiB });
-  t.after(() => group.destroy());
-  const origin = group.createVolume('data', 16 * MiB);
-  const copy = group.createVolume('copy', 16 * MiB);
-  fillRandom(origin.path, random, origin.size);
-  saveContent(origin.path, copy.path);
-  const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
-  writeRandom(origin.path, random, sequential(4 * MiB, 4, MiB));
-  return { group, origin, copy, snapshot };
+  const made = withThickCopy({ random, chunkSize: CHUNK, changes: 0, until: t });
+  writeRandom(made.origin.path, random, sequential(4 * MiB, 4, MiB));
+  return made;
 }
 
 for (const engine of ENGINES) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { assertFails, type CliResult, lvmsync, syncs } from '../../helpers/cli.js';
 import { messagesOf } from '../../helpers/message-document.js';
@@ -10,20 +10,18 @@ import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
-  assertSameContent,
-  fillRandom,
   saveContent,
   sequential,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, snapshotStatus, TestVolumeGroup } from '../harness/lvm.js';
-import { shellForSsh, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { withThickCopy, withThinCopy } from '../harness/copies.js';
+import { KiB, type LogicalVolume, MiB, snapshotStatus } from '../harness/lvm.js';
+import { shellForSsh, useOwnStateFolder } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();
 const folder = scratchFolder();
 const snapback = `${folder}/undo`;
-const former = `${folder}/former`;
 /** So slow that it lasts longer than the writer needs. */
 const SLOWLY = ['--bwlimit', '256K'];
 
@@ -62,30 +60,20 @@ beforeEach(() => rmSync(snapback, { force: true }));
 afterEach(stopWriter);
 
 describe('a thick snapshot under a writer', () => {
-  const size = 48 * MiB;
   const storeSize = 16 * MiB;
-  let group: TestVolumeGroup;
-  let mail: LogicalVolume;
-  let copy: LogicalVolume;
+  const lab = withThickCopy({ random, size: 48 * MiB, names: ['mail', 'copy'] });
+  const { size } = lab;
   let snapshot: LogicalVolume;
-
-  before(() => {
-    group = new TestVolumeGroup({ size: 250 * MiB });
-    mail = group.createVolume('mail', size);
-    copy = group.createVolume('copy', size);
-    fillRandom(mail.path, random, size);
-  });
-  after(() => group.destroy());
   beforeEach(() => {
-    snapshot = group.createSnapshot(mail, { name: 'snap', chunkSize: 4 * KiB, storeSize });
-    saveContent(snapshot.path, copy.path);
-    saveContent(copy.path, former);
+    snapshot = lab.createSnapshot({ storeSize });
+    saveContent(snapshot.path, lab.copy.path);
+    lab.keep();
     // A quarter of the store.
-    writeRandom(mail.path, random, sequential(0, 64, 64 * KiB));
+    writeRandom(lab.origin.path, random, sequential(0, 64, 64 * KiB));
   });
   afterEach(async () => {
     await stopWriter();
-    group.remove(snapshot);
+    lab.group.remove(snapshot);
   });
 
   const limited = ['--max-cow-use', '60', ...SLOWLY];
@@ -93,31 +81,31 @@ describe('a thick snapshot under a writer', () => {
   const mayGoOn = (): void => assert.match(snapshotStatus(snapshot), /^\d+\/\d+ /);
 
   for (const [where, remote] of [
-    ['here', () => [copy.path]],
-    ['on another host', () => [...shellForSsh(), `there:${copy.path}`]],
+    ['here', () => [lab.copy.path]],
+    ['on another host', () => [...shellForSsh(), `there:${lab.copy.path}`]],
   ] as const) {
     test(`a sync ${where} stops before the store is full, can be undone, and be made again`, async () => {
-      startWriter(mail.path, 8 * MiB, size);
+      startWriter(lab.origin.path, 8 * MiB, size);
       const words = [snapshot.path, ...remote()];
       const result = lvmsync([...limited, '--snapback', snapback, ...words]);
       await stopWriter();
       assertStops(result, EXIT.sourceUnfit, FULL);
       assert.match(result.stderr, /lvextend --size \+SIZE vg0\/snap/);
       mayGoOn();
-      assertDifferentContent(copy.path, former);
-      assert.equal(lvmsync(['--apply', snapback, copy.path]).status, 0);
-      assertSameContent(copy.path, former);
+      assertDifferentContent(lab.copy.path, lab.untouched);
+      assert.equal(lvmsync(['--apply', snapback, lab.copy.path]).status, 0);
+      lab.assertUntouched();
 
       assertStops(lvmsync([...limited, ...words]), EXIT.sourceUnfit, FULL);
-      assertSameContent(copy.path, former);
+      lab.assertUntouched();
       tool('lvextend', '-q', '--size', `+${storeSize}b`, 'vg0/snap');
       syncs(['--max-cow-use', '60', ...words]);
-      assertSameContent(mail.path, copy.path);
+      lab.assertEqual();
     });
   }
 
   test('a run without a limit tells how full its store is', () => {
-    const result = lvmsync(['--json', '--bwlimit', '1M', snapshot.path, copy.path]);
+    const result = lvmsync(['--json', '--bwlimit', '1M', snapshot.path, lab.copy.path]);
     assert.equal(result.status, 0, result.stderr);
     const messages = messagesOf(result.stderr);
     const [fill, ...others] = messages.flatMap(({ fills }) => fills ?? []).slice(-1);
@@ -129,73 +117,66 @@ describe('a thick snapshot under a writer', () => {
   });
 
   test('a stream says why it ends', async () => {
-    startWriter(mail.path, 8 * MiB, size);
+    startWriter(lab.origin.path, 8 * MiB, size);
     const stdoutFile = `${folder}/stream`;
     const result = lvmsync([...limited, '--stdout', snapshot.path], { stdoutFile });
     await stopWriter();
     assertStops(result, EXIT.sourceUnfit, FULL);
-    assertStops(lvmsync(['--apply', stdoutFile, copy.path]), EXIT.sourceUnfit, FULL);
+    assertStops(lvmsync(['--apply', stdoutFile, lab.copy.path]), EXIT.sourceUnfit, FULL);
   });
 
   test('a newer snapshot that overflows while it is read is called that', async () => {
-    const options = { name: 'newer', chunkSize: 4 * KiB, storeSize: 4 * MiB };
-    const newer = group.createSnapshot(mail, options);
+    const options = { name: 'newer', storeSize: 4 * MiB };
+    const newer = lab.createSnapshot(options);
     try {
-      startWriter(mail.path, 8 * MiB, size);
-      const words = [...SLOWLY, '--data-source', newer.path, snapshot.path, copy.path];
+      startWriter(lab.origin.path, 8 * MiB, size);
+      const words = [...SLOWLY, '--data-source', newer.path, snapshot.path, lab.copy.path];
       const result = lvmsync(words);
       await stopWriter();
       assertStops(result, EXIT.sourceUnfit, /vg0\/newer: snapshot overflowed/);
     } finally {
       await stopWriter();
-      group.remove(newer);
+      lab.group.remove(newer);
     }
   });
 
   test('a newer snapshot that is read is looked at, too', async () => {
-    const options = { name: 'newer', chunkSize: 4 * KiB, storeSize: 8 * MiB };
-    const newer = group.createSnapshot(mail, options);
+    const options = { name: 'newer', storeSize: 8 * MiB };
+    const newer = lab.createSnapshot(options);
     // The same writes fill the older one, too.
     tool('lvextend', '-q', '--size', `+${4 * storeSize}b`, 'vg0/snap');
     try {
-      startWriter(mail.path, 8 * MiB, size);
-      const words = [...limited, '--data-source', newer.path, snapshot.path, copy.path];
+      startWriter(lab.origin.path, 8 * MiB, size);
+      const words = [...limited, '--data-source', newer.path, snapshot.path, lab.copy.path];
       const result = lvmsync(words);
       await stopWriter();
       assertStops(result, EXIT.sourceUnfit, /vg0\/newer: its COW store is .* full/);
     } finally {
       await stopWriter();
-      group.remove(newer);
+      lab.group.remove(newer);
     }
   });
 });
 
 describe('a thin pool under a writer', () => {
-  test('a sync stops before the pool is full, and is made again after it has grown', async () => {
-    const group = new TestVolumeGroup({ size: 250 * MiB });
-    try {
-      const pool = new TestThinPool(group, { size: 64 * MiB, blockSize: 64 * KiB });
-      const size = 48 * MiB;
-      const mail = pool.createVolume('mail', size);
-      const copy = group.createVolume('copy', size);
-      fillRandom(mail.path, random, 16 * MiB);
-      const snapshot = pool.snapshot(mail, 'snap');
-      saveContent(snapshot.path, copy.path);
-      writeRandom(mail.path, random, sequential(0, 64, 64 * KiB));
-      startWriter(mail.path, 16 * MiB, size);
-      const words = ['--max-cow-use', '60%', snapshot.path, copy.path];
-      // The writer needs several times as long on a busy machine.
-      const result = lvmsync(['--bwlimit', '64K', ...words]);
-      await stopWriter();
-      assertStops(result, EXIT.pool, /vg0\/pool: its data are [6-9]\d\.\d% full/);
-      assert.match(result.stderr, /lvextend --size \+SIZE vg0\/pool/);
-      assert.equal(pool.heldRoot(), '-');
-      tool('lvextend', '-q', '--size', `+${64 * MiB}b`, 'vg0/pool');
-      syncs(words);
-      assertSameContent(mail.path, copy.path);
-    } finally {
-      await stopWriter();
-      group.destroy();
-    }
+  test('a sync stops before the pool is full, and is made again after it has grown', async (t) => {
+    const lab = withThinCopy({
+      ...{ random, size: 48 * MiB, written: 16 * MiB, until: t },
+      ...{ names: ['mail', 'copy'], pool: { size: 64 * MiB, blockSize: 64 * KiB } },
+    });
+    const { origin, copy, pool, size } = lab;
+    const snapshot = pool.snapshot(origin, 'snap');
+    writeRandom(origin.path, random, sequential(0, 64, 64 * KiB));
+    startWriter(origin.path, 16 * MiB, size);
+    const words = ['--max-cow-use', '60%', snapshot.path, copy.path];
+    // The writer needs several times as long on a busy machine.
+    const result = lvmsync(['--bwlimit', '64K', ...words]);
+    await stopWriter();
+    assertStops(result, EXIT.pool, /vg0\/pool: its data are [6-9]\d\.\d% full/);
+    assert.match(result.stderr, /lvextend --size \+SIZE vg0\/pool/);
+    assert.equal(pool.heldRoot(), '-');
+    tool('lvextend', '-q', '--size', `+${64 * MiB}b`, 'vg0/pool');
+    syncs(words);
+    lab.assertEqual();
   });
 });

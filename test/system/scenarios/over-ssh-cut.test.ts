@@ -5,16 +5,8 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
 import { assertFails, CLI, type Ending } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, MiB } from '../harness/lvm.js';
 import { type Cut, type Passage, Relay } from '../harness/relay.js';
 import { becomesFree, HOST, RELAY_PORT, SSH_PORT, SshServer } from '../harness/sshd.js';
 
@@ -24,32 +16,17 @@ const FAREWELL = KiB;
 const EDGE = 8 * KiB;
 
 describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () => {
-  const random = new Random();
-  const former = `${scratchFolder()}/former`;
+  const lab = withThickCopy({ changes: 400, size: 8 * MiB, elsewhere: true });
+  const { random } = lab;
   let server: SshServer;
   let relay: Relay;
-  let here: TestVolumeGroup;
-  let there: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let snapshot: LogicalVolume;
-  let copy: LogicalVolume;
 
   before(async () => {
     server = SshServer.start();
     relay = await Relay.listen(RELAY_PORT, SSH_PORT);
-    here = new TestVolumeGroup({ name: 'vg0', size: 60 * MiB });
-    there = new TestVolumeGroup({ name: 'vg2', size: 60 * MiB });
-    origin = here.createVolume('data', 8 * MiB);
-    copy = there.createVolume('copy', 8 * MiB);
-    fillRandom(origin.path, random, origin.size);
-    saveContent(origin.path, former);
-    snapshot = here.createSnapshot(origin, { chunkSize: 4 * KiB });
-    writeRandom(origin.path, random, scattered(random, origin.size, { count: 400, length: 4096 }));
   });
-  beforeEach(() => saveContent(former, copy.path));
+  beforeEach(() => lab.restore());
   after(async () => {
-    here.destroy();
-    there.destroy();
     await relay.close();
     server.stop();
   });
@@ -60,11 +37,11 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
     const result = await runBeside([
       ...['--transport', transport, '--require-ack'],
       // LVM need not be asked each time where to find these.
-      ...['--cow-store', `${snapshot.path}-cow`, '--data-source', origin.path],
-      `${HOST.relayed}:${copy.path}`,
+      ...['--cow-store', `${lab.snapshot.path}-cow`, '--data-source', lab.origin.path],
+      `${HOST.relayed}:${lab.copy.path}`,
     ]);
     // A receiver that lost its sender has to notice before it lets go of the destination.
-    await becomesFree(copy.path);
+    await becomesFree(lab.copy.path);
     return { ...result, ...relay.last };
   };
 
@@ -93,20 +70,20 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
       const whole = await sends(transport);
       assert.equal(whole.status, 0, whole.stderr);
       assert.equal(whole.cut, false);
-      assertSameContent(origin.path, copy.path);
+      lab.assertEqual();
 
       for (let i = 0; i < count; i++) {
         const cut = randomCut(whole);
         const place = `${cut.direction} after ${cut.afterBytes} of ${whole.passed[cut.direction]} bytes`;
         await campaign.run(place, async () => {
-          saveContent(former, copy.path);
+          lab.restore();
           const broken = await sends(transport, cut);
           assert.ok(broken.cut, `was not cut: ${broken.stderr}`);
           assertFails(broken, EXIT.transport, new RegExp(`^FATAL ERROR: ${HOST.relayed}: `));
 
           const again = await sends(transport);
           assert.equal(again.status, 0, `after the cut: ${again.stderr}`);
-          assertSameContent(origin.path, copy.path);
+          lab.assertEqual();
         });
       }
       campaign.finish(count);

@@ -3,16 +3,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { assertFails, type CliResult, lvmsync } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { MiB } from '../harness/lvm.js';
 import { becomesFree, HOST, SshServer } from '../harness/sshd.js';
 import { tool } from '../harness/tool.js';
 
@@ -27,43 +19,24 @@ for (const transport of ['command', 'ssh2'] as const) {
 }
 
 function scenarios(transport: 'command' | 'ssh2'): void {
-  const random = new Random();
-  const folder = scratchFolder();
-  const former = `${folder}/former`;
+  const lab = withThickCopy({ changes: 1000, elsewhere: true });
+  const { folder } = lab;
   let server: SshServer;
-  let here: TestVolumeGroup;
-  let there: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let snapshot: LogicalVolume;
-  let copy: LogicalVolume;
 
   before(() => {
     server = SshServer.start();
-    here = new TestVolumeGroup({ name: 'vg0', size: 100 * MiB });
-    there = new TestVolumeGroup({ name: 'vg2', size: 100 * MiB });
-    origin = here.createVolume('data', 16 * MiB);
-    copy = there.createVolume('copy', 16 * MiB);
-    fillRandom(origin.path, random, origin.size);
-    saveContent(origin.path, former);
-    snapshot = here.createSnapshot(origin, { chunkSize: 4 * KiB });
-    writeRandom(origin.path, random, scattered(random, origin.size, { count: 1000, length: 4096 }));
   });
-  beforeEach(() => saveContent(former, copy.path));
-  after(() => {
-    here.destroy();
-    there.destroy();
-    server.stop();
-  });
+  beforeEach(() => lab.restore());
+  after(() => server.stop());
 
   const sending = (host: string, ...options: string[]): CliResult =>
-    lvmsync(['--transport', transport, ...options, snapshot.path, `${host}:${copy.path}`]);
+    lvmsync(['--transport', transport, ...options, lab.snapshot.path, `${host}:${lab.copy.path}`]);
   const assertCompletes = (...options: string[]): CliResult => {
     const result = sending(HOST.right, '--require-ack', ...options);
     assert.equal(result.status, 0, result.stderr);
-    assertSameContent(origin.path, copy.path);
+    lab.assertEqual();
     return result;
   };
-  const assertUntouched = (): void => assertSameContent(copy.path, former);
 
   const unreachable: readonly [title: string, host: string, message: RegExp, hint: RegExp][] = [
     [
@@ -104,7 +77,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
       assert.match(result.stderr, hint);
       assert.match(result.stderr, /^Nothing was written there\.$/m);
       assert.doesNotMatch(result.stderr, /incomplete|to complete it/);
-      assertUntouched();
+      lab.assertUntouched();
     });
   }
 
@@ -114,7 +87,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     assert.match(result.stderr, /lvmsync: (command )?not found/);
     assert.match(result.stderr, /Install lvmsync there, or name it with --remote-path\./);
     assert.match(result.stderr, /Nothing was written there\./);
-    assertUntouched();
+    lab.assertUntouched();
   });
 
   const impostors: readonly [title: string, script: string][] = [
@@ -131,7 +104,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
         EXIT.transport,
         /ended before everything was sent|had left \d+ bytes unread/,
       );
-      assertUntouched();
+      lab.assertUntouched();
     });
   }
 
@@ -139,13 +112,13 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     const path = server.addProgram('impostor', 'cat >/dev/null');
     const result = sending(HOST.right, '--require-ack', '--remote-path', path);
     assertFails(result, EXIT.transport, /did not confirm/);
-    assertUntouched();
+    lab.assertUntouched();
   });
 
   test('a remote side that a signal ends is a failure', () => {
     const path = server.addProgram('impostor', 'head -c 100000 >/dev/null; kill -KILL $$');
     assertFails(sending(HOST.right, '--remote-path', path), EXIT.transport, /remote side|KILL/);
-    assertUntouched();
+    lab.assertUntouched();
   });
 
   test('a receiver that stops reading is given up after --timeout, and a new run completes', async () => {
@@ -161,7 +134,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     assert.match(result.stderr, /may be incomplete/);
 
     process.kill(stopped, 'SIGKILL');
-    await becomesFree(copy.path);
+    await becomesFree(lab.copy.path);
     assertCompletes();
   });
 
@@ -200,10 +173,10 @@ function scenarios(transport: 'command' | 'ssh2'): void {
   });
 
   test('a smaller destination gives the same exit status as here', () => {
-    const small = there.createVolume('small', 12 * MiB);
-    const words = ['--transport', transport, snapshot.path, `${HOST.right}:${small.path}`];
+    const small = lab.there.createVolume('small', 12 * MiB);
+    const words = ['--transport', transport, lab.snapshot.path, `${HOST.right}:${small.path}`];
     const result = lvmsync(words);
-    there.remove(small);
+    lab.there.remove(small);
     assertFails(result, EXIT.destinationUnfit, /localhost: .*too small/i);
     assert.match(result.stderr, /Nothing was written there\./);
   });
@@ -211,8 +184,8 @@ function scenarios(transport: 'command' | 'ssh2'): void {
   test('a mounted destination gives the same exit status as here', () => {
     const mountPoint = `${folder}/mounted`;
     mkdirSync(mountPoint);
-    tool('mkfs.ext4', '-q', copy.path);
-    tool('mount', '-o', 'ro', copy.path, mountPoint);
+    tool('mkfs.ext4', '-q', lab.copy.path);
+    tool('mount', '-o', 'ro', lab.copy.path, mountPoint);
     try {
       const result = sending(HOST.right);
       assertFails(result, EXIT.destinationUnfit, /localhost: .*(mounted|in use)/i);
@@ -225,15 +198,15 @@ function scenarios(transport: 'command' | 'ssh2'): void {
   test('a missing destination gives the same exit status as here', () => {
     const result = lvmsync([
       ...['--transport', transport],
-      ...[snapshot.path, `${HOST.right}:/dev/vg2/missing`],
+      ...[lab.snapshot.path, `${HOST.right}:/dev/vg2/missing`],
     ]);
     assertFails(result, EXIT.destinationUnfit, /missing/);
   });
 
   test('an existing snapback gives the same exit status as here', () => {
-    const result = sending(HOST.right, '--snapback', former);
-    assertFails(result, EXIT.snapback, /former/);
-    assertUntouched();
+    const result = sending(HOST.right, '--snapback', lab.untouched);
+    assertFails(result, EXIT.snapback, /untouched/);
+    lab.assertUntouched();
   });
 }
 

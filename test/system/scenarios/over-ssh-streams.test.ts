@@ -7,59 +7,32 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
 import { assertFails, CLI, type Ending, lvmsync, runTool } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertDifferentContent,
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { assertDifferentContent } from '../harness/content.js';
+import { withThickCopy } from '../harness/copies.js';
 import { becomesFree, HOST, SshServer } from '../harness/sshd.js';
 
 const STREAMS = 2;
 
 describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () => {
-  const random = new Random();
-  const folder = scratchFolder();
-  const former = `${folder}/former`;
+  const lab = withThickCopy({ changes: 1500, elsewhere: true });
+  const { folder, random } = lab;
   let server: SshServer;
-  let here: TestVolumeGroup;
-  let there: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let snapshot: LogicalVolume;
-  let copy: LogicalVolume;
   let runs = 0;
 
   before(() => {
     server = SshServer.start();
-    here = new TestVolumeGroup({ name: 'vg0', size: 100 * MiB });
-    there = new TestVolumeGroup({ name: 'vg2', size: 60 * MiB });
-    origin = here.createVolume('data', 16 * MiB);
-    copy = there.createVolume('copy', 16 * MiB);
-    fillRandom(origin.path, random, origin.size);
-    saveContent(origin.path, former);
-    snapshot = here.createSnapshot(origin, { chunkSize: 4 * KiB });
-    writeRandom(origin.path, random, scattered(random, origin.size, { count: 1500, length: 4096 }));
   });
-  beforeEach(() => saveContent(former, copy.path));
-  after(() => {
-    here.destroy();
-    there.destroy();
-    server.stop();
-  });
+  beforeEach(() => lab.restore());
+  after(() => server.stop());
 
   /** LVM need not be asked each time where to find these. */
   const changes = (): string[] => [
-    ...['--cow-store', `${snapshot.path}-cow`, '--data-source', origin.path],
+    ...['--cow-store', `${lab.snapshot.path}-cow`, '--data-source', lab.origin.path],
   ];
   const words = (...options: string[]): string[] => [
     ...['--streams', String(STREAMS), '--require-ack', ...options],
     ...changes(),
-    `${HOST.right}:${copy.path}`,
+    `${HOST.right}:${lab.copy.path}`,
   ];
   const newSnapback = (): string => `${folder}/undo-${runs++}`;
   const partsOf = (snapback: string): string[] =>
@@ -67,10 +40,10 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
   const goBack = (snapback: string): void => {
     const parts = partsOf(snapback);
     for (const part of random.below(2) === 0 ? parts : parts.reverse()) {
-      const { status, stderr } = lvmsync(['--apply', part, copy.path]);
+      const { status, stderr } = lvmsync(['--apply', part, lab.copy.path]);
       assert.equal(status, 0, stderr);
     }
-    assertSameContent(copy.path, former);
+    lab.assertUntouched();
   };
 
   test('bring a volume up to date over connections of their own, and their snapbacks back', () => {
@@ -79,25 +52,25 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
     assert.equal(status, 0, stderr);
     assert.doesNotMatch(stderr, /WARNING/);
     assert.equal(stderr.match(/^running: ssh -a -x -T -S none /gm)?.length, STREAMS);
-    assertSameContent(origin.path, copy.path);
+    lab.assertEqual();
     goBack(snapback);
   });
 
   test('bring a volume up to date through the built-in client', () => {
     const { status, stderr } = lvmsync(words('--transport', 'ssh2'));
     assert.equal(status, 0, stderr);
-    assertSameContent(origin.path, copy.path);
+    lab.assertEqual();
   });
 
   test('claim the volume together: the kernel and every other run are kept off', async () => {
     const { ended, receivers } = await startSlowly();
     assert.equal(receivers().length, STREAMS);
-    assert.ok(isClaimed(copy.path));
-    assertFails(lvmsync([...changes(), copy.path]), EXIT.locked, /at work on it/);
+    assert.ok(isClaimed(lab.copy.path));
+    assertFails(lvmsync([...changes(), lab.copy.path]), EXIT.locked, /at work on it/);
     const { status, stderr } = await ended;
     assert.equal(status, 0, stderr);
     assert.doesNotMatch(stderr, /WARNING/);
-    assertSameContent(origin.path, copy.path);
+    lab.assertEqual();
   });
 
   test('one of whose receivers is killed fail as a whole, and can be undone', async () => {
@@ -105,12 +78,12 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
     const { ended, receivers } = await startSlowly('--snapback', snapback);
     process.kill(receivers()[random.below(STREAMS)] ?? 0, 'SIGKILL');
     assertFails(await ended, EXIT.transport, /\(stream \d of 2\)/);
-    await becomesFree(copy.path);
-    assertDifferentContent(origin.path, copy.path);
+    await becomesFree(lab.copy.path);
+    assertDifferentContent(lab.origin.path, lab.copy.path);
     goBack(snapback);
     const again = lvmsync(words('--snapback', newSnapback()));
     assert.equal(again.status, 0, again.stderr);
-    assertSameContent(origin.path, copy.path);
+    lab.assertEqual();
   });
 
   interface Started {
@@ -127,10 +100,14 @@ describe('several streams over ssh', { skip: SshServer.missing() ?? false }, () 
       const [status] = (await once(child, 'exit')) as [number | null];
       return { status, stderr: await said };
     })();
-    const receivers = (): number[] => receiversOf(copy.path);
+    const receivers = (): number[] => receiversOf(lab.copy.path);
     const tooEarly = ended.then(({ stderr }) => assert.fail(`it has ended: ${stderr}`));
     tooEarly.catch(() => undefined);
-    while (receivers().length < STREAMS || !isClaimed(copy.path) || isSame(copy.path, former)) {
+    while (
+      receivers().length < STREAMS ||
+      !isClaimed(lab.copy.path) ||
+      isSame(lab.copy.path, lab.untouched)
+    ) {
       await Promise.race([delay(50), tooEarly]);
     }
     return { ended, receivers };

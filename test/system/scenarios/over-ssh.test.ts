@@ -3,17 +3,9 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { CLI, type CliResult, lvmsync, runTool } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertDifferentContent,
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { assertDifferentContent, saveContent } from '../harness/content.js';
+import { withThickCopy } from '../harness/copies.js';
+import { type LogicalVolume, MiB } from '../harness/lvm.js';
 import { HOST, hasIpv6, SshServer } from '../harness/sshd.js';
 import { tool } from '../harness/tool.js';
 
@@ -21,48 +13,31 @@ import { tool } from '../harness/tool.js';
 const TRANSPORTS = ['command', 'ssh2'] as const;
 
 describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false }, () => {
-  const random = new Random();
-  const folder = scratchFolder();
+  const lab = withThickCopy({ size: 24 * MiB, names: ['mail', 'mail'], elsewhere: true });
+  const { folder } = lab;
   const snapback = `${folder}/mail.undo`;
-  const former = `${folder}/former`;
   let server: SshServer;
-  let here: TestVolumeGroup;
-  let there: TestVolumeGroup;
-  let mail: LogicalVolume;
-  let copy: LogicalVolume;
 
   before(() => {
     server = SshServer.start();
-    here = new TestVolumeGroup({ name: 'vg0', size: 100 * MiB });
-    there = new TestVolumeGroup({ name: 'vg2', size: 100 * MiB });
-    mail = here.createVolume('mail', 24 * MiB);
-    copy = there.createVolume('mail', 24 * MiB);
-    fillRandom(mail.path, random, mail.size);
   });
   beforeEach(() => rmSync(snapback, { force: true }));
-  after(() => {
-    here.destroy();
-    there.destroy();
-    server.stop();
-  });
+  after(() => server.stop());
 
-  const writeSomething = (): void => {
-    writeRandom(mail.path, random, scattered(random, mail.size, { count: 300, length: 4 * KiB }));
-  };
   /** A snapshot, its content at the other host, and then writes. */
   const presynced = (t: TestContext): LogicalVolume => {
-    saveContent(mail.path, copy.path);
-    const snapshot = here.createSnapshot(mail, { name: 'mail-snap', chunkSize: 4 * KiB, until: t });
-    writeSomething();
-    assertDifferentContent(mail.path, copy.path);
+    saveContent(lab.origin.path, lab.copy.path);
+    const snapshot = lab.createSnapshot({ name: 'mail-snap', until: t });
+    lab.change(300);
+    assertDifferentContent(lab.origin.path, lab.copy.path);
     return snapshot;
   };
   /** Sends to the copy at `host`; the receiver must confirm what it wrote. */
   const sends = (host: string, ...options: string[]): CliResult => {
-    const words = [...options, '--require-ack', '/dev/vg0/mail-snap', `${host}:${copy.path}`];
+    const words = [...options, '--require-ack', '/dev/vg0/mail-snap', `${host}:${lab.copy.path}`];
     const result = lvmsync(words);
     assert.equal(result.status, 0, `lvmsync ${words.join(' ')}:\n${result.stderr}`);
-    assertSameContent(mail.path, copy.path);
+    lab.assertEqual();
     return result;
   };
   /** What a person types into a shell; the first command that fails ends it. */
@@ -83,17 +58,17 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
           dd if=/dev/vg0/mail-snap bs=1M | ssh root@localhost dd of=/dev/vg2/mail bs=1M conv=fsync
         `);
         t.after(() => tool('lvremove', '-q', '-f', 'vg0/mail-snap'));
-        writeSomething();
-        assertDifferentContent(mail.path, copy.path);
-        saveContent(copy.path, former);
+        lab.change(300);
+        assertDifferentContent(lab.origin.path, lab.copy.path);
+        lab.keep();
 
         typed(
           `lvmsync --transport ${transport} --snapback ${snapback} /dev/vg0/mail-snap root@localhost:/dev/vg2/mail`,
         );
-        assertSameContent(mail.path, copy.path);
+        lab.assertEqual();
 
         typed(`ssh root@localhost lvmsync --apply ${snapback} /dev/vg2/mail`);
-        assertSameContent(copy.path, former);
+        lab.assertUntouched();
       });
 
       test('without a snapback, the snapshot named as vg/lv', (t) => {
@@ -102,7 +77,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
           ...['--transport', transport],
           ...['vg0/mail-snap', `root@${HOST.right}:/dev/vg2/mail`],
         ]);
-        assertSameContent(mail.path, copy.path);
+        lab.assertEqual();
         assert.match(stderr, /^Transferred [1-9]\d* bytes in [\d.]+ seconds$/m);
       });
 
@@ -110,16 +85,16 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         presynced(t);
         const { status, stderr } = lvmsync([
           ...['--transport', transport, '--format', 'classic'],
-          ...['/dev/vg0/mail-snap', `${HOST.right}:${copy.path}`],
+          ...['/dev/vg0/mail-snap', `${HOST.right}:${lab.copy.path}`],
         ]);
         assert.equal(status, 0, stderr);
         assert.match(stderr, /does not confirm/);
-        assertSameContent(mail.path, copy.path);
+        lab.assertEqual();
       });
 
       test('no change at all', (t) => {
-        saveContent(mail.path, copy.path);
-        here.createSnapshot(mail, { name: 'mail-snap', chunkSize: 4 * KiB, until: t });
+        saveContent(lab.origin.path, lab.copy.path);
+        lab.createSnapshot({ name: 'mail-snap', until: t });
         assert.match(sends(HOST.right, '--transport', transport).stderr, /^Transferred 0 bytes/m);
       });
 
@@ -153,7 +128,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         sends(HOST.right, '--transport', transport, '--sudo');
         assert.equal(
           readFileSync(`${folder}/sudo-log`, 'utf8'),
-          `-n lvmsync --apply - ${copy.path}\n`,
+          `-n lvmsync --apply - ${lab.copy.path}\n`,
         );
         rmSync(`${folder}/sudo-log`);
       });
@@ -163,7 +138,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         server.addProgram('sudo', 'echo "sudo: a password is required" >&2; exit 1');
         const { status, stderr } = lvmsync([
           ...['--transport', transport, '--sudo'],
-          ...['/dev/vg0/mail-snap', `${HOST.right}:${copy.path}`],
+          ...['/dev/vg0/mail-snap', `${HOST.right}:${lab.copy.path}`],
         ]);
         assert.equal(status, EXIT.transport, stderr);
         assert.match(stderr, /through sudo without a password/);
@@ -198,6 +173,6 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
   test('pull mode: the changes are fetched from the host of the snapshot', (t) => {
     presynced(t);
     typed('ssh localhost lvmsync --stdout vg0/mail-snap | lvmsync --apply - /dev/vg2/mail');
-    assertSameContent(mail.path, copy.path);
+    lab.assertEqual();
   });
 });

@@ -3,30 +3,26 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { ENGINES, syncs } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
-import { assertSameContent, fillRandom, saveContent, writeRandom } from '../harness/content.js';
-import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { assertSameContent, writeRandom } from '../harness/content.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, MiB } from '../harness/lvm.js';
 
 const random = new Random();
 const CHUNK = 4 * KiB;
 
 function lab(t: TestContext) {
-  const group = new TestVolumeGroup({ size: 100 * MiB });
   const readers: CachingReader[] = [];
+  // Before the volumes go.
   t.after(() => {
     for (const reader of readers) reader.close();
-    group.destroy();
   });
-  const origin = group.createVolume('data', 8 * MiB);
-  const copy = group.createVolume('copy', 8 * MiB);
-  fillRandom(origin.path, random, origin.size);
-  saveContent(origin.path, copy.path);
-  const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+  const made = withThickCopy({ random, size: 8 * MiB, chunkSize: CHUNK, changes: 0, until: t });
   const openReader = (path: string): CachingReader => {
     const reader = new CachingReader(path);
     readers.push(reader);
     return reader;
   };
-  return { origin, copy, snapshot, openReader };
+  return { ...made, openReader };
 }
 
 /**

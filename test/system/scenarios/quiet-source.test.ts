@@ -1,27 +1,20 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
 import { assertFails, CLI, type CliResult, lvmsync, runTool } from '../../helpers/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, snapshotStatus, TestVolumeGroup } from '../harness/lvm.js';
-import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { assertSameContent, saveContent, scattered, writeRandom } from '../harness/content.js';
+import { withThickCopy, withThinCopy } from '../harness/copies.js';
+import { KiB, type LogicalVolume, MiB, snapshotStatus } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
 
 const random = new Random();
 const folder = scratchFolder();
 const size = 16 * MiB;
-const chunkSize = 4 * KiB;
 /** More than the largest pipe of a run holds: its reader can stop it in the middle. */
-const changes = { count: 1500, length: chunkSize };
+const CHANGES = 1500;
 
 /** Writes to the device what it holds there already. */
 function rewrite(device: string): string {
@@ -97,77 +90,57 @@ const WAYS = [
 ] as const;
 
 describe('the source of a thick snapshot', () => {
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
-  let snapshot: LogicalVolume;
-
-  before(() => {
-    group = new TestVolumeGroup({ size: 200 * MiB });
-    origin = group.createVolume('data', size);
-    copy = group.createVolume('copy', size);
-    fillRandom(origin.path, random, size);
-    saveContent(origin.path, copy.path);
-    snapshot = group.createSnapshot(origin, { chunkSize });
-    writeRandom(origin.path, random, scattered(random, size, changes));
-  });
-  after(() => group.destroy());
-  beforeEach(() => saveContent(snapshot.path, copy.path));
+  const lab = withThickCopy({ random, changes: CHANGES });
+  beforeEach(() => saveContent(lab.snapshot.path, lab.copy.path));
 
   for (const [way, run] of WAYS) {
     test(`that is only read, flushed and scanned keeps still, which is no news (${way})`, () => {
-      const deed = `dd if=${origin.path} of=/dev/null bs=1M status=none; sync ${origin.path}; blockdev --flushbufs ${origin.path}; lvs > /dev/null`;
-      quiet(run(deed, ['--require-quiet', snapshot.path], copy.path));
-      assertSameContent(origin.path, copy.path);
+      const deed = `dd if=${lab.origin.path} of=/dev/null bs=1M status=none; sync ${lab.origin.path}; blockdev --flushbufs ${lab.origin.path}; lvs > /dev/null`;
+      quiet(run(deed, ['--require-quiet', lab.snapshot.path], lab.copy.path));
+      lab.assertEqual();
     });
 
     test(`that is written meanwhile is warned of (${way})`, () => {
-      const result = run(rewrite(origin.path), [snapshot.path], copy.path);
+      const result = run(rewrite(lab.origin.path), [lab.snapshot.path], lab.copy.path);
       assert.equal(result.status, 0, result.stderr);
       assert.match(result.stderr, WARNING);
       assert.match(result.stderr, /--data-source NEWER-SNAPSHOT\.$/m);
-      assertSameContent(origin.path, copy.path);
+      lab.assertEqual();
     });
 
     test(`that is written meanwhile is an error under --require-quiet (${way})`, () => {
-      const words = ['--require-quiet', snapshot.path];
-      const result = run(rewrite(origin.path), words, copy.path);
+      const words = ['--require-quiet', lab.snapshot.path];
+      const result = run(rewrite(lab.origin.path), words, lab.copy.path);
       assertFails(result, EXIT.sourceUnfit, /vg0[-/]data: it was written while it was read/);
     });
   }
 
   test('may be written while a newer snapshot is read instead', () => {
-    const newer = group.createSnapshot(origin, { name: 'newer', chunkSize });
+    const newer = lab.createSnapshot({ name: 'newer' });
     try {
-      const words = ['--require-quiet', '--data-source', newer.path, snapshot.path];
-      quiet(runHere(rewrite(origin.path), words, copy.path));
-      const result = runHere(rewrite(newer.path), words, copy.path);
+      const words = ['--require-quiet', '--data-source', newer.path, lab.snapshot.path];
+      quiet(runHere(rewrite(lab.origin.path), words, lab.copy.path));
+      const result = runHere(rewrite(newer.path), words, lab.copy.path);
       assertFails(result, EXIT.sourceUnfit, /newer: it was written while it was read/);
     } finally {
-      group.remove(newer);
+      lab.group.remove(newer);
     }
   });
 
   test('may have a snapshot that is written: that changes nothing of what is read', () => {
-    quiet(runHere(rewrite(snapshot.path), ['--require-quiet', snapshot.path], copy.path));
+    quiet(
+      runHere(rewrite(lab.snapshot.path), ['--require-quiet', lab.snapshot.path], lab.copy.path),
+    );
   });
 });
 
 describe('a thick snapshot that overflows while the run goes on', () => {
-  let group: TestVolumeGroup;
-  before(() => {
-    group = new TestVolumeGroup({ size: 100 * MiB });
-  });
-  after(() => group.destroy());
-
-  test('does not harm the run, which warns that there cannot be another one', () => {
+  test('does not harm the run, which warns that there cannot be another one', (t) => {
     const half = size / 2;
-    const origin = group.createVolume('data', size);
-    const copy = group.createVolume('copy', size);
-    fillRandom(origin.path, random, size);
-    saveContent(origin.path, copy.path);
-    const snapshot = group.createSnapshot(origin, { chunkSize, storeSize: 4 * MiB });
-    writeRandom(origin.path, random, scattered(random, half, { ...changes, count: 500 }));
+    const lab = withThickCopy({ random, until: t });
+    const { origin, copy } = lab;
+    const snapshot = lab.createSnapshot({ storeSize: 4 * MiB });
+    writeRandom(origin.path, random, scattered(random, half, { count: 500, length: 4 * KiB }));
     const flood = `dd if=/dev/urandom of=${origin.path} bs=1M count=8 seek=8 conv=notrunc,fsync status=none`;
 
     const result = runHere(flood, [snapshot.path], copy.path);
@@ -186,33 +159,24 @@ describe('a thick snapshot that overflows while the run goes on', () => {
 });
 
 describe('a snapshot that data are read from and that overflows after the last of them was read', () => {
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
+  const lab = withThickCopy({ random });
   let older: LogicalVolume;
   let newer: LogicalVolume;
-  before(() => {
-    group = new TestVolumeGroup({ size: 100 * MiB });
-    origin = group.createVolume('data', size);
-    copy = group.createVolume('copy', size);
-    fillRandom(origin.path, random, size);
-  });
-  after(() => group.destroy());
   beforeEach(() => {
-    older = group.createSnapshot(origin, { chunkSize, name: 'older' });
-    saveContent(older.path, copy.path);
+    older = lab.createSnapshot({ name: 'older' });
+    saveContent(older.path, lab.copy.path);
     // One batch, and more than a pipe holds: once some of it is taken from there, all of it was read.
-    writeRandom(origin.path, random, scattered(random, size, { ...changes, count: 100 }));
-    newer = group.createSnapshot(origin, { chunkSize, name: 'newer', storeSize: 4 * MiB });
+    lab.change(100);
+    newer = lab.createSnapshot({ name: 'newer', storeSize: 4 * MiB });
   });
   afterEach(() => {
-    for (const snapshot of [newer, older]) group.remove(snapshot);
+    for (const snapshot of [newer, older]) lab.group.remove(snapshot);
   });
 
   for (const [way, run] of WAYS.slice(0, 2)) {
     test(`makes the run fail before it says that all is there (${way})`, () => {
-      const flood = `head -c 100000 >> $output; dd if=/dev/urandom of=${origin.path} bs=1M count=8 conv=notrunc,fsync status=none`;
-      const result = run(flood, ['--data-source', newer.path, older.path], copy.path);
+      const flood = `head -c 100000 >> $output; dd if=/dev/urandom of=${lab.origin.path} bs=1M count=8 conv=notrunc,fsync status=none`;
+      const result = run(flood, ['--data-source', newer.path, older.path], lab.copy.path);
       assert.equal(snapshotStatus(newer), 'Invalid');
       assertFails(result, EXIT.sourceUnfit, /vg0\/newer: it overflowed while it was read/);
       assert.match(result.stderr, /Make a new snapshot in its place/);
@@ -221,29 +185,13 @@ describe('a snapshot that data are read from and that overflows after the last o
 });
 
 describe('a thin volume that is read', () => {
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
-  let snapshot: LogicalVolume;
-  let pool: TestThinPool;
-
-  before(() => {
-    useOwnStateFolder();
-    group = new TestVolumeGroup({ size: 300 * MiB });
-    pool = new TestThinPool(group, { size: 120 * MiB, blockSize: 64 * KiB });
-    origin = pool.createVolume('data', size);
-    copy = group.createVolume('copy', size);
-    fillRandom(origin.path, random, size);
-    saveContent(origin.path, copy.path);
-    snapshot = pool.snapshot(origin, 'snap');
-    writeRandom(origin.path, random, scattered(random, size, changes));
-  });
-  after(() => group.destroy());
-  afterEach(() => saveContent(snapshot.path, copy.path));
+  const pool = { size: 120 * MiB, blockSize: 64 * KiB };
+  const lab = withThinCopy({ random, changes: CHANGES, pool });
+  afterEach(() => saveContent(lab.snapshot.path, lab.copy.path));
 
   test('keeps still while its pool holds a metadata snap', () => {
-    quiet(runHere(':', ['--require-quiet', snapshot.path], copy.path));
-    assertSameContent(origin.path, copy.path);
+    quiet(runHere(':', ['--require-quiet', lab.snapshot.path], lab.copy.path));
+    lab.assertEqual();
   });
 
   const deeds: readonly [what: string, deed: (device: string) => string][] = [
@@ -252,7 +200,7 @@ describe('a thin volume that is read', () => {
   ];
   for (const [what, deed] of deeds) {
     test(`is warned of when it is ${what} meanwhile`, () => {
-      const result = runHere(deed(origin.path), [snapshot.path], copy.path);
+      const result = runHere(deed(lab.origin.path), [lab.snapshot.path], lab.copy.path);
       assert.equal(result.status, 0, result.stderr);
       assert.match(result.stderr, WARNING);
       assert.match(result.stderr, /--since SNAPSHOT NEWER-SNAPSHOT\.$/m);
@@ -261,13 +209,13 @@ describe('a thin volume that is read', () => {
 
   test('F41: is written by lvmsync itself where its records lie on it, which the words say', () => {
     const root = '/var/lib/lvmsync';
-    const own = pool.createVolume('root', size);
+    const own = lab.pool.createVolume('root', lab.size);
     tool('mkfs.ext4', '-q', own.path);
-    const kept = pool.snapshot(own, 'snap-root');
+    const kept = lab.pool.snapshot(own, 'snap-root');
     mkdirSync(root, { recursive: true });
     tool('mount', own.path, root);
     try {
-      const result = lvmsync([kept.path, copy.path]);
+      const result = lvmsync([kept.path, lab.copy.path]);
       assert.equal(result.status, 0, result.stderr);
       assert.match(result.stderr, WARNING);
       assert.match(

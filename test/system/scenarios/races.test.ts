@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FileDevice } from '../../../src/device/block-device.js';
@@ -14,10 +14,8 @@ import type { ThickSnapshot } from '../../../src/lvm/thick-snapshot.js';
 import { readThickChanges } from '../../../src/source/thick-changes.js';
 import { Campaign, campaignSize } from '../../helpers/campaign.js';
 import { ENGINES, syncs } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, MiB } from '../harness/lvm.js';
 
 const WRITER = fileURLToPath(new URL('../harness/chunk-writer.js', import.meta.url));
 const CHUNK = 4 * KiB;
@@ -25,25 +23,13 @@ const SIZE = 48 * MiB;
 const READINGS_EACH = 50;
 
 describe('a change list that is read while it grows', () => {
-  const random = new Random();
-  const journal = `${scratchFolder()}/journal`;
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
-
-  before(() => {
-    group = new TestVolumeGroup({ size: 300 * MiB });
-    origin = group.createVolume('data', SIZE);
-    copy = group.createVolume('copy', SIZE);
-    fillRandom(origin.path, random, SIZE);
-    saveContent(origin.path, copy.path);
-  });
-  after(() => group.destroy());
+  const lab = withThickCopy({ size: SIZE, chunkSize: CHUNK });
+  const journal = `${lab.folder}/journal`;
 
   /** Starts a writer that writes each chunk once; returns what ends it. */
   async function startWriter(): Promise<() => Promise<void>> {
     writeFileSync(journal, '');
-    const words = [WRITER, origin.path, `${SIZE / CHUNK}`, `${CHUNK}`, journal];
+    const words = [WRITER, lab.origin.path, `${SIZE / CHUNK}`, `${CHUNK}`, journal];
     const writer = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'inherit'] });
     const ended = once(writer, 'exit');
     while (written('end').size === 0) {
@@ -81,16 +67,16 @@ describe('a change list that is read while it grows', () => {
   }
 
   test('names every chunk written before, and no other; the runs after that lose none', async (t) => {
-    const campaign = new Campaign(t, 'T15 change list read while it grows', random.seed);
+    const campaign = new Campaign(t, 'T15 change list read while it grows', lab.random.seed);
     const readings = campaignSize({ commit: 2 * READINGS_EACH, release: 5000 });
     for (let round = 0; campaign.cases < readings; round++) {
       const engine = ENGINES[round % ENGINES.length] ?? 'threads';
       native.selectEngine(engine);
-      const volume = group.createSnapshot(origin, { chunkSize: CHUNK });
+      const volume = lab.createSnapshot();
       const snapshot = await findSnapshot(volume.path);
       assert.equal(snapshot.kind, 'thick');
       const devices = {
-        origin: await FileDevice.open(origin.path, { role: 'source' }),
+        origin: await FileDevice.open(lab.origin.path, { role: 'source' }),
         cowStore: await FileDevice.open(`${volume.path}-cow`, { role: 'cowStore' }),
       };
       const stopWriter = await startWriter();
@@ -98,16 +84,16 @@ describe('a change list that is read while it grows', () => {
         for (let i = 0; i < READINGS_EACH; i++) {
           await campaign.run(`reading ${i} through ${engine}`, () => readOnce(snapshot, devices));
         }
-        syncs([volume.path, copy.path], { engine });
+        syncs([volume.path, lab.copy.path], { engine });
       } finally {
         await stopWriter();
         for (const device of Object.values(devices)) await device.close();
       }
       await campaign.run(`the run after round ${round}`, () => {
-        syncs([volume.path, copy.path], { engine });
-        assertSameContent(origin.path, copy.path);
+        syncs([volume.path, lab.copy.path], { engine });
+        lab.assertEqual();
       });
-      group.remove(volume);
+      lab.group.remove(volume);
     }
     campaign.finish(readings);
   });

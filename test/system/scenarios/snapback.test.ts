@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
+import { beforeEach, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
 import {
@@ -13,60 +13,42 @@ import {
   lvmsync,
   syncs,
 } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
-  fillRandom,
   overlapping,
   saveContent,
-  scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { KiB, type LogicalVolume, MiB } from '../harness/lvm.js';
 
 describe('a snapback', () => {
-  const random = new Random();
-  const folder = scratchFolder();
-  const former = `${folder}/former`;
+  const lab = withThickCopy({ size: 32 * MiB, copyHolds: 'other data' });
+  const { folder, random } = lab;
   const snapback = `${folder}/snapback`;
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
-
-  before(() => {
-    group = new TestVolumeGroup({ size: 300 * MiB });
-    origin = group.createVolume('data', 32 * MiB);
-    copy = group.createVolume('copy', 32 * MiB);
-    fillRandom(origin.path, random, origin.size);
-    fillRandom(copy.path, random, copy.size);
-    saveContent(copy.path, former);
-  });
   beforeEach(() => {
-    saveContent(former, copy.path);
+    lab.restore();
     rmSync(snapback, { force: true });
   });
-  after(() => group.destroy());
 
   const changedSnapshot = (t?: TestContext, chunkSize = 4 * KiB): LogicalVolume => {
-    const snapshot = group.createSnapshot(origin, { chunkSize, ...(t && { until: t }) });
-    const plan = { count: 500, length: 4 * KiB };
-    writeRandom(origin.path, random, scattered(random, origin.size, plan));
-    writeRandom(origin.path, random, overlapping(random, 5 * MiB, 30));
+    const snapshot = lab.createSnapshot({ chunkSize, ...(t && { until: t }) });
+    lab.change(500);
+    writeRandom(lab.origin.path, random, overlapping(random, 5 * MiB, 30));
     return snapshot;
   };
   const rollBack = (): void => {
-    assertDifferentContent(copy.path, former);
-    syncs(['--apply', snapback, copy.path]);
-    assertSameContent(copy.path, former);
+    assertDifferentContent(lab.copy.path, lab.untouched);
+    syncs(['--apply', snapback, lab.copy.path]);
+    lab.assertUntouched();
   };
 
   for (const engine of ENGINES) {
     for (const chunkSize of [4 * KiB, 32 * KiB, 512 * KiB]) {
       test(`of a local sync restores the byte-exact former content (${chunkSize / KiB} KiB chunks, ${engine})`, (t) => {
         const snapshot = changedSnapshot(t, chunkSize);
-        syncs(['--snapback', snapback, snapshot.path, copy.path], { engine });
+        syncs(['--snapback', snapback, snapshot.path, lab.copy.path], { engine });
         rollBack();
       });
     }
@@ -75,18 +57,18 @@ describe('a snapback', () => {
   test('of an applied stream restores the byte-exact former content', (t) => {
     const snapshot = changedSnapshot(t);
     syncs(['--stdout', snapshot.path], { stdoutFile: `${folder}/stream` });
-    syncs(['--apply', `${folder}/stream`, '--snapback', snapback, copy.path]);
+    syncs(['--apply', `${folder}/stream`, '--snapback', snapback, lab.copy.path]);
     rollBack();
   });
 
   test('can be undone itself by a snapback taken while rolling back', (t) => {
     const snapshot = changedSnapshot(t);
-    syncs(['--snapback', snapback, snapshot.path, copy.path]);
-    saveContent(copy.path, `${folder}/synced`);
-    syncs(['--apply', snapback, '--snapback', `${folder}/forward`, copy.path]);
-    assertSameContent(copy.path, former);
-    syncs(['--apply', `${folder}/forward`, copy.path]);
-    assertSameContent(copy.path, `${folder}/synced`);
+    syncs(['--snapback', snapback, snapshot.path, lab.copy.path]);
+    saveContent(lab.copy.path, `${folder}/synced`);
+    syncs(['--apply', snapback, '--snapback', `${folder}/forward`, lab.copy.path]);
+    lab.assertUntouched();
+    syncs(['--apply', `${folder}/forward`, lab.copy.path]);
+    assertSameContent(lab.copy.path, `${folder}/synced`);
     rmSync(`${folder}/forward`);
     rollBack();
   });
@@ -95,23 +77,23 @@ describe('a snapback', () => {
     const steps = [1, 2, 3].map((step) => {
       const snapshot = changedSnapshot();
       const state = `${folder}/state-${step}`;
-      saveContent(copy.path, state);
-      syncs(['--snapback', `${state}.snapback`, snapshot.path, copy.path]);
-      group.remove(snapshot);
+      saveContent(lab.copy.path, state);
+      syncs(['--snapback', `${state}.snapback`, snapshot.path, lab.copy.path]);
+      lab.group.remove(snapshot);
       return state;
     });
     for (const state of steps.reverse()) {
-      syncs(['--apply', `${state}.snapback`, copy.path]);
-      assertSameContent(copy.path, state);
+      syncs(['--apply', `${state}.snapback`, lab.copy.path]);
+      assertSameContent(lab.copy.path, state);
       rmSync(state);
       rmSync(`${state}.snapback`);
     }
-    assertSameContent(copy.path, former);
+    lab.assertUntouched();
   });
 
   test('is readable by its owner only', (t) => {
     const snapshot = changedSnapshot(t);
-    syncs(['--snapback', snapback, snapshot.path, copy.path]);
+    syncs(['--snapback', snapback, snapshot.path, lab.copy.path]);
     assert.equal(statSync(snapback).mode & 0o777, 0o600);
     rollBack();
   });
@@ -119,17 +101,17 @@ describe('a snapback', () => {
   test('that exists already is refused and kept, and the destination is not touched', (t) => {
     const snapshot = changedSnapshot(t);
     writeFileSync(snapback, 'the only former content of yesterday');
-    const result = lvmsync(['--snapback', snapback, snapshot.path, copy.path]);
+    const result = lvmsync(['--snapback', snapback, snapshot.path, lab.copy.path]);
     assertFails(result, EXIT.snapback, /exists/i);
     assert.equal(statSync(snapback).size, 36);
-    assertSameContent(copy.path, former);
+    lab.assertUntouched();
   });
 
   test('in a folder that does not exist is refused and the destination is not touched', (t) => {
     const snapshot = changedSnapshot(t);
-    const result = lvmsync(['--snapback', `${folder}/none/snapback`, snapshot.path, copy.path]);
+    const result = lvmsync(['--snapback', `${folder}/none/snapback`, snapshot.path, lab.copy.path]);
     assertFails(result, EXIT.snapback, /none\/snapback/);
-    assertSameContent(copy.path, former);
+    lab.assertUntouched();
   });
 
   test('restores the former content after the sync was killed, whenever that was', async (t) => {
@@ -137,7 +119,7 @@ describe('a snapback', () => {
     let killedHalfway = 0;
     let status: number | null = null;
     for (let milliseconds = 0; status !== 0; milliseconds += 20) {
-      const words = [CLI, '-q', '--snapback', snapback, snapshot.path, copy.path];
+      const words = [CLI, '-q', '--snapback', snapback, snapshot.path, lab.copy.path];
       const child = spawn(process.execPath, words, { stdio: 'ignore' });
       const ended = once(child, 'exit');
       while (!existsSync(snapback) && child.exitCode === null) await delay(5);
@@ -145,8 +127,8 @@ describe('a snapback', () => {
       child.kill('SIGKILL');
       [status] = await ended;
       if (status === null) killedHalfway += 1;
-      applyBegunSnapback(snapback, copy.path);
-      assertSameContent(copy.path, former);
+      applyBegunSnapback(snapback, lab.copy.path);
+      lab.assertUntouched();
       rmSync(snapback);
     }
     assert.ok(killedHalfway > 0, 'some were killed after they had begun to write');

@@ -1,42 +1,21 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { CLI, engineSetting, runTool } from '../../helpers/cli.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
-import {
-  assertSameContent,
-  fillRandom,
-  saveContent,
-  scattered,
-  writeRandom,
-} from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy } from '../harness/copies.js';
+import { type LogicalVolume, MiB } from '../harness/lvm.js';
 
 // The engine is `threads`, because what goes through io_uring does not show in a system call trace.
 describe('the system calls of a local sync with a snapback', () => {
-  const random = new Random();
-  const folder = scratchFolder();
+  const lab = withThickCopy({ changes: 600 });
+  const { folder } = lab;
   const snapback = `${folder}/snapback`;
-  let group: TestVolumeGroup;
-  let origin: LogicalVolume;
-  let copy: LogicalVolume;
-  let snapshot: LogicalVolume;
   let calls: readonly Call[];
 
   before(() => {
-    group = new TestVolumeGroup({ size: 200 * MiB });
-    origin = group.createVolume('data', 16 * MiB);
-    copy = group.createVolume('copy', 16 * MiB);
-    fillRandom(origin.path, random, origin.size);
-    saveContent(origin.path, copy.path);
-    snapshot = group.createSnapshot(origin, { chunkSize: 4 * KiB });
-    const plan = { count: 600, length: 4 * KiB };
-    writeRandom(origin.path, random, scattered(random, origin.size, plan));
-    calls = trace(['--snapback', snapback, snapshot.path, copy.path], `${folder}/trace`);
-    assertSameContent(origin.path, copy.path);
+    calls = trace(['--snapback', snapback, lab.snapshot.path, lab.copy.path], `${folder}/trace`);
+    lab.assertEqual();
   });
-  after(() => group.destroy());
 
   const named = (path: string): string[] => [path, path.replace('/dev/mapper/', '')];
   const opens = (path: string): Call[] =>
@@ -47,9 +26,9 @@ describe('the system calls of a local sync with a snapback', () => {
   for (const which of ['origin', 'COW store', 'destination'] as const) {
     test(`the ${which} is opened past the page cache`, () => {
       const paths = {
-        origin: origin.path,
-        'COW store': `${snapshot.path}-cow`,
-        destination: copy.path,
+        origin: lab.origin.path,
+        'COW store': `${lab.snapshot.path}-cow`,
+        destination: lab.copy.path,
       };
       const direct = opens(paths[which]).filter((call) => call.text.includes('O_DIRECT'));
       assert.ok(direct.length > 0, `an open of ${paths[which]} with O_DIRECT`);
@@ -79,7 +58,7 @@ describe('the system calls of a local sync with a snapback', () => {
     for (const call of calls) {
       if (isWrite(call) && call.path === snapback) appended += call.result;
       if (isFlush(call) && call.path === snapback) durable = appended;
-      if (isWrite(call) && isDevice(call.path, copy)) {
+      if (isWrite(call) && isDevice(call.path, lab.copy)) {
         overwritten += call.result;
         assert.ok(overwritten <= durable, `${overwritten} bytes overwritten, ${durable} saved`);
       }
@@ -89,12 +68,12 @@ describe('the system calls of a local sync with a snapback', () => {
   });
 
   test('the destination is flushed after the last write to it', () => {
-    assertFlushed(calls, copy);
+    assertFlushed(calls, lab.copy);
   });
 
   test('F5: so is a device that standard output leads to', () => {
-    const stream = group.createVolume('stream', 8 * MiB);
-    const words = ['--stdout', snapshot.path];
+    const stream = lab.group.createVolume('stream', 8 * MiB);
+    const words = ['--stdout', lab.snapshot.path];
     assertFlushed(trace(words, `${folder}/trace-of-stream`, stream.path), stream);
   });
 });

@@ -8,17 +8,16 @@ import { scratchFolder } from '../../helpers/scratch.js';
 import {
   assertDifferentContent,
   assertSameContent,
-  fillRandom,
   saveContent,
   scattered,
   writeRandom,
 } from '../harness/content.js';
-import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js';
+import { withThickCopy, withThinCopy } from '../harness/copies.js';
+import { KiB, type LogicalVolume, MiB } from '../harness/lvm.js';
 import { HOST, SshServer } from '../harness/sshd.js';
-import { discard, TestThinPool, useOwnStateFolder } from '../harness/thin.js';
+import { discard, useOwnStateFolder } from '../harness/thin.js';
 import { tool } from '../harness/tool.js';
 
-const DIFFERENT = 4;
 const PAGE = 4 * KiB;
 const size = 16 * MiB;
 const random = new Random();
@@ -72,42 +71,35 @@ const WAYS: readonly [way: string, to: (path: string) => string[]][] = [
 const skipOf = (way: string) => (way === 'here' ? false : (SshServer.missing() ?? false));
 
 describe('a verify of a thick snapshot', () => {
-  let group: TestVolumeGroup;
-  let mail: LogicalVolume;
-  let copy: LogicalVolume;
+  const lab = withThickCopy({ random, names: ['mail', 'copy'] });
   let snapshot: LogicalVolume;
 
   before(() => {
-    group = new TestVolumeGroup({ size: 200 * MiB });
-    mail = group.createVolume('mail', size);
-    copy = group.createVolume('copy', size);
-    fillRandom(mail.path, random, size);
-    saveContent(mail.path, copy.path);
-    snapshot = group.createSnapshot(mail, { name: 'snap', chunkSize: PAGE });
+    snapshot = lab.createSnapshot();
     // The first quarter stays as it was.
     const changes = scattered(random, (size * 3) / 4, { count: 200, length: PAGE });
     const moved = changes.map(({ offset, length }) => ({ offset: offset + size / 4, length }));
-    writeRandom(mail.path, random, moved);
+    writeRandom(lab.origin.path, random, moved);
   });
-  after(() => group.destroy());
 
   // The flipped bit is enough of a test for the second transport.
   for (const [way, to] of WAYS.slice(0, 2)) {
     test(`${way}: 4 before a sync, 0 after it, of the changes and of everything`, {
       skip: skipOf(way),
     }, () => {
-      saveContent(snapshot.path, copy.path);
-      const [before] = reportsOf([snapshot.path, ...to(copy.path)], DIFFERENT);
+      saveContent(snapshot.path, lab.copy.path);
+      const [before] = reportsOf([snapshot.path, ...to(lab.copy.path)], EXIT.different);
       assert.ok(before !== undefined && before.comparedBytes <= 200 * PAGE);
-      syncs([snapshot.path, ...to(copy.path)]);
-      const [changes] = reportsOf([snapshot.path, ...to(copy.path)], 0);
+      syncs([snapshot.path, ...to(lab.copy.path)]);
+      const [changes] = reportsOf([snapshot.path, ...to(lab.copy.path)], 0);
       assert.equal(changes?.comparedBytes, before.comparedBytes);
-      const sources = way === 'here' ? [snapshot.path, 'vg0/mail', mail.path] : [mail.path];
+      const sources =
+        way === 'here' ? [snapshot.path, 'vg0/mail', lab.origin.path] : [lab.origin.path];
       for (const source of sources) {
-        const [full] = reportsOf(['--full', source, ...to(copy.path)], 0);
+        const [full] = reportsOf(['--full', source, ...to(lab.copy.path)], 0);
         assert.equal(full?.comparedBytes, size);
       }
-      assertSameContent(mail.path, copy.path);
+      lab.assertEqual();
     });
   }
 
@@ -115,57 +107,57 @@ describe('a verify of a thick snapshot', () => {
     test(`${way}: one flipped bit is found, and mended with a snapback and nothing else`, {
       skip: skipOf(way),
     }, () => {
-      saveContent(mail.path, copy.path);
-      const page = flipBit(copy.path, random.below(size / 4));
-      saveContent(copy.path, `${folder}/flipped`);
+      saveContent(lab.origin.path, lab.copy.path);
+      const page = flipBit(lab.copy.path, random.below(size / 4));
+      saveContent(lab.copy.path, `${folder}/flipped`);
       // A sync would not send it.
-      reportsOf([snapshot.path, ...to(copy.path)], 0);
-      const words = ['--full', '--repair', '-b', snapback, mail.path, ...to(copy.path)];
+      reportsOf([snapshot.path, ...to(lab.copy.path)], 0);
+      const words = ['--full', '--repair', '-b', snapback, lab.origin.path, ...to(lab.copy.path)];
       const [found, mended] = reportsOf(words, 0);
       assert.deepEqual(found?.firstRanges, [page]);
       assert.deepEqual([mended?.equal, mended?.comparedBytes], [true, PAGE]);
-      assertSameContent(mail.path, copy.path);
+      lab.assertEqual();
       const saved = JSON.parse(`${lvmsync(['inspect', '--json', snapback]).stdout}`);
       assert.deepEqual([saved.firstByte, saved.bytes], [page.offset, PAGE]);
-      assert.equal(lvmsync(['--apply', snapback, copy.path]).status, 0);
-      assertSameContent(copy.path, `${folder}/flipped`);
+      assert.equal(lvmsync(['--apply', snapback, lab.copy.path]).status, 0);
+      assertSameContent(lab.copy.path, `${folder}/flipped`);
     });
   }
 
   test('of a copy of the snapshot: what a sync reads is compared, or the snapshot itself', () => {
-    saveContent(snapshot.path, copy.path);
-    reportsOf(['--full', snapshot.path, copy.path], DIFFERENT);
-    reportsOf(['--full', snapshot.path, '--data-source', snapshot.path, copy.path], 0);
+    saveContent(snapshot.path, lab.copy.path);
+    reportsOf(['--full', snapshot.path, lab.copy.path], EXIT.different);
+    reportsOf(['--full', snapshot.path, '--data-source', snapshot.path, lab.copy.path], 0);
   });
 
   test('an active volume and a mounted destination are read, and only a repair is refused', () => {
-    saveContent(mail.path, copy.path);
-    const filesystem = group.createVolume('fs', 16 * MiB);
+    saveContent(lab.origin.path, lab.copy.path);
+    const filesystem = lab.group.createVolume('fs', 16 * MiB);
     const mounted = `${folder}/mounted`;
     tool('mkfs.ext4', '-q', filesystem.path);
     tool('mkdir', mounted);
     tool('mount', filesystem.path, mounted);
     try {
-      const words = ['--full', filesystem.path, copy.path];
-      reportsOf(words, DIFFERENT);
-      const turned = ['verify', '--full', '--repair', copy.path, filesystem.path];
+      const words = ['--full', filesystem.path, lab.copy.path];
+      reportsOf(words, EXIT.different);
+      const turned = ['verify', '--full', '--repair', lab.copy.path, filesystem.path];
       assertFails(lvmsync([...turned, '--allow-smaller']), EXIT.destinationUnfit, /mounted|in use/);
     } finally {
       tool('umount', mounted);
-      group.remove(filesystem);
+      lab.group.remove(filesystem);
     }
   });
 
   test('a source that is written meanwhile is warned of', () => {
-    saveContent(mail.path, copy.path);
-    const words = ['verify', '-v', '--full', '--bwlimit', '4M', mail.path, copy.path];
+    saveContent(lab.origin.path, lab.copy.path);
+    const words = ['verify', '-v', '--full', '--bwlimit', '4M', lab.origin.path, lab.copy.path];
     // It is written what it holds, some time after the run has begun and long before it ends.
     const script = `
-      dd if=${mail.path} of=${folder}/first bs=4k count=1 status=none
+      dd if=${lab.origin.path} of=${folder}/first bs=4k count=1 status=none
       ${process.execPath} ${CLI} ${words.join(' ')} 2> ${folder}/said &
       until grep -q 'I/O through' ${folder}/said; do sleep 0.1; done
       sleep 1
-      dd if=${folder}/first of=${mail.path} bs=4k conv=notrunc,fsync status=none
+      dd if=${folder}/first of=${lab.origin.path} bs=4k conv=notrunc,fsync status=none
       wait $!`;
     const { status } = runTool(['bash', '-c', script]);
     const said = readFileSync(`${folder}/said`, 'utf8');
@@ -174,53 +166,46 @@ describe('a verify of a thick snapshot', () => {
   });
 
   test('with a host that has no lvmsync ends with 17', { skip: !hasServer }, () => {
-    const result: CliResult = lvmsync(['verify', snapshot.path, `${HOST.bare}:${copy.path}`]);
+    const result: CliResult = lvmsync(['verify', snapshot.path, `${HOST.bare}:${lab.copy.path}`]);
     const stderr = result.stderr.replace(/^remote:.*\n/gm, '');
     assertFails({ ...result, stderr }, EXIT.transport, /no such program/);
   });
 });
 
 describe('a verify of thin volumes', () => {
-  let group: TestVolumeGroup;
-  let mail: LogicalVolume;
-  let copy: LogicalVolume;
+  const pool = { size: 80 * MiB, blockSize: 64 * KiB };
+  const lab = withThinCopy({ random, names: ['mail', 'copy'], pool });
   let older: LogicalVolume;
   let newer: LogicalVolume;
 
   before(() => {
-    group = new TestVolumeGroup({ size: 200 * MiB });
-    const pool = new TestThinPool(group, { size: 80 * MiB, blockSize: 64 * KiB });
-    mail = pool.createVolume('mail', size);
-    copy = group.createVolume('copy', size);
-    fillRandom(mail.path, random, size);
-    older = pool.snapshot(mail, 'older');
-    writeRandom(mail.path, random, scattered(random, size, { count: 40, length: PAGE }));
-    discard(mail.path, 2 * MiB, MiB);
-    newer = pool.snapshot(mail, 'newer');
+    older = lab.pool.snapshot(lab.origin, 'older');
+    lab.change(40);
+    discard(lab.origin.path, 2 * MiB, MiB);
+    newer = lab.pool.snapshot(lab.origin, 'newer');
   });
-  after(() => group.destroy());
 
   for (const [way, to] of WAYS.slice(0, 2)) {
     test(`${way}: what changed, discards included, is compared and repaired`, {
       skip: skipOf(way),
     }, () => {
-      saveContent(older.path, copy.path);
-      const words = ['--since', older.path, newer.path, ...to(copy.path)];
-      const [before] = reportsOf(words, DIFFERENT);
+      saveContent(older.path, lab.copy.path);
+      const words = ['--since', older.path, newer.path, ...to(lab.copy.path)];
+      const [before] = reportsOf(words, EXIT.different);
       assert.ok(before !== undefined && before.comparedBytes >= MiB);
       assert.ok(before.comparedBytes < size / 2);
       const [, mended] = reportsOf(['--repair', ...words], 0);
       assert.equal(mended?.equal, true);
-      assertSameContent(newer.path, copy.path);
-      reportsOf(['--full', newer.path, ...to(copy.path)], 0);
+      assertSameContent(newer.path, lab.copy.path);
+      reportsOf(['--full', newer.path, ...to(lab.copy.path)], 0);
     });
   }
 
   test('one flipped bit where nothing is mapped is found', () => {
-    saveContent(newer.path, copy.path);
-    const page = flipBit(copy.path, 2 * MiB + random.below(MiB));
-    const [found] = reportsOf(['--since', older.path, newer.path, copy.path], DIFFERENT);
+    saveContent(newer.path, lab.copy.path);
+    const page = flipBit(lab.copy.path, 2 * MiB + random.below(MiB));
+    const [found] = reportsOf(['--since', older.path, newer.path, lab.copy.path], EXIT.different);
     assert.deepEqual(found?.firstRanges, [page]);
-    assertDifferentContent(newer.path, copy.path);
+    assertDifferentContent(newer.path, lab.copy.path);
   });
 });
