@@ -1,7 +1,7 @@
 /** Lists of changes in the two forms that runs take them in: a COW store, and plain pairs for the limit. */
 
 import { writeFileSync } from 'node:fs';
-import { writeCowStore } from '../test/helpers/cow-store.js';
+import { writeCowStore } from '../test/helpers/devices/cow-store.js';
 
 const KIB = 1024;
 

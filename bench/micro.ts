@@ -11,9 +11,9 @@ import { ThinDumpScanner } from '../src/lvm/thin/thin-dump.js';
 import { readOfflineStore } from '../src/source/thick-changes.js';
 import { ChangeReader } from '../src/stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../src/stream/change-stream.js';
-import { writeCowStore } from '../test/helpers/cow-store.js';
-import { framedStream } from '../test/helpers/stream-parts.js';
-import { dumpText } from '../test/helpers/thin-xml.js';
+import { writeCowStore } from '../test/helpers/devices/cow-store.js';
+import { dumpText } from '../test/helpers/lvm/thin-xml.js';
+import { framedStream } from '../test/helpers/streams/stream-parts.js';
 
 export interface MicroResult {
   readonly name: string;

@@ -24,7 +24,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { streamCommand } from '../src/host/subprocess.js';
 import { readThinDifference } from '../src/lvm/thin/difference.js';
-import { holdMetadataSnapIn, METADATA_BLOCK } from '../test/helpers/thin-tools.js';
+import { holdMetadataSnapIn, METADATA_BLOCK } from '../test/helpers/lvm/thin-tools.js';
 import { TICKS_PER_SECOND } from './cost.js';
 
 const [older, newer] = [1, 2];

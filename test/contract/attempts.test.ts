@@ -14,12 +14,18 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ExtentList } from '../../src/device/extent.js';
-import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
-import { runInProcess } from '../helpers/in-process.js';
+import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain/chain-laboratory.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
+import { runInProcess } from '../helpers/program/in-process.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { dataRecordsOf, type StreamRecord } from '../helpers/stream-parts.js';
+import { dataRecordsOf, type StreamRecord } from '../helpers/streams/stream-parts.js';
 
 const KiB = 1024;
 const folder = scratchFolder();

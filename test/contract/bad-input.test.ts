@@ -16,15 +16,21 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, type CliOptions, lvmsync, runTool } from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliOptions,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import {
   CLASSIC_HANDSHAKE,
   classicStream,
   framedStream,
   recordHeader,
-} from '../helpers/stream-parts.js';
+} from '../helpers/streams/stream-parts.js';
 
 const CHANGED = [3, 4, 5, 100, 77, 255];
 const folder = scratchFolder();

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
+import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain/chain-laboratory.js';
 import {
   assertFails,
   assertSucceeds,
@@ -25,11 +25,11 @@ import {
   lvmsync,
   runTool,
   startLvmsync,
-} from '../helpers/cli.js';
+} from '../helpers/program/cli.js';
+import { tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { classicStream } from '../helpers/stream-parts.js';
-import { tracedLvmsync } from '../helpers/traced-cli.js';
+import { classicStream } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder();
 const random = new Random();

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, lvmsync, runTool } from '../helpers/cli.js';
-import { loginShell } from '../helpers/fake-rsh.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { offlineSource } from '../helpers/offline-source.js';
-import { receiveAsOriginal } from '../helpers/original-receiver.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import { assertFails, assertSucceeds, lvmsync, runTool } from '../helpers/program/cli.js';
+import { loginShell } from '../helpers/remote/fake-rsh.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
+import { receiveAsOriginal } from '../helpers/streams/original-receiver.js';
 
 const fixture = new RemoteFixture();
 const MIB = 2 ** 20;

@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findLockDirectory } from '../../src/host/lock-directory.js';
-import { assertFails, assertSucceeds, CLI, lvmsync } from '../helpers/cli.js';
-import { IN_NAMESPACE, noNamespace } from '../helpers/pid-namespace.js';
+import { assertFails, assertSucceeds, CLI, lvmsync } from '../helpers/program/cli.js';
+import { IN_NAMESPACE, noNamespace } from '../helpers/program/pid-namespace.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { framedStream } from '../helpers/stream-parts.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder();
 

@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { registryDirectory } from '../../src/chain/copy-registry.js';
-import { ChainLaboratory } from '../helpers/chain-laboratory.js';
+import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
@@ -26,8 +27,7 @@ import {
   lvmsync,
   runTool,
   startLvmsync,
-} from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+} from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

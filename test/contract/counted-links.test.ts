@@ -11,12 +11,12 @@ import { parseOptions } from '../../src/cli/option-grammar.js';
 import { toCommand } from '../../src/cli/parse.js';
 import { runRollback } from '../../src/commands/rollback.js';
 import { Reporter } from '../../src/run/reporter.js';
-import { ChainLaboratory, pointAt } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../helpers/cli.js';
-import { runInProcess } from '../helpers/in-process.js';
+import { ChainLaboratory, pointAt } from '../helpers/chain/chain-laboratory.js';
+import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../helpers/program/cli.js';
+import { runInProcess } from '../helpers/program/in-process.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { recordsOf } from '../helpers/stream-parts.js';
+import { recordsOf } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder();
 const random = new Random();

@@ -7,7 +7,7 @@ import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { native } from '../../src/host/native.js';
 import { ChangeWriter } from '../../src/stream/change-writer.js';
-import { assertFails, CLI, type CliResult, runTool } from '../helpers/cli.js';
+import { assertFails, CLI, type CliResult, runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const SIZE = 16 * 1024 * 1024;
@@ -17,7 +17,7 @@ const IN_GROUP = 1000;
 const LIMIT_MIB = 130;
 
 const folder = scratchFolder();
-const PRELOAD = fileURLToPath(new URL('../helpers/report-peak.js', import.meta.url));
+const PRELOAD = fileURLToPath(new URL('../helpers/program/report-peak.js', import.meta.url));
 
 /** Every second byte is a record of its own. */
 async function writeCrumbs(path: string, sorted: boolean): Promise<void> {

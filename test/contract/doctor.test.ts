@@ -6,8 +6,8 @@ import { describe, test } from 'node:test';
 import { VERSION } from '../../src/base/version.js';
 import { identityFromStat, lockKey } from '../../src/device/topology.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
-import { type CliResult, lvmsync } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { type CliResult, lvmsync } from '../helpers/program/cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 const rsh = fixture.goodRsh().command;

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { identityFromStat, lockKey } from '../../src/device/topology.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
-import { ChainLaboratory } from '../helpers/chain-laboratory.js';
-import { assertSucceeds, type CliResult, canTrace, lvmsync } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { assertSucceeds, type CliResult, canTrace, lvmsync } from '../helpers/program/cli.js';
+import { tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
-import { tracedLvmsync } from '../helpers/traced-cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 const random = new Random();

@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { CLI } from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import { CLI } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

@@ -4,8 +4,14 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { assertFails, assertSucceeds, CLI, type CliResult, runTool } from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  type CliResult,
+  runTool,
+} from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

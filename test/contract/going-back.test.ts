@@ -13,11 +13,18 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, CLI, canTrace, lvmsync, runTool } from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  canTrace,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { framedStream } from '../helpers/stream-parts.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const MiB = 1024 * 1024;
 const folder = scratchFolder();

@@ -7,8 +7,14 @@ import { describe, test } from 'node:test';
 import { InterruptedError } from '../../src/base/errors.js';
 import { runInspect } from '../../src/commands/inspect.js';
 import { Reporter } from '../../src/run/reporter.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

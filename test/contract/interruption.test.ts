@@ -17,6 +17,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
@@ -25,8 +26,7 @@ import {
   type RunningCli,
   runTool,
   startLvmsync,
-} from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+} from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { ChainLaboratory } from '../helpers/chain-laboratory.js';
-import { assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
-import { runInProcess } from '../helpers/in-process.js';
+import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/program/cli.js';
+import { runInProcess } from '../helpers/program/in-process.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { ChainLaboratory, pointAt } from '../helpers/chain-laboratory.js';
-import { assertSucceeds, type CliResult, lvmsync } from '../helpers/cli.js';
+import { ChainLaboratory, pointAt } from '../helpers/chain/chain-laboratory.js';
+import { assertSucceeds, type CliResult, lvmsync } from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -13,8 +13,8 @@ import {
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertSucceeds, CLI, type CliOptions, runTool } from '../helpers/cli.js';
-import { writeCowStore } from '../helpers/cow-store.js';
+import { writeCowStore } from '../helpers/devices/cow-store.js';
+import { assertSucceeds, CLI, type CliOptions, runTool } from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -60,7 +60,7 @@ describe('the peak memory for 452 MiB of changes in 2 GiB', { skip }, () => {
   }
 
   function peakMiB(words: readonly string[], options: CliOptions = {}): number {
-    const preload = fileURLToPath(new URL('../helpers/report-peak.js', import.meta.url));
+    const preload = fileURLToPath(new URL('../helpers/program/report-peak.js', import.meta.url));
     const report = join(folder, 'peak');
     const env = { ...process.env, PEAK_FILE: report };
     const argv = [process.execPath, '--import', preload, CLI, ...words];

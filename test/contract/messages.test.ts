@@ -10,12 +10,12 @@ import {
   lvmsync,
   runTool,
   startLvmsync,
-} from '../helpers/cli.js';
-import { loginShell } from '../helpers/fake-rsh.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { type MessageObject, messagesOf } from '../helpers/message-document.js';
-import { onlyValue, parsePrometheus } from '../helpers/prometheus.js';
-import { lvmsyncOnTerminal, noTerminal } from '../helpers/terminal.js';
+} from '../helpers/program/cli.js';
+import { type MessageObject, messagesOf } from '../helpers/program/message-document.js';
+import { onlyValue, parsePrometheus } from '../helpers/program/prometheus.js';
+import { lvmsyncOnTerminal, noTerminal } from '../helpers/program/terminal.js';
+import { loginShell } from '../helpers/remote/fake-rsh.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const ERASE = '\r\x1b[2K';
 const fixture = new RemoteFixture();

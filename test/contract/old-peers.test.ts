@@ -9,19 +9,19 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findLockDirectory } from '../../src/host/lock-directory.js';
-import type { ChainSurvey } from '../helpers/chain-laboratory.js';
-import { ChainLaboratory, pointAt } from '../helpers/chain-laboratory.js';
+import type { ChainSurvey } from '../helpers/chain/chain-laboratory.js';
+import { ChainLaboratory, pointAt } from '../helpers/chain/chain-laboratory.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
   type CliResult,
   runTool,
   startLvmsync,
-} from '../helpers/cli.js';
-import { fakeRsh, loginShell, writeLvmsync } from '../helpers/fake-rsh.js';
-import { offlineSource } from '../helpers/offline-source.js';
-import { oldProgram, type Program, TODAY } from '../helpers/old-program.js';
+} from '../helpers/program/cli.js';
+import { oldProgram, type Program, TODAY } from '../helpers/program/old-program.js';
 import { Random } from '../helpers/random.js';
+import { fakeRsh, loginShell, writeLvmsync } from '../helpers/remote/fake-rsh.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const { program: OLD, skip } = oldProgram();

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertFails, lvmsync, startLvmsync } from '../helpers/cli.js';
+import { assertFails, lvmsync, startLvmsync } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

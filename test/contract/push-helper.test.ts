@@ -10,8 +10,8 @@ import {
   type CliResult,
   lvmsync,
   startLvmsync,
-} from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+} from '../helpers/program/cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 /** Stands for the self-contained executable: larger than a pipe, and does what that does. */

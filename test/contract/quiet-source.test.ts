@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, test } from 'node:test';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
@@ -10,10 +11,9 @@ import {
   type CliResult,
   lvmsync,
   runTool,
-} from '../helpers/cli.js';
-import type { FakeRsh } from '../helpers/fake-rsh.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { offlineSource } from '../helpers/offline-source.js';
+} from '../helpers/program/cli.js';
+import type { FakeRsh } from '../helpers/remote/fake-rsh.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 const ORIGIN = fixture.path('origin.img');

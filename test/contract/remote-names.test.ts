@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/program/cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 

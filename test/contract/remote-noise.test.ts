@@ -7,9 +7,9 @@ import { parseOptions } from '../../src/cli/option-grammar.js';
 import { toCommand } from '../../src/cli/parse.js';
 import { askChain } from '../../src/cycle/ask-chain.js';
 import { Reporter } from '../../src/run/reporter.js';
-import { assertSucceeds, type CliResult, lvmsync } from '../helpers/cli.js';
-import type { FakeRsh } from '../helpers/fake-rsh.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { assertSucceeds, type CliResult, lvmsync } from '../helpers/program/cli.js';
+import type { FakeRsh } from '../helpers/remote/fake-rsh.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 

@@ -7,12 +7,18 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertFails, assertSucceeds, CLI, type CliResult, lvmsync } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
 import { readGoldenImage } from '../helpers/golden.js';
-import { sendAsOriginal } from '../helpers/original-sender.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  type CliResult,
+  lvmsync,
+} from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
-import { recordHeader, recordsOf } from '../helpers/stream-parts.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
+import { sendAsOriginal } from '../helpers/streams/original-sender.js';
+import { recordHeader, recordsOf } from '../helpers/streams/stream-parts.js';
 
 const fixture = new RemoteFixture();
 const random = new Random();
@@ -168,7 +174,7 @@ describe('the original sends', () => {
 describe('the original receives', () => {
   const tools = fixture.path('original');
   mkdirSync(tools);
-  const program = fileURLToPath(new URL('../helpers/fake-rsh-original.js', import.meta.url));
+  const program = fileURLToPath(new URL('../helpers/remote/fake-rsh-original.js', import.meta.url));
   const path = join(tools, 'lvmsync');
   writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`);
   chmodSync(path, 0o755);

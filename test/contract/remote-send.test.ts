@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
-const LIAR = fileURLToPath(new URL('../helpers/fake-rsh-liar.js', import.meta.url));
+const LIAR = fileURLToPath(new URL('../helpers/remote/fake-rsh-liar.js', import.meta.url));
 /** Makes a node say at its end how much memory it had. */
 const SAY_PEAK =
   'data:text/javascript,process.on("exit",()=>console.error("peak",process.resourceUsage().maxRSS))';

@@ -8,10 +8,10 @@ import { toCommand } from '../../src/cli/parse.js';
 import { sendTo } from '../../src/remote/send.js';
 import { Reporter } from '../../src/run/reporter.js';
 import { openOffline } from '../../src/source/offline-source.js';
-import { assertFails, assertSucceeds, lvmsync, startLvmsync } from '../helpers/cli.js';
-import { writeCowStore } from '../helpers/cow-store.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { writeCowStore } from '../helpers/devices/cow-store.js';
+import { assertFails, assertSucceeds, lvmsync, startLvmsync } from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 const CHUNK = 64 * 1024;

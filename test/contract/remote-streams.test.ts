@@ -10,6 +10,7 @@ import { NO_EXTENTS } from '../../src/device/extent.js';
 import { sendTo } from '../../src/remote/send.js';
 import { openSource } from '../../src/source/open-source.js';
 import { decodeHello } from '../../src/stream/control-frame.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
@@ -17,13 +18,12 @@ import {
   type CliResult,
   lvmsync,
   startLvmsync,
-} from '../helpers/cli.js';
-import { type FakeRsh, fakeRsh, writeLvmsync } from '../helpers/fake-rsh.js';
-import { contextOf } from '../helpers/in-process.js';
-import { offlineSource } from '../helpers/offline-source.js';
+} from '../helpers/program/cli.js';
+import { contextOf } from '../helpers/program/in-process.js';
 import { Random } from '../helpers/random.js';
+import { type FakeRsh, fakeRsh, writeLvmsync } from '../helpers/remote/fake-rsh.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { dataRecordsOf, recordsOf } from '../helpers/stream-parts.js';
+import { dataRecordsOf, recordsOf } from '../helpers/streams/stream-parts.js';
 
 const MIB = 1024 * 1024;
 const CHUNK = 64 * 1024;
@@ -38,7 +38,7 @@ const source = offlineSource(folder, {
   size: CHUNKS * CHUNK,
   changedChunks: Array.from({ length: CHUNKS }, (_, i) => i).filter(() => random.below(3) > 0),
 });
-const ORIGINAL = fileURLToPath(new URL('../helpers/fake-rsh-original.js', import.meta.url));
+const ORIGINAL = fileURLToPath(new URL('../helpers/remote/fake-rsh-original.js', import.meta.url));
 let made = 0;
 
 /** A new file that holds what the snapshot holds. */

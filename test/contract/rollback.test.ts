@@ -20,7 +20,7 @@ import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { identityFromStat, lockKey } from '../../src/device/topology.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
-import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain-laboratory.js';
+import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain/chain-laboratory.js';
 import {
   assertFails,
   assertSucceeds,
@@ -28,11 +28,11 @@ import {
   canTrace,
   lvmsync,
   runTool,
-} from '../helpers/cli.js';
-import { runInProcess } from '../helpers/in-process.js';
+} from '../helpers/program/cli.js';
+import { runInProcess } from '../helpers/program/in-process.js';
+import { tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { tracedLvmsync } from '../helpers/traced-cli.js';
 
 const folder = scratchFolder();
 const random = new Random();

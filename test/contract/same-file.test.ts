@@ -17,7 +17,8 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { listNames, readLink, readText } from '../../src/host/virtual-files.js';
-import { ChainLaboratory } from '../helpers/chain-laboratory.js';
+import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
@@ -25,8 +26,7 @@ import {
   lvmsync,
   runTool,
   startLvmsync,
-} from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+} from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

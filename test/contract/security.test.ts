@@ -6,11 +6,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertFails, assertSucceeds, CLI, canTrace, lvmsync, runTool } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  canTrace,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { framedStream } from '../helpers/stream-parts.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 

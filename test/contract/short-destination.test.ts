@@ -6,10 +6,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, canTrace, lvmsync } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { framedStream } from '../helpers/stream-parts.js';
-import { tracedLvmsync } from '../helpers/traced-cli.js';
+import { assertFails, assertSucceeds, canTrace, lvmsync } from '../helpers/program/cli.js';
+import { tracedLvmsync } from '../helpers/program/traced-cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const fixture = new RemoteFixture();
 const SIZE = fixture.origin.length;

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
   assertSucceeds,
@@ -11,8 +12,7 @@ import {
   type CliResult,
   lvmsync,
   runTool,
-} from '../helpers/cli.js';
-import { offlineSource } from '../helpers/offline-source.js';
+} from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

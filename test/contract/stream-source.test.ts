@@ -4,9 +4,16 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertFails, assertSucceeds, CLI, canTrace, lvmsync, runTool } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  canTrace,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../src/base/errors.js';
 import { readThinDifference, type ThinDifference } from '../../src/lvm/thin/difference.js';
-import { Random } from '../helpers/random.js';
-import { scratchFolder } from '../helpers/scratch.js';
-import { readThinDelta } from '../helpers/thin-delta.js';
-import { randomPool, type ThinPoolModel } from '../helpers/thin-model.js';
+import { readThinDelta } from '../helpers/lvm/thin-delta.js';
+import { randomPool, type ThinPoolModel } from '../helpers/lvm/thin-model.js';
 import {
   deltaOf,
   dumpDevices,
@@ -19,7 +17,9 @@ import {
   type ThinTools,
   ToolFailure,
   type ToolRun,
-} from '../helpers/thin-tools.js';
+} from '../helpers/lvm/thin-tools.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
 
 const MiB = 1024 * 1024;
 const FLIPS = Number(process.env.LVMSYNC_TEST_THIN_FLIPS ?? 150);

@@ -11,14 +11,14 @@ import {
   type CliResult,
   lvmsync,
   startLvmsync,
-} from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+} from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 const random = new Random();
-const HASHER = fileURLToPath(new URL('../helpers/fake-hasher.js', import.meta.url));
-const ORIGINAL = fileURLToPath(new URL('../helpers/fake-rsh-original.js', import.meta.url));
+const HASHER = fileURLToPath(new URL('../helpers/remote/fake-hasher.js', import.meta.url));
+const ORIGINAL = fileURLToPath(new URL('../helpers/remote/fake-rsh-original.js', import.meta.url));
 const MIB = 1024 * 1024;
 
 let count = 0;

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ChainLaboratory } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds, type CliResult } from '../helpers/cli.js';
-import { runInProcess } from '../helpers/in-process.js';
+import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { assertFails, assertSucceeds, type CliResult } from '../helpers/program/cli.js';
+import { runInProcess } from '../helpers/program/in-process.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 

@@ -4,17 +4,17 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { applyToMemory } from '../helpers/apply-stream.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+import { applyToMemory } from '../helpers/streams/apply-stream.js';
 import {
   DAMAGE_DEVICE_SIZE,
   DamagedDestination,
   exitStatusOf,
   randomGroups,
-} from '../helpers/damaged-streams.js';
-import { Random } from '../helpers/random.js';
-import { scratchFolder } from '../helpers/scratch.js';
-import { framedStream } from '../helpers/stream-parts.js';
+} from '../helpers/streams/damaged-streams.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder('memory');
 const random = new Random();

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { ChainLaboratory } from '../helpers/chain-laboratory.js';
-import { type ChainWork, chainWorks, recover } from '../helpers/chain-works.js';
-import { assertSucceeds, canTrace } from '../helpers/cli.js';
+import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { type ChainWork, chainWorks, recover } from '../helpers/chain/chain-works.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
 import { inLanes, LANES } from '../helpers/lanes.js';
+import { assertSucceeds, canTrace } from '../helpers/program/cli.js';
+import { tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { tracedLvmsync } from '../helpers/traced-cli.js';
 
 const KiB = 1024;
 const TURNS = 3;

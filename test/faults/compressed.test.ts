@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { applyToMemory } from '../helpers/apply-stream.js';
-import { Campaign } from '../helpers/campaign.js';
+import { Campaign } from '../helpers/faults/campaign.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+import { applyToMemory } from '../helpers/streams/apply-stream.js';
 import {
   DAMAGE_DEVICE_SIZE,
   DamagedDestination,
@@ -13,10 +15,8 @@ import {
   forEveryCut,
   type GroupShape,
   randomGroups,
-} from '../helpers/damaged-streams.js';
-import { Random } from '../helpers/random.js';
-import { scratchFolder } from '../helpers/scratch.js';
-import { framedStream } from '../helpers/stream-parts.js';
+} from '../helpers/streams/damaged-streams.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder('memory');
 const random = new Random();

@@ -1,6 +1,6 @@
 /** The power fails at any moment of a run: the snapback brings back what the destination held before. */
 
-import '../helpers/scripted-syscalls.js';
+import '../helpers/faults/scripted-syscalls.js';
 
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
@@ -8,17 +8,17 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { LvmsyncError } from '../../src/base/errors.js';
-import { applyToMemory } from '../helpers/apply-stream.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { CrashRuns, type Undertaking } from '../helpers/crash-runs.js';
-import { CrashSimulator, type Image, type Recording } from '../helpers/crash-simulator.js';
-import { applyFile } from '../helpers/file-pipelines.js';
-import { MemoryDevice } from '../helpers/memory-device.js';
+import { MemoryDevice } from '../helpers/devices/memory-device.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { CrashRuns, type Undertaking } from '../helpers/faults/crash-runs.js';
+import { CrashSimulator, type Image, type Recording } from '../helpers/faults/crash-simulator.js';
+import { recordRun, withoutFlushes, withoutFolderFlush } from '../helpers/faults/record-run.js';
+import type { FaultPlan } from '../helpers/faults/scripted-syscalls.js';
 import { Random } from '../helpers/random.js';
-import { recordRun, withoutFlushes, withoutFolderFlush } from '../helpers/record-run.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import type { FaultPlan } from '../helpers/scripted-syscalls.js';
-import { framedStream } from '../helpers/stream-parts.js';
+import { applyToMemory } from '../helpers/streams/apply-stream.js';
+import { applyFile } from '../helpers/streams/file-pipelines.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 /** Of one recording. */
 const STATES = 120;

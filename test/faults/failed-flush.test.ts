@@ -1,6 +1,6 @@
 /** A flush that failed may have lost what can still be read from memory: nobody is to count on it. */
 
-import '../helpers/scripted-syscalls.js';
+import '../helpers/faults/scripted-syscalls.js';
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { native } from '../../src/host/native.js';
 import { Snapback } from '../../src/pipeline/snapback.js';
+import { syscalls } from '../helpers/faults/scripted-syscalls.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { syscalls } from '../helpers/scripted-syscalls.js';
-import { dataRecordsOf } from '../helpers/stream-parts.js';
+import { dataRecordsOf } from '../helpers/streams/stream-parts.js';
 
 const NO_FAULT = { first: 1_000_000, run: 1, error: 0, most: 0 };
 

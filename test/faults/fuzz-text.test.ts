@@ -26,8 +26,8 @@ import {
   decodeHello,
   encodeHello,
 } from '../../src/stream/control-frame.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { type FuzzInput, mutate } from '../helpers/fuzz.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { type FuzzInput, mutate } from '../helpers/faults/fuzz.js';
 import { goldenPath } from '../helpers/golden.js';
 import { Random } from '../helpers/random.js';
 

@@ -1,23 +1,23 @@
 /** Whole runs in which every call fails in turn: each ends well and right, or says what failed and can be undone. */
 
-import '../helpers/scripted-syscalls.js';
+import '../helpers/faults/scripted-syscalls.js';
 
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
 import { type ExitName, LvmsyncError } from '../../src/base/errors.js';
 import { isNativeError, type NativeError, native } from '../../src/host/native.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { randomShape } from '../helpers/change-shapes.js';
-import { type Scenario, Scenarios } from '../helpers/fault-scenarios.js';
-import { Random } from '../helpers/random.js';
-import { scratchFolder } from '../helpers/scratch.js';
+import { randomShape } from '../helpers/devices/change-shapes.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { type Scenario, Scenarios } from '../helpers/faults/fault-scenarios.js';
 import {
   type FaultOutcome,
   type FaultPlan,
   type Hit,
   syscalls,
-} from '../helpers/scripted-syscalls.js';
+} from '../helpers/faults/scripted-syscalls.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
 
 const { EIO, ENOSPC, EINTR, EAGAIN } = constants.errno;
 

@@ -1,6 +1,6 @@
 /** An allocation that fails on a thread of the addon is a failure like any other. */
 
-import '../helpers/scripted-syscalls.js';
+import '../helpers/faults/scripted-syscalls.js';
 
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { native } from '../../src/host/native.js';
 import { ChangeReader } from '../../src/stream/change-reader.js';
+import { syscalls } from '../helpers/faults/scripted-syscalls.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { syscalls } from '../helpers/scripted-syscalls.js';
 
 const NO_MEMORY = { first: 1, run: 1, error: constants.errno.ENOMEM, most: 0 };
 const path = join(scratchFolder(), 'stream');

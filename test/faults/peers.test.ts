@@ -18,19 +18,19 @@ import { LvmsyncError } from '../../src/base/errors.js';
 import { runApply } from '../../src/commands/apply.js';
 import { native } from '../../src/host/native.js';
 import { Reporter } from '../../src/run/reporter.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { CLI } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
-import { streamIdOf, type UnrulyPlan } from '../helpers/fake-rsh-unruly.js';
-import { offlineSource } from '../helpers/offline-source.js';
+import { offlineSource } from '../helpers/devices/offline-source.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { CLI } from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
-import { framedStream, recordsOf } from '../helpers/stream-parts.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
+import { streamIdOf, type UnrulyPlan } from '../helpers/remote/fake-rsh-unruly.js';
+import { framedStream, recordsOf } from '../helpers/streams/stream-parts.js';
 
 /** A case that takes longer hangs, which is an escape. */
 const PATIENCE_MS = 60_000;
 const UNCONFIRMED = /^WARNING: backup: the receiver does not confirm what it wrote/m;
-const UNRULY = fileURLToPath(new URL('../helpers/fake-rsh-unruly.js', import.meta.url));
-const LIAR = fileURLToPath(new URL('../helpers/fake-rsh-liar.js', import.meta.url));
+const UNRULY = fileURLToPath(new URL('../helpers/remote/fake-rsh-unruly.js', import.meta.url));
+const LIAR = fileURLToPath(new URL('../helpers/remote/fake-rsh-liar.js', import.meta.url));
 
 const fixture = new RemoteFixture();
 // A login there finds the program: without it the receivers would be missing, not misbehave.

@@ -3,15 +3,21 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { assertFails, assertSucceeds, CLI, type CliResult, canTrace } from '../helpers/cli.js';
-import { runInProcess } from '../helpers/in-process.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { type RunKind, UndoLaboratory } from '../helpers/faults/undo-laboratory.js';
+import type { UndoableRun } from '../helpers/faults/undoable-run.js';
 import { inLanes, repeated } from '../helpers/lanes.js';
+import {
+  assertFails,
+  assertSucceeds,
+  CLI,
+  type CliResult,
+  canTrace,
+} from '../helpers/program/cli.js';
+import { runInProcess } from '../helpers/program/in-process.js';
+import { runProcess, type TracedResult, tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { runProcess, type TracedResult, tracedLvmsync } from '../helpers/traced-cli.js';
-import { type RunKind, UndoLaboratory } from '../helpers/undo-laboratory.js';
-import type { UndoableRun } from '../helpers/undoable-run.js';
 
 const random = new Random();
 const folder = scratchFolder();

@@ -5,24 +5,24 @@ import { randomFillSync } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { applyToMemory } from '../helpers/apply-stream.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { lvmsync } from '../helpers/cli.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { lvmsync } from '../helpers/program/cli.js';
+import { Random } from '../helpers/random.js';
+import { scratchFolder } from '../helpers/scratch.js';
+import { applyToMemory } from '../helpers/streams/apply-stream.js';
 import {
   DAMAGE_DEVICE_SIZE,
   DamagedDestination,
   exitStatusOf,
   forEveryCut,
   randomGroups,
-} from '../helpers/damaged-streams.js';
-import { Random } from '../helpers/random.js';
-import { scratchFolder } from '../helpers/scratch.js';
+} from '../helpers/streams/damaged-streams.js';
 import {
   CLASSIC_HANDSHAKE,
   classicStream,
   framedStream,
   type StreamRecord,
-} from '../helpers/stream-parts.js';
+} from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder('memory');
 const random = new Random();

@@ -10,14 +10,14 @@ import { ByteComparer } from '../../src/commands/verify/compare-bytes.js';
 import { HashComparer } from '../../src/commands/verify/compare-hashes.js';
 import { FileDevice } from '../../src/device/block-device.js';
 import { ExtentList, NO_EXTENTS } from '../../src/device/extent.js';
-import { Campaign, campaignSize } from '../helpers/campaign.js';
-import { lvmsync } from '../helpers/cli.js';
-import { RemoteFixture } from '../helpers/fake-rsh-fixture.js';
+import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { lvmsync } from '../helpers/program/cli.js';
 import { Random } from '../helpers/random.js';
+import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const PAGE = 4096;
 const MIB = 1024 * 1024;
-const GARBLE = fileURLToPath(new URL('../helpers/garble.js', import.meta.url));
+const GARBLE = fileURLToPath(new URL('../helpers/remote/garble.js', import.meta.url));
 const fixture = new RemoteFixture();
 const random = new Random();
 

@@ -5,8 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { assertSucceeds, lvmsync } from '../helpers/cli.js';
-import { snapbackExample, storedExample } from '../helpers/format-examples.js';
+import { assertSucceeds, lvmsync } from '../helpers/program/cli.js';
+import { snapbackExample, storedExample } from '../helpers/streams/format-examples.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

@@ -20,9 +20,9 @@ import { parseOptions } from '../../src/cli/option-grammar.js';
 import { ownIdentity } from '../../src/host/process-identity.js';
 import { Reporter } from '../../src/run/reporter.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
-import type { ChainSurvey } from '../helpers/chain-laboratory.js';
-import { assertFails, assertSucceeds } from '../helpers/cli.js';
-import { FakePool, POOL, TRANSACTION_ID } from '../helpers/fake-pool.js';
+import type { ChainSurvey } from '../helpers/chain/chain-laboratory.js';
+import { assertFails, assertSucceeds } from '../helpers/program/cli.js';
+import { FakePool, POOL, TRANSACTION_ID } from '../helpers/lvm/fake-pool.js';
 import {
   attachLoop,
   CHAIN,
@@ -32,7 +32,7 @@ import {
   OLD_STATE,
   OldPlace,
   oldState,
-} from '../helpers/old-state.js';
+} from '../helpers/program/old-state.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const scratch = scratchFolder();

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { assertSucceeds, lvmsync } from '../helpers/cli.js';
+import { assertSucceeds, lvmsync } from '../helpers/program/cli.js';
 import { readGoldenImage } from '../helpers/golden.js';
-import { receiveAsOriginal } from '../helpers/original-receiver.js';
+import { receiveAsOriginal } from '../helpers/streams/original-receiver.js';
 import { scratchFolder } from '../helpers/scratch.js';
-import { CLASSIC_HANDSHAKE, dataRecordsOf, type StreamRecord } from '../helpers/stream-parts.js';
+import { CLASSIC_HANDSHAKE, dataRecordsOf, type StreamRecord } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder();
 let files = 0;

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { readThinDelta } from '../helpers/thin-delta.js';
+import { readThinDelta } from '../helpers/lvm/thin-delta.js';
 import { readThinDifference, type ThinDifference } from '../../src/lvm/thin/difference.js';
 import { goldenPath, readGoldenImage } from '../helpers/golden.js';
-import { dataRecordsOf } from '../helpers/stream-parts.js';
-import { FakeTool } from '../helpers/thin-xml.js';
+import { dataRecordsOf } from '../helpers/streams/stream-parts.js';
+import { FakeTool } from '../helpers/lvm/thin-xml.js';
 
 const BLOCK = 64 * 1024;
 const ORIGIN = 1;

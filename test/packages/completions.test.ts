@@ -7,8 +7,8 @@ import { before, describe, test } from 'node:test';
 import { commandWords, longOptions } from '../../packaging/completions.js';
 import { parseOptions } from '../../src/cli/option-grammar.js';
 import { OPTION_TABLE, type OptionSpec } from '../../src/cli/option-table.js';
-import { runTool } from '../helpers/cli.js';
-import { missingTool, writeShare } from '../helpers/packages.js';
+import { missingTool, writeShare } from '../helpers/packages/packages.js';
+import { runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

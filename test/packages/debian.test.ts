@@ -5,11 +5,11 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
-import { noOtherRoot, runInRoot } from '../helpers/clean-root.js';
-import { assertSucceeds, runTool } from '../helpers/cli.js';
-import { GoldenSync } from '../helpers/golden-sync.js';
-import { makePackage, missingTool, ROOT } from '../helpers/packages.js';
+import { noOtherRoot, runInRoot } from '../helpers/packages/clean-root.js';
+import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
+import { assertSucceeds, runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { GoldenSync } from '../helpers/streams/golden-sync.js';
 
 const skip = missingTool('dpkg-deb');
 

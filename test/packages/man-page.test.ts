@@ -7,8 +7,8 @@ import { before, describe, test } from 'node:test';
 import { formatManPage } from '../../packaging/man-page.js';
 import { exitStatuses, INTRODUCTION, optionSignature, USAGE } from '../../src/cli/help.js';
 import { OPTION_TABLE } from '../../src/cli/option-table.js';
-import { runTool } from '../helpers/cli.js';
-import { missingTool, writeShare } from '../helpers/packages.js';
+import { missingTool, writeShare } from '../helpers/packages/packages.js';
+import { runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();

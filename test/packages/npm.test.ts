@@ -5,10 +5,16 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync, runTool } from '../helpers/cli.js';
-import { GoldenSync } from '../helpers/golden-sync.js';
-import { makePackage, missingTool, ROOT } from '../helpers/packages.js';
+import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  lvmsync,
+  runTool,
+} from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { GoldenSync } from '../helpers/streams/golden-sync.js';
 
 const NEWEST_GLIBC = 36;
 const NEWEST_GLIBCXX = 30;

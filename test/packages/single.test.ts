@@ -6,11 +6,11 @@ import { dirname, join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
 import { POOL_WATCHER } from '../../src/host/helper-names.js';
-import { enterRoot, noOtherRoot, runInRoot } from '../helpers/clean-root.js';
-import { assertFails, assertSucceeds, lvmsync, runTool } from '../helpers/cli.js';
-import { GoldenSync } from '../helpers/golden-sync.js';
-import { makePackage, missingTool, ROOT } from '../helpers/packages.js';
+import { enterRoot, noOtherRoot, runInRoot } from '../helpers/packages/clean-root.js';
+import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
+import { assertFails, assertSucceeds, lvmsync, runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { GoldenSync } from '../helpers/streams/golden-sync.js';
 
 const skip = missingTool('strip', 'ldd') || noOtherRoot();
 

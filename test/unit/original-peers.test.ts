@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readGoldenImage } from '../helpers/golden.js';
-import { receiveAsOriginal } from '../helpers/original-receiver.js';
-import { sendAsOriginal } from '../helpers/original-sender.js';
+import { receiveAsOriginal } from '../helpers/streams/original-receiver.js';
+import { sendAsOriginal } from '../helpers/streams/original-sender.js';
 
 const HANDSHAKE = Buffer.from('lvmsync PROTO[3]\n');
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import type { Random } from '../../helpers/random.js';
 import { tool } from './tool.js';
 

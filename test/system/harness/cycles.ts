@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CLI, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { CLI, type CliResult, lvmsync } from '../../helpers/program/cli.js';
 import type { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { contentHash, fillRandom } from './content.js';

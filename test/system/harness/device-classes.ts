@@ -2,7 +2,7 @@
 
 import { symlinkSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import { tool } from './tool.js';
 
 export interface DeviceClass {

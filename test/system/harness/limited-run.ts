@@ -3,7 +3,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { CLI } from '../../helpers/cli.js';
+import { CLI } from '../../helpers/program/cli.js';
 
 export interface Ended {
   /** Null where it did not end by itself. */

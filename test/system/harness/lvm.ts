@@ -2,7 +2,7 @@
 
 import { rmSync, truncateSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'node:test';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { tool } from './tool.js';
 

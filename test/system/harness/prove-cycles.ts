@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { assertFails } from '../../helpers/cli.js';
-import { runInProcess } from '../../helpers/in-process.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { assertFails } from '../../helpers/program/cli.js';
+import { runInProcess } from '../../helpers/program/in-process.js';
 import { Random } from '../../helpers/random.js';
 import { type CycleKinds, CycleLaboratory } from './cycles.js';
 import { useOwnStateFolder } from './thin.js';

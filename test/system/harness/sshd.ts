@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CLI, runTool } from '../../helpers/cli.js';
+import { CLI, runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { tool } from './tool.js';
 

@@ -8,7 +8,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { CLI } from '../../helpers/cli.js';
+import { CLI } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { type LogicalVolume, MiB, type TestVolumeGroup } from './lvm.js';
 import { tool } from './tool.js';

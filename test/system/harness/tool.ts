@@ -1,6 +1,6 @@
 // Inside the guest: run a program that must succeed.
 
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 
 /** Returns its stdout without the last line end. */
 export function tool(...argv: readonly string[]): string {

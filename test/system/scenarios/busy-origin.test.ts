@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { ENGINES, syncs } from '../../helpers/cli.js';
+import { ENGINES, syncs } from '../../helpers/program/cli.js';
 import { withThickCopy } from '../harness/copies.js';
 import { exceptionCount, MiB } from '../harness/lvm.js';
 

@@ -3,10 +3,10 @@
 // the file system of the chain; then states are looked at in which a power cut could have left that disk.
 
 import { test } from 'node:test';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { ChainLaboratory } from '../../helpers/chain-laboratory.js';
-import { type ChainWork, chainWorks, recover } from '../../helpers/chain-works.js';
-import { assertSucceeds, lvmsync } from '../../helpers/cli.js';
+import { ChainLaboratory } from '../../helpers/chain/chain-laboratory.js';
+import { type ChainWork, chainWorks, recover } from '../../helpers/chain/chain-works.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { assertSucceeds, lvmsync } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { crashStates, type LogEntry } from '../harness/log-writes.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
+import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { saveContent, sequential, writeRandom } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
 import { exceptionCount, KiB, MiB, snapshotStatus } from '../harness/lvm.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { fillRandom, scattered, writeRandom } from '../harness/content.js';

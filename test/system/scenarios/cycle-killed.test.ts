@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
 import { Random } from '../../helpers/random.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { useOwnStateFolder } from '../harness/thin.js';

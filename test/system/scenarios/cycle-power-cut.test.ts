@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { readRecord } from '../../../src/chain/record.js';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { lvmsync } from '../../helpers/cli.js';
-import { runInProcess } from '../../helpers/in-process.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { lvmsync } from '../../helpers/program/cli.js';
+import { runInProcess } from '../../helpers/program/in-process.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { contentHash, fillRandom, scattered, writeRandom } from '../harness/content.js';

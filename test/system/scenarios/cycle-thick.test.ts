@@ -1,5 +1,5 @@
 import { after } from 'node:test';
-import { campaignSize } from '../../helpers/campaign.js';
+import { campaignSize } from '../../helpers/faults/campaign.js';
 import { proveCycles } from '../harness/prove-cycles.js';
 import { HOST, SshServer } from '../harness/sshd.js';
 

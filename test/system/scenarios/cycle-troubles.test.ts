@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { assertFails, type CliResult, lvmsync } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { fillRandom, scattered, writeRandom } from '../harness/content.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
+import { assertFails, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { assertSameContent, saveContent, writeRandom } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';

@@ -13,10 +13,10 @@ import {
 } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { assertFails, assertSucceeds, type Engine, syncs } from '../../helpers/cli.js';
-import { writeCowStore } from '../../helpers/cow-store.js';
-import { runInProcess } from '../../helpers/in-process.js';
+import { writeCowStore } from '../../helpers/devices/cow-store.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { assertFails, assertSucceeds, type Engine, syncs } from '../../helpers/program/cli.js';
+import { runInProcess } from '../../helpers/program/in-process.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { writeWhole } from '../harness/content.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
+import { ENGINES, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { CLI, type Ending, engineSetting, lvmsync, runTool } from '../../helpers/cli.js';
+import { CLI, type Ending, engineSetting, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/cli.js';
+import { assertFails, ENGINES, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent, saveContent, sequential, writeRandom } from '../harness/content.js';

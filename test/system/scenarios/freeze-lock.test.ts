@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { lvmsync } from '../../helpers/cli.js';
+import { lvmsync } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { MiB, TestVolumeGroup } from '../harness/lvm.js';
 

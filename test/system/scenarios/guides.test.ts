@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent } from '../harness/content.js';
 import { repository } from '../harness/guest.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
-import { ENGINES, syncs } from '../../helpers/cli.js';
+import { ENGINES, syncs } from '../../helpers/program/cli.js';
 import {
   assertDifferentContent,
   overlapping,

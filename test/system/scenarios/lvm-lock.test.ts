@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CLI } from '../../helpers/cli.js';
+import { CLI } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { KiB, MiB, TestVolumeGroup } from '../harness/lvm.js';
 import { TestThinPool, useOwnStateFolder } from '../harness/thin.js';

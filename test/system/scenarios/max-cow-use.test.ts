@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, type CliResult, lvmsync, syncs } from '../../helpers/cli.js';
-import { messagesOf } from '../../helpers/message-document.js';
+import { assertFails, type CliResult, lvmsync, syncs } from '../../helpers/program/cli.js';
+import { messagesOf } from '../../helpers/program/message-document.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, type CliResult, lvmsync } from '../../helpers/cli.js';
+import { assertFails, type CliResult, lvmsync } from '../../helpers/program/cli.js';
 import { withThickCopy } from '../harness/copies.js';
 import { MiB } from '../harness/lvm.js';
 import { becomesFree, HOST, SshServer } from '../harness/sshd.js';

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, CLI, type Ending, lvmsync, runTool } from '../../helpers/cli.js';
+import { assertFails, CLI, type Ending, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { assertDifferentContent } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
 import { becomesFree, HOST, SshServer } from '../harness/sshd.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { CLI, type CliResult, lvmsync, runTool } from '../../helpers/cli.js';
+import { CLI, type CliResult, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { assertDifferentContent, saveContent } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
 import { type LogicalVolume, MiB } from '../harness/lvm.js';

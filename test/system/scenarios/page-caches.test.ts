@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
-import { ENGINES, syncs } from '../../helpers/cli.js';
+import { ENGINES, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { assertSameContent, writeRandom } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';

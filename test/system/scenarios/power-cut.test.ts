@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { CLI, engineSetting, runTool, syncs } from '../../helpers/cli.js';
-import { runInProcess } from '../../helpers/in-process.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { CLI, engineSetting, runTool, syncs } from '../../helpers/program/cli.js';
+import { runInProcess } from '../../helpers/program/in-process.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { fillRandom, scattered, writeRandom } from '../harness/content.js';

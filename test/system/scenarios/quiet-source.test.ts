@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, CLI, type CliResult, lvmsync, runTool } from '../../helpers/cli.js';
+import { assertFails, CLI, type CliResult, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent, saveContent, scattered, writeRandom } from '../harness/content.js';

@@ -12,8 +12,8 @@ import { native } from '../../../src/host/native.js';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import type { ThickSnapshot } from '../../../src/lvm/thick-snapshot.js';
 import { readThickChanges } from '../../../src/source/thick-changes.js';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
-import { ENGINES, syncs } from '../../helpers/cli.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { ENGINES, syncs } from '../../helpers/program/cli.js';
 import { withThickCopy } from '../harness/copies.js';
 import { KiB, MiB } from '../harness/lvm.js';
 

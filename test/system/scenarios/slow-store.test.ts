@@ -1,7 +1,7 @@
 // T19: turns of a cycle whose COW stores are so slow that their lists lag behind what the kernel counts.
 
 import { after, before, describe, test } from 'node:test';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
 import { Random } from '../../helpers/random.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { useOwnStateFolder } from '../harness/thin.js';

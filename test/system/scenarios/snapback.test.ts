@@ -12,7 +12,7 @@ import {
   ENGINES,
   lvmsync,
   syncs,
-} from '../../helpers/cli.js';
+} from '../../helpers/program/cli.js';
 import {
   assertDifferentContent,
   assertSameContent,

@@ -10,7 +10,7 @@ import {
   lvmsync,
   runTool,
   syncs,
-} from '../../helpers/cli.js';
+} from '../../helpers/program/cli.js';
 import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
 import { MiB } from '../harness/lvm.js';

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Campaign, campaignSize } from '../../helpers/campaign.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
 import { Random } from '../../helpers/random.js';
 import { Surroundings } from '../harness/surroundings.js';
 import { type Case, describeCase, drawCase, SCENES } from '../harness/surroundings-case.js';

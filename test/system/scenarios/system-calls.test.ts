@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
-import { CLI, engineSetting, runTool } from '../../helpers/cli.js';
+import { CLI, engineSetting, runTool } from '../../helpers/program/cli.js';
 import { withThickCopy } from '../harness/copies.js';
 import { type LogicalVolume, MiB } from '../harness/lvm.js';
 

@@ -15,7 +15,7 @@ import { constants } from 'node:os';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, CLI, lvmsync, runTool, syncs } from '../../helpers/cli.js';
+import { assertFails, CLI, lvmsync, runTool, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
+import { assertFails, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent, fillRandom, saveContent, writeRandom } from '../harness/content.js';

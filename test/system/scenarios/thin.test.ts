@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { rmSync, statSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, CLI, lvmsync, syncs } from '../../helpers/cli.js';
+import { assertFails, CLI, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

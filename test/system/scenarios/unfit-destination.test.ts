@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, lvmsync, syncs } from '../../helpers/cli.js';
+import { assertFails, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

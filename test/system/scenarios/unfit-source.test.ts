@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, lvmsync } from '../../helpers/cli.js';
+import { assertFails, lvmsync } from '../../helpers/program/cli.js';
 import { writeRandom } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
 import { type LogicalVolume, MiB, snapshotStatus } from '../harness/lvm.js';

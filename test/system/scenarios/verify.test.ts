@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { assertFails, CLI, type CliResult, lvmsync, runTool, syncs } from '../../helpers/cli.js';
+import {
+  assertFails,
+  CLI,
+  type CliResult,
+  lvmsync,
+  runTool,
+  syncs,
+} from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import {

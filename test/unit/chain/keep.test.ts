@@ -9,8 +9,8 @@ import {
 } from '../../../src/chain/keep.js';
 import { orderChain } from '../../../src/chain/order.js';
 import type { Point } from '../../../src/chain/record.js';
-import { pointAt } from '../../helpers/chain-laboratory.js';
-import { modelChain } from '../../helpers/chain-model.js';
+import { pointAt } from '../../helpers/chain/chain-laboratory.js';
+import { modelChain } from '../../helpers/chain/chain-model.js';
 
 const HOUR = 3600;
 

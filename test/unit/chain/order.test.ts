@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Linked, orderChain, pointsOf, walkBack } from '../../../src/chain/order.js';
-import { pointAt } from '../../helpers/chain-laboratory.js';
-import { idOf, linkAfter, modelChain } from '../../helpers/chain-model.js';
+import { pointAt } from '../../helpers/chain/chain-laboratory.js';
+import { idOf, linkAfter, modelChain } from '../../helpers/chain/chain-model.js';
 
 const someAttempts = fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 12 });
 

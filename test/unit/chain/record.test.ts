@@ -13,8 +13,8 @@ import {
   readRecord,
   writeRecord,
 } from '../../../src/chain/record.js';
-import { pointAt } from '../../helpers/chain-laboratory.js';
-import { idOf, modelChain } from '../../helpers/chain-model.js';
+import { pointAt } from '../../helpers/chain/chain-laboratory.js';
+import { idOf, modelChain } from '../../helpers/chain/chain-model.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'chain-record-'));
 after(() => rmSync(folder, { recursive: true }));

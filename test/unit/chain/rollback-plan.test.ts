@@ -9,8 +9,8 @@ import {
   type RollbackPlan,
   type RollbackTarget,
 } from '../../../src/chain/rollback-plan.js';
-import { pointAt } from '../../helpers/chain-laboratory.js';
-import { idOf, linkAfter, modelChain } from '../../helpers/chain-model.js';
+import { pointAt } from '../../helpers/chain/chain-laboratory.js';
+import { idOf, linkAfter, modelChain } from '../../helpers/chain/chain-model.js';
 
 const undone = { folder: 'undone-x', redo: idOf(99) };
 

@@ -5,8 +5,8 @@ import type { ChainRecord } from '../../../src/chain/record.js';
 import { stepOf, whyNot } from '../../../src/chain/step.js';
 import type { StreamForm } from '../../../src/stream/change-stream.js';
 import type { Hello } from '../../../src/stream/control-frame.js';
-import { pointAt } from '../../helpers/chain-laboratory.js';
-import { idOf, modelChain } from '../../helpers/chain-model.js';
+import { pointAt } from '../../helpers/chain/chain-laboratory.js';
+import { idOf, modelChain } from '../../helpers/chain/chain-model.js';
 
 const { record } = modelChain([1, 1]);
 const undone = { folder: 'undone-x', redo: idOf(9) };

@@ -16,7 +16,7 @@ import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Labels } from '../../../src/commands/metrics.js';
 import { MetricsFile } from '../../../src/commands/metrics-file.js';
 import { Reporter } from '../../../src/run/reporter.js';
-import { onlyValue, parsePrometheus } from '../../helpers/prometheus.js';
+import { onlyValue, parsePrometheus } from '../../helpers/program/prometheus.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const LABELS: Labels = [['command', 'sync']];

@@ -6,7 +6,7 @@ import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
 import { formatMetrics, type Labels, type RunFigures } from '../../../src/commands/metrics.js';
 import { labelsOf } from '../../../src/commands/metrics-labels.js';
-import { onlyValue, parsePrometheus } from '../../helpers/prometheus.js';
+import { onlyValue, parsePrometheus } from '../../helpers/program/prometheus.js';
 
 const LABELS: Labels = [
   ['command', 'sync'],

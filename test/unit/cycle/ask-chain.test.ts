@@ -8,7 +8,7 @@ import { toCommand } from '../../../src/cli/parse.js';
 import { askChain } from '../../../src/cycle/ask-chain.js';
 import type { RunContext } from '../../../src/run/context.js';
 import { Reporter } from '../../../src/run/reporter.js';
-import { refusal } from '../../helpers/lvm-host.js';
+import { refusal } from '../../helpers/lvm/lvm-host.js';
 
 const POINT = { uuid: 'LS77dj-xiFg-MBtL', time: '2026-11-23T10:55:07Z' };
 

@@ -5,7 +5,7 @@ import { after, describe, test } from 'node:test';
 import { EXIT, LvmsyncError } from '../../../src/base/errors.js';
 import { refuseOwnStorage } from '../../../src/cycle/own-storage.js';
 import { ownWrites } from '../../../src/source/thin-source.js';
-import { FakeMachine } from '../../helpers/fake-machine.js';
+import { FakeMachine } from '../../helpers/devices/fake-machine.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const GROUP = 'G'.repeat(32);

@@ -18,7 +18,7 @@ import {
   listSnapshots,
 } from '../../../src/cycle/volumes.js';
 import { type Argv, CommandError, type RunCommand } from '../../../src/host/subprocess.js';
-import { missing, recorded, refusal } from '../../helpers/lvm-host.js';
+import { missing, recorded, refusal } from '../../helpers/lvm/lvm-host.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const TAG = 'lvmsync_0123456789ab';

@@ -10,7 +10,7 @@ import {
   type Severity,
 } from '../../../src/destination/safety.js';
 import type { DeviceIdentity } from '../../../src/device/topology.js';
-import { FakeMachine } from '../../helpers/fake-machine.js';
+import { FakeMachine } from '../../helpers/devices/fake-machine.js';
 
 const VG = 'LVM-A8z0SXL2P67trjze81n6bEHn06QIhfXW';
 const machines: FakeMachine[] = [];

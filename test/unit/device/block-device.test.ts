@@ -20,7 +20,7 @@ import {
 } from '../../../src/device/block-device.js';
 import { identifyPath } from '../../../src/device/topology.js';
 import { native } from '../../../src/host/native.js';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 native.selectEngine('auto');

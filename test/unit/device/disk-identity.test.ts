@@ -6,7 +6,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { diskIdentity, isNewerKind } from '../../../src/device/disk-identity.js';
-import { gptDisk, partitionedDisk } from '../../helpers/partition-tables.js';
+import { gptDisk, partitionedDisk } from '../../helpers/devices/partition-tables.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const scratch = scratchFolder();

@@ -12,7 +12,7 @@ import {
   regroup,
   slabSizeFor,
 } from '../../../src/device/extent.js';
-import { type Extents, extentsOf, joined } from '../../helpers/operations.js';
+import { type Extents, extentsOf, joined } from '../../helpers/devices/operations.js';
 
 const KiB = 1024;
 

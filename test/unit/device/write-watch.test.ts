@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { identifyPath } from '../../../src/device/topology.js';
 import { type Watched, WriteWatch } from '../../../src/device/write-watch.js';
-import { FakeMachine } from '../../helpers/fake-machine.js';
+import { FakeMachine } from '../../helpers/devices/fake-machine.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 function put(path: string, text: string): void {

@@ -8,7 +8,7 @@ import { VERSION_LINE } from '../../../src/base/version.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { loadAddon, OWN_PROGRAM } from '../../../src/host/addon.js';
 import { POOL_WATCHER, THAW_WATCHER } from '../../../src/host/helper-names.js';
-import { CLI } from '../../helpers/cli.js';
+import { CLI } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const FORMS = {

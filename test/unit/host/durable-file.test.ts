@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { replaceDurably } from '../../../src/host/durable-file.js';
-import { runTool } from '../../helpers/cli.js';
+import { runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const MODULE = new URL('../../../src/host/durable-file.js', import.meta.url).href;

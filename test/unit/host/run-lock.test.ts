@@ -17,8 +17,8 @@ import { fileURLToPath } from 'node:url';
 import { ownIdentity } from '../../../src/host/process-identity.js';
 import { acquireRunLock, type RunLock } from '../../../src/host/run-lock.js';
 import { readLink } from '../../../src/host/virtual-files.js';
-import type { ContenderOrder } from '../../helpers/lock-contender.js';
-import { IN_NAMESPACE, noNamespace } from '../../helpers/pid-namespace.js';
+import type { ContenderOrder } from '../../helpers/program/lock-contender.js';
+import { IN_NAMESPACE, noNamespace } from '../../helpers/program/pid-namespace.js';
 
 const root = mkdtempSync(join(tmpdir(), 'run-lock-'));
 after(() => rmSync(root, { recursive: true }));
@@ -42,7 +42,7 @@ function emptyDirectory(): string {
 const acquire = (directory: string, device: string, command = 'lvmsync a b') =>
   acquireRunLock(device, { path: '/dev/vg/dest', command, directory });
 
-const script = fileURLToPath(new URL('../../helpers/lock-contender.js', import.meta.url));
+const script = fileURLToPath(new URL('../../helpers/program/lock-contender.js', import.meta.url));
 
 async function startContender(
   directory: string,

@@ -5,7 +5,14 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { RunCommand } from '../../../src/host/subprocess.js';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
-import { type Host, lvsWith, missing, recorded, refusal, runOn } from '../../helpers/lvm-host.js';
+import {
+  type Host,
+  lvsWith,
+  missing,
+  recorded,
+  refusal,
+  runOn,
+} from '../../helpers/lvm/lvm-host.js';
 
 const thick = recorded('thick');
 const thin = recorded('thin');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { listVolumes } from '../../../src/lvm/lvs-report.js';
-import { type Host, lvsWith, recorded, refusal, runOn } from '../../helpers/lvm-host.js';
+import { type Host, lvsWith, recorded, refusal, runOn } from '../../helpers/lvm/lvm-host.js';
 
 const thick = recorded('thick');
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { readSnapshotStatus } from '../../../src/lvm/snapshot-status.js';
-import { recorded, refusal, runOn, uuidOf } from '../../helpers/lvm-host.js';
+import { recorded, refusal, runOn, uuidOf } from '../../helpers/lvm/lvm-host.js';
 
 const thick = recorded('thick');
 

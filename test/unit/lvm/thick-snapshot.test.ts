@@ -11,7 +11,7 @@ import {
   refusal,
   runOn,
   uuidOf,
-} from '../../helpers/lvm-host.js';
+} from '../../helpers/lvm/lvm-host.js';
 
 const thick = recorded('thick');
 const thin = recorded('thin');

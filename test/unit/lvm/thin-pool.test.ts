@@ -8,7 +8,7 @@ import {
   requireUsable,
   sendPoolMessage,
 } from '../../../src/lvm/thin-pool.js';
-import { FakePool, POOL } from '../../helpers/fake-pool.js';
+import { FakePool, POOL } from '../../helpers/lvm/fake-pool.js';
 
 const POOL_LINE = '0 131072 thin-pool 254:3 254:4 384 0 0';
 const UUID = POOL.uuid;

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
-import { type Host, lvsWith, missing, recorded, refusal, runOn } from '../../helpers/lvm-host.js';
+import {
+  type Host,
+  lvsWith,
+  missing,
+  recorded,
+  refusal,
+  runOn,
+} from '../../helpers/lvm/lvm-host.js';
 
 const thin = recorded('thin');
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { inspectPath } from '../../../src/lvm/volume-name.js';
-import { refusal } from '../../helpers/lvm-host.js';
+import { refusal } from '../../helpers/lvm/lvm-host.js';
 
 describe('inspectPath', () => {
   let folder = '';

@@ -16,16 +16,20 @@ import { WriteStage } from '../../../src/pipeline/write-stage.js';
 import { ChangeReader } from '../../../src/stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../../../src/stream/change-stream.js';
 import { ChangeWriter } from '../../../src/stream/change-writer.js';
-import { CountingPool } from '../../helpers/counting-pool.js';
+import { CountingPool } from '../../helpers/devices/counting-pool.js';
 import {
   type DeviceCall,
   MemoryDevice,
   type MemoryDeviceOptions,
-} from '../../helpers/memory-device.js';
-import { type Extents, extentsOf, joined } from '../../helpers/operations.js';
+} from '../../helpers/devices/memory-device.js';
+import { type Extents, extentsOf, joined } from '../../helpers/devices/operations.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
-import { dataRecordsOf, framedStream, type StreamRecord } from '../../helpers/stream-parts.js';
+import {
+  dataRecordsOf,
+  framedStream,
+  type StreamRecord,
+} from '../../helpers/streams/stream-parts.js';
 
 const MiB = 1024 * 1024;
 const CHUNK = 64 * 1024;

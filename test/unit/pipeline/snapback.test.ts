@@ -22,10 +22,10 @@ import { native } from '../../../src/host/native.js';
 import { Snapback } from '../../../src/pipeline/snapback.js';
 import { ChangeReader } from '../../../src/stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../../../src/stream/change-stream.js';
-import { canTrace, runTool } from '../../helpers/cli.js';
-import { type Extents, extentsOf, joined } from '../../helpers/operations.js';
+import { type Extents, extentsOf, joined } from '../../helpers/devices/operations.js';
+import { canTrace, runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
-import { recordsOf } from '../../helpers/stream-parts.js';
+import { recordsOf } from '../../helpers/streams/stream-parts.js';
 
 const MiB = 1024 * 1024;
 const folder = scratchFolder();
@@ -288,7 +288,7 @@ test('each byte is saved once, with the content it had first', async () => {
 test('one flush serves all groups that wait for it', (context) => {
   const path = freshPath();
   const trace = `${path}.strace`;
-  const script = fileURLToPath(new URL('../../helpers/save-at-once.js', import.meta.url));
+  const script = fileURLToPath(new URL('../../helpers/streams/save-at-once.js', import.meta.url));
   // With slow flushes everything else waits for the second one.
   const slow = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:delay_enter=300000'];
   const argv = ['strace', '-f', ...slow, '-o', trace, process.execPath, script, path, '40'];

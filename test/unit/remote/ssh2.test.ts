@@ -10,14 +10,14 @@ import { LvmsyncError } from '../../../src/base/errors.js';
 import { closeInput, type Peer } from '../../../src/remote/peer.js';
 import type { HostKey } from '../../../src/remote/ssh-config.js';
 import { connectSsh2 } from '../../../src/remote/ssh2.js';
-import { scratchFolder } from '../../helpers/scratch.js';
 import {
   known,
   makeKeyPair,
   type ServerBehaviour,
   settingsFor,
   startSshServer,
-} from '../../helpers/ssh-server.js';
+} from '../../helpers/remote/ssh-server.js';
+import { scratchFolder } from '../../helpers/scratch.js';
 
 const folder = scratchFolder();
 const HOST = makeKeyPair();

@@ -3,7 +3,11 @@ import { describe, test } from 'node:test';
 import { EXIT, InterruptedError, LvmsyncError } from '../../../src/base/errors.js';
 import { Reporter } from '../../../src/run/reporter.js';
 import type { Verbosity } from '../../../src/run/request.js';
-import { DOCUMENTED, type MessageObject, messagesOf } from '../../helpers/message-document.js';
+import {
+  DOCUMENTED,
+  type MessageObject,
+  messagesOf,
+} from '../../helpers/program/message-document.js';
 
 const TIME = '2026-11-23T10:15:00.000Z';
 

@@ -12,7 +12,7 @@ import {
   readThickChanges,
   type ThickEffects,
 } from '../../../src/source/thick-changes.js';
-import { writeCowStore } from '../../helpers/cow-store.js';
+import { writeCowStore } from '../../helpers/devices/cow-store.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 type ThickSnapshot = Parameters<typeof readThickChanges>[0];

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { readThinDifference } from '../../../src/lvm/thin/difference.js';
 import { splitChanges } from '../../../src/source/thin-source.js';
-import { type DumpText, dumpText, FakeTool, type Run } from '../../helpers/thin-xml.js';
+import { type DumpText, dumpText, FakeTool, type Run } from '../../helpers/lvm/thin-xml.js';
 
 const BLOCK = 64 * 1024;
 

@@ -6,21 +6,21 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { native } from '../../../src/host/native.js';
 import { decodeEnd, encodeEnd, FRAME } from '../../../src/stream/control-frame.js';
-import { applyToMemory } from '../../helpers/apply-stream.js';
+import { Random } from '../../helpers/random.js';
+import { scratchFolder } from '../../helpers/scratch.js';
+import { applyToMemory } from '../../helpers/streams/apply-stream.js';
 import {
   DAMAGE_DEVICE_SIZE,
   DamagedDestination,
   exitStatusOf,
   randomGroups,
-} from '../../helpers/damaged-streams.js';
-import { Random } from '../../helpers/random.js';
-import { scratchFolder } from '../../helpers/scratch.js';
+} from '../../helpers/streams/damaged-streams.js';
 import {
   dataRecordsOf,
   framedStream,
   recordHeader,
   recordsOf,
-} from '../../helpers/stream-parts.js';
+} from '../../helpers/streams/stream-parts.js';
 
 /** Control words of an END frame: magic, type, count, payload, checksum. */
 const END_WORDS = 5 + 25;

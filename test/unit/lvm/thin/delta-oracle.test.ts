@@ -4,8 +4,8 @@ import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import type { ThinDifference } from '../../../../src/lvm/thin/difference.js';
 import { goldenPath } from '../../../helpers/golden.js';
-import { readThinDelta, type ThinDelta } from '../../../helpers/thin-delta.js';
-import { FakeTool } from '../../../helpers/thin-xml.js';
+import { readThinDelta, type ThinDelta } from '../../../helpers/lvm/thin-delta.js';
+import { FakeTool } from '../../../helpers/lvm/thin-xml.js';
 
 const KiB = 1024;
 const text = readFileSync(goldenPath('thin-64k/thin_delta-0.9.0.xml'), 'utf8');

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { LvmsyncError } from '../../../../src/base/errors.js';
 import { readThinDifference, type ThinDifference } from '../../../../src/lvm/thin/difference.js';
-import { type DumpText, dumpText, FakeTool, type Run } from '../../../helpers/thin-xml.js';
+import { type DumpText, dumpText, FakeTool, type Run } from '../../../helpers/lvm/thin-xml.js';
 
 const KiB = 1024;
 const MOST_BYTES = Number.MAX_SAFE_INTEGER;

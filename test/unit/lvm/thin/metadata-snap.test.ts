@@ -22,8 +22,13 @@ import {
 } from '../../../../src/lvm/thin/held-record.js';
 import { releaseForDeadRun, withMetadataSnap } from '../../../../src/lvm/thin/metadata-snap.js';
 import { Reporter } from '../../../../src/run/reporter.js';
-import { FakePool, type FakePoolState, POOL, TRANSACTION_ID } from '../../../helpers/fake-pool.js';
-import { IN_NAMESPACE, noNamespace } from '../../../helpers/pid-namespace.js';
+import {
+  FakePool,
+  type FakePoolState,
+  POOL,
+  TRANSACTION_ID,
+} from '../../../helpers/lvm/fake-pool.js';
+import { IN_NAMESPACE, noNamespace } from '../../../helpers/program/pid-namespace.js';
 import { scratchFolder } from '../../../helpers/scratch.js';
 
 const scratch = scratchFolder();
@@ -351,7 +356,7 @@ describe('withMetadataSnap', () => {
   });
 
   test('F10: goes on where the run that had it was killed in a container', { skip }, async () => {
-    const script = fileURLToPath(new URL('../../../helpers/snap-holder.js', import.meta.url));
+    const script = fileURLToPath(new URL('../../../helpers/lvm/snap-holder.js', import.meta.url));
     const [execPath, ...execArgv] = [...IN_NAMESPACE, process.execPath];
     const holder = fork(script, [recordDirectory, lockDirectory], { execPath, execArgv });
     const [heldRoot] = await once(holder, 'message');
