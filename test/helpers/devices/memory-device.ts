@@ -56,12 +56,20 @@ export class MemoryDevice implements BlockDevice {
 
   async findData(extents: ExtentPairs, unit: number): Promise<ExtentPairs> {
     const found: number[] = [];
+    const add = (from: number, to: number): void => {
+      if (!this.content.subarray(from, to).some((byte) => byte !== 0)) return;
+      const last = found.length - 2;
+      const isNext = (found[last] ?? 0) + (found[last + 1] ?? 0) === from;
+      if (last >= 0 && isNext) found[last + 1] = to - (found[last] ?? 0);
+      else found.push(from, to - from);
+    };
     for (let i = 0; i < extents.length; i += 2) {
       const [offset = 0, length = 0] = extents.subarray(i, i + 2);
-      const step = unit === 0 ? length : unit;
-      for (let at = offset; at < offset + length; at += step) {
-        const part = this.content.subarray(at, Math.min(at + step, offset + length));
-        if (part.some((byte) => byte !== 0)) found.push(at, part.length);
+      const end = offset + length;
+      for (let at = offset; at < end; ) {
+        const next = unit === 0 ? end : Math.min(end, (Math.floor(at / unit) + 1) * unit);
+        add(at, next);
+        at = next;
       }
     }
     return Float64Array.from(found);

@@ -20,6 +20,8 @@ import {
 } from '../../../src/device/block-device.js';
 import { identifyPath } from '../../../src/device/topology.js';
 import { native } from '../../../src/host/native.js';
+import { testBlockDevice } from '../../helpers/devices/block-device-suite.js';
+import { MemoryDevice } from '../../helpers/devices/memory-device.js';
 import { runTool } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
@@ -74,29 +76,19 @@ test('nobody overtakes one who waits', async () => {
 });
 
 for (const [place, path] of Object.entries(folders)) {
-  test(`on ${place} what is written is read back, aligned or not, and nothing else changes`, async () => {
-    const file = join(path, 'round-trip');
-    const before = Buffer.alloc(100_000, 'before ');
-    writeFileSync(file, before);
-    const device = await FileDevice.open(file, { role: 'destination', write: true });
-    const slab = native.allocateSlab(64 * 1024);
-    Buffer.from(slab).fill('after! ');
-    const operations = Float64Array.of(4096, 8192, 0, 20_001, 77, 20_001, 99_990, 10, 33_000);
-    await device.writeBatch(slab, operations);
-    await device.sync();
-    const expected = Buffer.from(before);
-    for (let i = 0; i < operations.length; i += 3) {
-      const [offset = 0, length = 0, position = 0] = operations.subarray(i, i + 3);
-      Buffer.from(slab, position, length).copy(expected, offset);
-    }
-    assert.ok(readFileSync(file).equals(expected));
-    const read = native.allocateSlab(64 * 1024);
-    await device.readBatch(read, operations);
-    assert.ok(Buffer.from(read, 33_000, 10).equals(Buffer.from(slab, 33_000, 10)));
-    assert.ok(Buffer.from(read, 20_001, 77).equals(Buffer.from(slab, 20_001, 77)));
-    await device.close();
+  testBlockDevice(`a file on ${place}`, async (t, content) => {
+    const file = join(path, 'device');
+    writeFileSync(file, content);
+    const device = await FileDevice.open(file, { role: 'source', write: true });
+    t.after(() => device.close());
+    return { device, content: () => readFileSync(file) };
   });
 }
+
+testBlockDevice('memory', async (_, content) => {
+  const device = new MemoryDevice(Buffer.from(content));
+  return { device, content: () => device.content };
+});
 
 test('a device has the identity of what was opened, and the size of it', async () => {
   const file = join(folder, 'identity');

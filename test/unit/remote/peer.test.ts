@@ -4,6 +4,7 @@ import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { closeInput, connectCommand, type PeerExit, relayLines } from '../../../src/remote/peer.js';
+import { type Part, testPeer } from '../../helpers/remote/peer-suite.js';
 
 interface Talk {
   readonly exit: PeerExit;
@@ -21,27 +22,24 @@ async function talk(script: string, input = ''): Promise<Talk> {
   return { exit: await peer.exited, lines };
 }
 
-test('what is written arrives, and both outputs come back in lines', async () => {
-  const { exit, lines } = await talk('cat; echo oops >&2', 'one\ntwo');
-  assert.deepEqual(exit, { kind: 'status', status: 0 });
-  assert.deepEqual([...lines].sort(), ['stderr: oops', 'stdout: one', 'stdout: two']);
-});
-
-const ends: readonly [script: string, exit: PeerExit][] = [
-  ['exit 0', { kind: 'status', status: 0 }],
-  ['exit 255', { kind: 'status', status: 255 }],
-  ['kill -TERM $$', { kind: 'signal', signal: 'SIGTERM' }],
-];
-for (const [script, expected] of ends) {
-  test(`"${script}" is reported as it ended`, async () => {
-    assert.deepEqual((await talk(script)).exit, expected);
-  });
+/** The part as a script of sh: it is its process that ends, however the rest of it does. */
+function scriptOf({ reads, lines = 1, meanwhile, ends }: Part): string {
+  const read = { everything: 'wc -c >&2', 'a little': 'head -c 1 >/dev/null', nothing: ':' }[reads];
+  const print = `yes line | head -n ${lines}`;
+  const end = { SIGTERM: 'kill -TERM $$', never: 'exec sleep 600' };
+  return [
+    ...(meanwhile ? ['exec 3<&0', `${print} & ${read} <&3; wait`] : [read, print]),
+    typeof ends === 'number' ? `exit ${ends}` : end[ends],
+  ].join('\n');
 }
 
-test('what was printed just before the end is not lost', async () => {
-  const { lines } = await talk('seq 20000; exit 3');
-  assert.equal(lines.length, 20000);
-  assert.equal(lines.at(-1), 'stdout: 20000');
+testPeer('a command', 'signal', async (t, part) => {
+  const lines: string[] = [];
+  const peer = connectCommand(['sh', '-c', scriptOf(part)], (line, stream) => {
+    lines.push(`${stream}: ${line}`);
+  });
+  t.after(() => peer.kill());
+  return { peer, lines };
 });
 
 test('a program that does not exist is a failure with a hint', async () => {

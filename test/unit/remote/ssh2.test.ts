@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ServerChannel } from 'ssh2';
@@ -10,6 +10,7 @@ import { LvmsyncError } from '../../../src/base/errors.js';
 import { closeInput, type Peer } from '../../../src/remote/peer.js';
 import type { HostKey } from '../../../src/remote/ssh-config.js';
 import { connectSsh2 } from '../../../src/remote/ssh2.js';
+import { type Part, testPeer, writeAll } from '../../helpers/remote/peer-suite.js';
 import {
   known,
   makeKeyPair,
@@ -83,17 +84,6 @@ async function failureOf(work: Promise<unknown>): Promise<LvmsyncError> {
   assert.fail('it did not fail');
 }
 
-/** Writes all of it, as far as the pipe is taken; says whether it was. */
-async function write(peer: Peer, bytes: Buffer): Promise<boolean> {
-  const pipe = new Socket({ fd: peer.inputFd, readable: false, writable: true });
-  const taken = await new Promise<boolean>((resolve) => {
-    pipe.on('error', () => resolve(false));
-    pipe.end(bytes, (error?: Error | null) => resolve(!error));
-  });
-  pipe.destroy();
-  return taken;
-}
-
 /** Reads its whole input, then says how much it was. */
 function count(channel: ServerChannel, then: (bytes: number) => void): void {
   let bytes = 0;
@@ -103,43 +93,48 @@ function count(channel: ServerChannel, then: (bytes: number) => void): void {
   channel.on('end', () => then(bytes));
 }
 
-test('the command is run, its input arrives whole, and both outputs come back', async () => {
+/** The part as a channel of the server plays it. */
+function play({ reads, lines = 1, meanwhile, ends }: Part, channel: ServerChannel): void {
+  const end = (): void => {
+    if (ends === 'never') return;
+    channel.exit((ends === 'SIGTERM' ? 'TERM' : ends) as number);
+    if (reads === 'everything') channel.end();
+    else channel.close();
+  };
+  const print = (then: () => void): void => void channel.write('line\n'.repeat(lines), then);
+  if (reads === 'nothing') channel.pause();
+  else if (reads === 'a little') channel.once('data', end);
+  else {
+    if (meanwhile) print(() => undefined);
+    count(channel, (bytes) => {
+      channel.stderr.write(`${bytes}\n`);
+      if (meanwhile) end();
+      else print(end);
+    });
+  }
+}
+
+testPeer('the ssh2 package', 'failed', async (t, part) => {
+  const onCommand = (channel: ServerChannel): void => play(part, channel);
+  const server = await startSshServer({ hostKeys: [HOST], user: USER, onCommand });
+  t.after(() => server.close());
+  return connect(server.port);
+});
+
+test('the command is run that was asked for', async () => {
   let asked = '';
   const onCommand: ServerBehaviour['onCommand'] = (channel, command) => {
     asked = command;
-    count(channel, (bytes) => {
-      channel.write(`got ${bytes}\n`);
-      channel.stderr.write('and a word');
-      channel.exit(0);
-      channel.end();
-    });
+    channel.exit(0);
+    channel.end();
   };
   await withServer({ onCommand }, async (port) => {
-    const { peer, lines } = await connect(port);
-    assert.equal(await write(peer, Buffer.alloc(5 * MIB, 1)), true);
-    assert.deepEqual(await peer.exited, { kind: 'status', status: 0 });
+    const { peer } = await connect(port);
+    await writeAll(peer, Buffer.alloc(1));
+    await peer.exited;
     assert.equal(asked, 'lvmsync --apply - /dev/x');
-    assert.deepEqual([...lines].sort(), ['stderr: and a word', `stdout: got ${5 * MIB}`]);
   });
 });
-
-for (const [what, ending, expected] of [
-  ['status 12', 12, { kind: 'status', status: 12 }],
-  ['status 127', 127, { kind: 'status', status: 127 }],
-  ['a signal', 'TERM', { kind: 'signal', signal: 'SIGTERM' }],
-] as const) {
-  test(`a command that ends with ${what} is reported so`, async () => {
-    const onCommand = (channel: ServerChannel): void => {
-      channel.exit(ending as number);
-      channel.end();
-    };
-    await withServer({ onCommand }, async (port) => {
-      const { peer } = await connect(port);
-      assert.deepEqual(await peer.exited, expected);
-      await write(peer, Buffer.alloc(1));
-    });
-  });
-}
 
 const logins: readonly [what: string, Partial<ServerBehaviour>, Attempt][] = [
   ['a host with two keys of which one is known', { hostKeys: [ECDSA, HOST] }, {}],
@@ -166,7 +161,7 @@ for (const [what, behaviour, attempt] of logins) {
     await withServer({ ...behaviour, onCommand }, async (port) => {
       const { peer } = await connect(port, attempt);
       assert.deepEqual(await peer.exited, { kind: 'status', status: 0 });
-      await write(peer, Buffer.alloc(1));
+      await writeAll(peer, Buffer.alloc(1));
     });
   });
 }
@@ -291,7 +286,10 @@ for (const how of ['end', 'destroy'] as const) {
     };
     await withServer({ onCommand }, async (port) => {
       const { peer, lines } = await connect(port);
-      const [exit, taken] = await Promise.all([peer.exited, write(peer, Buffer.alloc(64 * MIB))]);
+      const [exit, taken] = await Promise.all([
+        peer.exited,
+        writeAll(peer, Buffer.alloc(64 * MIB)),
+      ]);
       assert(exit.kind === 'failed');
       assert.match(exit.error.message, /^root@backup: the connection broke/);
       assert.equal(taken, false);
@@ -299,21 +297,6 @@ for (const how of ['end', 'destroy'] as const) {
     });
   });
 }
-
-test('a command that ends while data are on their way is reported with its status', async () => {
-  const onCommand: ServerBehaviour['onCommand'] = (channel) => {
-    channel.once('data', () => {
-      channel.exit(3);
-      channel.close();
-    });
-  };
-  await withServer({ onCommand }, async (port) => {
-    const { peer } = await connect(port);
-    const [exit, taken] = await Promise.all([peer.exited, write(peer, Buffer.alloc(64 * MIB))]);
-    assert.deepEqual(exit, { kind: 'status', status: 3 });
-    assert.equal(taken, false);
-  });
-});
 
 test('what never left for a command that ended with 0 is counted as unread', async () => {
   const commands: ServerChannel[] = [];
@@ -349,7 +332,7 @@ test('a receiver that closes its output early still gets all of its input', asyn
     const { peer } = await connect(port);
     // Its end of output has arrived by then.
     await new Promise((tick) => setTimeout(tick, 50));
-    await write(peer, Buffer.alloc(8 * MIB));
+    await writeAll(peer, Buffer.alloc(8 * MIB));
     // This server cannot tell a status once it has closed its output; the data are what counts.
     await peer.exited;
     assert.equal(received, 8 * MIB);
@@ -373,26 +356,9 @@ test('a flood of output neither stops the data nor fills the memory', async () =
   };
   await withServer({ onCommand }, async (port) => {
     const { peer, lines } = await connect(port);
-    assert.equal(await write(peer, Buffer.alloc(16 * MIB)), true);
+    assert.equal(await writeAll(peer, Buffer.alloc(16 * MIB)), true);
     assert.deepEqual(await peer.exited, { kind: 'status', status: 0 });
     assert.equal(lines.filter((line) => line.startsWith('stdout: ')).length, 32 * 1024);
     assert.equal(received, 16 * MIB);
-  });
-});
-
-test('a receiver that stops reading holds the pipe, and kill ends the wait for it', async () => {
-  const onCommand = (channel: ServerChannel): void => void channel.pause();
-  await withServer({ onCommand }, async (port) => {
-    const { peer } = await connect(port);
-    let settled = false;
-    const written = write(peer, Buffer.alloc(64 * MIB)).finally(() => {
-      settled = true;
-    });
-    await new Promise((tick) => setTimeout(tick, 300));
-    assert.equal(settled, false);
-    peer.kill();
-    const exit = await peer.exited;
-    assert.equal(exit.kind, 'failed');
-    assert.equal(await written, false);
   });
 });
