@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
-import { parseOptions } from '../../../src/cli/option-grammar.js';
-import { toCommand } from '../../../src/cli/parse.js';
-
-function command(...argv: string[]) {
-  return toCommand(parseOptions(argv));
-}
+import { command } from '../../helpers/program/commands.js';
 
 describe('options for the load of a run', () => {
   test('are absent from a command that was not given them', () => {

@@ -2,12 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Command } from '../../../src/cli/command.js';
-import { parseOptions } from '../../../src/cli/option-grammar.js';
-import { toCommand } from '../../../src/cli/parse.js';
-
-function command(...argv: string[]): Command {
-  return toCommand(parseOptions(argv));
-}
+import { command, REMOTE } from '../../helpers/program/commands.js';
 
 const RUN = { verbosity: 'normal', warnings: [] } as const;
 const WRITE = { ...RUN, snapback: undefined, allowSmaller: false, force: false } as const;
@@ -23,16 +18,6 @@ const READ = {
   format: 'auto',
   compression: 'none',
   bytesPerSecond: undefined,
-} as const;
-const REMOTE = {
-  transport: 'command',
-  rsh: ['ssh'],
-  rshGiven: false,
-  program: 'lvmsync',
-  sudo: false,
-  timeoutSeconds: undefined,
-  requireAck: false,
-  streams: 1,
 } as const;
 const SYNC = {
   kind: 'sync',

@@ -2,12 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Command, VerifyCommand } from '../../../src/cli/command.js';
-import { parseOptions } from '../../../src/cli/option-grammar.js';
-import { toCommand } from '../../../src/cli/parse.js';
-
-function command(...argv: string[]): Command {
-  return toCommand(parseOptions(argv));
-}
+import { command, REMOTE } from '../../helpers/program/commands.js';
 
 const VERIFY: VerifyCommand = {
   kind: 'verify',
@@ -23,16 +18,7 @@ const VERIFY: VerifyCommand = {
   bytesPerSecond: undefined,
   source: { kind: 'snapshot', snapshot: 'vg/snap', dataSource: undefined, since: undefined },
   destination: { path: '/dev/vg/copy' },
-  remote: {
-    transport: 'command',
-    rsh: ['ssh'],
-    rshGiven: false,
-    program: 'lvmsync',
-    sudo: false,
-    timeoutSeconds: undefined,
-    requireAck: false,
-    streams: 1,
-  },
+  remote: REMOTE,
 };
 
 describe('the words of a verify', () => {

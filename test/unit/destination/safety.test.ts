@@ -18,6 +18,21 @@ after(() => {
   for (const machine of machines) machine.remove();
 });
 
+function emptyMachine(): FakeMachine {
+  const machine = new FakeMachine();
+  machines.push(machine);
+  return machine;
+}
+
+/** A disk and its partitions, which are numbered from 1 on. */
+function addDisk(machine: FakeMachine, major: number, name: string, partitions: number): void {
+  machine.add({ device: `${major}:0`, kernelName: name });
+  for (let number = 1; number <= partitions; number++) {
+    const device = `${major}:${number}`;
+    machine.add({ device, kernelName: `${name}${number}`, partitionOf: name });
+  }
+}
+
 const block = (device: string): DeviceIdentity => ({ kind: 'block', device });
 const file = (inode: string): DeviceIdentity => ({ kind: 'file', device: '0:20', inode });
 
@@ -26,8 +41,7 @@ const file = (inode: string): DeviceIdentity => ({ kind: 'file', device: '0:20',
  * origin with two snapshots, another thick volume, and a thin pool with two volumes.
  */
 function groupOnLoop(): FakeMachine {
-  const machine = new FakeMachine();
-  machines.push(machine);
+  const machine = emptyMachine();
   const lv = (minor: number, name: string, suffix: string, ...slaves: string[]) =>
     machine.add({
       device: `254:${minor}`,
@@ -186,11 +200,8 @@ test('a partition inside the origin, or a loop device over it, is never written'
 });
 
 test('of a partitioned disk, the whole disk carries the source and the other partition does not', async () => {
-  const machine = new FakeMachine();
-  machines.push(machine);
-  machine.add({ device: '8:0', kernelName: 'sda' });
-  machine.add({ device: '8:1', kernelName: 'sda1', partitionOf: 'sda' });
-  machine.add({ device: '8:2', kernelName: 'sda2', partitionOf: 'sda' });
+  const machine = emptyMachine();
+  addDisk(machine, 8, 'sda', 2);
   machine.add({ device: '254:0', kernelName: 'dm-0', dmName: 'vg-lv', slaves: ['sda1'] });
   const source = { members: [{ identity: block('254:0'), role: 'the origin' }] };
   assert.deepEqual(await inspect({ machine, target: block('8:2'), source }), []);
@@ -269,15 +280,9 @@ for (const [what, line, device, expected] of mounts) {
 }
 
 test('a disk with a mounted partition, and a partition of a mounted disk, are refused', async () => {
-  const machine = new FakeMachine();
-  machines.push(machine);
-  for (const [major, name] of [
-    ['8', 'sda'],
-    ['9', 'sdb'],
-  ] as const) {
-    machine.add({ device: `${major}:0`, kernelName: name });
-    machine.add({ device: `${major}:1`, kernelName: `${name}1`, partitionOf: name });
-  }
+  const machine = emptyMachine();
+  addDisk(machine, 8, 'sda', 1);
+  addDisk(machine, 9, 'sdb', 1);
   machine.mount('23 22 8:1 / /part rw - ext4 /dev/sda1 rw');
   machine.mount('24 22 9:0 / /disk rw - ext4 /dev/sdb rw');
   assert.deepEqual(await inspect({ machine, target: block('8:0') }), [
@@ -289,10 +294,8 @@ test('a disk with a mounted partition, and a partition of a mounted disk, are re
 });
 
 test('a disk one of whose partitions is held is in use, one with idle partitions is not', async () => {
-  const machine = new FakeMachine();
-  machines.push(machine);
-  machine.add({ device: '8:0', kernelName: 'sda' });
-  machine.add({ device: '8:1', kernelName: 'sda1', partitionOf: 'sda' });
+  const machine = emptyMachine();
+  addDisk(machine, 8, 'sda', 1);
   assert.deepEqual(await inspect({ machine, target: block('8:0') }), []);
   machine.add({ device: '9:0', kernelName: 'md0', slaves: ['sda1'] });
   assert.deepEqual(await inspect({ machine, target: block('8:0') }), [inUse('md0')]);

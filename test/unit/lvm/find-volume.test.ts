@@ -3,15 +3,8 @@ import { describe, test } from 'node:test';
 import { type Argv, CommandError, type RunCommand } from '../../../src/host/subprocess.js';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import type { PathKind } from '../../../src/lvm/volume-name.js';
-import {
-  deviceOf,
-  type Host,
-  missing,
-  recorded,
-  refusal,
-  runOn,
-  uuidOf,
-} from '../../helpers/lvm/lvm-host.js';
+import { testFindRefusals } from '../../helpers/lvm/find-refusals.js';
+import { deviceOf, missing, recorded, refusal, runOn, uuidOf } from '../../helpers/lvm/lvm-host.js';
 
 const thick = recorded('thick');
 const thin = recorded('thin');
@@ -48,7 +41,7 @@ describe('findSnapshot', () => {
 });
 
 describe('findSnapshot refuses with exit code 10', () => {
-  const refusals: readonly (readonly [string, Host, string, RegExp, RegExp?])[] = [
+  testFindRefusals([
     [
       'a volume that is not a snapshot, and lists the ones it has',
       thick,
@@ -65,15 +58,7 @@ describe('findSnapshot refuses with exit code 10', () => {
     ],
     ['a thin pool', thin, 'v/pool', /^v\/pool: not a snapshot but a volume of type thin-pool$/],
     ['an internal volume', thin, 'v/pool_tmeta', /^v\/pool_tmeta: not a snapshot/],
-  ];
-  for (const [what, host, subject, message, hint] of refusals) {
-    test(what, async () => {
-      const error = await refusal(findSnapshot(subject, runOn(host), missing));
-      assert.match(error.message, message);
-      assert.equal(error.exitStatus, 10);
-      if (hint !== undefined) assert.match(error.hint ?? '', hint);
-    });
-  }
+  ]);
 });
 
 describe('findSnapshot refuses with exit code 1', () => {

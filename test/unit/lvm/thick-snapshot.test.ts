@@ -2,16 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
 import type { PathKind } from '../../../src/lvm/volume-name.js';
-import {
-  deviceOf,
-  type Host,
-  lvsWith,
-  missing,
-  recorded,
-  refusal,
-  runOn,
-  uuidOf,
-} from '../../helpers/lvm/lvm-host.js';
+import { testFindRefusals } from '../../helpers/lvm/find-refusals.js';
+import { deviceOf, lvsWith, missing, recorded, runOn, uuidOf } from '../../helpers/lvm/lvm-host.js';
 
 const thick = recorded('thick');
 const thin = recorded('thin');
@@ -84,7 +76,7 @@ describe('findSnapshot on a thick snapshot', () => {
 });
 
 describe('findSnapshot refuses a thick snapshot with exit code 10', () => {
-  const refusals: readonly (readonly [string, Host, string, RegExp, RegExp?])[] = [
+  testFindRefusals([
     [
       'an overflowed snapshot',
       thick,
@@ -178,13 +170,5 @@ describe('findSnapshot refuses a thick snapshot with exit code 10', () => {
       'my-vg/sn-ap',
       /^my-vg\/sn-ap: its origin is not in the volume group$/,
     ],
-  ];
-  for (const [what, host, subject, message, hint] of refusals) {
-    test(what, async () => {
-      const error = await refusal(findSnapshot(subject, runOn(host), missing));
-      assert.match(error.message, message);
-      assert.equal(error.exitStatus, 10);
-      if (hint !== undefined) assert.match(error.hint ?? '', hint);
-    });
-  }
+  ]);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findSnapshot } from '../../../src/lvm/find-volume.js';
+import { testFindRefusals } from '../../helpers/lvm/find-refusals.js';
 import {
   type Host,
   lvsWith,
@@ -73,7 +74,7 @@ describe('findSnapshot on a thin volume', () => {
 });
 
 describe('findSnapshot refuses a thin volume with exit code 10', () => {
-  const refusals: readonly (readonly [string, Host, string, RegExp, RegExp?])[] = [
+  testFindRefusals([
     [
       'a thin snapshot whose merge is scheduled',
       recorded('thin-merge-scheduled'),
@@ -100,15 +101,7 @@ describe('findSnapshot refuses a thin volume with exit code 10', () => {
       'v/ts4',
       /^v\/ts4: a merge of v\/ts is scheduled or running$/,
     ],
-  ];
-  for (const [what, host, subject, message, hint] of refusals) {
-    test(what, async () => {
-      const error = await refusal(findSnapshot(subject, runOn(host), missing));
-      assert.match(error.message, message);
-      assert.equal(error.exitStatus, 10);
-      if (hint !== undefined) assert.match(error.hint ?? '', hint);
-    });
-  }
+  ]);
 });
 
 describe('findSnapshot on a thin volume whose pool has failed', () => {
