@@ -40,7 +40,7 @@ abstract class Copy<Options extends CopyOptions> {
   readonly size: number;
   readonly folder = scratchFolder();
   /** A file with what the copy held at first, or when `keep` was called last. */
-  readonly untouched = `${this.folder}/untouched`;
+  readonly untouched = `${scratchFolder()}/untouched`;
   group!: TestVolumeGroup;
   /** The group of the copy, which is the same unless it is to be elsewhere. */
   there!: TestVolumeGroup;
