@@ -5,7 +5,7 @@ import { copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { askHost } from '../../../src/lvm/host-tools.js';
-import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../../helpers/cli.js';
+import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 import { assertSameContent, fillRandom, saveContent } from '../harness/content.js';

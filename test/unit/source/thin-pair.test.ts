@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { Argv } from '../../../src/host/subprocess.js';
 import { describeSnapshot, findVolume } from '../../../src/lvm/find-volume.js';
 import { findPair } from '../../../src/source/thin-source.js';
-import { missing, recorded, runOn } from '../../helpers/lvm-host.js';
+import { missing, recorded, runOn } from '../../helpers/lvm/lvm-host.js';
 
 describe('the two volumes of a thin source', () => {
   for (const { since, from, to, subject } of [
