@@ -22,7 +22,7 @@ Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
 export const INTRODUCTION: readonly string[] = [
   'Brings a copy of a logical volume up to date by moving only the blocks that changed after a snapshot was taken.',
   'SNAPSHOT is an LVM snapshot: /dev/vg/lv, /dev/mapper/vg-lv or vg/lv. What is sent is what its origin holds now where the two differ, so the copy must hold what the snapshot holds.',
-  'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH. A "/" before the first ":" makes it local; an IPv6 address stands in brackets.',
+  'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH, or VG/LV for a volume. A "/" before the first ":" makes it local; an IPv6 address stands in brackets.',
 ];
 
 export const GROUPS: readonly OptionGroup[] = [

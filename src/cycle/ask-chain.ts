@@ -31,7 +31,7 @@ export async function askChain(command: CycleRequest, context: RunContext): Prom
   refuseFailure(host, answer);
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
   const where = placeName(destination);
-  return parseAnswer(found.at(-1) ?? {}, { where, host, force });
+  return parseAnswer(found.at(-1) ?? {}, { where, host, path: destination.path, force });
 }
 
 function chainIn(line: string): Fields | undefined {
@@ -65,11 +65,19 @@ function parseAnswer(
   {
     where,
     host,
+    path,
     force,
-  }: { readonly where: string; readonly host: string; readonly force: boolean },
+  }: {
+    readonly where: string;
+    readonly host: string;
+    readonly path: string;
+    readonly force: boolean;
+  },
 ): ChainState {
   if (typeof mismatch === 'string' && !force) {
-    throw new LvmsyncError('destinationUnfit', `${where}: ${escapeText(mismatch, 400)}`, {
+    const what = escapeText(mismatch, 400);
+    const isNamed = mismatch.startsWith(`${path}: `);
+    throw new LvmsyncError('destinationUnfit', isNamed ? `${host}: ${what}` : `${where}: ${what}`, {
       state: 'Nothing was sent.',
       // Older programs say no remedy.
       hint: typeof remedy === 'string' ? escapeText(remedy, 600) : OTHERWISE,
