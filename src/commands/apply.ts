@@ -94,7 +94,8 @@ async function applyStream(
   const set = stream.set;
   const members = [...stream.members, ...chainMembers(command.chain?.directory)];
   const size = hello?.deviceSize;
-  const request = { path, members, force, command: context.command, set, size };
+  const { headKinds } = stream;
+  const request = { path, members, force, command: context.command, set, size, headKinds };
   const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;

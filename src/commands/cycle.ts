@@ -29,6 +29,7 @@ import {
   listSnapshots,
 } from '../cycle/volumes.js';
 import { checkDestination } from '../destination/open-destination.js';
+import { headKindsOf } from '../device/head-kind.js';
 import { selectEngine } from '../device/select-engine.js';
 import { withLvmPriority, withUsualPriority } from '../host/priority.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
@@ -255,9 +256,11 @@ async function sendActive(step: Step, { origin, command, context }: Circumstance
 
 /** What a receiver of this machine cannot know: how its destination is related to what is read. */
 async function checkPlace(
-  { members }: Source,
+  { members, device }: Source,
   { destination: { host, path }, force }: CycleCommand,
   { command, reporter }: RunContext,
 ): Promise<void> {
-  if (host === undefined) await checkDestination({ path, members, force, command }, reporter);
+  if (host !== undefined) return;
+  const headKinds = await headKindsOf(device);
+  await checkDestination({ path, members, force, command, headKinds }, reporter);
 }

@@ -9,6 +9,7 @@ import { limitsAt } from '../device/batch-limits.js';
 import { type FileDevice, SlabPool } from '../device/block-device.js';
 import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from '../device/extent.js';
 import { difference } from '../device/extent-sets.js';
+import { headKindsOf } from '../device/head-kind.js';
 import type { Writes } from '../device/write-watch.js';
 import { findWriteRules, type WriteRules } from '../lvm/write-rules.js';
 import { LOCAL_DEPTH, localSync } from '../pipeline/local-sync.js';
@@ -33,7 +34,9 @@ export async function checkLocal(
 ): Promise<CopyPlan> {
   const { destination, force } = command;
   const { size } = source.device;
-  const request = { path: destination.path, members: source.members, force, command: words, size };
+  const headKinds = await headKindsOf(source.device);
+  const path = destination.path;
+  const request = { path, members: source.members, force, command: words, size, headKinds };
   const { device, close } = await openForDryRun(request, reporter);
   try {
     const plan = planCopy(device, source, command, reporter);
@@ -57,7 +60,9 @@ export async function copyHere(
   const { path } = command.destination;
   const { members } = source;
   const { size } = source.device;
-  const request = { path, members, force: command.force, command: context.command, size };
+  const headKinds = await headKindsOf(source.device);
+  const { force } = command;
+  const request = { path, members, force, command: context.command, size, headKinds };
   const destination = await openDestination(request, reporter);
   try {
     const writes = await copyTo(destination.device, source, { command, context });
@@ -173,7 +178,7 @@ async function snapbackOptions(
   if (snapback === undefined) return undefined;
   const { device, source, rules, plan } = run;
   const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
-  const facts = await snapbackFacts(device, plan.size);
+  const facts = await snapbackFacts(device, plan.size, await headKindsOf(source.device));
   const roomFor = force ? undefined : await mostSaved(device, rules, plan);
   return { ...snapback, facts, sorted: false, inUse, roomFor, signal };
 }

@@ -8,6 +8,7 @@ import type { ChangeReader } from '../stream/change-reader.js';
 import type { StreamForm } from '../stream/change-stream.js';
 import { DRY_RUN, type Hello, type StreamPosition } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
+import { headKindsIn } from '../stream/device-facts.js';
 
 export const CHANGES_FILE = 'the changes file';
 
@@ -68,6 +69,11 @@ export class ReceivedStream {
   /** Of payload; undefined where the stream does not tell. */
   get totalBytes(): number | undefined {
     return this.hello?.totalBytes;
+  }
+
+  /** What a copy of its source may be by its first bytes. */
+  get headKinds(): readonly string[] {
+    return this.hello === undefined ? [] : headKindsIn(this.hello.attributes);
   }
 
   /** What must not be written while it is read. */

@@ -28,6 +28,7 @@ import {
   type RollbackTarget,
 } from '../chain/rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from '../chain/rollback-redo.js';
+import { sourceKinds } from '../chain/source-kinds.js';
 import { mixedPlaces, readSpots } from '../chain/spot-check.js';
 import { undoLinks } from '../chain/undo-links.js';
 import {
@@ -50,7 +51,8 @@ export async function runRollback(command: RollbackCommand, context: RunContext)
   selectEngine(context);
   const { destination: path, directory, force, dryRun } = command;
   const members = chainMembers(directory);
-  const request = { path, members, force, command: context.command };
+  const headKinds = await sourceKinds(directory);
+  const request = { path, members, force, command: context.command, headKinds };
   const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, context.reporter);
   try {

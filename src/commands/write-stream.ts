@@ -181,7 +181,7 @@ export async function snapbackOptions(
     { identity: device.identity, role: 'the destination' },
     { identity: stream.identity, role: CHANGES_FILE },
   ];
-  const { deviceSize, attributes } = await snapbackFacts(device, size);
+  const { deviceSize, attributes } = await snapbackFacts(device, size, stream.headKinds);
   const place = stream.place;
   const facts = { deviceSize, attributes: { ...attributes, ...turn?.linkAttributes }, place };
   const roomFor = force ? undefined : stream.mostSaved(rules);

@@ -2,7 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
-import { FileDevice, requireWritable, SlabPool } from '../device/block-device.js';
+import { FileDevice, requireWritable } from '../device/block-device.js';
+import { headKindOf } from '../device/head-kind.js';
 import type { SourceMember } from '../device/relation.js';
 import { lockKey } from '../device/topology.js';
 import { isNativeError } from '../host/native.js';
@@ -11,7 +12,7 @@ import { readMappedTable } from '../lvm/dmsetup.js';
 import { refuseMergeInto } from '../lvm/origin-merge.js';
 import type { Reporter } from '../run/reporter.js';
 import { openSeen, openToCheck } from './first-look.js';
-import { type Finding, inspectDestination, requireFit } from './safety.js';
+import { type Finding, type InspectedSource, inspectDestination, requireFit } from './safety.js';
 
 export interface DestinationRequest {
   readonly path: string;
@@ -20,6 +21,8 @@ export interface DestinationRequest {
   /** What the run reads; empty where the stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   readonly command: string;
+  /** What a copy of the source may be by its first bytes; default: nothing that is looked for. */
+  readonly headKinds?: InspectedSource['headKinds'];
   /** Bytes that it has to hold, where they are known: for the words where there is none. */
   readonly size?: number | undefined;
   /** Names the set of streams of which this run receives one: the others write there, too. */
@@ -237,16 +240,17 @@ async function inspect(
   request: DestinationRequest,
   lock?: RunLock,
 ): Promise<Finding[]> {
+  const { members, headKinds = [] } = request;
   const target = {
     path: device.path,
     identity: device.identity,
     readOnly: device.info.readOnly,
-    readHead: () => readHead(device),
+    readHeadKind: () => headKindOf(device),
   };
   if (device.identity.kind === 'block') await refuseMergeInto(device.identity.device);
   const siblings = (): number[] => lock?.siblings().map(({ pid }) => pid) ?? [];
   const effects = { dmTable: readMappedTable, siblings };
-  return inspectDestination(target, { members: request.members }, effects);
+  return inspectDestination(target, { members, headKinds }, effects);
 }
 
 function report(
@@ -258,17 +262,6 @@ function report(
     if (severity === 'note') reporter.verbose(message);
     else reporter.warn(message);
   }
-}
-
-const HEAD_SIZE = 4096;
-/** The slab has room for the head wherever alignment puts it. */
-const HEAD_SLAB_SIZE = 2 * HEAD_SIZE;
-
-async function readHead(device: FileDevice): Promise<Uint8Array> {
-  const length = Math.min(HEAD_SIZE, device.size);
-  const slab = await new SlabPool(1, HEAD_SLAB_SIZE).lease();
-  if (length > 0) await device.readBatch(slab, Float64Array.of(0, length, 0));
-  return new Uint8Array(slab, 0, length);
 }
 
 function refuseSwapped(seen: FileDevice, device: FileDevice): void {

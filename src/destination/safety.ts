@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { describeHeadKind } from '../device/head-kind.js';
 import { findRelation, type SourceMember } from '../device/relation.js';
 import {
   type DeviceIdentity,
@@ -15,7 +16,6 @@ import {
   type TopologyEffects,
 } from '../device/topology.js';
 import { findWriters, readMounts, readSwaps } from '../device/users.js';
-import { physicalVolumeUuid } from './physical-volume.js';
 
 export interface InspectedTarget {
   /** As the user named it: for messages. */
@@ -24,18 +24,19 @@ export interface InspectedTarget {
   readonly identity: DeviceIdentity;
   /** BLKROGET: a read-only block device can be opened for writing. */
   readonly readOnly: boolean;
-  /** The first 2048 bytes, or all there are. */
-  readonly readHead: () => Promise<Uint8Array>;
+  /** See headKindOf. */
+  readonly readHeadKind: () => Promise<string | undefined>;
 }
 
 export interface InspectedSource {
   /** Empty where the change stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   /**
-   * `physicalVolumeUuid` of the data source. A volume that a guest uses as a whole as its physical
-   * volume has a copy with the same label: that copy is no physical volume of this host.
+   * What a copy of it may be by its first bytes, see headKindOf. A volume that a guest uses as a whole as its
+   * physical volume has a copy with the same label: that copy is not a physical volume of this host. "unknown": of
+   * a source that is not there to be looked at.
    */
-  readonly physicalVolumeUuid?: string;
+  readonly headKinds?: readonly string[] | 'unknown';
 }
 
 export interface InspectEffects extends TopologyEffects {
@@ -61,7 +62,7 @@ export interface Finding {
 
 /**
  * Everything that speaks against writing the target, in the order of the checks; its size is not
- * looked at. Throws what `readHead` and `dmTable` throw, and if `/proc` cannot be read.
+ * looked at. Throws what `readHeadKind` and `dmTable` throw, and if `/proc` cannot be read.
  *
  * What this run reads is `never` written, nor what that is stored on, nor what is built on it: it
  * would change, or be destroyed, under the reader. Another thick snapshot of the origin has its own
@@ -186,9 +187,12 @@ function inspectClaimants({ target, topology }: Subject): Problem[] {
 }
 
 async function inspectLabel({ target, source }: Subject): Promise<Problem[]> {
-  const uuid = physicalVolumeUuid(await target.readHead());
-  if (uuid === undefined || uuid === source.physicalVolumeUuid) return [];
-  return refused(`is labelled as an LVM physical volume (${uuid})`);
+  const kind = await target.readHeadKind();
+  if (kind === undefined) return [];
+  const problem = `is ${describeHeadKind(kind)}`;
+  if (source.headKinds === 'unknown')
+    return warning(`${problem}: only a copy of such a source may`);
+  return source.headKinds?.includes(kind) ? [] : refused(problem);
 }
 
 /** A merge that only waits for the next activation is known to LVM alone and not seen here. */

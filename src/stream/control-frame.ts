@@ -73,12 +73,14 @@ export interface HelloAttributes {
   readonly countedBytes?: string;
   /** SHA-256, in hexadecimal, of what those bytes hold and count on. */
   readonly countedHash?: string;
+  /** What a copy may be by its first bytes, see head-kind; several are separated by commas. */
+  readonly headKinds?: string;
 }
 
 /** As an attribute and not only as a word, which a forced command of ssh would leave out. */
 export const DRY_RUN = 'dry-run';
 
-/** The tag of each attribute; unknown tags are skipped. */
+/** The tag of each attribute, in the order in which they are written; unknown tags are skipped. */
 const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   deviceIdentity: 1,
   devicePath: 2,
@@ -93,10 +95,11 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   previousLink: 11,
   question: 12,
   copySize: 13,
+  zeroBytes: 19,
   countedLink: 16,
   countedBytes: 17,
   countedHash: 18,
-  zeroBytes: 19,
+  headKinds: 20,
 };
 
 /** The last record of a framed stream. */
@@ -158,26 +161,7 @@ function encodeAttributes(attributes: HelloAttributes): Buffer[] {
 }
 
 function attributeTags(): [keyof HelloAttributes, number][] {
-  const names: (keyof HelloAttributes)[] = [
-    'deviceIdentity',
-    'devicePath',
-    'fromPoint',
-    'toPoint',
-    'machineId',
-    'createdAt',
-    'program',
-    'formerSize',
-    'toTime',
-    'fromTime',
-    'previousLink',
-    'question',
-    'copySize',
-    'zeroBytes',
-    'countedLink',
-    'countedBytes',
-    'countedHash',
-  ];
-  return names.map((name) => [name, ATTRIBUTE_TAGS[name]]);
+  return Object.entries(ATTRIBUTE_TAGS) as [keyof HelloAttributes, number][];
 }
 
 /** Throws (streamCorrupt) for a payload that is no HELLO, or one of a hash that is not known here. */

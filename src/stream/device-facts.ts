@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { VERSION } from '../base/version.js';
 import type { FileDevice } from '../device/block-device.js';
 import { diskIdentity, isNewerKind } from '../device/disk-identity.js';
+import { headKindOf } from '../device/head-kind.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 
 /**
@@ -38,13 +39,19 @@ export async function machineIdentity(): Promise<string | undefined> {
   return id.trim() === '' ? undefined : id.trim();
 }
 
-/** What a snapback says of its destination, which is about to have `size` bytes. */
+/**
+ * What a snapback says of its destination, which is about to have `size` bytes, and to hold a copy of what is of one of
+ * the `headKinds`.
+ */
 export async function snapbackFacts(
   device: FileDevice,
   size: number,
+  headKinds: readonly string[],
 ): Promise<Pick<Hello, 'deviceSize' | 'attributes'>> {
   const grown = size === device.size ? {} : { formerSize: String(device.size) };
-  return { deviceSize: size, attributes: { ...(await deviceAttributes(device)), ...grown } };
+  const kinds = headKinds.length === 0 ? {} : { headKinds: headKinds.join(',') };
+  const attributes = { ...(await deviceAttributes(device)), ...grown, ...kinds };
+  return { deviceSize: size, attributes };
 }
 
 /** What a stream says of its source. */
@@ -58,7 +65,13 @@ export async function streamAttributes({
   readonly copySize: number;
 }): Promise<HelloAttributes> {
   const needed = copySize === 0 ? {} : { copySize: String(copySize) };
-  return { ...(await deviceAttributes(device)), ...attributes, ...needed };
+  const kind = await headKindOf(device);
+  const headKinds = kind === undefined ? {} : { headKinds: kind };
+  return { ...(await deviceAttributes(device)), ...attributes, ...needed, ...headKinds };
+}
+
+export function headKindsIn({ headKinds }: HelloAttributes): readonly string[] {
+  return headKinds === undefined ? [] : headKinds.split(',');
 }
 
 /** What a stream or snapback says of the device it belongs to. */

@@ -15,7 +15,7 @@ const SUBJECT = 'destination';
 /** Of a source on another host nothing is known. */
 export async function examineDestination(
   path: string,
-  source: SourceSizes & Pick<SourceFindings, 'members'>,
+  source: SourceSizes & Pick<SourceFindings, 'members' | 'headKinds'>,
   command: string,
 ): Promise<Diagnosis[]> {
   const warnings: Diagnosis[] = [];
@@ -24,7 +24,8 @@ export async function examineDestination(
   };
   const listener = { warn, verbose: () => undefined };
   try {
-    const request = { path, members: source.members, force: false, command };
+    const { members, headKinds } = source;
+    const request = { path, members, headKinds, force: false, command };
     const { device, close } = await openForDryRun(request, listener);
     try {
       return [...judgeSize(describe(device), source), ...warnings];

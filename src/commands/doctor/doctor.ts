@@ -18,6 +18,7 @@ const NO_SOURCE: SourceFindings = {
   size: undefined,
   copySize: undefined,
   members: [],
+  headKinds: 'unknown',
 };
 
 /** Each line is printed as soon as it is known. The status is 1 where something is missing. */

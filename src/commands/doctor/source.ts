@@ -3,6 +3,7 @@
 import { LvmsyncError } from '../../base/errors.js';
 import { humanSize } from '../../base/text.js';
 import type { FileDevice } from '../../device/block-device.js';
+import { headKindsOf } from '../../device/head-kind.js';
 import { OpenDevices } from '../../device/open-devices.js';
 import type { SourceMember } from '../../device/relation.js';
 import { findSnapshot } from '../../lvm/find-volume.js';
@@ -25,6 +26,8 @@ export interface SourceFindings {
   /** Bytes that a copy has to hold already; undefined where it could not be told. */
   readonly copySize: number | undefined;
   readonly members: readonly SourceMember[];
+  /** See InspectedSource. */
+  readonly headKinds: readonly string[] | 'unknown';
 }
 
 const SUBJECT = 'source';
@@ -47,11 +50,13 @@ export async function examineSource(subject: string, reporter: Reporter): Promis
       ...fills.map(judgeFill),
       ...judgeDirect(device),
     ];
-    return { kind, size: device.size, copySize, members, diagnoses };
+    const headKinds = await headKindsOf(device);
+    return { kind, size: device.size, copySize, members, headKinds, diagnoses };
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;
     const diagnoses = [failureOf(SUBJECT, error)];
-    return { kind, size: undefined, copySize: undefined, members: [], diagnoses };
+    const unknown = { size: undefined, copySize: undefined, headKinds: 'unknown' } as const;
+    return { kind, ...unknown, members: [], diagnoses };
   } finally {
     await opened.close();
   }

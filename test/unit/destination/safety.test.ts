@@ -9,6 +9,7 @@ import {
   requireFit,
   type Severity,
 } from '../../../src/destination/safety.js';
+import { headKind } from '../../../src/device/head-kind.js';
 import type { DeviceIdentity } from '../../../src/device/topology.js';
 import { FakeMachine } from '../../helpers/devices/fake-machine.js';
 
@@ -93,7 +94,7 @@ async function inspect(given: Case): Promise<string[]> {
     path: 'DEST',
     identity: given.target,
     readOnly: given.readOnly ?? false,
-    readHead: async () => given.head ?? new Uint8Array(2048),
+    readHeadKind: async () => headKind(given.head ?? new Uint8Array(2048)),
   };
   const effects = { ...(given.machine ?? groupOnLoop()).effects };
   const findings = await inspectDestination(
@@ -352,11 +353,39 @@ for (const sector of [0, 1, 2, 3]) {
 
 test("a label that is the data source's own does not make its copy a physical volume", async () => {
   const given = { target: block('254:6'), head: labelled(1) };
-  const copy = { ...noSource, physicalVolumeUuid: PRINTED };
+  const copy = { ...noSource, headKinds: [`lvm2-pv ${PRINTED}`] };
   assert.deepEqual(await inspect({ ...given, source: copy }), []);
-  const another = { ...noSource, physicalVolumeUuid: PRINTED.replace('uZ', 'aa') };
+  const another = { ...noSource, headKinds: [`lvm2-pv ${PRINTED.replace('uZ', 'aa')}`] };
   assert.equal((await inspect({ ...given, source: another })).length, 1);
 });
+
+test('F14: where nothing is known of the source, a label is a warning', async () => {
+  const given = { target: block('254:6'), head: labelled(1) };
+  const source = { ...noSource, headKinds: 'unknown' } as const;
+  assert.deepEqual(await inspect({ ...given, source }), [
+    `warning: DEST is labelled as an LVM physical volume (${PRINTED}): only a copy of such a source may`,
+  ]);
+});
+
+for (const [name, at, magic] of [
+  ['qcow2', 0, 'QFI\xfb'],
+  ['QED', 0, 'QED\0'],
+  ['VMDK', 0, 'KDMV'],
+  ['VMDK', 0, '# Disk DescriptorFile\n'],
+  ['VHDX', 0, 'vhdxfile'],
+  ['VHD', 0, 'conectix'],
+  ['VDI', 64, '\x7f\x10\xda\xbe'],
+] as const) {
+  test(`F18: a ${name} image is not raw, unless the source begins alike (${JSON.stringify(magic)})`, async () => {
+    const head = Buffer.alloc(4096);
+    head.write(magic, at, 'latin1');
+    const given = { target: block('254:6'), head };
+    assert.deepEqual(await inspect(given), [
+      `refused: DEST is a ${name} image, which raw data would destroy`,
+    ]);
+    assert.deepEqual(await inspect({ ...given, source: { ...noSource, headKinds: [name] } }), []);
+  });
+}
 
 test('a label with unprintable bytes is shown as hex, a head cut in the label is none', async () => {
   const damaged = labelled(1, `\x1b[2J${UUID.slice(4)}`);

@@ -1,0 +1,23 @@
+/** What the copy of a chain may be by its first bytes (see head-kind): what the sources of its turns were. */
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { headKindsIn } from '../stream/device-facts.js';
+import { readLinks } from './link.js';
+import { isGoingBack, readRecord } from './record.js';
+
+/** Of all links, also of those that the last rollback undid. None where there is no chain. */
+export async function sourceKinds(directory: string): Promise<readonly string[]> {
+  const record = existsSync(directory) ? readRecord(directory) : undefined;
+  if (record === undefined) return [];
+  const { doing, undone: last } = record;
+  const undone = isGoingBack(doing) ? doing : last;
+  const folders = undone === null ? [] : [join(directory, undone.folder)];
+  const kinds = new Set<string>();
+  for (const folder of [directory, ...folders.filter((one) => existsSync(one))]) {
+    const { links } = await readLinks(folder);
+    for (const { hello } of links)
+      for (const kind of headKindsIn(hello.attributes)) kinds.add(kind);
+  }
+  return [...kinds];
+}
