@@ -1,19 +1,21 @@
-/** What the shells bash, zsh and fish complete after "lvmsync", made from the table of options. */
+/** What the shells bash, zsh and fish complete after "lvmsync", made from the tables of commands and options. */
 
-import { USAGE } from '../src/cli/help.js';
+import { COMMAND_TABLE, COMMAND_WORDS, type CommandSpec } from '../src/cli/command-table.js';
+import { optionsOf } from '../src/cli/help.js';
 import { OPTION_TABLE, type OptionSpec } from '../src/cli/option-table.js';
 
 const OPTIONS: readonly OptionSpec[] = OPTION_TABLE;
 
 /** What `--help` calls values that are names of files or devices, and those that are programs. */
-const NAMES_A_FILE: readonly string[] = ['FILE', 'DEVICE', 'VOLUME'];
+const NAMES_A_FILE: readonly string[] = ['FILE', 'DEVICE', 'OLD', 'DIR'];
 const NAMES_A_PROGRAM: readonly string[] = ['PROGRAM', 'COMMAND'];
 
-/** The first operands that are not names of volumes, such as "inspect": the usage lines show them. */
+/** What is offered as the first word. */
 export function commandWords(): readonly string[] {
-  const shown = [...USAGE.matchAll(/lvmsync \[OPTIONS\] ([a-z]\S*)/g)];
-  return [...new Set(shown.map(([, word = '']) => word))];
+  return [...COMMAND_WORDS, 'help'];
 }
+
+const WORDS: readonly CommandSpec[] = COMMAND_TABLE.filter(({ isWord }) => isWord);
 
 /** Every long option as it is typed, those that negate included. */
 export function longOptions(): readonly string[] {
@@ -40,15 +42,20 @@ function valueKind({ argument, choices }: OptionSpec): ValueKind {
   return NAMES_A_PROGRAM.includes(argument) ? 'program' : 'other';
 }
 
-/** The first sentence of the help, without what would end it early. */
-function summary({ help }: OptionSpec): string {
-  const [first = help] = help.split(/(?<=\.) |[:;] /);
-  return first.replace(/\.$/, '');
-}
-
 export function formatBash(): string {
   return `\
 # bash completion for lvmsync
+
+# Volumes as VG/LV; only root can list them.
+_lvmsync_volumes() {
+  lvs --noheadings --separator / -o vg_name,lv_name 2>/dev/null | tr -d ' '
+}
+
+# Hosts that the configuration of ssh names, each with the colon before a path.
+_lvmsync_hosts() {
+  awk 'tolower($1) == "host" { for (i = 2; i <= NF; i++) if ($i !~ /[*?!]/) print $i ":" }' \
+    "$HOME/.ssh/config" /etc/ssh/ssh_config 2>/dev/null
+}
 
 _lvmsync() {
   local word=\${COMP_WORDS[COMP_CWORD]} before='' given=''
@@ -65,18 +72,34 @@ _lvmsync() {
 ${OPTIONS.flatMap(bashCase).join('')}\
   esac
   case $word in
-    -*) mapfile -t COMPREPLY < <(compgen -W '${longOptions().join(' ')}' -- "$word") ;;
+    -*)
+      local options='${longOptions().join(' ')}'
+      case \${COMP_WORDS[1]-} in
+${WORDS.map(bashOptions).join('')}\
+      esac
+      mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+      ;;
     *)
+      if [ "\${COMP_WORDS[1]-}" = help ] && [ "$COMP_CWORD" -eq 2 ]; then
+        mapfile -t COMPREPLY < <(compgen -W '${COMMAND_TABLE.map(({ name }) => name).join(' ')}' -- "$word")
+        return
+      fi
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       compopt -o filenames 2>/dev/null
-      if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -W '${commandWords().join(' ')}' -- "$word")
-      fi
+      local more
+      more=$(_lvmsync_volumes; _lvmsync_hosts)
+      if [ "$COMP_CWORD" -eq 1 ]; then more="$more ${commandWords().join(' ')}"; fi
+      mapfile -t -O "\${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$more" -- "$word")
       ;;
   esac
 }
 complete -F _lvmsync lvmsync
 `;
+}
+
+function bashOptions(command: CommandSpec): string {
+  const names = optionsOf(command).flatMap(longNames);
+  return `        ${command.name}) options='${names.join(' ')}' ;;\n`;
 }
 
 /** The values after an option; a value that may be left out stands only after "=". */
@@ -104,25 +127,43 @@ function bashValues(kind: ValueKind, { choices = [] }: OptionSpec): string {
 }
 
 export function formatZsh(): string {
-  const operands = `'1: :_lvmsync_first' '*:volume or file:_files'`;
+  const operands = `'1: :_lvmsync_first' '*:place:_lvmsync_place'`;
   return `\
 #compdef lvmsync
 
-_lvmsync_first() {
-  _alternative 'commands:command:(${commandWords().join(' ')})' 'files:volume or file:_files'
+_lvmsync_place() {
+  local -a volumes hosts
+  volumes=(\${(f)"$(lvs --noheadings --separator / -o vg_name,lv_name 2>/dev/null | tr -d ' ')"})
+  hosts=(\${(f)"$(awk 'tolower($1) == "host" { for (i = 2; i <= NF; i++) if ($i !~ /[*?!]/) print $i }' ~/.ssh/config /etc/ssh/ssh_config 2>/dev/null)"})
+  _alternative 'volumes:volume:compadd -a volumes' 'hosts:remote host:compadd -S : -a hosts' 'files:volume or file:_files'
 }
 
-_arguments -s -S \\
-${OPTIONS.flatMap(zshSpecs)
-  .map((spec) => `  ${spec} \\\n`)
-  .join('')}  ${operands}
+_lvmsync_first() {
+  local -a commands
+  commands=(
+${WORDS.map(({ name, summary }) => `    '${name}:${summary}'\n`).join('')}    'help:Show the help of a command'
+  )
+  _describe -t commands command commands
+  _lvmsync_place
+}
+
+case \${words[2]-} in
+${WORDS.map((command) => `  ${command.name})\n${zshArguments(optionsOf(command), operands)}    ;;\n`).join('')}\
+  *)
+${zshArguments(OPTIONS, operands)}    ;;
+esac
 `;
+}
+
+function zshArguments(options: readonly OptionSpec[], operands: string): string {
+  const specs = options.flatMap(zshSpecs).map((spec) => `      ${spec} \\\n`);
+  return `    _arguments -s -S \\\n${specs.join('')}      ${operands}\n`;
 }
 
 function zshSpecs(option: OptionSpec): string[] {
   const all = spellings(option);
   const others = all.length > 1 ? `(${all.join(' ')})` : '';
-  const text = summary(option).replace(/[\\[\]:]/g, '\\$&');
+  const text = option.brief.replace(/[\\[\]:]/g, '\\$&');
   return all.map((spelling) => {
     const spec = `${others}${spelling}${zshJoint(option, spelling)}[${text}]${zshValue(option)}`;
     return `'${spec.replaceAll("'", "'\\''")}'`;
@@ -150,10 +191,27 @@ function zshValue(option: OptionSpec): string {
 }
 
 export function formatFish(): string {
-  const commands = commandWords().map(
-    (word) => `complete -c lvmsync -n __fish_use_subcommand -a ${word}\n`,
+  const commands = WORDS.map(
+    ({ name, summary }) =>
+      `complete -c lvmsync -n __fish_use_subcommand -a ${name} -d '${summary}'\n`,
   );
-  return `# fish completion for lvmsync\n${commands.join('')}${OPTIONS.map(fishLines).join('')}`;
+  return `\
+# fish completion for lvmsync
+
+# Whether an option goes with the command that was typed, if one was.
+function __lvmsync_takes
+    set -l words (commandline -opc)
+    if not contains -- "$words[2]" ${COMMAND_WORDS.join(' ')}
+        return 0
+    end
+    contains -- $words[2] $argv
+end
+
+complete -c lvmsync -n __fish_use_subcommand -a help -d 'Show the help of a command'
+complete -c lvmsync -n '__fish_seen_subcommand_from help' -a '${COMMAND_TABLE.map(({ name }) => name).join(' ')}'
+complete -c lvmsync -a '(lvs --noheadings --separator / -o vg_name,lv_name 2>/dev/null | string trim)'
+complete -c lvmsync -a '(__fish_print_hostnames):'
+${commands.join('')}${OPTIONS.map(fishLines).join('')}`;
 }
 
 function fishLines(option: OptionSpec): string {
@@ -165,7 +223,9 @@ function fishLines(option: OptionSpec): string {
     program: " -x -a '(__fish_complete_command)'",
     other: ' -x',
   };
-  const text = ` -d '${summary(option).replace(/[\\']/g, '\\$&')}'`;
+  const takers = WORDS.filter(({ action }) => option.actions.includes(action));
+  const when = ` -n '__lvmsync_takes ${takers.map(({ name: word }) => word).join(' ')}'`;
+  const text = `${when} -d '${option.brief.replace(/[\\']/g, '\\$&')}'`;
   const letter = short === undefined ? '' : ` -s ${short}`;
   const line = `complete -c lvmsync${letter} -l ${name}${values[valueKind(option)]}${text}\n`;
   return negatable ? `${line}complete -c lvmsync -l no-${name}${text}\n` : line;

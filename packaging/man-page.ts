@@ -1,12 +1,14 @@
-/** lvmsync(8), made from what `--help` is made of. */
+/** lvmsync(8) and a page for each command, made from what `--help` is made of. */
 
+import { EXIT, EXIT_MEANING } from '../src/base/errors.js';
+import { COMMAND_TABLE, type CommandSpec, type Example } from '../src/cli/command-table.js';
 import {
-  EXAMPLES,
   exitStatuses,
   GRAMMAR,
   GROUPS,
   INTRODUCTION,
   optionSignature,
+  optionsOf,
   USAGE,
 } from '../src/cli/help.js';
 import { OPTION_TABLE, type OptionGroup, type OptionSpec } from '../src/cli/option-table.js';
@@ -27,6 +29,25 @@ const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   ],
 ];
 
+const FILES: readonly (readonly [path: string, meaning: string])[] = [
+  [
+    '/run/lvmsync',
+    'The lock files of runs. They say nothing after a reboot, and may be removed while no run is at work.',
+  ],
+  [
+    '/var/lib/lvmsync',
+    'What wrote last to each copy on this host, and which metadata snaps of thin pools a run holds. XDG_STATE_HOME names another place for a user who is not root.',
+  ],
+  [
+    'DIR/chain.json, DIR/*.snapback',
+    'The record and the restore points of a replica, in the directory given as --snapback to "lvmsync cycle".',
+  ],
+  [
+    '/etc/lvmsync/cycle/NAME.conf',
+    'The command line of the systemd units lvmsync-cycle@NAME.service and .timer.',
+  ],
+];
+
 const SEE_ALSO = 'lvcreate(8), lvs(8), thin_dump(8), dmsetup(8), ssh(1), lz4(1)';
 
 /** The source of the page in roff. */
@@ -39,6 +60,7 @@ export function formatManPage(edition: Edition): string {
     ),
     section('SYNOPSIS', verbatim(USAGE.replace(/^Usage: /, '').replace(/^ {7}/gm, ''))),
     section('DESCRIPTION', INTRODUCTION.map((text) => `${prose(text)}\n`).join('.PP\n')),
+    section('COMMANDS', COMMAND_TABLE.map(commandEntry).join('')),
     section('OPTIONS', `${prose(GRAMMAR)}\n${GROUPS.map(optionGroup).join('')}`),
     section(
       'EXIT STATUS',
@@ -46,16 +68,53 @@ export function formatManPage(edition: Edition): string {
         .map(([status, meaning]) => entry(status, meaning))
         .join(''),
     ),
+    section('FILES', FILES.map(([path, meaning]) => entry(path, meaning)).join('')),
     section('ENVIRONMENT', ENVIRONMENT.map(([name, meaning]) => entry(name, meaning)).join('')),
-    section('EXAMPLES', verbatim(EXAMPLES.replace(/^Examples:\n/, '').replace(/^ {2}/gm, ''))),
-    section('SEE ALSO', `${prose(SEE_ALSO)}\n`),
+    section(
+      'EXAMPLES',
+      COMMAND_TABLE.flatMap(({ examples }) => examples.map(exampleEntry)).join(''),
+    ),
+    section('SEE ALSO', `${prose(`${pages()}, ${SEE_ALSO}`)}\n`),
   ].join('');
 }
 
-function heading({ version, date }: Edition): string {
+/** The same of one command. */
+export function formatCommandPage(command: CommandSpec, edition: Edition): string {
+  const { name, synopsis, summary, description, examples, statuses } = command;
+  const options = optionsOf(command).map((option) => entry(optionSignature(option), option.help));
+  const own = [...statuses].sort((a, b) => EXIT[a] - EXIT[b]);
+  const endings = (['done', 'usage', ...own] as const).map((status) =>
+    entry(String(EXIT[status]), EXIT_MEANING[status]),
+  );
+  return [
+    heading(edition, `lvmsync-${name}`),
+    section('NAME', `${prose(`lvmsync-${name}`)} \\- ${prose(summary)}\n`),
+    section('SYNOPSIS', verbatim(synopsis.map((line) => `lvmsync [OPTIONS] ${line}\n`).join(''))),
+    section('DESCRIPTION', `${prose(description)}\n`),
+    section('OPTIONS', `${prose(GRAMMAR)}\n${options.join('')}`),
+    section('EXIT STATUS', endings.join('')),
+    section('EXAMPLES', examples.map(exampleEntry).join('')),
+    section('SEE ALSO', 'lvmsync(8)\n'),
+  ].join('');
+}
+
+function commandEntry({ name, synopsis, description }: CommandSpec): string {
+  const calls = synopsis.map((line) => `lvmsync ${line}`).join(', ');
+  return entry(calls, `${description} See lvmsync-${name}(8).`);
+}
+
+function exampleEntry({ command, says }: Example): string {
+  return entry(command, says);
+}
+
+function pages(): string {
+  return COMMAND_TABLE.map(({ name }) => `lvmsync-${name}(8)`).join(', ');
+}
+
+function heading({ version, date }: Edition, title = 'lvmsync'): string {
   const day = date.toISOString().slice(0, 10);
   // Words are neither broken nor spread: an option that is looked for is found as it is typed.
-  return `.TH LVMSYNC 8 "${day}" "lvmsync ${version}" "System administration"\n.nh\n.ad l\n`;
+  return `.TH ${title.toUpperCase()} 8 "${day}" "lvmsync ${version}" "System administration"\n.nh\n.ad l\n`;
 }
 
 function section(title: string, body: string): string {

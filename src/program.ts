@@ -4,7 +4,7 @@ import { access } from 'node:fs/promises';
 import { EXIT, exitStatusOf } from './base/errors.js';
 import { VERSION_LINE } from './base/version.js';
 import type { Command } from './cli/command.js';
-import { formatHelp } from './cli/help.js';
+import { formatCommandHelp, formatHelp } from './cli/help.js';
 import { saysJson } from './cli/option-checks.js';
 import { parseOptions } from './cli/option-grammar.js';
 import { toCommand } from './cli/parse.js';
@@ -44,7 +44,9 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const command = toCommand(parseOptions(argv));
     if (command.kind === 'version') return print(VERSION_LINE);
-    if (command.kind === 'help') return print(formatHelp());
+    if (command.kind === 'help') {
+      return print(command.about === undefined ? formatHelp() : formatCommandHelp(command.about));
+    }
     didRun = true;
     reporter = makeReporter(command.verbosity, form);
     for (const warning of command.warnings) reporter.warn(warning);

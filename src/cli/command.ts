@@ -8,6 +8,7 @@ import type { Destination } from '../remote/destination-name.js';
 import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { FillRequest, SourceRequest } from '../source/request.js';
+import type { CommandSpec } from './command-table.js';
 
 export interface ApplyCommand extends WriteRequest, DryRunRequest {
   readonly kind: 'apply';
@@ -111,7 +112,8 @@ export interface BenchCommand extends RunRequest {
 
 export type Command =
   | { readonly kind: 'version' }
-  | { readonly kind: 'help' }
+  /** Of one command, or of all. */
+  | { readonly kind: 'help'; readonly about?: CommandSpec | undefined }
   | InspectCommand
   | ChainCommand
   | RollbackCommand

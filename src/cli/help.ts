@@ -1,23 +1,20 @@
-/** The text of `--help`, made from the tables of options and exit statuses; packaging/ makes the man page of the same. */
+/** The texts of `--help`, made from the tables of commands, options and exit statuses; packaging/ makes the man pages of the same. */
 
 import { EXIT, EXIT_MEANING, type ExitName } from '../base/errors.js';
-import { OPTION_TABLE, type OptionGroup, type OptionSpec } from './option-table.js';
+import { COMMAND_TABLE, type CommandSpec } from './command-table.js';
+import {
+  OPTION_TABLE,
+  type OptionEntry,
+  type OptionGroup,
+  type OptionSpec,
+} from './option-table.js';
 
 const WIDTH = 79;
-const INDENT = 6;
 
-export const USAGE = `\
-Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION
-       lvmsync [OPTIONS] --stdout SNAPSHOT > FILE
-       lvmsync [OPTIONS] --apply FILE DESTINATION
-       lvmsync [OPTIONS] inspect FILE...
-       lvmsync [OPTIONS] verify SNAPSHOT|DEVICE DESTINATION
-       lvmsync [OPTIONS] cycle VOLUME DESTINATION --snapback DIR
-       lvmsync [OPTIONS] chain DIR [DESTINATION]
-       lvmsync [OPTIONS] rollback DESTINATION [DIR]
-       lvmsync [OPTIONS] doctor [SNAPSHOT] [DESTINATION]
-       lvmsync [OPTIONS] bench [SNAPSHOT|DEVICE] [HOST]
-`;
+/** What a command line begins with, and then one line for each way to call it. */
+export const USAGE = COMMAND_TABLE.flatMap(({ synopsis }) => synopsis)
+  .map((line, index) => `${index === 0 ? 'Usage: ' : '       '}lvmsync [OPTIONS] ${line}\n`)
+  .join('');
 
 export const INTRODUCTION: readonly string[] = [
   'Brings a copy of a logical volume up to date by moving only the blocks that changed after a snapshot was taken.',
@@ -40,58 +37,79 @@ export const GROUPS: readonly OptionGroup[] = [
 export const GRAMMAR =
   'Long options may be shortened as far as they stay unique. Options and operands may be mixed; "--" ends the options.';
 
-export const EXAMPLES = `\
-Examples:
-  lvmsync doctor vg0/mail-snap root@backup:/dev/vg1/mail
-      says whether that would work, and what to install or change
+/** On the first screen: what a sync of a script or a beginner needs, that of the Ruby lvmsync first. */
+const FIRST_OPTIONS: readonly OptionEntry['name'][] = [
+  'snapback',
+  'data-source',
+  'rsh',
+  'verbose',
+  'quiet',
+  'version',
+  'help',
+  'dry-run',
+  'since',
+  'compress',
+  'streams',
+  'max-cow-use',
+  'force',
+];
 
-  lvmsync bench vg0/mail-snap root@backup
-      measures disk, LZ4 and link, and says which options to use
+const OPTIONS: readonly OptionSpec[] = OPTION_TABLE;
+/** Every command takes them; the general help shows them. */
+const EVERYWHERE: readonly string[] = ['version', 'help'];
 
-  lvmsync --snapback /root/undo /dev/vg0/mail-snap /dev/vg1/mail
-      brings /dev/vg1/mail up to date and keeps what it overwrites
-
-  lvmsync --apply /root/undo /dev/vg1/mail
-      undoes that
-
-  lvmsync inspect /root/undo
-      says what is in it, and whether it is whole
-
-  lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain
-      goes back to the last point of a chain of snapbacks until then
-
-  lvmsync cycle vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain
-      takes a turn of a copy of a thin volume, adding to that chain
-
-  lvmsync vg0/mail-snap root@backup:/dev/vg1/mail
-      brings a volume of the host backup up to date, over ssh
-
-  lvmsync verify vg0/mail-snap root@backup:/dev/vg1/mail
-      tells whether both now hold the same where the source had changed
-
-  ssh source lvmsync --stdout vg0/mail-snap | lvmsync --apply - /dev/vg1/mail
-      does it from the other end
-`;
-
+/** `lvmsync --help`: the commands, and the options of a plain sync. */
 export function formatHelp(): string {
+  const commands = COMMAND_TABLE.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}\n`);
+  const first = FIRST_OPTIONS.flatMap((name) => OPTIONS.filter((option) => option.name === name));
   return [
-    USAGE,
-    ...INTRODUCTION.map((paragraph) => wrap(paragraph, 0)),
-    ...GROUPS.map(formatGroup),
-    wrap(GRAMMAR, 0),
-    formatExitStatuses(),
-    EXAMPLES,
+    'Usage: lvmsync [OPTIONS] SNAPSHOT DESTINATION\n       lvmsync COMMAND [OPTIONS] OPERANDS\n',
+    INTRODUCTION.map((paragraph) => wrap(paragraph, 0)).join(''),
+    `Commands:\n${commands.join('')}`,
+    `Options of a sync:\n${first.map(optionLine).join('')}`,
+    '"lvmsync help COMMAND" shows the options of a command, with examples.\n',
   ].join('\n');
 }
 
-function formatGroup(group: OptionGroup): string {
-  const entries: readonly OptionSpec[] = OPTION_TABLE;
-  const options = entries.filter((entry) => entry.group === group);
-  return `${group}:\n${options.map(formatOption).join('')}`;
+/** `lvmsync help COMMAND`. */
+export function formatCommandHelp(command: CommandSpec): string {
+  const { synopsis, description, examples } = command;
+  const usage = synopsis.map(
+    (line, index) => `${index === 0 ? 'Usage: ' : '       '}lvmsync ${line}\n`,
+  );
+  const shown = examples.map((example) => `  ${example.command}\n      ${example.says}\n`);
+  return [
+    usage.join(''),
+    wrap(description, 0),
+    `Options:\n${optionsOf(command).map(optionLine).join('')}`,
+    `Examples:\n${shown.join('')}`,
+    `Exit status: 0 done, 1 usage or other failure, 128+N signal N${statusLines(command)}`,
+    `See also: lvmsync(8), lvmsync-${command.name}(8)\n`,
+  ].join('\n');
 }
 
-function formatOption(option: OptionSpec): string {
-  return `  ${optionSignature(option)}\n${wrap(option.help, INDENT)}`;
+/** In the order of the table; without those that every command takes. */
+export function optionsOf({ action }: CommandSpec): readonly OptionSpec[] {
+  return OPTIONS.filter(
+    ({ name, actions }) => actions.includes(action) && !EVERYWHERE.includes(name),
+  );
+}
+
+function statusLines({ statuses }: CommandSpec): string {
+  const rows = [...statuses]
+    .sort((a, b) => EXIT[a] - EXIT[b])
+    .map((name) => `  ${String(EXIT[name]).padEnd(6)}${EXIT_MEANING[name]}\n`);
+  return `${rows.length === 0 ? '' : ', and'}\n${rows.join('')}`;
+}
+
+const SIGNATURE_WIDTH = 28;
+
+function optionLine(option: OptionSpec): string {
+  const signature = `  ${optionSignature(option)}`;
+  if (signature.length <= SIGNATURE_WIDTH - 2) {
+    return `${signature.padEnd(SIGNATURE_WIDTH)}${option.brief}\n`;
+  }
+  return `${signature}  ${option.brief}\n`;
 }
 
 /** `-b, --snapback FILE`, `-v, --[no-]verbose`: also what docs/usage.md lists. */
@@ -101,11 +119,6 @@ export function optionSignature(option: OptionSpec): string {
   const value = withoutValue === undefined ? ` ${argument}` : `[=${argument}]`;
   const long = argument === undefined ? dashed : dashed + value;
   return short === undefined ? long : `-${short}, ${long}`;
-}
-
-function formatExitStatuses(): string {
-  const rows = exitStatuses().map(([status, meaning]) => `  ${status.padEnd(6)}${meaning}\n`);
-  return `Exit status:\n${rows.join('')}`;
 }
 
 /** Every status a run can end with and what it means, ascending. */

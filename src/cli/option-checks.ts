@@ -1,10 +1,14 @@
 /** What the words ask for, and whether the options go together with it. */
 
+import { existsSync } from 'node:fs';
+import { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import type { Verbosity } from '../run/request.js';
+import { COMMAND_TABLE, COMMAND_WORDS } from './command-table.js';
 import { type ParsedOptions, parseOptions } from './option-grammar.js';
 import { type Action, OPTION_TABLE, type OptionEntry, type OptionSpec } from './option-table.js';
 import { clash, usage } from './option-values.js';
+import { nearest } from './suggest.js';
 
 export function chooseVerbosity({ flags }: ParsedOptions): Verbosity {
   if (flags.quiet && (flags.verbose || flags.debug)) {
@@ -34,17 +38,6 @@ const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   'hash-blocks': 'hash',
 };
 
-/** Words that ask for an action where they stand first. */
-const COMMAND_WORDS = [
-  'inspect',
-  'verify',
-  'cycle',
-  'chain',
-  'rollback',
-  'doctor',
-  'bench',
-] as const;
-
 /**
  * The action, and what asked for it: an option, or the first operand, since no snapshot is named
  * without a slash. Nothing asks for a sync.
@@ -55,8 +48,9 @@ export function chooseAction(
 ): { action: Action; asked: string } {
   const asking = given.filter(({ name }) => ASKS_FOR[name] !== undefined);
   const [first, second] = asking;
-  const word = COMMAND_WORDS.find((known) => known === command);
-  if (first === undefined && word !== undefined) return { action: word, asked: word };
+  const named = COMMAND_TABLE.find(({ name, isWord }) => isWord && name === command);
+  if (first === undefined && named !== undefined)
+    return { action: named.action, asked: named.name };
   if (first === undefined) return { action: 'sync', asked: 'a SNAPSHOT and a DESTINATION' };
   if (second !== undefined) throw clash(first.name, `--${second.name}`);
   return { action: ASKS_FOR[first.name] ?? 'sync', asked: `--${first.name}` };
@@ -72,10 +66,40 @@ export function checkActions(
   if (asked === '--server') warnings.push('--server is deprecated: write "--apply -" instead');
   for (const { name, actions, harmlessElsewhere } of given) {
     if (actions.includes(action)) continue;
-    if (!harmlessElsewhere) throw clash(name, asked);
+    if (!harmlessElsewhere) throw foreign(name, actions, asked);
     warnings.push(`--${name} has no effect with ${asked}`);
   }
   return warnings;
+}
+
+/** Says, too, what the option belongs to. */
+function foreign(name: string, actions: readonly Action[], asked: string): LvmsyncError {
+  const owners = COMMAND_TABLE.filter(({ action }) => actions.includes(action));
+  const names = owners.map(({ name, isWord }) => (isWord ? name : (BY_OPTION[name] ?? 'a sync')));
+  return new LvmsyncError('usage', `--${name} cannot be used with ${asked}`, {
+    hint: `It belongs to: ${names.join(', ')}.`,
+  });
+}
+
+const BY_OPTION: Readonly<Record<string, string>> = { apply: '--apply', stdout: '--stdout' };
+
+/**
+ * A first word without a slash names no snapshot. Throws (usage) where it is none of a file, and looks like a command
+ * that was mistyped, or there are more words than a sync has.
+ */
+export function refuseUnknownCommand(
+  [word, ...others]: readonly string[],
+  exists: (path: string) => boolean = existsSync,
+): void {
+  if (word === undefined || word.includes('/') || exists(word)) return;
+  const meant = nearest(word, [...COMMAND_WORDS, 'help']);
+  if (meant === undefined && others.length === 1) return;
+  throw new LvmsyncError('usage', `unknown command "${escapeText(word, 80)}"`, {
+    hint:
+      meant === undefined
+        ? `The commands are ${COMMAND_WORDS.join(', ')} and help; a snapshot is named VG/LV or /dev/VG/LV.`
+        : `Did you mean "${meant}"?`,
+  });
 }
 
 export function checkValue(parsed: ParsedOptions, entry: OptionEntry): void {

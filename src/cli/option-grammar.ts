@@ -4,7 +4,15 @@
  */
 
 import { LvmsyncError } from '../base/errors.js';
-import { type FlagName, OPTION_TABLE, type OptionEntry, type ValueName } from './option-table.js';
+import { COMMAND_TABLE } from './command-table.js';
+import {
+  type Action,
+  type FlagName,
+  OPTION_TABLE,
+  type OptionEntry,
+  type ValueName,
+} from './option-table.js';
+import { nearest } from './suggest.js';
 
 /** An option that was not given is absent; of one given twice the last counts, or both do. */
 export interface ParsedOptions {
@@ -24,6 +32,8 @@ interface LongName {
 type Remaining = string[];
 
 interface MutableOptions {
+  /** Of the command that the first word names: abbreviations mean its options. */
+  readonly action: Action | undefined;
   readonly flags: Partial<Record<FlagName, boolean>>;
   readonly values: Partial<Record<ValueName, string>>;
   readonly operands: string[];
@@ -35,7 +45,8 @@ interface MutableOptions {
  * one it does not take.
  */
 export function parseOptions(argv: readonly string[]): ParsedOptions {
-  const parsed: MutableOptions = { flags: {}, values: {}, operands: [] };
+  const action = COMMAND_TABLE.find(({ name, isWord }) => isWord && name === argv[0])?.action;
+  const parsed: MutableOptions = { flags: {}, values: {}, operands: [], action };
   const remaining: Remaining = [...argv];
   for (let word = remaining.shift(); word !== undefined; word = remaining.shift()) {
     if (word === '--') {
@@ -46,7 +57,8 @@ export function parseOptions(argv: readonly string[]): ParsedOptions {
     if (entry === undefined) parsed.operands.push(word);
     else if ('stops' in entry) break;
   }
-  return parsed;
+  const { flags, values, operands } = parsed;
+  return { flags, values, operands };
 }
 
 /** Records the option that `word` holds, with its value; undefined if it holds none. */
@@ -65,7 +77,7 @@ function takeLong(word: string, remaining: Remaining, parsed: MutableOptions): O
   const attached = equals < 0 ? undefined : word.slice(equals + 1);
   const key = word.slice(2, equals < 0 ? undefined : equals).replaceAll('_', '-');
   if (key === '') throw refusal('needless argument', word);
-  const { entry, setTo } = findLong(key.toLowerCase(), word);
+  const { entry, setTo } = findLong(key.toLowerCase(), word, parsed.action);
   if ('argument' in entry) {
     const otherwise = 'withoutValue' in entry ? entry.withoutValue : undefined;
     setValue(parsed, entry, attached ?? otherwise ?? nextWord(word, remaining));
@@ -80,7 +92,7 @@ function takeLong(word: string, remaining: Remaining, parsed: MutableOptions): O
 function takeShort(word: string, remaining: Remaining, parsed: MutableOptions): OptionEntry {
   const letter = String.fromCodePoint(word.codePointAt(1) ?? 0);
   const attached = word.slice(1 + letter.length);
-  const { entry, setTo } = findShort(letter) ?? findLong(letter, word);
+  const { entry, setTo } = findShort(letter) ?? findLong(letter, word, parsed.action);
   if ('argument' in entry) {
     setValue(parsed, entry, attached === '' ? nextWord(word, remaining) : attached);
     return entry;
@@ -117,19 +129,35 @@ function findShort(letter: string): LongName | undefined {
 }
 
 /** The option that `key` names in full or abbreviates; `word` is how the error cites it. */
-function findLong(key: string, word: string): LongName {
+function findLong(key: string, word: string, action: Action | undefined): LongName {
   const exact = LONG_NAMES.find(({ text }) => text === key);
   if (exact !== undefined) return exact;
+  const suiting = LONG_NAMES.filter(({ text }) => abbreviates(key, text));
+  const own = suiting.filter(({ entry }) => action !== undefined && takes(entry, action));
+  // One that only other commands have is refused later, with their names.
+  const candidates = own.length > 0 ? own : suiting;
   for (const tier of ['original', 'ours'] as const) {
-    const names = LONG_NAMES.filter(
-      ({ text, entry }) => entry.from === tier && abbreviates(key, text),
-    );
+    const names = candidates.filter(({ entry }) => entry.from === tier);
     const [shortest, ...others] = names.sort((a, b) => a.text.length - b.text.length);
     if (shortest === undefined) continue;
     if (others.every(({ text }) => text.startsWith(shortest.text))) return shortest;
-    throw refusal('ambiguous option', word);
+    const all = names.map(({ text }) => `--${text}`).sort();
+    throw refusal('ambiguous option', word, `It may be ${listed(all)}.`);
   }
-  throw refusal('invalid option', word);
+  const known = LONG_NAMES.filter(({ entry }) => action === undefined || takes(entry, action));
+  const meant = nearest(
+    key,
+    known.map(({ text }) => text),
+  );
+  throw refusal('invalid option', word, meant && `Did you mean --${meant}?`);
+}
+
+function takes({ actions }: OptionEntry, action: Action): boolean {
+  return (actions as readonly Action[]).includes(action);
+}
+
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
 }
 
 /** Each part between hyphens may be cut short on its own: `d-s` stands for `data-source`. */
@@ -142,8 +170,7 @@ function abbreviates(key: string, name: string): boolean {
   });
 }
 
-function refusal(reason: string, word: string): LvmsyncError {
-  return new LvmsyncError('usage', `${reason}: ${word}`, {
-    hint: '"lvmsync --help" lists every option.',
-  });
+function refusal(reason: string, word: string, hint?: string): LvmsyncError {
+  const help = '"lvmsync help COMMAND" lists the options of a command.';
+  return new LvmsyncError('usage', `${reason}: ${word}`, { hint: hint ?? help });
 }

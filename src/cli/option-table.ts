@@ -1,6 +1,6 @@
 /**
  * Every option there is. The parser, the checks of what goes with what, and the help text all read
- * this table, so an option is added here and, where it has a meaning, in parse.ts.
+ * this table, so an option is added here and, where it has a meaning, in parse.ts. Commands: command-table.
  */
 
 /** What a run can be asked to do, apart from printing the version or the help. */
@@ -51,6 +51,8 @@ export interface OptionSpec {
   /** Where the Ruby lvmsync let it pass without effect and no harm can come of it: only warn. */
   readonly harmlessElsewhere?: true;
   readonly group: OptionGroup;
+  /** In the help of a command: beside the option, on the same line. */
+  readonly brief: string;
   readonly help: string;
 }
 
@@ -81,6 +83,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ['apply'],
     group: 'What to do',
+    brief: 'write the changes in FILE ("-": standard input)',
     help: 'Write the changes recorded in FILE, a change stream or a snapback, to the destination; "-" reads them from standard input.',
   },
   {
@@ -89,6 +92,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ['dump'],
     group: 'What to do',
+    brief: 'write the changes to standard output',
     help: 'Write the changes to standard output, for a file or a pipe, instead of to a destination.',
   },
   {
@@ -96,6 +100,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ['apply'],
     group: 'What to do',
+    brief: 'old spelling of "--apply -"',
     help: 'Old spelling of "--apply -".',
   },
   {
@@ -103,6 +108,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['hash'],
     group: 'What to do',
+    brief: 'internal: serves "lvmsync verify" on another host',
     help: 'What "lvmsync verify" runs on the other host: standard input asks for hashes of the destination.',
   },
   {
@@ -110,6 +116,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'dump', 'sync', 'cycle', 'rollback'],
     group: 'What to do',
+    brief: 'check everything, report it, write nothing',
     help: 'Check everything, here and on the other host, say what would be done, and write nothing; only the metadata snap of a thin pool is reserved for a moment. The status is that with which the run would be refused.',
   },
   {
@@ -119,6 +126,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'What to do',
+    brief: 'print the version',
     help: 'Print the version.',
   },
   {
@@ -128,7 +136,8 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'What to do',
-    help: 'Print this text.',
+    brief: 'print the help, of a command if one is named',
+    help: 'Print the commands and the options of a sync or, where a command is named, what that command takes.',
   },
   {
     name: 'data-source',
@@ -137,15 +146,17 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: SOURCES,
     group: 'Source',
+    brief: 'read the data from DEVICE, not from the origin',
     help: "Read the changed data from DEVICE instead of the snapshot's origin, for example from a newer snapshot that no longer changes.",
   },
   {
     name: 'since',
-    argument: 'VOLUME',
+    argument: 'OLD',
     from: 'ours',
     actions: SOURCES,
     group: 'Source',
-    help: 'For thin volumes: send what changed between VOLUME, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool, and read the data from SNAPSHOT.',
+    brief: 'thin: send the differences between OLD and SNAPSHOT',
+    help: 'For thin volumes: send the differences between OLD, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool; the data are read from SNAPSHOT.',
   },
   {
     name: 'cow-store',
@@ -153,6 +164,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: SOURCES,
     group: 'Source',
+    brief: 'read the list of changes from FILE, without LVM',
     help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Takes the place of SNAPSHOT and needs --data-source.',
   },
   {
@@ -160,6 +172,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: READING,
     group: 'Source',
+    brief: 'fail if the source is written during the run',
     help: 'Fail if the device that the data are read from is written during the run. Without it this is a warning.',
   },
   {
@@ -168,6 +181,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['dump', 'sync', 'cycle'],
     group: 'Source',
+    brief: 'stop cleanly when the snapshot is this full',
     help: 'End the run cleanly when the COW store of a thick snapshot that it reads, or the data or metadata of the thin pool, is so full. Without it one that overflows is noticed at the end.',
   },
   {
@@ -176,6 +190,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['cycle'],
     group: 'Source',
+    brief: 'room for a new thick snapshot: 5G, or 20%',
     help: 'Room for what a new thick snapshot has to save, such as 5G, or a share of the volume such as 20%. It has to last until the next turn is done.',
   },
   {
@@ -184,6 +199,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['cycle'],
     group: 'Source',
+    brief: 'quiesce a database or VM before the snapshot',
     help: 'Run COMMAND before a snapshot is made, to have a database or a virtual machine come to rest; split into words as --rsh is. File systems need none.',
   },
   {
@@ -192,6 +208,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['cycle'],
     group: 'Source',
+    brief: 'end that, after the snapshot or if it fails',
     help: 'Run COMMAND once the snapshot is made, or could not be, or if lvmsync is killed before; it may come twice.',
   },
   {
@@ -201,6 +218,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['dump', 'sync'],
     group: 'Stream',
+    brief: '"auto", or "classic" for the Ruby lvmsync',
     help: 'The form of the change stream: "auto", the default, or "classic", byte for byte what the Ruby lvmsync writes.',
   },
   {
@@ -211,6 +229,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['dump', 'sync', 'cycle'],
     group: 'Stream',
+    brief: '"auto", "lz4" or "none"',
     help: 'Compress the change stream: "lz4" from its first byte, "auto" (also if MODE is left out) towards another host only if the link holds the run up and the receiver knows how. Compressed input is recognised by itself.',
   },
   {
@@ -219,6 +238,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: READING,
     group: 'Stream',
+    brief: 'send at most RATE bytes a second: 500K, 10M',
     help: 'Send no more than RATE bytes a second; K, M and G stand for 1024, its square and its cube.',
   },
   {
@@ -229,6 +249,7 @@ export const OPTION_TABLE = [
     actions: REMOTE,
     harmlessElsewhere: true,
     group: 'Other host',
+    brief: 'the command that stands for ssh',
     help: 'The command that stands for ssh, such as "ssh -i \'my key\'". Split into words as a shell does, but nothing in it is expanded.',
   },
   {
@@ -237,6 +258,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: REMOTE,
     group: 'Other host',
+    brief: 'name or path of lvmsync on the remote host',
     help: 'What lvmsync is called on the other host; default "lvmsync".',
   },
   {
@@ -245,6 +267,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['sync'],
     group: 'Other host',
+    brief: 'lend the remote host this executable for the run',
     help: 'Where the other host has no lvmsync, lend it FILE, the self-contained executable, for this run: it is checked by its hash, kept in a private temporary folder there, and removed at the end.',
   },
   {
@@ -252,6 +275,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: REMOTE,
     group: 'Other host',
+    brief: 'run lvmsync through "sudo -n" on the remote host',
     help: 'Run the receiver through "sudo -n", where root cannot log in.',
   },
   {
@@ -261,6 +285,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: REMOTE,
     group: 'Other host',
+    brief: '"command" (--rsh), or the built-in client "ssh2"',
     help: 'How the other host is reached: by running the --rsh "command", the default, or by the built-in client "ssh2".',
   },
   {
@@ -269,6 +294,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['sync', 'bench'],
     group: 'Other host',
+    brief: 'share the work among up to N connections',
     help: 'Share the work among up to N connections, at most 16, each with a receiver of its own. With --snapback FILE there then are FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
   },
   {
@@ -277,6 +303,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: REMOTE,
     group: 'Other host',
+    brief: 'give up when nothing has moved for so long',
     help: 'Give up when nothing has moved for so long. Without it: one hour for a sync, since old receivers are silent; five minutes for a chain, ten for hashes, one for any other answer.',
   },
   {
@@ -284,6 +311,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['sync', 'cycle'],
     group: 'Other host',
+    brief: 'fail unless the receiver confirms what it wrote',
     help: 'Fail unless the receiver confirms what it wrote, which the Ruby lvmsync cannot.',
   },
   {
@@ -291,6 +319,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['sync', 'cycle'],
     group: 'Destination',
+    brief: 'write zeros instead of giving space back',
     help: 'Write zeros where a thin source was discarded. Without it such space is given back at the destination where that is safe.',
   },
   {
@@ -298,6 +327,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'sync', 'verify'],
     group: 'Destination',
+    brief: 'leave out what lies beyond a smaller destination',
     help: 'Accept a destination smaller than the source: what lies beyond its end is left out.',
   },
   {
@@ -305,6 +335,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'sync', 'verify', 'cycle', 'rollback'],
     group: 'Destination',
+    brief: 'write although a check speaks against it',
     help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
   },
   {
@@ -313,6 +344,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['bench'],
     group: 'Destination',
+    brief: 'measure writes, too, to this new file',
     help: 'Also measure how fast FILE can be written, on the other host if one is named. It must not exist yet, is at most 1 GiB, and is removed at the end.',
   },
   {
@@ -320,6 +352,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['verify'],
     group: 'Verify',
+    brief: 'compare everything, not only what a sync sends',
     help: 'Compare all of the source, not only what a sync would send. In place of SNAPSHOT any block device or file will do.',
   },
   {
@@ -327,6 +360,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['verify'],
     group: 'Verify',
+    brief: 'send what differs, then compare that again',
     help: 'Send what differs, and nothing else, then compare it once more.',
   },
   {
@@ -336,6 +370,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ['apply', 'sync', 'verify', 'cycle', 'doctor'],
     group: 'Undo',
+    brief: 'save what is overwritten, to undo the run',
     help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run. For a cycle it is the directory of the chain.',
   },
   {
@@ -343,6 +378,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'sync', 'verify'],
     group: 'Undo',
+    brief: 'replace the snapback if it exists',
     help: 'Replace the snapback FILE if it exists already; without this it is refused.',
   },
   {
@@ -351,6 +387,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply'],
     group: 'Undo',
+    brief: 'take the stream as the next turn of a chain',
     help: 'Take the change stream as the next turn of the chain of snapbacks in DIR, and refuse one that does not follow what the destination holds. See "lvmsync chain".',
   },
   {
@@ -358,6 +395,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'cycle'],
     group: 'Undo',
+    brief: 'start the history: everything is copied',
     help: 'The chain begins: the change stream is a full copy. It keeps no snapback.',
   },
   {
@@ -367,6 +405,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'cycle'],
     group: 'Undo',
+    brief: 'keep the newest 24, or those of 30d; repeatable',
     help: 'After a turn remove the oldest snapbacks of the chain, but for those that a RULE keeps: "24", the newest 24, or "12h", "30d", "8w", those of the last hours, days or weeks. May be given more than once; without it all are kept.',
   },
   {
@@ -375,6 +414,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['rollback'],
     group: 'Undo',
+    brief: 'the newest restore point at or before TIME',
     help: 'Go back to the newest point until the end of TIME: ISO 8601 or the beginning of it, such as 2026-11-23 or 2026-11-23T10:15, in the local time zone unless it ends in Z or in an offset, as `chain` prints it.',
   },
   {
@@ -383,6 +423,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['rollback'],
     group: 'Undo',
+    brief: 'N restore points back; 0: undo an unfinished turn',
     help: 'Go back N turns; with 0, only undo what a turn left that has not come to its end.',
   },
   {
@@ -390,6 +431,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['rollback'],
     group: 'Undo',
+    brief: 'undo the last rollback, finished or not',
     help: 'Take back the last rollback, or one that was cut off. Possible until the next turn.',
   },
   {
@@ -398,6 +440,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: WORKING,
     group: 'Load',
+    brief: 'CPU priority N, or "idle"; here and remote',
     help: 'Run with nice value N, from -20 to 19, or, where N is "idle", only on processors that nobody else wants, here and on the other host.',
   },
   {
@@ -406,6 +449,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: WORKING,
     group: 'Load',
+    brief: 'I/O class "idle", "best-effort" or "realtime"',
     help: 'Let the disks serve others first, here and on the other host: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (most) to 7.',
   },
   {
@@ -413,6 +457,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ANY,
     group: 'Messages',
+    brief: 'messages or answers as JSON, one object per line',
     help: 'Say everything on standard error as one JSON object a line; inspect, verify, chain, doctor and bench print their answer so, to standard output.',
   },
   {
@@ -421,6 +466,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['sync', 'dump', 'apply', 'cycle', 'verify', 'rollback'],
     group: 'Messages',
+    brief: 'write figures of the run for Prometheus',
     help: 'Replace FILE by the figures of this run and of those before it, as Prometheus reads them: bytes, seconds, exit status, time of the last success.',
   },
   {
@@ -430,6 +476,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'Messages',
+    brief: 'report what is being done',
     help: 'Say what is being done.',
   },
   {
@@ -439,6 +486,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'Messages',
+    brief: 'report everything',
     help: 'Say everything, and show where in the program an error arose.',
   },
   {
@@ -448,6 +496,7 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'Messages',
+    brief: 'report errors only',
     help: 'Say nothing but errors.',
   },
 ] as const satisfies readonly OptionSpec[];

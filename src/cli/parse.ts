@@ -1,4 +1,7 @@
+import { LvmsyncError } from '../base/errors.js';
+import { escapeText } from '../base/text.js';
 import type { Command } from './command.js';
+import { COMMAND_TABLE, commandOf } from './command-table.js';
 import { benchCommand, doctorCommand } from './examine-commands.js';
 import {
   checkActions,
@@ -7,11 +10,13 @@ import {
   chooseAction,
   chooseVerbosity,
   isGiven,
+  refuseUnknownCommand,
 } from './option-checks.js';
 import type { ParsedOptions } from './option-grammar.js';
 import { OPTION_TABLE } from './option-table.js';
 import { metricsRequest, priorityRequest } from './option-values.js';
 import { cycleCommand, dumpCommand, syncCommand, verifyCommand } from './read-commands.js';
+import { nearest } from './suggest.js';
 import {
   applyCommand,
   chainCommand,
@@ -23,11 +28,13 @@ import {
 /** Throws (usage) for options that contradict each other, and for operands missing or left over. */
 export function toCommand(parsed: ParsedOptions): Command {
   if (parsed.flags.version) return { kind: 'version' };
-  if (parsed.flags.help) return { kind: 'help' };
+  if (parsed.flags.help || parsed.operands[0] === 'help') return helpCommand(parsed);
   const verbosity = chooseVerbosity(parsed);
   for (const word of [...Object.values(parsed.values), ...parsed.operands]) checkUtf8(word);
   const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
   const { action, asked } = chooseAction(given, parsed.operands);
+  const readsVolume = action === 'sync' && parsed.values['cow-store'] === undefined;
+  if (readsVolume) refuseUnknownCommand(parsed.operands);
   for (const entry of given) checkValue(parsed, entry);
   const warnings = checkActions(given, action, asked);
   const priority = priorityRequest(parsed.values);
@@ -56,4 +63,22 @@ export function toCommand(parsed: ParsedOptions): Command {
     case 'hash':
       return hashCommand(parsed, run);
   }
+}
+
+/** `--help` is of the command that was named before it; `help` of the one named after it. */
+function helpCommand({ flags, operands, ...parsed }: ParsedOptions): Command {
+  const [first, name] = operands;
+  if (first === 'help' && name !== undefined) {
+    const about = COMMAND_TABLE.find((command) => command.name === name);
+    if (about !== undefined) return { kind: 'help', about };
+    const names = COMMAND_TABLE.map((command) => command.name);
+    const meant = nearest(name, names);
+    throw new LvmsyncError('usage', `there is no command "${escapeText(name, 80)}"`, {
+      hint: meant === undefined ? `There are ${names.join(', ')}.` : `Did you mean "${meant}"?`,
+    });
+  }
+  const given = OPTION_TABLE.filter((entry) => isGiven({ flags, operands, ...parsed }, entry));
+  const { action } = chooseAction(given, operands);
+  const about = action === 'sync' ? undefined : commandOf(action);
+  return about === undefined ? { kind: 'help' } : { kind: 'help', about };
 }

@@ -5,6 +5,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { commandWords, longOptions } from '../../packaging/completions.js';
+import { COMMAND_TABLE } from '../../src/cli/command-table.js';
+import { optionsOf } from '../../src/cli/help.js';
 import { parseOptions } from '../../src/cli/option-grammar.js';
 import { OPTION_TABLE, type OptionSpec } from '../../src/cli/option-table.js';
 import { missingTool, writeShare } from '../helpers/packages/packages.js';
@@ -21,6 +23,11 @@ before(() => {
   mkdirSync(files);
   writeFileSync(join(files, 'undo'), '');
 });
+
+/** The long options as they are typed, without those that print help or version. */
+function namesOf({ name, negatable }: OptionSpec): string[] {
+  return negatable ? [`--${name}`, `--no-${name}`] : [`--${name}`];
+}
 
 /** The lines that it prints; nothing may be said on standard error. */
 function linesOf(argv: readonly string[]): string[] {
@@ -54,7 +61,11 @@ describe('the words of the completions', () => {
 describe('bash', { skip: missingTool('bash') }, () => {
   /** What it offers for the last of the words. */
   function offered(...words: string[]): string[] {
-    const script = `source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+    return offeredWith(':', ...words);
+  }
+
+  function offeredWith(setting: string, ...words: string[]): string[] {
+    const script = `source "$1"; shift; ${setting}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
       _lvmsync; printf '%s\\n' "\${COMPREPLY[@]}"`;
     const path = join(folder, 'bash-completion/completions/lvmsync');
     return linesOf(['bash', '--norc', '-uc', script, 'bash', path, 'lvmsync', ...words]);
@@ -89,6 +100,23 @@ describe('bash', { skip: missingTool('bash') }, () => {
   test('offers the commands for the first word only', () => {
     assert.deepEqual(offered('inspec'), ['inspect']);
     assert.deepEqual(offered('vg/snap', 'inspec'), []);
+    assert.deepEqual(offered('help', 'cy'), ['cycle']);
+  });
+
+  for (const command of COMMAND_TABLE.filter(({ isWord }) => isWord)) {
+    test(`offers the options of ${command.name} only`, () => {
+      const expected = optionsOf(command).flatMap(namesOf);
+      assert.deepEqual(offered(command.name, '--'), expected);
+    });
+  }
+
+  test('offers volumes, and the hosts of the configuration of ssh', () => {
+    const home = scratchFolder();
+    mkdirSync(join(home, '.ssh'));
+    writeFileSync(join(home, '.ssh/config'), 'Host backup other\n  Port 22\nHost *.lan\n');
+    const lvs = `lvs() { printf '  vg0/mail\\n  vg0/web\\n'; }`;
+    assert.deepEqual(offeredWith(`${lvs}; HOME=${home}`, 'sync', 'vg0/m'), ['vg0/mail']);
+    assert.deepEqual(offeredWith(`${lvs}; HOME=${home}`, 'vg0/mail', 'back'), ['backup:']);
   });
 
   test('gets a script without a fault', { skip: missingTool('shellcheck') }, () => {
@@ -125,6 +153,15 @@ describe('zsh', { skip: missingTool('zsh') }, () => {
     }
   });
 
+  for (const command of COMMAND_TABLE.filter(({ isWord }) => isWord)) {
+    test(`offers the options of ${command.name} only`, () => {
+      const source = '_arguments() { print -rl -- "$@" }; words=(lvmsync $2); source $1';
+      const shown = linesOf(['zsh', '-fc', source, 'zsh', script(), command.name]);
+      const long = shown.flatMap((line) => /^(?:\(.*?\))?(--[-\w]*\w)/.exec(line)?.[1] ?? []);
+      assert.deepEqual(long, optionsOf(command).flatMap(namesOf));
+    });
+  }
+
   test('completes in a terminal', () => {
     const path = join(folder, 'zsh/vendor-completions');
     const session = `
@@ -159,6 +196,14 @@ describe('fish', { skip: missingTool('fish') }, () => {
     const options = offered('lvmsync --').map((word) => word.replace(/=$/, ''));
     assert.deepEqual([...new Set(options)].sort(), [...longOptions()].sort());
   });
+
+  for (const command of COMMAND_TABLE.filter(({ isWord }) => isWord)) {
+    test(`offers the options of ${command.name} only`, () => {
+      const shown = offered(`lvmsync ${command.name} --`).map((word) => word.replace(/=$/, ''));
+      const expected = [...optionsOf(command).flatMap(namesOf), '--help', '--version'];
+      assert.deepEqual([...new Set(shown)].sort(), expected.sort());
+    });
+  }
 
   test('offers the short ones as well', () => {
     const letters = TABLE.flatMap(({ short }) => (short === undefined ? [] : [`-${short}`]));

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
+import { COMMAND_TABLE } from '../../src/cli/command-table.js';
 import { noOtherRoot, runInRoot } from '../helpers/packages/clean-root.js';
 import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
 import { assertSucceeds, runTool } from '../helpers/program/cli.js';
@@ -33,6 +34,7 @@ describe('the Debian package', { skip }, () => {
     for (const path of [
       'usr/bin/lvmsync -> ../lib/lvmsync/dist/lvmsync.cjs',
       'usr/share/man/man8/lvmsync.8.gz',
+      ...COMMAND_TABLE.map(({ name }) => `usr/share/man/man8/lvmsync-${name}.8.gz`),
       'usr/share/bash-completion/completions/lvmsync',
       'usr/share/zsh/vendor-completions/_lvmsync',
       'usr/share/fish/vendor_completions.d/lvmsync.fish',

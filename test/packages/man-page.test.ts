@@ -1,11 +1,18 @@
-/** lvmsync(8) as `man` shows it. */
+/** lvmsync(8) and the pages of its commands as `man` shows them. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { formatManPage } from '../../packaging/man-page.js';
-import { exitStatuses, INTRODUCTION, optionSignature, USAGE } from '../../src/cli/help.js';
+import { COMMAND_TABLE } from '../../src/cli/command-table.js';
+import {
+  exitStatuses,
+  INTRODUCTION,
+  optionSignature,
+  optionsOf,
+  USAGE,
+} from '../../src/cli/help.js';
 import { OPTION_TABLE } from '../../src/cli/option-table.js';
 import { missingTool, writeShare } from '../helpers/packages/packages.js';
 import { runTool } from '../helpers/program/cli.js';
@@ -65,6 +72,32 @@ describe('the man page', { skip: missingTool('man', 'groff') }, () => {
       );
     for (const paragraph of INTRODUCTION) assert(text.includes(paragraph), paragraph);
   });
+
+  test('shows every command, its examples, and where the program keeps files', () => {
+    for (const { name, description, examples } of COMMAND_TABLE) {
+      assert.ok(text.includes(description), name);
+      for (const example of examples) assert.ok(text.includes(example.says), example.says);
+    }
+    for (const file of ['/run/lvmsync', '/var/lib/lvmsync', 'chain.json']) {
+      assert.ok(text.includes(file), file);
+    }
+  });
+
+  for (const command of COMMAND_TABLE) {
+    test(`of ${command.name} shows exactly the options that it takes`, () => {
+      const path = join(folder, `man/man8/lvmsync-${command.name}.8`);
+      show('groff', '-ww', '-z', '-man', '-Tutf8', path);
+      const rendered = show('man', '--warnings', '-E', 'UTF-8', '-l', path);
+      const [, part = ''] = /^OPTIONS$([\s\S]*)^EXIT STATUS$/m.exec(rendered) ?? [];
+      const shown = part.split('\n').filter((line) => /^ {7}-/.test(line));
+      const signatures = optionsOf(command).map(optionSignature);
+      assert.equal(shown.length, signatures.length);
+      for (const [index, signature] of signatures.entries()) {
+        assert.ok(`${shown[index]?.trim()} `.startsWith(`${signature} `), shown[index]);
+      }
+      assert.match(show('lexgrog', path), new RegExp(`"lvmsync-${command.name} - `));
+    });
+  }
 
   test('can be found by its purpose', () => {
     assert.match(show('lexgrog', page), /"lvmsync - moves the changed blocks/);

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
+import { COMMAND_TABLE } from '../../src/cli/command-table.js';
 import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
 import {
   assertFails,
@@ -56,6 +57,7 @@ describe('the npm package', () => {
       'dist/share/bash-completion/completions/lvmsync',
       'dist/share/fish/vendor_completions.d/lvmsync.fish',
       'dist/share/man/man8/lvmsync.8',
+      ...COMMAND_TABLE.map(({ name }) => `dist/share/man/man8/lvmsync-${name}.8`),
       'dist/share/zsh/vendor-completions/_lvmsync',
       'package.json',
       addon,

@@ -1,56 +1,153 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { EXIT, EXIT_MEANING } from '../../../src/base/errors.js';
-import { exitStatuses, formatHelp, optionSignature } from '../../../src/cli/help.js';
+import { splitWords } from '../../../src/base/shell-words.js';
+import { COMMAND_TABLE, COMMAND_WORDS } from '../../../src/cli/command-table.js';
+import {
+  exitStatuses,
+  formatCommandHelp,
+  formatHelp,
+  optionSignature,
+  optionsOf,
+} from '../../../src/cli/help.js';
+import { checkActions } from '../../../src/cli/option-checks.js';
+import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { OPTION_TABLE } from '../../../src/cli/option-table.js';
+import { toCommand } from '../../../src/cli/parse.js';
 
-const LINES = formatHelp().split('\n');
+const TEXTS = [
+  { what: 'all', text: formatHelp() },
+  ...COMMAND_TABLE.map((command) => ({ what: command.name, text: formatCommandHelp(command) })),
+];
 
-describe('help', () => {
-  test('keeps every line under 80 columns', () => {
-    assert.deepEqual(
-      LINES.filter((line) => line.length >= 80),
-      [],
-    );
-  });
+describe('every help', () => {
+  for (const { what, text } of TEXTS) {
+    const lines = text.split('\n');
 
-  test('ends in one newline and has no blanks at line ends', () => {
-    assert.match(formatHelp(), /[^\n]\n$/);
-    assert.doesNotMatch(formatHelp(), / \n/);
-  });
+    test(`is of lines under 80 columns, but for commands to be copied: ${what}`, () => {
+      const long = lines.filter((line) => line.length >= 80 && !line.startsWith('  lvmsync '));
+      assert.deepEqual(long, []);
+    });
 
-  test('shows every option once, with its explanation below', () => {
-    for (const entry of OPTION_TABLE) {
-      const signature = `  ${optionSignature(entry)}`;
-      assert.equal(LINES.filter((line) => line === signature).length, 1, entry.name);
-      const below = LINES[LINES.indexOf(signature) + 1] ?? '';
-      assert(entry.help.startsWith(below.trim()) && below.trim() !== '', entry.name);
-    }
-  });
+    test(`fits a screen, or 60 lines for a command: ${what}`, () => {
+      assert.ok(lines.length <= (what === 'all' ? 45 : 60), `${lines.length} lines`);
+    });
 
-  test('shows every exit status with its meaning, in ascending order', () => {
-    const table = LINES.slice(LINES.indexOf('Exit status:') + 1);
-    const rows = table.slice(0, table.indexOf(''));
-    const statuses = rows.map((row) => row.slice(0, 8).trim());
-    const known = Object.values(EXIT).sort((a, b) => a - b);
-    assert.deepEqual(statuses, [...known.map(String), '128+N']);
-    for (const meaning of Object.values(EXIT_MEANING)) {
-      assert(
-        rows.some((row) => row.endsWith(meaning)),
-        meaning,
+    test(`ends in one newline and has no blanks at line ends: ${what}`, () => {
+      assert.match(text, /[^\n]\n$/);
+      assert.doesNotMatch(text, / \n/);
+    });
+  }
+});
+
+describe('the help of all', () => {
+  test('shows every command with what it does', () => {
+    for (const { name, summary } of COMMAND_TABLE) {
+      assert.match(
+        formatHelp(),
+        new RegExp(`^  ${name} +${summary.replace(/[()]/g, '\\$&')}$`, 'm'),
       );
     }
   });
 
-  test('gives no exit status two meanings', () => {
+  test("shows the Ruby lvmsync's options first", () => {
+    const shown = [...formatHelp().matchAll(/^ {2}(?:-\w, )?--(?:\[no-\])?([a-z-]+)/gm)];
+    const kinds = shown.map(([, name]) => OPTION_TABLE.find((one) => one.name === name)?.from);
+    assert.deepEqual(kinds, [...kinds].sort());
+  });
+});
+
+describe('the help of a command', () => {
+  for (const command of COMMAND_TABLE) {
+    const text = formatCommandHelp(command);
+
+    test(`shows the options that ${command.name} takes, and no others`, () => {
+      const shown = text.split('\n').filter((line) => /^ {2}-/.test(line));
+      const expected = optionsOf(command).map(optionSignature);
+      assert.equal(shown.length, expected.length);
+      for (const [index, signature] of expected.entries()) {
+        assert.ok(shown[index]?.startsWith(`  ${signature}  `), `${shown[index]}`);
+      }
+      for (const entry of OPTION_TABLE) {
+        const taken = expected.includes(optionSignature(entry));
+        const check = () => checkActions([entry], command.action, command.name);
+        if (taken)
+          assert.deepEqual(
+            check().filter((line) => !/deprecated/.test(line)),
+            [],
+          );
+        else if (!['help', 'version', 'rsh'].includes(entry.name)) assert.throws(check, entry.name);
+      }
+    });
+
+    test(`shows examples of ${command.name} that are understood`, () => {
+      assert.notEqual(command.examples.length, 0);
+      for (const example of command.examples) {
+        assert.ok(text.includes(`  ${example.command}\n      ${example.says}\n`));
+        const [, line = ''] = /(lvmsync [^|>)]*)/.exec(example.command) ?? [];
+        const { kind } = toCommand(parseOptions(splitWords(line).slice(1)));
+        assert.equal(kind, command.action);
+      }
+    });
+
+    test(`shows what ${command.name} can end with`, () => {
+      for (const name of command.statuses) {
+        assert.match(text, new RegExp(`^  ${EXIT[name]} +`, 'm'));
+        assert.ok(text.includes(EXIT_MEANING[name]));
+      }
+    });
+
+    for (const words of [['help', command.name], ...asked(command.name)]) {
+      test(`is printed for: lvmsync ${words.join(' ')}`, () => {
+        const found = toCommand(parseOptions(words));
+        assert.deepEqual(found, { kind: 'help', about: command });
+      });
+    }
+  }
+
+  function asked(name: string): string[][] {
+    if (COMMAND_WORDS.includes(name))
+      return [
+        [name, '--help'],
+        [name, 'vg/lv', '-h'],
+      ];
+    if (name === 'apply') return [['--apply', 'FILE', '--help']];
+    return name === 'stdout' ? [['--stdout', '--help']] : [];
+  }
+
+  for (const words of [['--help'], ['help'], ['-h', 'cycle'], ['vg/snap', '--help']]) {
+    test(`is not printed for: lvmsync ${words.join(' ')}`, () => {
+      assert.deepEqual(toCommand(parseOptions(words)), { kind: 'help' });
+    });
+  }
+
+  test('is not there for what is no command: what was meant is said', () => {
+    assert.throws(() => toCommand(parseOptions(['help', 'verfy'])), {
+      message: 'there is no command "verfy"',
+      hint: 'Did you mean "verify"?',
+    });
+    assert.throws(() => toCommand(parseOptions(['help', 'nothing'])), {
+      hint: /^There are sync, /,
+    });
+  });
+});
+
+describe('exit statuses', () => {
+  test('are shown with their meanings, in ascending order', () => {
+    const known = Object.values(EXIT).sort((a, b) => a - b);
+    const shown = exitStatuses().map(([status]) => status);
+    assert.deepEqual(shown, [...known.map(String), '128+N']);
+  });
+
+  test('have one meaning each', () => {
     const statuses = exitStatuses().map(([status]) => status);
     assert.equal(new Set(statuses).size, statuses.length);
   });
+});
 
-  test('writes signatures with the short name first', () => {
-    const signatures = OPTION_TABLE.map(optionSignature);
-    assert(signatures.includes('-b, --snapback FILE'));
-    assert(signatures.includes('-v, --[no-]verbose'));
-    assert(signatures.includes('--force'));
-  });
+test('signatures begin with the short name', () => {
+  const signatures = OPTION_TABLE.map(optionSignature);
+  assert(signatures.includes('-b, --snapback FILE'));
+  assert(signatures.includes('-v, --[no-]verbose'));
+  assert(signatures.includes('--force'));
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { Command } from '../../../src/cli/command.js';
+import { commandOf } from '../../../src/cli/command-table.js';
 import { command, REMOTE } from '../../helpers/program/commands.js';
 
 const RUN = { verbosity: 'normal', warnings: [] } as const;
@@ -45,7 +46,11 @@ describe('command', () => {
       { ...APPLY, input: '-' },
     ],
     ['--version wins over what was before it', command('-q', '-v', '-V'), { kind: 'version' }],
-    ['--help wins over what was before it', command('-s', 'a', 'b', '-h'), { kind: 'help' }],
+    [
+      '--help wins over what was before it, and is of that',
+      command('-s', 'a', 'b', '-h'),
+      { kind: 'help', about: commandOf('dump') },
+    ],
     [
       'a host before the first colon is kept apart',
       command('vg/snap', 'backup:/dev/vg/copy'),
@@ -222,12 +227,12 @@ describe('command', () => {
     [['--rsh=', 'a', 'b'], '--rsh: the value is empty'],
     [['-e', ' ', 'a', 'b'], 'remote shell command " ": it names no program'],
     [[], 'missing operand: SNAPSHOT'],
-    [['a'], 'missing operand: DESTINATION'],
+    [['v/a'], 'missing operand: DESTINATION'],
     [['-s'], 'missing operand: SNAPSHOT'],
     [['-a', '-'], 'missing operand: DESTINATION'],
     [['--server'], 'missing operand: DESTINATION'],
     [['--cow-store', 'f', '-r', 'd'], 'missing operand: DESTINATION'],
-    [['a', 'b', 'c'], 'too many operands: "c" was not expected'],
+    [['v/a', 'b', 'c'], 'too many operands: "c" was not expected'],
     [['-s', 'a', 'b'], 'too many operands: "b" was not expected'],
     [['-a', '-', 'a', 'b'], 'too many operands: "b" was not expected'],
     [['--cow-store', 'f', '-r', 'd', '-s', 'a'], 'too many operands: "a" was not expected'],

@@ -1,0 +1,225 @@
+/**
+ * Every command there is: what `lvmsync help COMMAND`, the man pages and the completions say of it. Which options it takes
+ * stands in the table of options.
+ */
+
+import type { ExitName } from '../base/errors.js';
+import type { Action } from './option-table.js';
+
+export interface CommandSpec {
+  /** As `lvmsync help NAME` takes it. */
+  readonly name: string;
+  readonly action: Action;
+  /** It is asked for by its name as the first word; else by an option, or by nothing. */
+  readonly isWord: boolean;
+  /** Without "lvmsync [OPTIONS] ". */
+  readonly synopsis: readonly string[];
+  /** In the list of all commands. */
+  readonly summary: string;
+  /** Sentences; three lines together. */
+  readonly description: string;
+  readonly examples: readonly Example[];
+  /** What it can end with, besides 0, 1 and 128+N. */
+  readonly statuses: readonly ExitName[];
+}
+
+export interface Example {
+  readonly command: string;
+  readonly says: string;
+}
+
+const WRITING: readonly ExitName[] = ['destinationUnfit', 'destinationWrite', 'snapback', 'locked'];
+const READING: readonly ExitName[] = ['sourceUnfit', 'sourceRead', 'pool'];
+const STREAM: readonly ExitName[] = ['streamTruncated', 'streamCorrupt'];
+
+export const COMMAND_TABLE: readonly CommandSpec[] = [
+  {
+    name: 'sync',
+    action: 'sync',
+    isWord: false,
+    synopsis: ['SNAPSHOT DESTINATION'],
+    summary: 'Bring a copy up to date (no command word)',
+    description:
+      'Sends the blocks of the origin that changed since SNAPSHOT was taken. DESTINATION must already hold what SNAPSHOT holds: a first copy is made with dd, or with "lvmsync cycle --init". With --snapback the run can be undone.',
+    examples: [
+      {
+        command: 'lvmsync --snapback /root/undo vg0/mail-snap /dev/vg1/mail',
+        says: 'to a volume of this host; /root/undo takes what is overwritten',
+      },
+      {
+        command: 'lvmsync vg0/mail-snap root@backup:/dev/vg1/mail',
+        says: 'to a volume of the remote host backup, over ssh',
+      },
+      {
+        command: 'lvmsync --since vg0/mail-old vg0/mail-new /dev/vg1/mail',
+        says: 'thin volumes: what changed between two snapshots',
+      },
+    ],
+    statuses: [...READING, ...WRITING, 'transport'],
+  },
+  {
+    name: 'stdout',
+    action: 'dump',
+    isWord: false,
+    synopsis: ['--stdout SNAPSHOT > FILE'],
+    summary: 'Write the changes to a file or a pipe (--stdout)',
+    description:
+      'Writes the blocks that changed since SNAPSHOT was taken to standard output. "lvmsync --apply" writes them to a copy, here or on another host. The file holds disk content: create it under "umask 077".',
+    examples: [
+      {
+        command: 'lvmsync --stdout vg0/mail-snap | ssh root@backup lvmsync --apply - /dev/vg1/mail',
+        says: 'through a pipe of your own',
+      },
+      {
+        command: '(umask 077; lvmsync --stdout --compress=lz4 vg0/mail-snap > mail.changes)',
+        says: 'into a compressed file that only you can read',
+      },
+    ],
+    statuses: [...READING, 'destinationWrite'],
+  },
+  {
+    name: 'apply',
+    action: 'apply',
+    isWord: false,
+    synopsis: ['--apply FILE DESTINATION'],
+    summary: 'Write changes, or undo a run (--apply)',
+    description:
+      'Writes the changes in FILE to DESTINATION: a change stream brings a copy up to date, a snapback undoes the run that made it. "-" reads standard input. Every block is checked before it is written.',
+    examples: [
+      { command: 'lvmsync --apply /root/undo /dev/vg1/mail', says: 'undoes a run' },
+      {
+        command: 'lvmsync --apply mail.changes --snapback /root/undo /dev/vg1/mail',
+        says: 'applies a file, and keeps what it overwrites',
+      },
+    ],
+    statuses: ['partlyBeyondEnd', ...WRITING, ...STREAM],
+  },
+  {
+    name: 'inspect',
+    action: 'inspect',
+    isWord: true,
+    synopsis: ['inspect FILE...'],
+    summary: 'Show what a change stream or snapback holds',
+    description:
+      'Reads each FILE to its end, checks it, and shows which device it belongs to, how much it holds and where. Nothing is written.',
+    examples: [
+      { command: 'lvmsync inspect /root/undo', says: 'is it whole, and for what device?' },
+    ],
+    statuses: STREAM,
+  },
+  {
+    name: 'verify',
+    action: 'verify',
+    isWord: true,
+    synopsis: ['verify SNAPSHOT|DEVICE DESTINATION'],
+    summary: 'Check that a copy matches, and repair it',
+    description:
+      'Compares what a sync of SNAPSHOT sends with DESTINATION, by hashes if that is on a remote host. --full compares everything; then any device or file can stand for SNAPSHOT. --repair sends what differs. Make sure that nothing writes to either end.',
+    examples: [
+      {
+        command: 'lvmsync verify vg0/mail-snap root@backup:/dev/vg1/mail',
+        says: 'after a sync',
+      },
+      {
+        command: 'lvmsync verify --full --repair vg0/mail-snap /dev/vg1/mail',
+        says: 'compares everything and mends the copy',
+      },
+    ],
+    statuses: ['different', ...READING, ...WRITING, 'transport'],
+  },
+  {
+    name: 'cycle',
+    action: 'cycle',
+    isWord: true,
+    synopsis: ['cycle VOLUME DESTINATION --snapback DIR'],
+    summary: 'Keep a replica with restore points, run by run',
+    description:
+      'Takes a new snapshot of VOLUME, sends what changed since the last one, and removes that. DIR, on the host of DESTINATION, keeps what each run overwrites: the restore points of "lvmsync rollback". The first run needs --init, which copies everything.',
+    examples: [
+      {
+        command:
+          'lvmsync cycle --init vg0/mail root@backup:/dev/vg1/mail --snapback /backup/mail.chain',
+        says: 'the first run, of a thin volume',
+      },
+      {
+        command:
+          'lvmsync cycle --size 20% --keep 48 vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain',
+        says: 'each further run, of a thick volume; keeps 48 restore points',
+      },
+    ],
+    statuses: [...READING, ...WRITING, 'transport'],
+  },
+  {
+    name: 'chain',
+    action: 'chain',
+    isWord: true,
+    synopsis: ['chain DIR [DESTINATION]'],
+    summary: 'List the restore points of a replica',
+    description:
+      'Lists the restore points in DIR, the directory given as --snapback to "lvmsync cycle". With DESTINATION it also says whether that is the copy they belong to. Nothing is changed.',
+    examples: [
+      {
+        command: 'lvmsync chain /backup/mail.chain /dev/vg1/mail',
+        says: 'on the host of the copy',
+      },
+    ],
+    statuses: ['destinationUnfit', 'streamCorrupt'],
+  },
+  {
+    name: 'rollback',
+    action: 'rollback',
+    isWord: true,
+    synopsis: ['rollback DESTINATION [DIR]'],
+    summary: 'Return a replica to a restore point',
+    description:
+      'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. DIR can be left out where it lies beside DESTINATION and has its name with ".chain". --redo undoes the last rollback.',
+    examples: [
+      {
+        command: 'lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain',
+        says: 'to the newest restore point at or before that time',
+      },
+      {
+        command: 'lvmsync rollback --redo /dev/vg1/mail /backup/mail.chain',
+        says: 'and forward again',
+      },
+    ],
+    statuses: [...WRITING, ...STREAM],
+  },
+  {
+    name: 'doctor',
+    action: 'doctor',
+    isWord: true,
+    synopsis: ['doctor [SNAPSHOT|-] [DESTINATION]'],
+    summary: 'Say what is missing before a run, here and there',
+    description:
+      'Checks the tools, the source, the destination and the remote host, and says what to install or change. "-" stands for a host that only holds copies. Nothing is changed.',
+    examples: [
+      {
+        command: 'lvmsync doctor vg0/mail-snap root@backup:/dev/vg1/mail',
+        says: 'would this sync work?',
+      },
+    ],
+    statuses: [],
+  },
+  {
+    name: 'bench',
+    action: 'bench',
+    isWord: true,
+    synopsis: ['bench [SNAPSHOT|DEVICE] [HOST]'],
+    summary: 'Measure disk and link, and say which options help',
+    description:
+      'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file.',
+    examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup', says: 'both ends' }],
+    statuses: [...READING, 'transport'],
+  },
+];
+
+/** Undefined for the other side of a verify, which nobody types. */
+export function commandOf(action: Action): CommandSpec | undefined {
+  return COMMAND_TABLE.find((command) => command.action === action);
+}
+
+/** The words that ask for a command where they stand first. */
+export const COMMAND_WORDS: readonly string[] = COMMAND_TABLE.flatMap(({ name, isWord }) =>
+  isWord ? [name] : [],
+);

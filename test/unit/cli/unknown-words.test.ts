@@ -1,0 +1,110 @@
+/** F21: words that are nothing: what was meant is said, and nothing is taken for something else. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { refuseUnknownCommand } from '../../../src/cli/option-checks.js';
+import { parseOptions } from '../../../src/cli/option-grammar.js';
+import { toCommand } from '../../../src/cli/parse.js';
+import { editDistance, nearest } from '../../../src/cli/suggest.js';
+
+const said = (words: readonly string[]): string => {
+  try {
+    toCommand(parseOptions(words));
+    return 'nothing';
+  } catch (error) {
+    assert.ok(error instanceof Error && 'hint' in error);
+    return `${error.message} / ${error.hint}`;
+  }
+};
+
+describe('F21: a mistyped', () => {
+  for (const [line, expected] of [
+    ['cylce vg0/mail copy.img', 'unknown command "cylce" / Did you mean "cycle"?'],
+    ['verfy vg0/snap copy.img', 'unknown command "verfy" / Did you mean "verify"?'],
+    ['hlep', 'unknown command "hlep" / Did you mean "help"?'],
+    ['frobnicate a b c', /^unknown command "frobnicate" \/ The commands are inspect, .* and help;/],
+    ['--snapbak undo vg0/snap copy', 'invalid option: --snapbak / Did you mean --snapback?'],
+    ['cycle --kepe 5', 'invalid option: --kepe / Did you mean --keep?'],
+    ['--xyzzy vg0/snap copy', /^invalid option: --xyzzy \/ "lvmsync help COMMAND" lists/],
+    [
+      '--re vg0/snap copy',
+      'ambiguous option: --re / It may be --redo, --remote-path, --repair, --require-ack or --require-quiet.',
+    ],
+    [
+      '--keep 5 vg0/snap copy',
+      '--keep cannot be used with a SNAPSHOT and a DESTINATION / It belongs to: --apply, cycle.',
+    ],
+    [
+      'verify --dry-run vg0/snap copy',
+      '--dry-run cannot be used with verify / It belongs to: a sync, --stdout, --apply, cycle, rollback.',
+    ],
+  ] as const) {
+    test(`word is answered with what was meant: ${line}`, () => {
+      const text = said(line.split(' '));
+      if (typeof expected === 'string') assert.equal(text, expected);
+      else assert.match(text, expected);
+    });
+  }
+
+  test('word is a snapshot or a file where it can be one', () => {
+    assert.doesNotThrow(() => refuseUnknownCommand(['vg0/cylce', 'copy'], () => false));
+    assert.doesNotThrow(() => refuseUnknownCommand(['cylce', 'copy'], () => true));
+    assert.doesNotThrow(() => refuseUnknownCommand(['sdq1', 'copy'], () => false));
+    assert.doesNotThrow(() => refuseUnknownCommand([], () => false));
+  });
+});
+
+describe('abbreviations', () => {
+  const golden = readFileSync(
+    new URL('../../../../test/golden/state-4bc2114/prefixes.txt', import.meta.url),
+    'utf8',
+  );
+  const rows = golden.trim().split('\n');
+
+  test('without a command word mean what they did at 4bc2114, or what was ambiguous is still refused', () => {
+    const now = rows.map((row) => {
+      const [prefix = ''] = row.split(' ');
+      try {
+        const { flags, values } = parseOptions([`--${prefix}`, 'value']);
+        const [[name, set] = []] = [...Object.entries(flags), ...Object.entries(values)];
+        return `${prefix} ${set === false ? 'no-' : ''}${name}`;
+      } catch (error) {
+        return `${prefix} ${error instanceof Error ? error.message.split(':')[0] : error}`;
+      }
+    });
+    assert.deepEqual(now, rows);
+    assert.ok(rows.length > 250);
+  });
+
+  for (const [words, name] of [
+    [['cycle', '--si', '5G'], 'size'],
+    [['cycle', '--k', '5'], 'keep'],
+    [['rollback', '--re'], 'redo'],
+    [['verify', '--rep'], 'repair'],
+    [['bench', '--sc', 'file'], 'scratch'],
+    [['inspect', '--j'], 'json'],
+  ] as const) {
+    test(`mean the command's own options: ${words.join(' ')}`, () => {
+      const { flags, values } = parseOptions(words);
+      assert.deepEqual([...Object.keys(flags), ...Object.keys(values)], [name]);
+    });
+  }
+});
+
+test('the distance counts letters left out, added, changed and swapped', () => {
+  for (const [a, b, distance] of [
+    ['', 'abc', 3],
+    ['cycle', 'cycle', 0],
+    ['cylce', 'cycle', 1],
+    ['verfy', 'verify', 1],
+    ['insepct', 'inspect', 1],
+    ['dcotor', 'doctro', 2],
+    ['abc', 'xyz', 3],
+  ] as const) {
+    assert.equal(editDistance(a, b), distance, `${a} ${b}`);
+    assert.equal(editDistance(b, a), distance, `${b} ${a}`);
+  }
+  assert.equal(nearest('bnech', ['chain', 'bench']), 'bench');
+  assert.equal(nearest('zzz', ['chain', 'bench']), undefined);
+});
