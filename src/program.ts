@@ -109,7 +109,11 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
     command: ['lvmsync', ...argv].join(' '),
     // What a login prints may not have ended its line; an empty one is passed over.
     answer: (line) => writeOutput(`\n${line}`),
-    print,
+    print: (text) => {
+      // On a terminal both go to the same line.
+      reporter.clearProgress();
+      print(text);
+    },
     agentSocket: process.env.SSH_AUTH_SOCK,
     engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
   });

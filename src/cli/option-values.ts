@@ -25,10 +25,12 @@ export function parseKeep(text: string | undefined): readonly KeepRule[] {
 /** As lvcreate takes it: `5G`, in units of 1024, or a share of the volume. */
 export function parseSize(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined;
-  const [, digits = '0', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)([KMGT%])$/i.exec(text) ?? [];
-  if (unit === '%' && /^[1-9]\d{0,2}$/.test(digits)) return ['--extents', `${digits}%ORIGIN`];
-  if (unit !== '%' && Number(digits) > 0) return ['--size', digits + unit.toLowerCase()];
-  throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}"`);
+  const [, digits = '0', letter = '', percent = ''] =
+    /^(\d{1,9}(?:\.\d{1,3})?)(?:([KMGT])(?:iB)?|(%))$/i.exec(text) ?? [];
+  if (percent !== '' && /^[1-9]\d{0,2}$/.test(digits)) return ['--extents', `${digits}%ORIGIN`];
+  if (letter !== '' && Number(digits) > 0) return ['--size', digits + letter.toLowerCase()];
+  const bare = /^\d{1,9}$/.test(text) ? ` Did you mean ${text}G or ${text}%?` : '';
+  throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}".${bare}`);
 }
 
 export function hookWords(text: string | undefined): Argv | undefined {
@@ -80,25 +82,33 @@ export function parseStreams(text = '1'): number {
   );
 }
 
+const SECONDS_IN: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, min: 60, h: 3600 };
+
 /** Seconds: Node's timers count milliseconds in 31 bits, and take more for none. */
 const LONGEST_TIMER = 2_147_483;
 
 export function parseSeconds(name: ValueName, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const seconds = /^\d{1,7}(\.\d+)?$/.test(text) ? Number(text) : 0;
+  const [, digits = '0', unit = ''] = /^(\d{1,7}(?:\.\d+)?)(s|m|min|h|)$/.exec(text) ?? [];
+  const seconds = Number(digits) * (SECONDS_IN[unit] ?? 0);
   if (seconds > 0 && seconds <= LONGEST_TIMER) return seconds;
-  throw usage(`--${name}: expected a number of seconds, saw "${escapeText(text, 80)}"`);
+  throw usage(
+    `--${name}: expected a time such as 90, 90s, 5m or 1h, saw "${escapeText(text, 80)}"`,
+  );
 }
 
 const UNITS = ['', 'K', 'M', 'G'];
 
 export function parseRate(name: ValueName, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const [, digits = '0', unit = ''] = /^(\d{1,12}(?:\.\d+)?)([KMG]?)$/i.exec(text) ?? [];
-  const rate = Number(digits) * 1024 ** UNITS.indexOf(unit.toUpperCase());
+  const [, digits = '0', unit = '', kind = ''] =
+    /^(\d{1,12}(?:\.\d+)?)([KMG]?)(i?B|)$/i.exec(text) ?? [];
+  // As rsync reads them: M and MiB are binary, MB is decimal.
+  const base = kind.toUpperCase() === 'B' ? 1000 : 1024;
+  const rate = Number(digits) * base ** UNITS.indexOf(unit.toUpperCase());
   if (rate >= 1) return rate;
   throw usage(
-    `--${name}: expected bytes a second, such as 500K or 1.5M, saw "${escapeText(text, 80)}"`,
+    `--${name}: expected bytes a second, such as 500K, 1.5M or 10MiB, saw "${escapeText(text, 80)}"`,
   );
 }
 

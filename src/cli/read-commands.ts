@@ -118,6 +118,9 @@ export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
   if (helper !== undefined && values.transport === 'ssh2') {
     throw clash('push-helper', '--transport ssh2');
   }
+  if (values.rsh !== undefined && values.transport === 'ssh2') {
+    throw clash('rsh', '--transport ssh2');
+  }
   return {
     transport: values.transport === 'ssh2' ? 'ssh2' : 'command',
     rsh: splitWords(values.rsh ?? 'ssh'),

@@ -21,11 +21,11 @@ import { FileDevice } from '../device/block-device.js';
 import { writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 
-/** Status 12 for another destination than the one of the chain, 15 for a chain with a gap, also in what was undone. */
+/** Status 12 where there is no chain, or for another destination than its own, 15 for a chain with a gap, also in what was undone. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
   const survey = await surveyChain(command);
   context.print(command.json ? formatObject(asJson(survey)) : describe(survey));
-  if (survey.mismatch !== undefined) return EXIT.destinationUnfit;
+  if (survey.record === undefined || survey.mismatch !== undefined) return EXIT.destinationUnfit;
   const { order, redoGap } = survey;
   return (order.gap ?? redoGap) === undefined ? EXIT.done : EXIT.streamCorrupt;
 }

@@ -59,6 +59,7 @@ export class StreamSender {
   readonly #output: PeerOutput;
   #connecting: Promise<PeerSession> | undefined;
   #session: PeerSession | undefined;
+  #end: SessionEnd | undefined;
   #writer: ChangeWriter | undefined;
   #waitsForOthers = false;
   #sendsData = false;
@@ -79,6 +80,8 @@ export class StreamSender {
     if (ready) return true;
     const exit = this.#session?.exit;
     if (exit === undefined) return false;
+    // An ssh that did not come to a connection has read nothing.
+    if (this.#end !== undefined && this.#sentBytes <= this.#end.unreadBytes) return false;
     return mayHaveRun(exit, lastLines) && result?.kind !== 'failed';
   }
 
@@ -93,7 +96,8 @@ export class StreamSender {
     const session = await this.#connecting;
     this.#session = session;
     const sent = await this.#send(session);
-    return this.#conclude(await session.close(), sent);
+    this.#end = await session.close();
+    return this.#conclude(this.#end, sent);
   }
 
   /** Resolves when the connection stands, has failed, or takes long. To be called after run. */
@@ -193,7 +197,12 @@ export class StreamSender {
 
   /** Grows with what the receiver takes, and while it says that it is at work. */
   get #moved(): number {
-    return (this.#writer?.takenBytes ?? 0) + this.#output.signsOfLife;
+    return this.#sentBytes + this.#output.signsOfLife;
+  }
+
+  /** Into the pipe. */
+  get #sentBytes(): number {
+    return this.#writer?.takenBytes ?? 0;
   }
 
   /** A turn of a chain is complete then, whatever becomes of the receiver, which removes old links. */

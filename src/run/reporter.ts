@@ -4,7 +4,7 @@
  * one exception, the progress line that rewrites itself, is for terminals.
  */
 
-import { escapeText } from '../base/text.js';
+import { escapeText, humanSize } from '../base/text.js';
 import {
   fatalLines,
   fatalMessage,
@@ -139,14 +139,18 @@ export class Reporter {
   }
 
   /**
-   * The lines at the end of a good run, unless another process says them; scripts of the Ruby lvmsync
-   * look for the first two.
+   * The end of a good run, unless another process says it: for a person one line; elsewhere those of the Ruby
+   * lvmsync to the letter, which scripts look for.
    */
   transferred(transfer: Transfer, toldBy?: Progress['toldBy']): void {
     const { bytes, seconds, sourceSize } = transfer;
     this.tally.settle(bytes);
     this.#transfer = transfer;
     if (this.#isJson || toldBy !== undefined) return;
+    if (this.#options.isTTY && bytes > 0) {
+      this.info(summaryOf(transfer));
+      return;
+    }
     this.info(`Transferred ${bytes} bytes in ${seconds.toFixed(2)} seconds`);
     if (bytes === 0) this.info('Nothing had changed, so there was nothing to transfer.');
     else if (sourceSize !== undefined) {
@@ -207,4 +211,11 @@ export class Reporter {
     this.#options.write(ERASE_LINE + escapeText(text));
     this.#drawn = true;
   }
+}
+
+function summaryOf({ bytes, seconds, sourceSize }: Transfer): string {
+  const share = sourceSize === undefined || sourceSize === 0 ? '' : ` of ${humanSize(sourceSize)}`;
+  const percent = share === '' ? '' : ` (${((bytes / (sourceSize ?? bytes)) * 100).toFixed(1)}%)`;
+  const rate = seconds > 0 ? `, ${humanSize(bytes / seconds)}/s` : '';
+  return `Transferred ${humanSize(bytes)}${share}${percent} in ${seconds.toFixed(1)} s${rate}`;
 }

@@ -56,8 +56,9 @@ describe('a chain', () => {
       },
     );
     assert.ok(!existsSync(chain.chain));
-    const { stdout } = lvmsync(['chain', chain.chain]);
+    const { stdout, status } = lvmsync(['chain', chain.chain]);
     assert.match(stdout.toString(), /is not there; one begins with a full copy under --init/);
+    assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
   });
 
   test('begins with a full copy, which keeps no snapback', async () => {

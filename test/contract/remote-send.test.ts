@@ -263,6 +263,16 @@ describe('a remote side that fails', () => {
     });
   }
 
+  test('F9: never came to a connection: nothing was written there', () => {
+    for (const words of [[], ['--format=classic']]) {
+      const rsh = fixture.rsh(`echo "Can't open user config file /x" >&2; exit 255`);
+      const result = fixture.send(rsh, '/x', ...words);
+      assertFails(result, 17, /could not be reached/);
+      assert.match(result.stderr, /^Nothing was written there\.$/m);
+      assert.doesNotMatch(result.stderr, /may be incomplete/);
+    }
+  });
+
   test('is not there, because the program that stands for ssh is not', () => {
     const result = lvmsync([...fixture.source, '-e', '/absent/ssh -v', 'backup:/x']);
     assertFails(result, 17, /\/absent\/ssh: cannot be started/);

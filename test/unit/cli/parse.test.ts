@@ -184,21 +184,32 @@ describe('command', () => {
     [['--compress=zip', '-s', 'a'], '--compress: expected "auto" or "lz4" or "none", saw "zip"'],
     [
       ['--bwlimit', '0', 'a', 'b'],
-      '--bwlimit: expected bytes a second, such as 500K or 1.5M, saw "0"',
+      '--bwlimit: expected bytes a second, such as 500K, 1.5M or 10MiB, saw "0"',
     ],
     [
       ['--bwlimit', '5T', 'a', 'b'],
-      '--bwlimit: expected bytes a second, such as 500K or 1.5M, saw "5T"',
+      '--bwlimit: expected bytes a second, such as 500K, 1.5M or 10MiB, saw "5T"',
     ],
     [['--format', 'xml', 'a', 'b'], '--format: expected "auto" or "classic", saw "xml"'],
     [['--format', '\x1b[2J', 'a', 'b'], '--format: expected "auto" or "classic", saw "\\x1b[2J"'],
     [['--transport', 'rsh', 'a', 'h:b'], '--transport: expected "command" or "ssh2", saw "rsh"'],
-    ...['0', '-1', '1s', '1e3', ' 1', '2147484', '99999999', 'Infinity', '.5', '0.0'].map(
-      (text): [string[], string] => [
-        [`--timeout=${text}`, 'a', 'h:b'],
-        `--timeout: expected a number of seconds, saw "${text}"`,
-      ],
-    ),
+    ...[
+      '0',
+      '-1',
+      '1x',
+      '1d',
+      'm',
+      '1e3',
+      ' 1',
+      '2147484',
+      '99999999',
+      'Infinity',
+      '.5',
+      '0.0',
+    ].map((text): [string[], string] => [
+      [`--timeout=${text}`, 'a', 'h:b'],
+      `--timeout: expected a time such as 90, 90s, 5m or 1h, saw "${text}"`,
+    ]),
     ...['0', '17', '-1', '2.5', 'all', '1e1', '002'].map((text): [string[], string] => [
       [`--streams=${text}`, 'a', 'h:b'],
       `--streams: expected a number from 1 to 16, saw "${text}"`,

@@ -108,3 +108,48 @@ test('the distance counts letters left out, added, changed and swapped', () => {
   assert.equal(nearest('bnech', ['chain', 'bench']), 'bench');
   assert.equal(nearest('zzz', ['chain', 'bench']), undefined);
 });
+
+describe('F26: units are understood as rsync, systemd and restic understand them', () => {
+  const taken = (...words: string[]) => toCommand(parseOptions([...words, 'vg0/snap', 'h:/copy']));
+  for (const [rate, bytes] of [
+    ['10M', 10 * 1024 ** 2],
+    ['10MiB', 10 * 1024 ** 2],
+    ['10mb', 10_000_000],
+    ['1.5K', 1536],
+    ['500B', 500],
+  ] as const) {
+    test(`--bwlimit ${rate}`, () => {
+      const command = taken('--bwlimit', rate);
+      assert.ok(command.kind === 'sync');
+      assert.equal(command.bytesPerSecond, bytes);
+    });
+  }
+
+  for (const [time, seconds] of [
+    ['90', 90],
+    ['90s', 90],
+    ['5m', 300],
+    ['2min', 120],
+    ['1h', 3600],
+  ] as const) {
+    test(`--timeout ${time}`, () => {
+      const command = taken('--timeout', time);
+      assert.ok(command.kind === 'sync');
+      assert.equal(command.remote.timeoutSeconds, seconds);
+    });
+  }
+
+  test('or refused with the nearest form that is right', () => {
+    assert.match(
+      said(['cycle', '--size', '20', 'v/a', 'b', '-b', 'c']),
+      /Did you mean 20G or 20%\?/,
+    );
+  });
+});
+
+test('F22: -e is not ignored beside the built-in client', () => {
+  assert.match(
+    said(['-e', 'ssh -F x', '--transport', 'ssh2', 'v/a', 'h:/copy']),
+    /^--rsh cannot be used with --transport ssh2/,
+  );
+});

@@ -58,6 +58,21 @@ describe('reporter', () => {
     ]);
   });
 
+  test('F24: ends it on a terminal with one line about what was moved, and how fast', () => {
+    const writes: string[] = [];
+    const write = (text: string): void => {
+      writes.push(text);
+    };
+    const reporter = new Reporter({ verbosity: 'normal', write, isTTY: true });
+    reporter.transferred({ bytes: 290_816, seconds: 2.11, sourceSize: 16 * 1024 * 1024 });
+    reporter.transferred({ bytes: 0, seconds: 0.01, sourceSize: 1000 });
+    assert.deepEqual(writes, [
+      'Transferred 284.0 KiB of 16.0 MiB (1.7%) in 2.1 s, 134.6 KiB/s\n',
+      'Transferred 0 bytes in 0.01 seconds\n',
+      'Nothing had changed, so there was nothing to transfer.\n',
+    ]);
+  });
+
   test('does not claim infinite speed where nothing had changed', () => {
     const { reporter, writes } = capture();
     reporter.transferred({ bytes: 0, seconds: 0.01, sourceSize: 1000 });
