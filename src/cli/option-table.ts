@@ -84,7 +84,7 @@ export const OPTION_TABLE = [
     actions: ['apply'],
     group: 'What to do',
     brief: 'write the changes in FILE ("-": standard input)',
-    help: 'Write the changes recorded in FILE, a change stream or a snapback, to the destination; "-" reads them from standard input.',
+    help: 'Write the changes in FILE, a change stream or a snapback, to the destination. "-" reads standard input.',
   },
   {
     name: 'stdout',
@@ -93,7 +93,7 @@ export const OPTION_TABLE = [
     actions: ['dump'],
     group: 'What to do',
     brief: 'write the changes to standard output',
-    help: 'Write the changes to standard output, for a file or a pipe, instead of to a destination.',
+    help: 'Write the changes to standard output, for a file or a pipe.',
   },
   {
     name: 'server',
@@ -109,7 +109,7 @@ export const OPTION_TABLE = [
     actions: ['hash'],
     group: 'What to do',
     brief: 'internal: serves "lvmsync verify" on another host',
-    help: 'What "lvmsync verify" runs on the other host: standard input asks for hashes of the destination.',
+    help: 'Internal: serves block hashes to "lvmsync verify" on another host.',
   },
   {
     name: 'dry-run',
@@ -117,7 +117,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'dump', 'sync', 'cycle', 'rollback'],
     group: 'What to do',
     brief: 'check everything, report it, write nothing',
-    help: 'Check everything, here and on the other host, say what would be done, and write nothing; only the metadata snap of a thin pool is reserved for a moment. The status is that with which the run would be refused.',
+    help: 'Check everything, here and on the remote host, report what would be done, and write nothing. Only the metadata snap of a thin pool is reserved for a moment. Exits with the status that the real run would fail with, or 0.',
   },
   {
     name: 'version',
@@ -156,7 +156,7 @@ export const OPTION_TABLE = [
     actions: SOURCES,
     group: 'Source',
     brief: 'thin: send the differences between OLD and SNAPSHOT',
-    help: 'For thin volumes: send the differences between OLD, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool; the data are read from SNAPSHOT.',
+    help: 'For thin volumes: send the differences between OLD, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool. The data is read from SNAPSHOT.',
   },
   {
     name: 'cow-store',
@@ -165,7 +165,7 @@ export const OPTION_TABLE = [
     actions: SOURCES,
     group: 'Source',
     brief: 'read the list of changes from FILE, without LVM',
-    help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Takes the place of SNAPSHOT and needs --data-source.',
+    help: 'Read the list of changes from FILE, the COW store of a thick snapshot, without asking LVM. Replaces SNAPSHOT and needs --data-source.',
   },
   {
     name: 'require-quiet',
@@ -173,7 +173,7 @@ export const OPTION_TABLE = [
     actions: READING,
     group: 'Source',
     brief: 'fail if the source is written during the run',
-    help: 'Fail if the device that the data are read from is written during the run. Without it this is a warning.',
+    help: 'Fail if the device that the data is read from is written during the run. By default this is a warning.',
   },
   {
     name: 'max-cow-use',
@@ -182,7 +182,7 @@ export const OPTION_TABLE = [
     actions: ['dump', 'sync', 'cycle'],
     group: 'Source',
     brief: 'stop cleanly when the snapshot is this full',
-    help: 'End the run cleanly when the COW store of a thick snapshot that it reads, or the data or metadata of the thin pool, is so full. Without it one that overflows is noticed at the end.',
+    help: "Stop cleanly when the COW store, or the pool's data or metadata, reaches PERCENT. By default an overflow is only detected at the end.",
   },
   {
     name: 'size',
@@ -191,7 +191,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Source',
     brief: 'room for a new thick snapshot: 5G, or 20%',
-    help: 'Room for what a new thick snapshot has to save, such as 5G, or a share of the volume such as 20%. It has to last until the next turn is done.',
+    help: 'Room for what a new thick snapshot has to save, such as 5G, or a share of the volume such as 20%. It must last until the next run of the cycle is done.',
   },
   {
     name: 'freeze-cmd',
@@ -200,7 +200,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Source',
     brief: 'quiesce a database or VM before the snapshot',
-    help: 'Run COMMAND before a snapshot is made, to have a database or a virtual machine come to rest; split into words as --rsh is. File systems need none.',
+    help: 'Run COMMAND before a snapshot is made, to quiesce a database or virtual machine. Parsed like --rsh. Not needed for file systems, which LVM freezes.',
   },
   {
     name: 'thaw-cmd',
@@ -209,7 +209,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Source',
     brief: 'end that, after the snapshot or if it fails',
-    help: 'Run COMMAND once the snapshot is made, or could not be, or if lvmsync is killed before; it may come twice.',
+    help: 'Run COMMAND after the snapshot attempt, successful or not, and also if lvmsync is killed. It may run twice.',
   },
   {
     name: 'format',
@@ -219,7 +219,7 @@ export const OPTION_TABLE = [
     actions: ['dump', 'sync'],
     group: 'Stream',
     brief: '"auto", or "classic" for the Ruby lvmsync',
-    help: 'The form of the change stream: "auto", the default, or "classic", byte for byte what the Ruby lvmsync writes.',
+    help: 'Format of the change stream: "auto", the default, or "classic", byte for byte what the Ruby lvmsync writes.',
   },
   {
     name: 'compress',
@@ -230,7 +230,7 @@ export const OPTION_TABLE = [
     actions: ['dump', 'sync', 'cycle'],
     group: 'Stream',
     brief: '"auto", "lz4" or "none"',
-    help: 'Compress the change stream: "lz4" from its first byte, "auto" (also if MODE is left out) towards another host only if the link holds the run up and the receiver knows how. Compressed input is recognised by itself.',
+    help: 'Compress the change stream. "lz4" always compresses. "auto", also the meaning without MODE, compresses only if the link is the bottleneck and the receiver supports it. Compressed input is detected automatically.',
   },
   {
     name: 'bwlimit',
@@ -239,7 +239,7 @@ export const OPTION_TABLE = [
     actions: READING,
     group: 'Stream',
     brief: 'send at most RATE bytes a second: 500K, 10M',
-    help: 'Send no more than RATE bytes a second; K, M and G stand for 1024, its square and its cube.',
+    help: 'Send at most RATE bytes per second. The suffixes K, M and G are powers of 1024, KB, MB and GB of 1000.',
   },
   {
     name: 'rsh',
@@ -250,7 +250,7 @@ export const OPTION_TABLE = [
     harmlessElsewhere: true,
     group: 'Other host',
     brief: 'the command that stands for ssh',
-    help: 'The command that stands for ssh, such as "ssh -i \'my key\'". Split into words as a shell does, but nothing in it is expanded.',
+    help: 'Command to use in place of ssh, such as "ssh -i \'my key\'". Split into arguments as a shell does, but nothing in it is expanded.',
   },
   {
     name: 'remote-path',
@@ -259,7 +259,7 @@ export const OPTION_TABLE = [
     actions: REMOTE,
     group: 'Other host',
     brief: 'name or path of lvmsync on the remote host',
-    help: 'What lvmsync is called on the other host; default "lvmsync".',
+    help: 'Name or path of lvmsync on the remote host. Default: lvmsync.',
   },
   {
     name: 'push-helper',
@@ -268,7 +268,7 @@ export const OPTION_TABLE = [
     actions: ['sync'],
     group: 'Other host',
     brief: 'lend the remote host this executable for the run',
-    help: 'Where the other host has no lvmsync, lend it FILE, the self-contained executable, for this run: it is checked by its hash, kept in a private temporary folder there, and removed at the end.',
+    help: 'If the remote host has no lvmsync, lend it FILE, the self-contained executable, for this run. It is checked by its hash, kept in a private temporary directory there, and removed at the end.',
   },
   {
     name: 'sudo',
@@ -276,7 +276,7 @@ export const OPTION_TABLE = [
     actions: REMOTE,
     group: 'Other host',
     brief: 'run lvmsync through "sudo -n" on the remote host',
-    help: 'Run the receiver through "sudo -n", where root cannot log in.',
+    help: 'Run lvmsync on the remote host through "sudo -n", for hosts where root cannot log in.',
   },
   {
     name: 'transport',
@@ -286,7 +286,7 @@ export const OPTION_TABLE = [
     actions: REMOTE,
     group: 'Other host',
     brief: '"command" (--rsh), or the built-in client "ssh2"',
-    help: 'How the other host is reached: by running the --rsh "command", the default, or by the built-in client "ssh2".',
+    help: 'How to reach the remote host: by running the --rsh "command", the default, or with the built-in client "ssh2".',
   },
   {
     name: 'streams',
@@ -295,7 +295,7 @@ export const OPTION_TABLE = [
     actions: ['sync', 'bench'],
     group: 'Other host',
     brief: 'share the work among up to N connections',
-    help: 'Share the work among up to N connections, at most 16, each with a receiver of its own. With --snapback FILE there then are FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
+    help: 'Share the work among up to N connections, at most 16, each with its own receiver. With --snapback FILE this creates FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
   },
   {
     name: 'timeout',
@@ -304,7 +304,7 @@ export const OPTION_TABLE = [
     actions: REMOTE,
     group: 'Other host',
     brief: 'give up when nothing has moved for so long',
-    help: 'Give up when nothing has moved for so long. Without it: one hour for a sync, since old receivers are silent; five minutes for a chain, ten for hashes, one for any other answer.',
+    help: 'Give up when nothing has moved for this long, in seconds or such as 5m. Default: one hour for a sync, since old receivers are silent; ten minutes for hashes, five for a chain, one for any other answer.',
   },
   {
     name: 'require-ack',
@@ -312,7 +312,7 @@ export const OPTION_TABLE = [
     actions: ['sync', 'cycle'],
     group: 'Other host',
     brief: 'fail unless the receiver confirms what it wrote',
-    help: 'Fail unless the receiver confirms what it wrote, which the Ruby lvmsync cannot.',
+    help: 'Fail unless the receiver confirms what it wrote. The Ruby lvmsync cannot.',
   },
   {
     name: 'no-discard',
@@ -320,7 +320,7 @@ export const OPTION_TABLE = [
     actions: ['sync', 'cycle'],
     group: 'Destination',
     brief: 'write zeros instead of giving space back',
-    help: 'Write zeros where a thin source was discarded. Without it such space is given back at the destination where that is safe.',
+    help: 'Write zeros where a thin source was discarded. By default such space is given back at the destination where that is safe.',
   },
   {
     name: 'allow-smaller',
@@ -328,7 +328,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync', 'verify'],
     group: 'Destination',
     brief: 'leave out what lies beyond a smaller destination',
-    help: 'Accept a destination smaller than the source: what lies beyond its end is left out.',
+    help: 'Accept a destination smaller than the source. What lies beyond its end is left out.',
   },
   {
     name: 'force',
@@ -345,7 +345,7 @@ export const OPTION_TABLE = [
     actions: ['bench'],
     group: 'Destination',
     brief: 'measure writes, too, to this new file',
-    help: 'Also measure how fast FILE can be written, on the other host if one is named. It must not exist yet, is at most 1 GiB, and is removed at the end.',
+    help: 'Also measure how fast FILE can be written, on the remote host if one is named. It must not exist yet, is at most 1 GiB, and is removed at the end.',
   },
   {
     name: 'full',
@@ -353,7 +353,7 @@ export const OPTION_TABLE = [
     actions: ['verify'],
     group: 'Verify',
     brief: 'compare everything, not only what a sync sends',
-    help: 'Compare all of the source, not only what a sync would send. In place of SNAPSHOT any block device or file will do.',
+    help: 'Compare all of the source, not only what a sync would send. Any block device or file can stand for SNAPSHOT.',
   },
   {
     name: 'repair',
@@ -361,7 +361,7 @@ export const OPTION_TABLE = [
     actions: ['verify'],
     group: 'Verify',
     brief: 'send what differs, then compare that again',
-    help: 'Send what differs, and nothing else, then compare it once more.',
+    help: 'Send what differs, and nothing else, then compare that again.',
   },
   {
     name: 'snapback',
@@ -371,7 +371,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync', 'verify', 'cycle', 'doctor'],
     group: 'Undo',
     brief: 'save what is overwritten, to undo the run',
-    help: 'Save what is overwritten to FILE, on the machine of the destination. "--apply FILE" then undoes the run. For a cycle it is the directory of the chain.',
+    help: 'Save what is overwritten to FILE, on the host of the destination. "--apply FILE" then undoes the run. For a cycle this is the directory of its restore points.',
   },
   {
     name: 'snapback-overwrite',
@@ -379,7 +379,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync', 'verify'],
     group: 'Undo',
     brief: 'replace the snapback if it exists',
-    help: 'Replace the snapback FILE if it exists already; without this it is refused.',
+    help: 'Replace FILE, the snapback, if it exists. By default an existing file is refused.',
   },
   {
     name: 'chain',
@@ -388,7 +388,7 @@ export const OPTION_TABLE = [
     actions: ['apply'],
     group: 'Undo',
     brief: 'take the stream as the next turn of a chain',
-    help: 'Take the change stream as the next turn of the chain of snapbacks in DIR, and refuse one that does not follow what the destination holds. See "lvmsync chain".',
+    help: 'Apply the change stream as the next turn of the chain of snapbacks in DIR. A stream that does not follow what the destination holds is refused. See "lvmsync chain".',
   },
   {
     name: 'init',
@@ -396,7 +396,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'cycle'],
     group: 'Undo',
     brief: 'start the history: everything is copied',
-    help: 'The chain begins: the change stream is a full copy. It keeps no snapback.',
+    help: 'Start the history: the change stream is a full copy. It keeps no snapback.',
   },
   {
     name: 'keep',
@@ -406,7 +406,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'cycle'],
     group: 'Undo',
     brief: 'keep the newest 24, or those of 30d; repeatable',
-    help: 'After a turn remove the oldest snapbacks of the chain, but for those that a RULE keeps: "24", the newest 24, or "12h", "30d", "8w", those of the last hours, days or weeks. May be given more than once; without it all are kept.',
+    help: 'After a turn, delete old restore points except those that a RULE keeps: "24" keeps the newest 24, "12h", "30d" or "8w" those of the last hours, days or weeks. Can be given more than once. By default all are kept.',
   },
   {
     name: 'to',
@@ -415,7 +415,7 @@ export const OPTION_TABLE = [
     actions: ['rollback'],
     group: 'Undo',
     brief: 'the newest restore point at or before TIME',
-    help: 'Go back to the newest point until the end of TIME: ISO 8601 or the beginning of it, such as 2026-11-23 or 2026-11-23T10:15, in the local time zone unless it ends in Z or in an offset, as `chain` prints it.',
+    help: 'Roll back to the newest restore point at or before TIME: ISO 8601, which may be cut short (2026-11-23 means the end of that day). TIME is local unless it ends in Z or in an offset, as `chain` prints it.',
   },
   {
     name: 'steps',
@@ -424,7 +424,7 @@ export const OPTION_TABLE = [
     actions: ['rollback'],
     group: 'Undo',
     brief: 'N restore points back; 0: undo an unfinished turn',
-    help: 'Go back N turns; with 0, only undo what a turn left that has not come to its end.',
+    help: 'Go back N restore points. With 0, only undo what an unfinished turn left.',
   },
   {
     name: 'redo',
@@ -432,7 +432,7 @@ export const OPTION_TABLE = [
     actions: ['rollback'],
     group: 'Undo',
     brief: 'undo the last rollback, finished or not',
-    help: 'Take back the last rollback, or one that was cut off. Possible until the next turn.',
+    help: 'Undo the last rollback, finished or not. Possible until the next turn.',
   },
   {
     name: 'nice',
@@ -441,7 +441,7 @@ export const OPTION_TABLE = [
     actions: WORKING,
     group: 'Load',
     brief: 'CPU priority N, or "idle"; here and remote',
-    help: 'Run with nice value N, from -20 to 19, or, where N is "idle", only on processors that nobody else wants, here and on the other host.',
+    help: 'Run with nice value N, from -20 to 19, here and on the remote host. "idle" runs only when the CPU is otherwise idle (SCHED_IDLE).',
   },
   {
     name: 'ionice',
@@ -450,7 +450,7 @@ export const OPTION_TABLE = [
     actions: WORKING,
     group: 'Load',
     brief: 'I/O class "idle", "best-effort" or "realtime"',
-    help: 'Let the disks serve others first, here and on the other host: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (most) to 7.',
+    help: 'Set the I/O scheduling class and level, as ionice(1) does, here and on the remote host: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (highest) to 7.',
   },
   {
     name: 'json',
@@ -458,7 +458,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'messages or answers as JSON, one object per line',
-    help: 'Say everything on standard error as one JSON object a line; inspect, verify, chain, doctor and bench print their answer so, to standard output.',
+    help: 'Write messages to standard error as JSON, one object per line. inspect, verify, chain, doctor and bench print their result as JSON on standard output.',
   },
   {
     name: 'metrics',
@@ -467,7 +467,7 @@ export const OPTION_TABLE = [
     actions: ['sync', 'dump', 'apply', 'cycle', 'verify', 'rollback'],
     group: 'Messages',
     brief: 'write figures of the run for Prometheus',
-    help: 'Replace FILE by the figures of this run and of those before it, as Prometheus reads them: bytes, seconds, exit status, time of the last success.',
+    help: 'Replace FILE with the figures of this run and of earlier ones in the format of Prometheus: bytes, seconds, exit status, time of the last success.',
   },
   {
     name: 'verbose',
@@ -477,7 +477,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'report what is being done',
-    help: 'Say what is being done.',
+    help: 'Report what is being done.',
   },
   {
     name: 'debug',
@@ -487,7 +487,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'report everything',
-    help: 'Say everything, and show where in the program an error arose.',
+    help: 'Report everything, and show where in the program an error arose.',
   },
   {
     name: 'quiet',
@@ -497,7 +497,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'report errors only',
-    help: 'Say nothing but errors.',
+    help: 'Report errors only.',
   },
 ] as const satisfies readonly OptionSpec[];
 
