@@ -154,7 +154,7 @@ function stopOnSignals(reporter: Reporter): AbortSignal {
     if (controller.signal.aborted) return;
     process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM').removeAllListeners('SIGHUP');
     controller.abort(name);
-    reporter.info(`${name}: finishing what is under way; once more ends at once`);
+    reporter.info(`${name}: finishing the batches in progress; press again to stop immediately`);
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
   return controller.signal;

@@ -87,7 +87,7 @@ function statDirectory(directory: string): Stats | undefined {
     return undefined;
   }
   if (stats?.isDirectory() === true) return stats;
-  throw new LvmsyncError('snapback', `${directory}: this is no directory`);
+  throw new LvmsyncError('snapback', `${directory}: not a directory`);
 }
 
 /**

@@ -136,7 +136,7 @@ export function parseRecord(text: string, path: string): ChainRecord {
     throw corrupt(path, `it is of version ${value.version}, which is not known here`);
   }
   if (isRecord(value)) return value;
-  throw corrupt(path, 'this is no record of a chain');
+  throw corrupt(path, 'not the record of a chain');
 }
 
 export function isPoint(value: unknown): value is Point {

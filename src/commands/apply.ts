@@ -59,7 +59,7 @@ function applyNothing({ name, identity }: ReceivedStream, { reporter }: RunConte
       `${name}: it holds no change at all, not even its end`,
     );
   }
-  reporter.warn(`${name}: no changes arrived; whether there were none the stream does not tell`);
+  reporter.warn(`${name}: the stream is empty: either nothing changed or the sender failed`);
   return EXIT.done;
 }
 

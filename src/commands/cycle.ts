@@ -72,7 +72,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     const effects = realEffects({ origin, tag, snapshots, command, context });
     const held = await takeTurn(plan.turn, effects);
     context.reporter.info(
-      `${placeName(command.destination)} holds what the origin was at ${localTime(held.time)}`,
+      `${placeName(command.destination)} now matches the origin as of ${localTime(held.time)}`,
     );
     return EXIT.done;
   } finally {
@@ -88,7 +88,7 @@ function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): vo
   }
   if (kind === 'thick' && size === undefined) {
     throw new LvmsyncError('usage', `${name}: its snapshots need a --size`, {
-      hint: 'As much as is written from one turn to the next but one, such as --size 20%.',
+      hint: 'Allow for everything that is written during two cycle intervals, such as --size 20%.',
     });
   }
 }

@@ -26,13 +26,9 @@ const STDOUT = 1;
 
 export async function runDump(command: DumpCommand, context: RunContext): Promise<number> {
   if (isatty(STDOUT) && !command.dryRun) {
-    throw new LvmsyncError(
-      'usage',
-      'standard output is a terminal: a change stream is not for reading',
-      {
-        hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
-      },
-    );
+    throw new LvmsyncError('usage', 'refusing to write a change stream to a terminal', {
+      hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
+    });
   }
   if (!command.dryRun) refuseClosedOutput();
   selectEngine(context);

@@ -91,7 +91,7 @@ function readFormer(path: string): string {
   }
   try {
     const status = fstatSync(fd);
-    if (!status.isFile()) throw notOurs(path, 'it is no regular file');
+    if (!status.isFile()) throw notOurs(path, 'it is not a regular file');
     if (status.size > LARGEST) throw notOurs(path, 'it is not a file of metrics of lvmsync');
     const bytes = Buffer.alloc(status.size);
     const text = bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));

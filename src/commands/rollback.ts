@@ -91,7 +91,7 @@ class Rollback {
     const { directory, target } = this.#command;
     const { record, files } = await readChain(directory);
     if (record === undefined) {
-      throw new LvmsyncError('destinationUnfit', `${directory}: this is no chain`, UNTOUCHED);
+      throw new LvmsyncError('destinationUnfit', `${directory}: not a chain`, UNTOUCHED);
     }
     await this.#refuseOther(record);
     if (target === 'redo') return this.#redo(record);

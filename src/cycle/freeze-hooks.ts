@@ -78,7 +78,7 @@ export async function whileFrozen<T>(
   return begun.work;
 }
 
-const STILL_FROZEN = 'What --freeze-cmd froze may be frozen still.';
+const STILL_FROZEN = 'The service may still be frozen: run the thaw command by hand.';
 
 /** Ended by the signal, or after so many milliseconds. */
 async function runHook(

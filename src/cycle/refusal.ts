@@ -10,7 +10,7 @@ import type { CycleRequest } from './request.js';
 import type { CycleOrigin, CycleSnapshot } from './volumes.js';
 
 const ANEW =
-  'Begin the chain anew: the same command with --init --force copies everything; the snapbacks so far then lead back from what the destination holds now no more.';
+  'Begin the chain anew: the same command with --init --force copies everything; the existing snapbacks can then no longer be used to roll back.';
 
 export function describeRefusal(
   refusal: Refusal,
@@ -29,7 +29,7 @@ export function describeRefusal(
       );
     case 'holdsPoint':
       return there(
-        `its chain has begun, it holds what the origin was at ${localTime(refusal.point.time)}`,
+        `its chain has begun, it matches the origin as of ${localTime(refusal.point.time)}`,
         'Leave out --init; with --force, too, everything is copied once more.',
       );
     case 'rollback':

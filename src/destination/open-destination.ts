@@ -190,7 +190,7 @@ export function tooSmall(
     ...UNTOUCHED,
     // A chain leads from whole states to whole states, and knows the former size.
     hint: isTurn
-      ? 'Enlarge it, then take one turn with --force: the chain knows it by its former size.'
+      ? 'Enlarge it, then take one turn with --force: the chain recorded its previous size.'
       : 'Enlarge it, or use --allow-smaller to write what fits.',
   });
 }

@@ -83,7 +83,7 @@ export async function readPoolStatus(
 /** The refusal of a pool, VG/POOL, whose metadata the kernel could not read or write. */
 export function failedPool(name: string): LvmsyncError {
   return new LvmsyncError('pool', `${name}: the thin pool has failed`, {
-    state: 'It was sent no message.',
+    state: 'The pool was left unchanged.',
     hint: `Repair it first: lvconvert --repair ${name}`,
   });
 }
@@ -93,7 +93,7 @@ export function requireUsable(pool: ThinPool, status: ThinPoolStatus): void {
   const fault = findFault(status);
   if (fault === undefined) return;
   throw new LvmsyncError('pool', `${pool.name}: the thin pool ${fault}`, {
-    state: 'It was sent no message.',
+    state: 'The pool was left unchanged.',
     hint: `See: lvs -a -o+lv_health_status,lv_check_needed ${pool.name}`,
   });
 }

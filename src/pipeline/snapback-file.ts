@@ -188,7 +188,7 @@ function refuseInUse(
   inUse: readonly FileInUse[],
 ): void {
   if (identity?.kind !== 'file') {
-    throw new LvmsyncError('snapback', `snapback ${path}: this is no regular file`, {
+    throw new LvmsyncError('snapback', `snapback ${path}: not a regular file`, {
       state: UNTOUCHED,
     });
   }

@@ -31,7 +31,7 @@ export async function sendTo(
   const verified = await remote.run();
   if (!verified) {
     reporter.warn(
-      `${hostName(command.destination)}: the receiver does not confirm what it wrote; only its exit status says that all is well`,
+      `${hostName(command.destination)}: the receiver does not confirm what it wrote; relying on its exit status`,
     );
   }
   const seconds = (performance.now() - started) / 1000;
@@ -85,7 +85,7 @@ class RemoteRun {
       timeoutSeconds: remote.timeoutSeconds,
       onSilence: () =>
         this.#context.reporter.warn(
-          `${host}: no receiver says that it is ready: taken for an old lvmsync; --format=classic saves this wait`,
+          `${host}: no "ready" from the receiver, assuming an old lvmsync; --format=classic avoids this wait`,
         ),
     });
   }

@@ -159,7 +159,7 @@ export class StreamSender {
         if (session.exit !== undefined) writer.cancel();
       },
       onCompression: () =>
-        context.reporter.verbose('the link holds the run up: compressing from here (LZ4)'),
+        context.reporter.verbose('the link limits the run: compressing from here (LZ4)'),
       beforeData: async () => {
         if (await set.ready(peer)) await this.#waitForOthers(() => set.allReady(peer));
         this.#sendsData = true;

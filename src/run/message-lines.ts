@@ -84,7 +84,7 @@ function explain(error: unknown): [string, string | undefined, string | undefine
   return [
     `unexpected: ${text}`,
     undefined,
-    'This is a mistake in lvmsync. Please report it with what the same command prints under -d.',
+    'This is a bug in lvmsync. Please report it with what the same command prints under -d.',
   ];
 }
 

@@ -96,7 +96,7 @@ function reportChanges(
 ): void {
   const name = `${snapshot.vgName}/${snapshot.lvName}`;
   reporter.verbose(
-    `${name}: ${exceptions} chunks of ${humanSize(chunkSize)} changed, and the kernel counts as many`,
+    `${name}: ${exceptions} chunks of ${humanSize(chunkSize)} changed, which matches the kernel's count`,
   );
   if (usage.allocatedSectors >= usage.totalSectors) {
     reporter.warn(`${name}: its COW store is full, the next change invalidates it`);

@@ -106,7 +106,7 @@ function openFile(path: string): number {
     const code = reasonOf(cause);
     throw new LvmsyncError('usage', `${path}: cannot be opened (${code})`, { cause });
   }
-  throw new LvmsyncError('usage', `${path}: this is no regular file`);
+  throw new LvmsyncError('usage', `${path}: not a regular file`);
 }
 
 /** Adds up groups. */

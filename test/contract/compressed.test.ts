@@ -117,7 +117,7 @@ describe('towards another host', () => {
     const words = ['-v', '--compress', '--require-ack', '-e', rsh.command, `backup:${copy}`];
     const result = lvmsync([...source.words, ...words]);
     assertSucceeds(result);
-    assert.match(result.stderr, /the link holds the run up: compressing from here/);
+    assert.match(result.stderr, /the link limits the run: compressing from here/);
     assert.ok(readFileSync(copy).equals(source.content));
     const sent = statSync(wire).size;
     assert.ok(sent > 16 * MIB && sent < 40 * MIB, `${sent} bytes were sent`);

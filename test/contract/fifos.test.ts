@@ -111,9 +111,9 @@ describe('F38: a fifo in the place of', () => {
 
   test('a file to inspect, and the file of --metrics, is refused', () => {
     const path = fifo();
-    assertFails(within(20, ['inspect', path]), 1, /this is no regular file/);
+    assertFails(within(20, ['inspect', path]), 1, /not a regular file/);
     const words = ['--metrics', path, ...source.words, copy()];
-    assertFails(within(20, words), 1, /it is no regular file/);
+    assertFails(within(20, words), 1, /it is not a regular file/);
   });
 
   test('the source, or what a verify compares, is refused', () => {

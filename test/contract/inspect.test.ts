@@ -148,7 +148,7 @@ describe('inspect', () => {
 
   test('refuses what is not a file, options of other commands, and no file at all', () => {
     assertFails(inspect('/nowhere'), 1, /\/nowhere: cannot be opened \(ENOENT\)/);
-    assertFails(inspect(folder), 1, /no regular file/);
+    assertFails(inspect(folder), 1, /not a regular file/);
     assertFails(inspect('--force', plain), 1, /--force cannot be used with inspect/);
     assertFails(inspect(), 1, /missing operand: FILE/);
     assertFails(lvmsync(['--redo', plain, copy]), 1, /--redo cannot be used with a SNAPSHOT/);

@@ -247,7 +247,7 @@ describe('a signal', () => {
     // More than a fifo holds: its first group, of 2 MiB, is being saved, and nobody takes the rest.
     await takeFrom(end, 100_000);
     run.child.kill('SIGINT');
-    await run.waitFor(/SIGINT: finishing what is under way; once more ends at once/);
+    await run.waitFor(/SIGINT: finishing the batches in progress; press again to stop immediately/);
     run.child.kill('SIGINT');
     const watchdog = setTimeout(() => run.child.kill('SIGKILL'), 60_000);
     assert.equal((await run.ended).signal, 'SIGINT');

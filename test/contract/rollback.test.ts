@@ -497,7 +497,7 @@ describe('before a rollback writes anything', () => {
       15,
       /no record of a chain/,
     ],
-    ['no record', (chain) => rmSync(join(chain.chain, 'chain.json')), 12, /this is no chain/],
+    ['no record', (chain) => rmSync(join(chain.chain, 'chain.json')), 12, /not a chain/],
     [
       'a directory that others may write to',
       (chain) => chmodSync(chain.chain, 0o777),

@@ -79,7 +79,7 @@ describe('F39: standard output that is closed', () => {
   });
 
   for (const words of PRINTING) {
-    test(`is no mistake in lvmsync for "${words.slice(0, 2).join(' ')}"`, () => {
+    test(`is no bug in lvmsync for "${words.slice(0, 2).join(' ')}"`, () => {
       const { status, stderr } = shell('>&-', words);
       assert.equal(status, lvmsync(words).status, stderr);
       assert.doesNotMatch(stderr, /unexpected|mistake|^\s+at /m);

@@ -144,7 +144,7 @@ async function* readRequests(signal: AbortSignal): AsyncGenerator<HashRequest, v
 function refuse(why: string): LvmsyncError {
   return new LvmsyncError(
     'streamCorrupt',
-    `standard input: this is no conversation of a verify: ${why}`,
+    `standard input: not a conversation of a verify: ${why}`,
   );
 }
 

@@ -258,7 +258,7 @@ async function release(pool: MessageTarget, run: RunCommand): Promise<boolean> {
 function foreign(pool: ThinPool, heldRoot: number): LvmsyncError {
   return new LvmsyncError(
     'pool',
-    `${pool.name}: its metadata snap is held already (root ${heldRoot}), and not provably by a run of lvmsync that died`,
+    `${pool.name}: its metadata snap is already held (root ${heldRoot}), and there is no record that a crashed lvmsync left it`,
     {
       state: 'It was left as it is.',
       hint: `If no other program needs it: ${releaseCommand(pool)}`,

@@ -127,7 +127,7 @@ export function assertFails(result: Ending, status: number, message: RegExp): vo
   const fatal = lines.filter((line) => line.startsWith('FATAL ERROR: '));
   assert.equal(fatal.length, 1, `exactly one fatal line in:\n${result.stderr}`);
   assert.match(fatal[0] ?? '', message);
-  assert.doesNotMatch(result.stderr, /unexpected:|mistake in lvmsync/);
+  assert.doesNotMatch(result.stderr, /unexpected:|bug in lvmsync/);
   assert.doesNotMatch(result.stderr, /^\s+at .*:\d+/m, 'no stack trace');
 }
 

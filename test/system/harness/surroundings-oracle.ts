@@ -30,7 +30,7 @@ export interface Observation {
 const DOCUMENTED = new Set([3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
 /** Wrong usage, which no case is: but a name may be gone when it is looked for. */
 const USAGE = 1;
-const MISTAKES = /unexpected:|mistake in lvmsync|^\s+at .*:\d+:\d+\)?$/m;
+const MISTAKES = /unexpected:|bug in lvmsync|^\s+at .*:\d+:\d+\)?$/m;
 
 /** Why it must not have ended so; undefined: it ended as it may. */
 export function escapeOf(expected: Expectation, seen: Observation): string | undefined {

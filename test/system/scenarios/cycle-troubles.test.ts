@@ -100,7 +100,7 @@ describe('commands around the making of a snapshot', () => {
     setUp({ thaw: 'exit 1' });
     const { status, stderr } = laboratory.turn(...hooks);
     assert.equal(status, EXIT.usage, stderr);
-    assert.match(stderr, /may be frozen still/);
+    assert.match(stderr, /may still be frozen/);
     setUp();
     laboratory.turnSucceeds(...hooks);
     assert.deepEqual(logged(), ['freeze two words 1', 'thaw 2']);

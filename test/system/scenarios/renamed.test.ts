@@ -29,15 +29,19 @@ describe('a volume that is renamed during a run', () => {
     saveContent(origin.path, copy.path);
     group.createSnapshot(origin, { name: 'snap', chunkSize: 4 * KiB });
     fillRandom(origin.path, random, MiB);
-    await runsWhile(['/dev/vg0/snap', copy.path], /the kernel counts as many/, () => {
+    await runsWhile(['/dev/vg0/snap', copy.path], /which matches the kernel's count/, () => {
       rename('snap', 'snap2');
       rename('data', 'data2');
     });
     assertSameContent('/dev/vg0/data2', copy.path);
-    await runsWhile(['verify', '/dev/vg0/snap2', copy.path], /the kernel counts as many/, () => {
-      rename('snap2', 'snap3');
-      rename('data2', 'data3');
-    });
+    await runsWhile(
+      ['verify', '/dev/vg0/snap2', copy.path],
+      /which matches the kernel's count/,
+      () => {
+        rename('snap2', 'snap3');
+        rename('data2', 'data3');
+      },
+    );
     tool('lvremove', '-q', '-f', 'vg0/data3');
   });
 

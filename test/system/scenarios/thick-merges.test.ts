@@ -95,7 +95,7 @@ describe('a snapshot whose sibling is merged into their origin', () => {
     const begun = new Promise<void>((resolve) => {
       child.stderr.on('data', (text) => {
         stderr += text;
-        if (/the kernel counts as many/.test(stderr)) resolve();
+        if (/which matches the kernel's count/.test(stderr)) resolve();
       });
     });
     const ended = once(child, 'close').then(([status]) => ({ status, stderr }));

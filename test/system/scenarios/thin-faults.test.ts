@@ -252,7 +252,7 @@ describe('a metadata snap that is held when a run ends', () => {
     await dieHavingAnnounced();
     tool('lvcreate', '-q', '-y', '-kn', '-s', '-n', 'later', `${group.name}/data`);
     const held = pool.heldRoot();
-    assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /metadata snap is held already/);
+    assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /metadata snap is already held/);
     assert.equal(pool.heldRoot(), held);
     pool.send('release_metadata_snap');
     tool('lvremove', '-q', '-f', `${group.name}/later`);
@@ -264,7 +264,7 @@ describe('a metadata snap that is held when a run ends', () => {
     pool.send('reserve_metadata_snap');
     const held = pool.heldRoot();
     const result = lvmsync(['vg0/snap', copy]);
-    assertFails(result, EXIT.pool, /metadata snap is held already \(root \d+\)/);
+    assertFails(result, EXIT.pool, /metadata snap is already held \(root \d+\)/);
     assert.equal(pool.heldRoot(), held);
     const [, command = ''] =
       /(dmsetup message .* release_metadata_snap)$/m.exec(result.stderr) ?? [];

@@ -70,7 +70,7 @@ describe('the file of metrics', () => {
       /it is not a file of metrics/,
     ],
     ['a large file', () => writeFileSync(path, Buffer.alloc(2 ** 21)), /it is not a file of met/],
-    ['a folder', () => mkdirSync(path), /it is no regular file/],
+    ['a folder', () => mkdirSync(path), /it is not a regular file/],
     ['a link', () => symlinkSync('/nowhere', path), /it is a symbolic link/],
   ];
   for (const [what, make, message] of strangers) {
@@ -88,7 +88,7 @@ describe('the file of metrics', () => {
   }
 
   test('is never a device, which is refused before the run', () => {
-    assert.throws(() => new MetricsFile('/dev/null', LABELS), /it is no regular file/);
+    assert.throws(() => new MetricsFile('/dev/null', LABELS), /it is not a regular file/);
   });
 
   test('is refused before the run where there is no such folder', () => {
@@ -97,7 +97,7 @@ describe('the file of metrics', () => {
 
   const meanwhile: readonly [what: string, make: () => void, message: RegExp][] = [
     ['is another file', () => writeFileSync(path, 'lvmsync PROTO[3]\n'), /it is not a file of met/],
-    ['is a folder', () => mkdirSync(path), /it is no regular file/],
+    ['is a folder', () => mkdirSync(path), /it is not a regular file/],
     ['has no folder any more', () => rmSync(folder, { recursive: true }), /not written \(ENOENT\)/],
   ];
   for (const [what, make, message] of meanwhile) {

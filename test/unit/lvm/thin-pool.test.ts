@@ -88,7 +88,7 @@ describe('the state of a pool', () => {
       assert.throws(() => requireUsable(POOL, status), {
         code: 'pool',
         message: `vg0/pool: the thin pool ${words}`,
-        state: 'It was sent no message.',
+        state: 'The pool was left unchanged.',
         hint: /^See: lvs .* vg0\/pool$/,
       });
     });

@@ -161,7 +161,7 @@ describe('a failure as JSON', () => {
       new TypeError('x'),
       {
         ...{ exitStatus: 1, name: 'unexpected', message: 'unexpected: TypeError: x', state: null },
-        hint: 'This is a mistake in lvmsync. Please report it with what the same command prints under -d.',
+        hint: 'This is a bug in lvmsync. Please report it with what the same command prints under -d.',
       },
     ],
   ];

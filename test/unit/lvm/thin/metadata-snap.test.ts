@@ -183,7 +183,7 @@ describe('withMetadataSnap', () => {
       await assert.rejects(hold(pool, nothing), {
         code: 'pool',
         exitStatus: 18,
-        message: /metadata snap is held already \(root 17\)/,
+        message: /metadata snap is already held \(root 17\)/,
         hint: 'If no other program needs it: dmsetup message vg0-pool-tpool 0 release_metadata_snap',
       });
       assert.deepEqual(pool.calls, ['status']);
