@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EXIT, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
-import { escapeText, humanSize } from '../base/text.js';
+import { counted, escapeText, humanSize } from '../base/text.js';
 import { checkLinks, type LinkWrites } from '../chain/check-links.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { leftAt, leftIn, placesOnly } from '../chain/copy-verdict.js';
@@ -119,7 +119,8 @@ class Rollback {
     const size = humanSize(writes.bytes);
     this.#say(`${this.#device.path}: ${describeWay(plan)}`);
     if ('until' in target) this.#say(`  ${describeChoice(target, plan.to)}`);
-    this.#say(`  ${plan.steps} steps, ${plan.links.length} snapbacks, ${size} to be written`);
+    const steps = counted(plan.steps, 'step');
+    this.#say(`  ${steps}, ${counted(plan.links.length, 'snapback')}, ${size} to be written`);
     for (const { name } of plan.links) this.#say(`  ${name}`);
     const { directory, force, dryRun } = this.#command;
     const facts: RedoFacts = {

@@ -2,7 +2,7 @@
 
 import { EXIT, type LvmsyncError } from '../../base/errors.js';
 import { objectIn } from '../../base/json-object.js';
-import { escapeText } from '../../base/text.js';
+import { counted, escapeText } from '../../base/text.js';
 
 /** `missing`: a run will fail; `warning`: one may, or does without something. */
 export type Level = 'ok' | 'warning' | 'missing';
@@ -44,9 +44,9 @@ export function summarize(all: readonly Diagnosis[]): string {
   const count = (wanted: Level): number => all.filter(({ level }) => level === wanted).length;
   const missing = count('missing');
   const warnings = count('warning');
-  const noted = warnings === 0 ? '' : `, ${warnings} to know of`;
+  const noted = warnings === 0 ? '' : `, ${counted(warnings, 'warning')}`;
   if (missing === 0) return `Nothing is missing${noted}.`;
-  return `${missing} of these will make a run fail${noted}.`;
+  return `${counted(missing, 'problem')} that will make a run fail${noted}.`;
 }
 
 export function statusOf(all: readonly Diagnosis[]): number {

@@ -31,9 +31,9 @@ describe('what the doctor says', () => {
 
   const ends: readonly [title: string, Diagnosis[], status: number, summary: string][] = [
     ['nothing but what is well', [OK, OK], 0, 'Nothing is missing.'],
-    ['a warning', [OK, WARNING], 0, 'Nothing is missing, 1 to know of.'],
-    ['something missing', [OK, MISSING], 1, '1 of these will make a run fail.'],
-    ['both', [MISSING, WARNING, MISSING], 1, '2 of these will make a run fail, 1 to know of.'],
+    ['a warning', [OK, WARNING], 0, 'Nothing is missing, 1 warning.'],
+    ['something missing', [OK, MISSING], 1, '1 problem that will make a run fail.'],
+    ['both', [MISSING, WARNING, MISSING], 1, '2 problems that will make a run fail, 1 warning.'],
   ];
   for (const [title, found, status, summary] of ends) {
     test(`ends with ${status} after ${title}`, () => {
