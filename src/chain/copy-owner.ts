@@ -14,6 +14,7 @@ import {
   type CopyEntry,
   MOST_FORMER,
   RegisteredCopy,
+  readOnce,
   registryDirectory,
   type Writer,
 } from './copy-registry.js';
@@ -51,8 +52,9 @@ export class CopyOwner {
     context: OwnerContext,
     directory = registryDirectory(),
   ): Promise<CopyOwner> {
-    const own = await RegisteredCopy.find(device, directory);
-    const overlapping = await RegisteredCopy.findOverlapping(device, directory);
+    const entries = readOnce(directory);
+    const own = await RegisteredCopy.find(device, directory, entries);
+    const overlapping = await RegisteredCopy.findOverlapping(device, directory, entries);
     return new CopyOwner({ own, overlapping }, device, context);
   }
 

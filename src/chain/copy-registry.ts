@@ -81,7 +81,11 @@ export class RegisteredCopy {
   }
 
   /** Throws nothing for what is missing, forbidden or damaged. */
-  static async find(device: FileDevice, directory = registryDirectory()): Promise<RegisteredCopy> {
+  static async find(
+    device: FileDevice,
+    directory = registryDirectory(),
+    entries: () => Entries = () => entriesIn(directory),
+  ): Promise<RegisteredCopy> {
     const facts = await factsOf(device);
     const { inode, identity } = facts;
     const found = readEntry(join(directory, entryName(identity)));
@@ -93,7 +97,7 @@ export class RegisteredCopy {
       return there !== undefined && identityKey(there) === wanted;
     };
     const isFound = found.entry !== undefined || found.fault !== undefined;
-    const byOtherName = isFound ? undefined : findEntry(directory, isCopy);
+    const byOtherName = isFound ? undefined : entries().find(({ entry }) => isCopy(entry));
     return new RegisteredCopy(facts, byOtherName ?? found);
   }
 
@@ -104,6 +108,7 @@ export class RegisteredCopy {
   static async findOverlapping(
     device: FileDevice,
     directory = registryDirectory(),
+    entries: () => Entries = () => entriesIn(directory),
     topology = new Topology(),
   ): Promise<readonly RegisteredCopy[]> {
     const facts = await factsOf(device);
@@ -112,7 +117,7 @@ export class RegisteredCopy {
     const isStackedWith = (other: DeviceIdentity): boolean =>
       below.includes(identityKey(other)) ||
       topology.builtOn(other).map(identityKey).includes(identityKey(identity));
-    return entriesIn(directory).flatMap((found) => {
+    return entries().flatMap((found) => {
       const { path, inode, chain, size } = found.entry;
       if (chain === null || basename(found.file) === entryName(facts.identity)) return [];
       const other = found.entry.identity ?? identityAt(found.entry);
@@ -210,17 +215,24 @@ function listFiles(directory: string): readonly string[] {
   }
 }
 
-function entriesIn(directory: string): readonly (Found & { readonly entry: CopyEntry })[] {
+type Entries = readonly (Found & { readonly entry: CopyEntry })[];
+
+/** All entries, read when they are first asked for, and once. */
+export function readOnce(directory: string): () => Entries {
+  let entries: Entries | undefined;
+  return () => {
+    entries ??= entriesIn(directory);
+    return entries;
+  };
+}
+
+function entriesIn(directory: string): Entries {
   return listFiles(directory)
     .filter((file) => file.endsWith(SUFFIX))
     .flatMap((file) => {
       const { entry } = readEntry(file);
       return entry === undefined ? [] : [{ file, entry }];
     });
-}
-
-function findEntry(directory: string, isCopy: (entry: CopyEntry) => boolean): Found | undefined {
-  return entriesIn(directory).find(({ entry }) => isCopy(entry));
 }
 
 /** So that the folder does not grow for ever. Also drafts that a crash left. */

@@ -455,7 +455,7 @@ describe('before a turn writes anything', () => {
         return chain.words(3);
       },
       15,
-      /no record of a chain/,
+      /not the record of a chain/,
     ],
     [
       'a file in the place of the directory',

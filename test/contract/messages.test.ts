@@ -58,11 +58,23 @@ describe('on a terminal', { skip: noTerminal }, () => {
     for (const line of drawn) assert.ok(line.length < columns, line);
   });
 
-  test('the line is gone when the last two lines come', () => {
+  test('F24: the line is gone when the last one comes, which says what was moved and how fast', () => {
     const [line, ...rest] = screen.slice(screen.lastIndexOf(ERASE) + ERASE.length).split('\r\n');
-    assert.match(line ?? '', /^Transferred 290816 bytes in \d+\.\d\d seconds$/);
-    assert.match(rest[0] ?? '', /^You transferred your changes \d+\.\d\dx faster than a full dd!$/);
-    assert.deepEqual(rest.slice(1), ['']);
+    const expected = /^Transferred 284\.0 KiB of 16\.0 MiB \(1\.7%\) in \d+\.\d s, \d+\.\d KiB\/s$/;
+    assert.match(line ?? '', expected);
+    assert.deepEqual(rest, ['']);
+  });
+
+  test('F23: an answer on standard output has a line of its own', () => {
+    const words = ['verify', '--bwlimit', '200K', ...fixture.source, fixture.copy()];
+    const { screen: seen } = lvmsyncOnTerminal(words, columns);
+    const lines = seen.split('\r\n');
+    const answer = lines.find((one) => one.includes('differs from')) ?? assert.fail(seen);
+    assert.ok(answer.includes(ERASE), answer);
+    assert.ok(
+      !answer.slice(answer.lastIndexOf(ERASE) + ERASE.length).includes('Comparing'),
+      answer,
+    );
   });
 
   test('a narrow one gets as much as fits', () => {

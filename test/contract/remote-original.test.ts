@@ -166,7 +166,7 @@ describe('the original sends', () => {
     const result = await receive([STREAM.subarray(0, 17)], '--apply', '-', destination);
     assertSucceeds(result);
     assertQuiet(result);
-    assert.match(result.stderr, /WARNING: standard input: no changes arrived/);
+    assert.match(result.stderr, /WARNING: standard input: the stream is empty/);
     assert.ok(fixture.isUntouched(destination));
   });
 });

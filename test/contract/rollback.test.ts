@@ -495,7 +495,7 @@ describe('before a rollback writes anything', () => {
       'a record that is damaged',
       (chain) => truncateSync(join(chain.chain, 'chain.json'), 20),
       15,
-      /no record of a chain/,
+      /not the record of a chain/,
     ],
     ['no record', (chain) => rmSync(join(chain.chain, 'chain.json')), 12, /not a chain/],
     [
