@@ -6,13 +6,13 @@ import { VERSION_LINE } from './base/version.js';
 import { POOL_WATCHER, THAW_WATCHER } from './host/helper-names.js';
 import { writeOutput } from './host/write-fully.js';
 
-async function start(words: readonly string[]): Promise<void> {
-  const [first, ...rest] = words;
+async function start(args: readonly string[]): Promise<void> {
+  const [first, ...rest] = args;
   if (first === POOL_WATCHER) await (await import('./lvm/thin/watcher.js')).watchPool(rest);
   else if (first === THAW_WATCHER)
     await (await import('./cycle/thaw-watcher.js')).watchFrozen(rest);
   else if (first !== '--version' || rest.length > 0 || !tellVersion())
-    await (await import('./program.js')).runProgram(words);
+    await (await import('./program.js')).runProgram(args);
 }
 
 /** False where it cannot be written: the program says why. */

@@ -2,7 +2,7 @@
 
 import { EXIT, LvmsyncError } from '../base/errors.js';
 import type { CopyOwner } from '../chain/copy-owner.js';
-import { pruneChain } from '../chain/prune.js';
+import { pruneChain } from '../chain/report-pruned.js';
 import type { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
 import { type FileDevice, SlabPool } from '../device/block-device.js';

@@ -19,10 +19,10 @@ import type { CycleRequest } from './request.js';
 export async function askChain(command: CycleRequest, context: RunContext): Promise<ChainState> {
   const { destination, chain, remote, force } = command;
   const host = hostName(destination);
-  const words = ['chain', '--json', '--', chain.directory, destination.path];
+  const args = ['chain', '--json', '--', chain.directory, destination.path];
   const isLast = (line: string): boolean => chainIn(line) !== undefined;
   const limitSeconds = LIMITS.chain;
-  const request = { host: destination.host, remote, words, isLast, limitSeconds };
+  const request = { host: destination.host, remote, args, isLast, limitSeconds };
   const answer = await askPeer(request, context);
   if (answer.lateAfter !== undefined) {
     throw withContext(noAnswer(host, answer.lateAfter), { state: 'Nothing was sent.' });

@@ -5,13 +5,13 @@ import { DISMISSED, runCommand } from '../host/subprocess.js';
 
 /**
  * Waits for the end of its input. Ended by "dismissed", it has nothing to do; without it, the run that
- * started it was killed, and the words, the command that thaws, are run for it.
+ * started it was killed, and the arguments, the command that thaws, are run for it.
  */
-export async function watchFrozen([program = '', ...words]: readonly string[]): Promise<void> {
+export async function watchFrozen([program = '', ...args]: readonly string[]): Promise<void> {
   // What ends the run (Ctrl-C, a closed terminal) must not end who cleans up after it.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
 
   process.stdout.write('ready\n');
   const said = await text(process.stdin);
-  if (said.trim() !== DISMISSED) await runCommand([program, ...words], { userProgram: true });
+  if (said.trim() !== DISMISSED) await runCommand([program, ...args], { userProgram: true });
 }

@@ -1,8 +1,11 @@
 /** A volume group as one `lvs` and one `vgcfgbackup` describe it: all that is read of it is of one moment. */
 
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LvmsyncError } from '../base/errors.js';
+import { withScratchFolder } from '../host/scratch-folder.js';
 import type { RunCommand } from '../host/subprocess.js';
-import { readMetadata } from './cross-check.js';
-import type { ConfigSection } from './lvm-config.js';
+import { type ConfigSection, findSection, parseLvmConfig } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
 
 export class VolumeGroup {
@@ -29,4 +32,19 @@ export class VolumeGroup {
     this.#metadata ??= readMetadata(this.name, this.run);
     return this.#metadata;
   }
+}
+
+/** The group's section of vgcfgbackup's text, which exists only while this runs and for us alone. */
+async function readMetadata(vgName: string, run: RunCommand): Promise<ConfigSection> {
+  const text = await withScratchFolder(async (folder) => {
+    const file = join(folder, 'metadata');
+    // vgcfgbackup takes the name as a printf template. It renames over it: no pipe and no /dev/stdout will do.
+    await run(['vgcfgbackup', '-f', file.replaceAll('%', '%%'), '--', vgName], {
+      code: 'sourceUnfit',
+    });
+    return readFile(file, 'utf8');
+  });
+  const group = findSection(parseLvmConfig(text), vgName);
+  if (group !== undefined) return group;
+  throw new LvmsyncError('sourceUnfit', `vgcfgbackup: no section "${vgName}" in its text`);
 }

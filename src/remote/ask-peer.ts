@@ -20,7 +20,7 @@ export interface PeerRequest {
   readonly host: string | undefined;
   readonly remote: RemoteOptions;
   /** The arguments, not quoted. */
-  readonly words: readonly string[];
+  readonly args: readonly string[];
   /** Whether this line of its standard output is the last one of its answer. */
   readonly isLast: (line: string) => boolean;
   /** For who gave no --timeout; default: LIMITS.answer. */
@@ -41,10 +41,10 @@ export interface PeerAnswer {
 
 /** Ends with the peer, however that ends. Throws (transport) only where the built-in client cannot reach it. */
 export async function askPeer(request: PeerRequest, context: RunContext): Promise<PeerAnswer> {
-  const { host, remote, words } = request;
+  const { host, remote, args } = request;
   const heard = new Heard(request, context.reporter);
   const onLine: OnLine = (line, stream) => heard.take(line, stream);
-  const session = new PeerSession(await connect({ host, remote, words, onLine }, context));
+  const session = new PeerSession(await connect({ host, remote, args, onLine }, context));
   void heard.whole.then(() => session.endSoon());
   session.guard({
     host: host ?? 'this machine',

@@ -38,10 +38,10 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   const streamId = newStreamId();
   const output = new PeerOutput(context.reporter, Buffer.from(streamId).toString('hex'));
   const onLine: OnLine = (line, stream) => output.take(line, stream);
-  const words = ['--dry-run', ...receiverArguments(command)];
+  const args = ['--dry-run', ...receiverArguments(command)];
   const { host } = command.destination;
   const session = new PeerSession(
-    await connect({ host, remote: command.remote, words, onLine }, context),
+    await connect({ host, remote: command.remote, args, onLine }, context),
   );
   const end = await converse(session, { question, streamId, output }, context);
   output.end();

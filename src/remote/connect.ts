@@ -3,7 +3,7 @@
 import { OWN_PROGRAM } from '../host/addon.js';
 import type { RunContext } from '../run/context.js';
 import { connectCommand, type OnLine, type Peer } from './peer.js';
-import { argvTo, loginArgv, wordsThere } from './remote-command.js';
+import { argsThere, argvTo, loginArgv } from './remote-command.js';
 import type { RemoteOptions } from './request.js';
 
 /** Lines of sh that run on another host, and mean the same to every login shell. */
@@ -21,7 +21,7 @@ export async function connectScript(
     return connectCommand([...loginArgv(remote, host), script], onLine);
   }
   const { connectSsh2 } = await import('./ssh2.js');
-  return connectSsh2({ host, words: [script], onLine, agentSocket });
+  return connectSsh2({ host, args: [script], onLine, agentSocket });
 }
 
 export interface PeerRequest {
@@ -30,20 +30,20 @@ export interface PeerRequest {
   /** How another host is reached. */
   readonly remote: RemoteOptions;
   /** The arguments, not quoted. */
-  readonly words: readonly string[];
+  readonly args: readonly string[];
   readonly onLine: OnLine;
 }
 
 /** Throws (transport) if the built-in client cannot reach it; a command tells that by how it ends. */
 export async function connect(
-  { host, remote, words, onLine }: PeerRequest,
+  { host, remote, args, onLine }: PeerRequest,
   { reporter, agentSocket }: Pick<RunContext, 'reporter' | 'agentSocket'>,
 ): Promise<Peer> {
   if (host !== undefined && remote.transport === 'ssh2') {
     const { connectSsh2 } = await import('./ssh2.js');
-    return connectSsh2({ host, words: wordsThere(remote, words), onLine, agentSocket });
+    return connectSsh2({ host, args: argsThere(remote, args), onLine, agentSocket });
   }
-  const argv = host === undefined ? [...OWN_PROGRAM, ...words] : argvTo(host, remote, words);
+  const argv = host === undefined ? [...OWN_PROGRAM, ...args] : argvTo(host, remote, args);
   reporter.verbose(`running: ${argv.join(' ')}`);
   return connectCommand(argv, onLine);
 }

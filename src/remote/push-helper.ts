@@ -115,9 +115,9 @@ class Keeper {
     this.#command = command;
     this.#context = context;
     const { program } = command.remote;
-    const words = ['sh', '-c', KEEPER, 'sh'].map(quoteWord);
-    words.push(quotePath(program), `${file.size}`, file.hash);
-    const argv = [...loginArgv(command.remote, this.#host), ...words];
+    const args = ['sh', '-c', KEEPER, 'sh'].map(quoteWord);
+    args.push(quotePath(program), `${file.size}`, file.hash);
+    const argv = [...loginArgv(command.remote, this.#host), ...args];
     this.#session = new PeerSession(
       connectCommand(argv, (line, stream) => this.#take(line, stream)),
     );
@@ -125,7 +125,7 @@ class Keeper {
   }
 
   #take(line: string, stream: 'stdout' | 'stderr'): void {
-    // A login shell may have words of its own to say.
+    // A login shell may print lines of its own.
     if (stream === 'stderr') this.#lastWords = escapeText(line, WORDS_KEPT);
     if (stream === 'stderr' || !line.startsWith(TAG)) return;
     this.#heard++;

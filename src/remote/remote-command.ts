@@ -1,4 +1,4 @@
-/** What is run on the other host, as words that its shell will take for what they are. Pure. */
+/** What is run on the remote host, as arguments that its shell takes as they are. Pure. */
 
 import { quotePath, typedPath } from '../base/shell-words.js';
 import { formatKeepRule } from '../chain/keep.js';
@@ -19,26 +19,26 @@ const UNSHARED = ['-S', 'none'];
  */
 export function receiverArguments(request: SendRequest): string[] {
   const { snapback, chain, force, allowSmaller, destination } = request;
-  const words = ['--apply', '-'];
+  const args = ['--apply', '-'];
   if (snapback !== undefined) {
-    words.push('--snapback', snapback.path);
-    if (snapback.overwrite) words.push('--snapback-overwrite');
+    args.push('--snapback', snapback.path);
+    if (snapback.overwrite) args.push('--snapback-overwrite');
   }
   if (chain !== undefined) {
-    words.push('--chain', chain.directory, ...(chain.init ? ['--init'] : []));
-    words.push(...chain.keep.flatMap((rule) => ['--keep', formatKeepRule(rule)]));
+    args.push('--chain', chain.directory, ...(chain.init ? ['--init'] : []));
+    args.push(...chain.keep.flatMap((rule) => ['--keep', formatKeepRule(rule)]));
   }
-  words.push(...manners(request));
-  if (force) words.push('--force');
-  if (allowSmaller) words.push('--allow-smaller');
-  return [...words, ...pathWords(destination.path)];
+  args.push(...manners(request));
+  if (force) args.push('--force');
+  if (allowSmaller) args.push('--allow-smaller');
+  return [...args, ...pathArgs(destination.path)];
 }
 
 /** Likewise, of the process that hashes blocks there. */
 export function hasherArguments(
   command: Pick<RunRequest, 'verbosity' | 'priority'> & { readonly destination: string },
 ): string[] {
-  return ['--hash-blocks', ...manners(command), ...pathWords(command.destination)];
+  return ['--hash-blocks', ...manners(command), ...pathArgs(command.destination)];
 }
 
 function manners(of: {
@@ -46,17 +46,17 @@ function manners(of: {
   readonly priority?: PriorityRequest;
 }): string[] {
   const { verbosity, priority } = of;
-  const words: string[] = [];
-  if (verbosity === 'quiet') words.push('--quiet');
-  if (verbosity === 'verbose' || verbosity === 'debug') words.push('--verbose');
-  if (verbosity === 'debug') words.push('--debug');
-  if (priority?.nice !== undefined) words.push(`--nice=${priority.nice}`);
-  if (priority?.io !== undefined) words.push(`--ionice=${priority.io.text}`);
-  return words;
+  const args: string[] = [];
+  if (verbosity === 'quiet') args.push('--quiet');
+  if (verbosity === 'verbose' || verbosity === 'debug') args.push('--verbose');
+  if (verbosity === 'debug') args.push('--debug');
+  if (priority?.nice !== undefined) args.push(`--nice=${priority.nice}`);
+  if (priority?.io !== undefined) args.push(`--ionice=${priority.io.text}`);
+  return args;
 }
 
 /** A path may begin with a dash; the original's parser knows "--" as ours does. */
-function pathWords(path: string): string[] {
+function pathArgs(path: string): string[] {
   return [...(path.startsWith('-') ? ['--'] : []), path];
 }
 
@@ -64,19 +64,19 @@ function pathWords(path: string): string[] {
  * What follows the host: the program there and its arguments. Throws (usage) for a word that no quoting
  * carries through every shell.
  */
-export function wordsThere(
+export function argsThere(
   { sudo, program }: Pick<RemoteOptions, 'sudo' | 'program'>,
-  words: readonly string[],
+  args: readonly string[],
 ): string[] {
-  return [...(sudo ? ['sudo', '-n'] : []), program, ...words].map(quotePath);
+  return [...(sudo ? ['sudo', '-n'] : []), program, ...args].map(quotePath);
 }
 
-/** The whole argument vector: the program that stands for ssh, the host, and the words above. */
-export function argvTo(host: string, remote: RemoteOptions, words: readonly string[]): string[] {
-  return [...loginArgv(remote, host), ...wordsThere(remote, words)];
+/** The whole argument vector: the program that stands for ssh, the host, and the arguments above. */
+export function argvTo(host: string, remote: RemoteOptions, args: readonly string[]): string[] {
+  return [...loginArgv(remote, host), ...argsThere(remote, args)];
 }
 
-/** What runs, on the host, the words that follow it. */
+/** What runs, on the host, the arguments that follow it. */
 export function loginArgv(remote: RemoteOptions, host: string): string[] {
   const { rsh, rshGiven, streams } = remote;
   const unshared = streams > 1 ? UNSHARED : [];

@@ -18,7 +18,7 @@ export interface Ssh2Request {
   /** `[user@]host` as for ssh. */
   readonly host: string;
   /** Quoted for the shell there. */
-  readonly words: readonly string[];
+  readonly args: readonly string[];
   readonly onLine: OnLine;
   readonly agentSocket: string | undefined;
   /** What the configuration says; given by tests. */
@@ -35,7 +35,7 @@ export async function connectSsh2(request: Ssh2Request): Promise<Peer> {
   const keys = request.settings?.keys ?? (await readHostKeys(host));
   const client = new Client();
   await login(client, host, keys);
-  const opened = await openChannel(client, host, request.words.join(' '));
+  const opened = await openChannel(client, host, request.args.join(' '));
   return makePeer(client, opened, request.onLine);
 }
 

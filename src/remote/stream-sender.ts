@@ -111,9 +111,9 @@ export class StreamSender {
     const { command, context } = this.#shipment;
     const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
     const { destination, remote } = command;
-    const words = receiverArguments(command);
+    const args = receiverArguments(command);
     return new PeerSession(
-      await connect({ host: destination.host, remote, words, onLine }, context),
+      await connect({ host: destination.host, remote, args, onLine }, context),
     );
   }
 

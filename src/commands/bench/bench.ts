@@ -73,8 +73,8 @@ async function askForScratch(
   { remote }: BenchCommand,
   context: RunContext,
 ): Promise<readonly BenchRow[]> {
-  const words = ['bench', '--json', '--scratch', scratch];
-  const request = { host, remote, words, isLast: isAdvice, limitSeconds: LIMIT_SECONDS };
+  const args = ['bench', '--json', '--scratch', scratch];
+  const request = { host, remote, args, isLast: isAdvice, limitSeconds: LIMIT_SECONDS };
   const answer = await askPeer(request, context);
   if (context.signal.aborted) throw interrupted(context.signal);
   const rows = answer.lines.flatMap((line) => parseRow(line) ?? []);

@@ -27,11 +27,11 @@ export async function examineRemote(
 ): Promise<Diagnosis[]> {
   const { remote, snapback } = command;
   const undo = snapback === undefined ? [] : ['--snapback', snapback];
-  const words = ['doctor', '--json', ...undo, '--', '-', path];
+  const args = ['doctor', '--json', ...undo, '--', '-', path];
   const last = snapback === undefined ? SUBJECT_OF_PLACE : 'snapback';
   const isLast = (line: string): boolean => parseDiagnosis(line)?.subject === last;
   try {
-    const answer = await askPeer({ host, remote, words, isLast }, context);
+    const answer = await askPeer({ host, remote, args, isLast }, context);
     if (context.signal.aborted) throw interrupted(context.signal);
     const found = readAnswer(host, answer);
     return found.flatMap((one) => judgeRemote(one, { host, path, source }));

@@ -81,9 +81,9 @@ class RemoteHashes implements HashedDestination {
   async open(): Promise<void> {
     const { remote, destination, verbosity, priority } = this.#command;
     const hashing = { verbosity, destination: destination.path, ...(priority && { priority }) };
-    const words = hasherArguments(hashing);
+    const args = hasherArguments(hashing);
     const onLine = (line: string, stream: PeerStream): void => this.#take(line, stream);
-    const request = { host: this.#host, remote, words, onLine };
+    const request = { host: this.#host, remote, args, onLine };
     const peer = new PeerSession(await connect(request, this.#context));
     this.#peer = peer;
     this.#writer = peer.openWriter(this.#session);

@@ -21,8 +21,8 @@ export type StartPoolWatcher = (pool: ThinPool, recordPath: string) => Promise<P
  */
 export async function startPoolWatcher(pool: ThinPool, recordPath: string): Promise<PoolWatcher> {
   const { name, dmName, dmUuid, number } = pool;
-  const words = [POOL_WATCHER, name, dmName, dmUuid, number, recordPath];
-  const companion = startCompanion([...OWN_PROGRAM, ...words]);
+  const args = [POOL_WATCHER, name, dmName, dmUuid, number, recordPath];
+  const companion = startCompanion([...OWN_PROGRAM, ...args]);
   const word = await companion.firstLine;
   if (word !== READY) {
     throw new LvmsyncError(

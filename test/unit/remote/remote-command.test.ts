@@ -5,11 +5,11 @@ import type { SyncCommand } from '../../../src/cli/command.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
 import {
+  argsThere,
   argvTo,
   receiverArguments,
   snapbackOfPart,
   undoCommand,
-  wordsThere,
 } from '../../../src/remote/remote-command.js';
 
 /** The command of `OPTIONS vg/snap DESTINATION`. */
@@ -26,7 +26,7 @@ function argv(destination: string, ...options: string[]): string[] {
 
 /** What follows the host. */
 function receiverWords(command: SyncCommand): string[] {
-  return wordsThere(command.remote, receiverArguments(command));
+  return argsThere(command.remote, receiverArguments(command));
 }
 
 const DEVICE = '/dev/vg/copy';

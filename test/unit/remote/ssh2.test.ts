@@ -53,7 +53,7 @@ async function connect(port: number, attempt: Attempt = {}): Promise<Connected> 
   const settings = settingsFor(port, identityFiles, keys);
   const peer = await connectSsh2({
     host: 'root@backup',
-    words: ['lvmsync', '--apply', '-', '/dev/x'],
+    args: ['lvmsync', '--apply', '-', '/dev/x'],
     onLine: (line, stream) => lines.push(`${stream}: ${line}`),
     agentSocket: undefined,
     settings: { ...settings, host: { ...settings.host, agent } },
