@@ -25,11 +25,18 @@ export const runTool: RunCommand = async (argv, options = {}) => {
   const [tool, ...args] = argv;
   try {
     if (!TOOLS.has(tool)) return await runCommand(argv, options);
-    return await runCommand([tool, '--config', SETTINGS, ...args], options);
+    return await runCommand([tool, ...withSettings(args)], options);
   } catch (error) {
     throw needsRoot(error) ?? error;
   }
 };
+
+/** LVM takes --config once: a call that has settings of its own gets these behind them. */
+export function withSettings(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('--config') + 1;
+  if (at === 0) return ['--config', SETTINGS, ...args];
+  return [...args.slice(0, at), `${args[at]} ${SETTINGS}`, ...args.slice(at + 1)];
+}
 
 /** What these say to a user who may not open their files and devices fills a page, and names no remedy. */
 export function needsRoot(

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CommandError } from '../../../src/host/subprocess.js';
-import { needsRoot } from '../../../src/lvm/lvm-tool.js';
+import { needsRoot, withSettings } from '../../../src/lvm/lvm-tool.js';
 
 function failureOf(tool: string, status?: number): CommandError {
   const stderr = '/run/lock/lvm/V_vg0:aux: open failed: Permission denied';
@@ -24,4 +24,15 @@ test('nothing is said for it to root, of other tools, or of one that cannot be s
   assert.equal(needsRoot(failureOf('ssh', 5), 1000), undefined);
   assert.equal(needsRoot(failureOf('lvs'), 1000), undefined);
   assert.equal(needsRoot(new Error('another'), 1000), undefined);
+});
+
+test('F15: a call that has settings of its own keeps them, and --config stands there once', () => {
+  const [flag, settings, ...rest] = withSettings(['-a', 'vg0']);
+  assert.equal(flag, '--config');
+  assert.match(settings ?? '', /^report\{.*\} log\{.*\}$/);
+  assert.deepEqual(rest, ['-a', 'vg0']);
+  const own = ['-q', '--config', 'global/wait_for_locks=0', 'vg0'];
+  assert.deepEqual(withSettings(own), [
+    ...['-q', '--config', `global/wait_for_locks=0 ${settings}`, 'vg0'],
+  ]);
 });
