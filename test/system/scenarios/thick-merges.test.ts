@@ -87,10 +87,10 @@ describe('a snapshot whose sibling is merged into their origin', () => {
     for (const { ended } of runs) assertFails(await ended, EXIT.sourceUnfit, MERGE);
   });
 
-  /** With so little a second that it goes on for some seconds. */
+  /** With so little a second that the first still goes on when the second has begun on a busy machine. */
   function start(...words: string[]): { begun: Promise<void>; ended: Promise<Ending> } {
     const stdio: ['ignore', 'ignore', 'pipe'] = ['ignore', 'ignore', 'pipe'];
-    const child = spawn(process.execPath, [CLI, '-v', '--bwlimit', '256K', ...words], { stdio });
+    const child = spawn(process.execPath, [CLI, '-v', '--bwlimit', '80K', ...words], { stdio });
     let stderr = '';
     const begun = new Promise<void>((resolve) => {
       child.stderr.on('data', (text) => {
