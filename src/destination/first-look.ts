@@ -35,7 +35,8 @@ export async function openSeen({ path, size }: Wanted): Promise<FileDevice> {
   } catch (error) {
     if (size === undefined || !isMissing(error)) throw error;
     const { code, message, cause } = error;
-    const hint = `A destination has to exist. Check its name, or make it: ${creation(path, size)}`;
+    // A sync to an empty one would end well, and leave no copy.
+    const hint = `Check its name. A new destination needs a full copy before a sync: make it with "${creation(path, size)}", and copy everything to it.`;
     throw new LvmsyncError(code, message, { ...UNTOUCHED, hint, cause });
   }
 }

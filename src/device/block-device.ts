@@ -279,6 +279,6 @@ function openFailure(
   const isMissing = role === 'destination' && error.code === 'ENOENT';
   return new LvmsyncError(CODES[role].open, `${path}: cannot open: ${reason} (${error.code})`, {
     cause: error,
-    ...(isMissing && { hint: 'A destination has to exist. Check its name, or make it.' }),
+    ...(isMissing && { hint: 'Check its name: a destination has to exist, and to hold a copy.' }),
   });
 }
