@@ -21,6 +21,15 @@ const SIZE = 4 * MiB;
 const WRITTEN = MiB;
 const POOL = 12 * MiB;
 
+/** A pool without zeroing, all of which has held other data. */
+function usedPool(group: TestVolumeGroup, blockSize: number): TestThinPool {
+  const pool = new TestThinPool(group, { size: POOL, blockSize, zero: false });
+  const other = pool.createVolume('other', POOL);
+  fillRandom(other.path, random, POOL - (POOL % blockSize));
+  group.remove(other);
+  return pool;
+}
+
 for (const blockSize of [64 * KiB, 192 * KiB]) {
   describe(`F2: a copy in a pool without zeroing, in blocks of ${blockSize / KiB} KiB`, () => {
     const former = `${folder}/former`;
@@ -34,10 +43,7 @@ for (const blockSize of [64 * KiB, 192 * KiB]) {
 
     before(() => {
       group = new TestVolumeGroup({ size: 64 * MiB });
-      pool = new TestThinPool(group, { size: POOL, blockSize, zero: false });
-      const other = pool.createVolume('other', POOL);
-      fillRandom(other.path, random, POOL - (POOL % blockSize));
-      group.remove(other);
+      pool = usedPool(group, blockSize);
       origin = group.createVolume('origin', SIZE);
       tool('dd', 'if=/dev/zero', `of=${origin.path}`, 'bs=1M', 'count=4', 'status=none');
       fillRandom(origin.path, random, WRITTEN);
@@ -106,10 +112,7 @@ describe('F2: a volume in a pool without zeroing', () => {
 
   before(() => {
     group = new TestVolumeGroup({ size: 64 * MiB });
-    pool = new TestThinPool(group, { size: POOL, blockSize, zero: false });
-    const other = pool.createVolume('other', POOL);
-    fillRandom(other.path, random, POOL - (POOL % blockSize));
-    group.remove(other);
+    pool = usedPool(group, blockSize);
     origin = pool.createVolume('origin', SIZE);
     fillRandom(origin.path, random, WRITTEN);
     saveContent(origin.path, copy);
