@@ -155,7 +155,7 @@ export class CopyOwner {
     if (entry === undefined) return;
     const undoing = this.#undoing(undoes);
     if (undoing !== undefined) {
-      if (!this.#isWrittenSince(entry.left)) return;
+      if (!this.#isWrittenSince(undoing === 'again' ? settledIn(entry) : entry.left)) return;
       const what =
         'something else wrote to it since the run that this snapback undoes, as a mount does';
       throw this.#refusal(what, FORCED);
@@ -192,7 +192,7 @@ export class CopyOwner {
     const isUnknownUndo = undoes?.kind === 'snapback' && chainOf(entry) === undefined;
     if (this.#undoing(undoes) !== undefined || (isUnknownUndo && entry !== undefined)) {
       const left = this.#isWrittenSince(entry?.left) ? WRITTEN : undefined;
-      this.#attempt(() => this.#copy.note({ left }));
+      this.#attempt(() => this.#copy.note({ left, settled: undefined }));
       return;
     }
     const run = set ?? randomBytes(16).toString('hex');
@@ -227,16 +227,16 @@ export class CopyOwner {
     else if (undoing === 'part' && isExact && undoes !== undefined) this.#takePart(entry, undoes);
     else if (undoing !== undefined || undoes?.kind === 'snapback') {
       const left = entry.left === WRITTEN ? WRITTEN : undefined;
-      const mark = undoing === 'again' ? (left ?? writeMark(this.#device)) : left;
-      this.#attempt(() => this.#copy.note({ left: mark }));
+      const settled = undoing === 'again' ? writeMark(this.#device) : undefined;
+      this.#attempt(() => this.#copy.note({ left: left ?? settled, settled }));
     } else if (this.#announced) this.leave(writeMark(this.#device));
   }
 
   #restore(entry: CopyEntry): void {
     const before = entry.left === WRITTEN ? WRITTEN : entry.former?.left;
+    const settled = writeMark(this.#device);
     const isKnown = before !== undefined && before !== WRITTEN;
-    const left = isKnown ? writeMark(this.#device) : before;
-    this.#attempt(() => this.#copy.restore(left));
+    this.#attempt(() => this.#copy.restore({ left: isKnown ? settled : before, settled }));
   }
 
   /** All parts together undo the run. */
@@ -273,6 +273,11 @@ export class CopyOwner {
       );
     }
   }
+}
+
+/** What the copy was when the undoing was done, by which the same is undone again. */
+function settledIn({ left, settled }: CopyEntry): string | undefined {
+  return left === WRITTEN ? settled : left;
 }
 
 const FORCED =

@@ -36,6 +36,8 @@ export interface CopyEntry {
   readonly former: CopyEntry | null;
   /** The writeMark of the copy at the end of that run; absent while it writes. */
   readonly left?: string | undefined;
+  /** The writeMark at the end of the last undoing, where `left` only says that something else wrote before it. */
+  readonly settled?: string | undefined;
   /** Stream ids, in hexadecimal, of the snapbacks that undid what came after that run; the last one first. */
   readonly undone?: readonly string[] | undefined;
   /** Of several streams: those whose snapback was applied, counted from 1. */
@@ -142,12 +144,12 @@ export class RegisteredCopy {
   }
 
   /** Adds to the entry, durably, what became of the run, or of the undoing of it. */
-  note(facts: Pick<CopyEntry, 'left' | 'parts' | 'done'>): void {
+  note(facts: Pick<CopyEntry, 'left' | 'settled' | 'parts' | 'done'>): void {
     if (this.#entry !== undefined) this.#replace({ ...this.#entry, ...facts });
   }
 
   /** Puts the former entry into its place again, or one that only says so: of a run that was undone. */
-  restore(left: string | undefined): void {
+  restore({ left, settled }: Pick<CopyEntry, 'left' | 'settled'>): void {
     if (this.#entry === undefined) return;
     const { former, undo, undone = [], run } = this.#entry;
     const ids = [undo ?? run, ...(former?.undone ?? []), ...undone].slice(0, MOST_UNDONE);
@@ -158,7 +160,7 @@ export class RegisteredCopy {
       former: null,
       parts: undefined,
     };
-    this.#replace({ ...(former ?? nothing), left, undone: ids });
+    this.#replace({ ...(former ?? nothing), left, settled, undone: ids });
   }
 
   #replace(entry: CopyEntry): void {
@@ -262,13 +264,13 @@ const MOST_UNDONE = 2 * MOST_FORMER;
 function isEntry(value: unknown, depth = 0): value is CopyEntry {
   if (depth > MOST_FORMER || !isObject(value) || value.version !== 1) return false;
   const { path, inode, run, chain, command, at, undo, former } = value;
-  const { left, undone, parts, identity, size } = value;
+  const { left, settled, undone, parts, identity, size } = value;
   const isListOf = (type: string, list: unknown): boolean =>
     list === undefined || (Array.isArray(list) && list.every((one) => typeof one === type));
   return (
     [path, run, command, at].every((text) => typeof text === 'string') &&
     [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
-    [left, identity].every((text) => text === undefined || typeof text === 'string') &&
+    [left, settled, identity].every((text) => text === undefined || typeof text === 'string') &&
     isListOf('string', undone) &&
     isListOf('number', parts) &&
     (size === undefined || typeof size === 'number') &&

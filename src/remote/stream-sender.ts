@@ -80,8 +80,9 @@ export class StreamSender {
     if (ready) return true;
     const exit = this.#session?.exit;
     if (exit === undefined) return false;
-    // An ssh that did not come to a connection has read nothing.
-    if (this.#end !== undefined && this.#sentBytes <= this.#end.unreadBytes) return false;
+    // An ssh that did not come to a connection has read nothing. What had to be killed may have left a reader.
+    const hasReadNothing = this.#end !== undefined && this.#sentBytes <= this.#end.unreadBytes;
+    if (hasReadNothing && this.#end?.lateAfter === undefined) return false;
     return mayHaveRun(exit, lastLines) && result?.kind !== 'failed';
   }
 

@@ -291,6 +291,12 @@ describe('F34: a copy that was written by what notes it nowhere', () => {
       }
       assertSucceeds(lvmsync(words));
       assertFails(await chain.turn(2), 12, WRITTEN);
+      // What was written before it is no reason to refuse the same undo file once more; what is written now is one.
+      const again = ['--apply', undo, chain.destination];
+      assertSucceeds(lvmsync(again));
+      overwrite(chain.destination);
+      assertFails(lvmsync(again), 12, /something else wrote to it since the run that this snap/);
+      assertFails(await chain.turn(2), 12, WRITTEN);
     });
   }
 });
