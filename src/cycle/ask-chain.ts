@@ -6,6 +6,7 @@ import { escapeText } from '../base/text.js';
 import { isPendingStep, isPoint } from '../chain/record.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
 import { hostName, placeName } from '../remote/destination-name.js';
+import type { RemoteOptions } from '../remote/request.js';
 import { LIMITS, noAnswer } from '../remote/stall-watch.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
@@ -28,7 +29,7 @@ export async function askChain(command: CycleRequest, context: RunContext): Prom
     throw withContext(noAnswer(host, answer.lateAfter), { state: 'Nothing was sent.' });
   }
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
-  refuseFailure(host, answer);
+  refuseFailure({ host, remote }, answer);
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
   const where = placeName(destination);
   return parseAnswer(found.at(-1) ?? {}, { where, host, path: destination.path, force });
@@ -40,16 +41,19 @@ function chainIn(line: string): Fields | undefined {
 
 /** What our own program ends with when it has answered: what is wrong stands in the answer. */
 const ANSWERED: readonly number[] = [EXIT.done, EXIT.destinationUnfit, EXIT.streamCorrupt];
-function refuseFailure(host: string, answer: PeerAnswer): void {
+function refuseFailure(
+  place: { readonly host: string; readonly remote: RemoteOptions },
+  answer: PeerAnswer,
+): void {
   const { exit, lines, isWhole, lastLines } = answer;
   if (isWhole && exit.kind === 'signal') return;
   const said = lastLines.map((line) => escapeText(line, 400)).join(' | ');
   const status = exit.kind === 'status' ? exit.status : undefined;
   if (status !== undefined && ANSWERED.includes(status) && lines.length > 0) return;
-  requirePeer(host, answer);
+  requirePeer(place, answer);
   throw new LvmsyncError(
     'transport',
-    `${host}: the lvmsync there does not tell of its chain, status ${status} (it said: ${said})`,
+    `${place.host}: the lvmsync there does not tell of its chain, status ${status} (it said: ${said})`,
     {
       state: 'Nothing was sent.',
       hint: 'A cycle needs this program on both sides; the Ruby lvmsync keeps no chain.',

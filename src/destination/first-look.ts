@@ -36,7 +36,7 @@ export async function openSeen({ path, size }: Wanted): Promise<FileDevice> {
     if (size === undefined || !isMissing(error)) throw error;
     const { code, message, cause } = error;
     // A sync to an empty one would end well, and leave no copy.
-    const hint = `Check its name. A new destination needs a full copy before a sync: make it with "${creation(path, size)}", and copy everything to it.`;
+    const hint = `Check its name${inactive(path)}. A new destination needs a full copy before a sync: make it with "${creation(path, size)}", and copy everything to it.`;
     throw new LvmsyncError(code, message, { ...UNTOUCHED, hint, cause });
   }
 }
@@ -46,9 +46,19 @@ function isMissing(error: unknown): error is LvmsyncError {
   return error.cause.code === 'ENOENT';
 }
 
+const VOLUME = /^\/dev\/([\w+.-]+)\/([\w+.-]+)$/;
+
+/** A volume that is not active has no device. */
+function inactive(path: string): string {
+  const [, group, volume] = VOLUME.exec(path) ?? [];
+  return group === undefined
+    ? ''
+    : `, and activate it if it is an inactive volume: lvchange -ay -K ${group}/${volume}`;
+}
+
 /** The command that makes what is missing. Bytes. */
 function creation(path: string, size: number): string {
-  const [, group, volume] = /^\/dev\/([\w+.-]+)\/([\w+.-]+)$/.exec(path) ?? [];
+  const [, group, volume] = VOLUME.exec(path) ?? [];
   if (group === undefined) return `truncate --size ${size} ${typedPath(path, undefined)}`;
   return `lvcreate --size ${size}b --name ${volume} ${group}`;
 }

@@ -9,6 +9,11 @@ export function unfit(volume: VolumeName, what: string, hint?: string): LvmsyncE
   return new LvmsyncError('sourceUnfit', `${fullName(volume)}: ${what}`, context);
 }
 
+/** With -K: LVM does not activate a volume that has the flag "activation skip" without it, and says nothing. */
+export function activationHint(name: string): string {
+  return `Activate it: lvchange -ay -K ${name}`;
+}
+
 /** As LVM's tools take it. */
 export function fullName({ vgName, lvName }: VolumeName): string {
   return `${vgName}/${lvName}`;

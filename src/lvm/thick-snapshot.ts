@@ -10,7 +10,7 @@ import { askHost } from './host-tools.js';
 import { type ConfigSection, findInteger, findSection, findString } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
 import { refuseSiblingMerge } from './origin-merge.js';
-import { fullName, unfit } from './refusal.js';
+import { activationHint, fullName, unfit } from './refusal.js';
 import { FAULT_TEXTS, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
 import type { VolumeGroup } from './volume-group.js';
 
@@ -58,7 +58,7 @@ export async function describeThick(volume: Volume, group: VolumeGroup): Promise
   refuseSiblingMerge(volume, origin.uuid, volumes);
   const { deviceNumber } = origin;
   if (volume.deviceNumber === undefined || deviceNumber === undefined) {
-    throw unfit(volume, 'not active here', `Activate it: lvchange -ay ${fullName(origin)}.`);
+    throw unfit(volume, 'not active here', activationHint(fullName(origin)));
   }
   if (volume.invalid) throw unfit(volume, FAULT_TEXTS.Invalid);
   const target = await readSnapshotTarget(volume, run);

@@ -8,6 +8,7 @@ import { SECTOR_SIZE } from './dmsetup-lines.js';
 import type { ThinPoolStatus } from './dmsetup-status.js';
 import { parseTable } from './dmsetup-table.js';
 import { askHost } from './host-tools.js';
+import { activationHint } from './refusal.js';
 
 export interface ThinPool {
   /** VG/POOL, as LVM and people name it. */
@@ -56,7 +57,7 @@ export async function findThinPool(
     };
   }
   throw new LvmsyncError('pool', `${name}: the thin pool is not active`, {
-    hint: `Activate it: lvchange -ay ${name}`,
+    hint: activationHint(name),
   });
 }
 

@@ -6,7 +6,7 @@ import type { Reporter } from '../run/reporter.js';
 import { connect } from './connect.js';
 import type { OnLine, PeerExit, PeerStream } from './peer.js';
 import { LastLines, PeerSession } from './peer-session.js';
-import { exitFailure } from './peer-verdict.js';
+import { exitFailure, isRefusedBySudo } from './peer-verdict.js';
 import type { RemoteOptions } from './request.js';
 import { LIMITS } from './stall-watch.js';
 
@@ -115,13 +115,16 @@ class Heard {
   }
 }
 
-/** A shell's own, and those of ssh and sudo. */
+/** A shell's own, and those of ssh. */
 const NOT_OF_LVMSYNC: readonly number[] = [126, 127, 255];
 
 /** Throws (transport), with what to do about it, where it certainly was not lvmsync that ended. */
-export function requirePeer(host: string, { exit, lastLines }: PeerAnswer): void {
+export function requirePeer(
+  { host, remote }: { readonly host: string; readonly remote: RemoteOptions },
+  { exit, lastLines }: PeerAnswer,
+): void {
+  const end = { host, remote, exit, lastLines };
   const status = exit.kind === 'status' ? exit.status : undefined;
-  const isSudo = lastLines.some((line) => line.startsWith('sudo: '));
-  if (status !== undefined && !NOT_OF_LVMSYNC.includes(status) && !isSudo) return;
-  throw exitFailure({ host, exit, lastLines });
+  if (status !== undefined && !NOT_OF_LVMSYNC.includes(status) && !isRefusedBySudo(end)) return;
+  throw exitFailure(end);
 }

@@ -17,7 +17,7 @@ import { hostName } from './destination-name.js';
 import type { OnLine, PeerExit } from './peer.js';
 import { PeerOutput } from './peer-output.js';
 import { PeerSession, type SessionEnd } from './peer-session.js';
-import { exitFailure } from './peer-verdict.js';
+import { exitFailure, isRefusedBySudo } from './peer-verdict.js';
 import { receiverArguments } from './remote-command.js';
 import type { SendRequest } from './request.js';
 import { LIMITS, noAnswer } from './stall-watch.js';
@@ -51,10 +51,13 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   if (end.lateAfter !== undefined) throw silent(command, end.lateAfter);
   if (ready && result === undefined && (end.wasCut || isDone(exit))) return;
   const answered = result !== undefined || ready;
-  if (!answered && exit.kind === 'status' && [0, 1].includes(exit.status)) {
-    throw cannotBeAsked(command, lastLines);
-  }
-  throw exitFailure({ host: hostName(command.destination), exit, result, lastLines });
+  const peerEnd = {
+    ...{ host: hostName(command.destination), remote: command.remote },
+    ...{ exit, ready, result, lastLines },
+  };
+  const mayBeOld = exit.kind === 'status' && [0, 1].includes(exit.status);
+  if (!answered && mayBeOld && !isRefusedBySudo(peerEnd)) throw cannotBeAsked(command, lastLines);
+  throw exitFailure(peerEnd);
 }
 
 interface Conversation {

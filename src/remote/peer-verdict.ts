@@ -3,11 +3,14 @@
 import { type ErrorContext, EXIT, type ExitName, LvmsyncError } from '../base/errors.js';
 import type { Done, Failed } from '../stream/answer-lines.js';
 import type { PeerExit } from './peer.js';
+import type { RemoteOptions } from './request.js';
 
 export interface PeerOutcome {
   /** As the user named it. */
   readonly host: string;
   readonly exit: PeerExit;
+  /** How it was started; undefined where sudo plays no part. */
+  readonly remote?: Pick<RemoteOptions, 'sudo' | 'program'> | undefined;
   /** The stream was written to its last byte before the peer ended. */
   readonly sentAll: boolean;
   /** Bytes of the stream that were in the pipe when the peer had ended. */
@@ -49,7 +52,7 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
 
 /** What is known of a peer that has ended. */
 export type PeerEnd = Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> &
-  Partial<Pick<PeerOutcome, 'result'>>;
+  Partial<Pick<PeerOutcome, 'result' | 'ready' | 'remote'>>;
 
 /** The failure of a peer that ended before it had done what it was asked for. */
 export function exitFailure(end: PeerEnd): LvmsyncError {
@@ -57,6 +60,7 @@ export function exitFailure(end: PeerEnd): LvmsyncError {
   if (result?.kind === 'failed') return receiverFailure(host, result);
   if (exit.kind === 'failed') return exit.error;
   if (exit.kind === 'signal') return broken(end, `was ended by ${exit.signal}`);
+  if (isRefusedBySudo(end)) return sudoFailure(end);
   if (exit.status !== 0) return statusFailure(end, exit.status);
   return broken(end, 'ended before it had answered, though with status 0');
 }
@@ -102,7 +106,9 @@ export interface HasherOutcome extends PeerEnd {
 export function judgeHasher(outcome: HasherOutcome): LvmsyncError {
   const { exit, result, ready } = outcome;
   if (exit.kind !== 'status' || result?.kind === 'failed') return exitFailure(outcome);
-  if (exit.status === NOT_FOUND || exit.status === SSH_FAILED) return exitFailure(outcome);
+  if (exit.status === NOT_FOUND || exit.status === SSH_FAILED || isRefusedBySudo(outcome)) {
+    return exitFailure(outcome);
+  }
   const known = HINTS.some(([pattern]) => pattern.test(outcome.lastLines.join(' | ')));
   if (ready || known)
     return broken(outcome, `ended with status ${exit.status} before all was said`);
@@ -132,7 +138,43 @@ function nameOf(exitStatus: number): ExitName {
 const NOT_FOUND = 127;
 const SSH_FAILED = 255;
 
-function statusFailure(outcome: Words, status: number): LvmsyncError {
+/** What sudo ends with where it starts nothing: sudoers(5). */
+const SUDO_REFUSED = 1;
+/** What this program prints when it fails, and what the Ruby lvmsync does. */
+const OF_LVMSYNC = /^(FATAL ERROR:|APPLY FAILED|lvmsync: )|\.rb:\d+:/;
+
+const OF_SUDO = /^sudo(-rs)?: /;
+
+/** Whatever the language of its words is: it ended as sudo does, and nothing says that lvmsync was started. */
+export function isRefusedBySudo(end: Omit<PeerEnd, 'host'>): boolean {
+  const { exit, remote, ready, result, lastLines } = end;
+  if (exit.kind !== 'status' || exit.status !== SUDO_REFUSED) return false;
+  // The program that stands for ssh may use sudo, too.
+  if (remote?.sudo !== true && !lastLines.some((line) => OF_SUDO.test(line))) return false;
+  return ready !== true && result === undefined && !lastLines.some((line) => OF_LVMSYNC.test(line));
+}
+
+function sudoFailure(end: PeerEnd): LvmsyncError {
+  const program = end.remote?.program ?? '';
+  const isMissing = end.lastLines.some((line) => {
+    const [name, subject = ''] = line.split(': ');
+    return /^sudo(-rs)?$/.test(name ?? '') && subject.replace(/^['‘`]|['’]$/g, '') === program;
+  });
+  if (isMissing) return broken(end, `cannot find ${program} through sudo`, FOR_SUDO.program);
+  return broken(end, 'refused to run lvmsync through sudo (status 1)', FOR_SUDO.user);
+}
+
+const FOR_SUDO = {
+  program:
+    'Install lvmsync there, or name it with --remote-path: sudo looks in its own "secure_path".',
+  user: 'The user has to be in sudoers there, with NOPASSWD and without "requiretty". Or log in as root.',
+  sudo: 'Install sudo there, or log in as root without --sudo.',
+};
+
+function statusFailure(outcome: PeerEnd, status: number): LvmsyncError {
+  if (status === NOT_FOUND && outcome.remote?.sudo === true) {
+    return broken(outcome, 'has no sudo (status 127)', FOR_SUDO.sudo);
+  }
   if (status === NOT_FOUND) {
     return broken(
       outcome,
@@ -153,14 +195,15 @@ const NEVER_CONNECTED =
   /^ssh: (connect to host|Could not resolve hostname) |^Host key verification failed\.|: Permission denied \(/;
 
 /** False only where it is certain that no receiver was started. `lastLines` as in PeerOutcome. */
-export function mayHaveRun(exit: PeerExit, lastLines: readonly string[]): boolean {
+export function mayHaveRun(end: Omit<PeerEnd, 'host'>): boolean {
+  const { exit, lastLines } = end;
   if (exit.kind === 'failed') return exit.hadStarted === true;
   if (exit.kind === 'signal') return true;
-  if (exit.status === NOT_FOUND) return false;
+  if (exit.status === NOT_FOUND || isRefusedBySudo(end)) return false;
   return exit.status !== SSH_FAILED || !NEVER_CONNECTED.test(lastLines.at(-1) ?? '');
 }
 
-/** What ssh, sudo and shells say, and what to do about it. */
+/** What ssh and shells say, and what to do about it. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,
@@ -170,10 +213,6 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /Host key verification failed|authenticity of host|host key is known/i,
     'Its key is not known here: connect once by hand with ssh, compare the key, accept it.',
-  ],
-  [
-    /sudo: .*(password|tty)/,
-    'Allow this user to run lvmsync through sudo without a password, or log in as root.',
   ],
   [
     /Permission denied \(|Too many authentication failures/,

@@ -1,8 +1,9 @@
 /** A peer that takes a byte stream: a command such as ssh, or a channel of the ssh2 package. */
 
 import { spawn } from 'node:child_process';
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { errnoOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { LineSplitter } from '../base/lines.js';
 import { native } from '../host/native.js';
@@ -47,11 +48,28 @@ export async function closeInput(peer: Peer): Promise<number> {
   closeSync(inputFd);
   try {
     await exited;
-    return native.unreadBytes(pipe) + peer.heldBytes();
+    return takeRest(pipe) + peer.heldBytes();
   } finally {
     closeSync(pipe);
   }
 }
+
+/** Reads what is left of the pipe, so that nothing that the peer left behind can read it; resolves with its bytes. */
+function takeRest(pipe: number): number {
+  const piece = Buffer.alloc(PIECE);
+  let total = 0;
+  try {
+    for (let count = readSync(pipe, piece); count > 0; count = readSync(pipe, piece)) {
+      total += count;
+    }
+  } catch (error) {
+    // Somebody else may write to it still, and has written nothing.
+    if (errnoOf(error) !== 'EAGAIN') throw error;
+  }
+  return total;
+}
+
+const PIECE = 64 * 1024;
 
 /** Starts `argv` with a pipe as its input. */
 export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {

@@ -17,7 +17,7 @@ import { type Guard, PeerSession, type SessionEnd } from './peer-session.js';
 import { judge, mayHaveRun } from './peer-verdict.js';
 import { receiverArguments } from './remote-command.js';
 import type { SendRequest } from './request.js';
-import { LIMITS } from './stall-watch.js';
+import { LIMITS, noAnswer } from './stall-watch.js';
 import type { Part } from './stream-parts.js';
 import type { StreamSet } from './stream-set.js';
 import { writeWireStream } from './wire-stream.js';
@@ -80,10 +80,10 @@ export class StreamSender {
     if (ready) return true;
     const exit = this.#session?.exit;
     if (exit === undefined) return false;
-    // An ssh that did not come to a connection has read nothing. What had to be killed may have left a reader.
-    const hasReadNothing = this.#end !== undefined && this.#sentBytes <= this.#end.unreadBytes;
-    if (hasReadNothing && this.#end?.lateAfter === undefined) return false;
-    return mayHaveRun(exit, lastLines) && result?.kind !== 'failed';
+    // An ssh that did not come to a connection has read nothing.
+    if (this.#end !== undefined && this.#sentBytes <= this.#end.unreadBytes) return false;
+    const { remote } = this.#shipment.command;
+    return mayHaveRun({ exit, remote, result, lastLines }) && result?.kind !== 'failed';
   }
 
   /** What was compressed so far; undefined without a compression. */
@@ -227,6 +227,7 @@ export class StreamSender {
     if (end.lateAfter !== undefined) throw this.#timeout(end.lateAfter);
     return judge({
       host: this.name,
+      remote,
       exit: end.exit,
       sentAll: sent.kind === 'all',
       unreadBytes: end.unreadBytes,
@@ -242,6 +243,7 @@ export class StreamSender {
   }
 
   #timeout(seconds: number): LvmsyncError {
+    if (!this.mayHaveOpened) return noAnswer(this.name, seconds);
     const message = `${this.name}: nothing moved for ${seconds} seconds: given up`;
     return new LvmsyncError('transport', message);
   }

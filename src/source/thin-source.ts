@@ -15,7 +15,7 @@ import {
 import { WriteWatch } from '../device/write-watch.js';
 import { runCommand, streamCommand } from '../host/subprocess.js';
 import { describeKnown, describeSnapshot, findBeside } from '../lvm/find-volume.js';
-import { fullName, unfit } from '../lvm/refusal.js';
+import { activationHint, fullName, unfit } from '../lvm/refusal.js';
 import {
   type DumpedDevice,
   readThinDifference,
@@ -160,7 +160,7 @@ function refuseStrangers({ from, to }: ThinPair): void {
 
 function requireActive(volume: ThinVolume): void {
   if (volume.active) return;
-  throw unfit(volume, 'inactive', `Activate it: lvchange -ay -K ${fullName(volume)}`);
+  throw unfit(volume, 'inactive', activationHint(fullName(volume)));
 }
 
 /** Two dumps at once, one for each volume, merged as they come: no list of mappings is kept. */

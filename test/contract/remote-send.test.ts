@@ -1,7 +1,7 @@
 /** `lvmsync SNAPSHOT HOST:DESTINATION` with programs in the place of ssh: good ones and bad ones. */
 
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assertFails, assertSucceeds, CLI, lvmsync, runTool } from '../helpers/program/cli.js';
@@ -116,6 +116,27 @@ describe('a receiver that behaves', () => {
     assertSucceeds(fixture.send(rsh, destination, '--sudo', '--remote-path', name));
     assert.ok(fixture.isSynced(destination));
     assert.deepEqual(wordsOf(rsh.argvFile).slice(1, 4), ['sudo', '-n', name]);
+  });
+
+  test('F47: where sudo refuses, that is said, in whatever language, and that nothing was written', () => {
+    const destination = fixture.copy();
+    const tools = fixture.path('no-bin');
+    mkdirSync(tools);
+    const refusal =
+      '#!/bin/sh\necho Sitzung >&1\necho "sudo: Ein Passwort ist notwendig" >&2\nexit 1\n';
+    writeFileSync(`${tools}/sudo`, refusal, { mode: 0o755 });
+    const rsh = fixture.rsh(`PATH='${tools}':$PATH; exec sh -c "$line"`);
+    for (const more of [[], ['--dry-run'], ['--snapback', fixture.path('no-undo')]]) {
+      const result = fixture.send(rsh, destination, '--sudo', ...more);
+      assertFails(
+        result,
+        17,
+        /refused to run lvmsync through sudo \(status 1\) \(it said: .*notwendig/,
+      );
+      assert.match(result.stderr, /NOPASSWD/);
+      if (more[0] !== '--dry-run') assert.match(result.stderr, /Nothing was written there\./);
+      assert.ok(fixture.isUntouched(destination));
+    }
   });
 
   test('fails with its own status and words, which are told once more at the end', () => {

@@ -62,10 +62,16 @@ async function waitForFile(path: string): Promise<void> {
 }
 
 describe('--timeout', () => {
+  for (const body of ['exec sleep 600', 'kill -STOP $$', 'sleep 600 & kill -STOP $$']) {
+    test(`ends a run whose receiver has read nothing: ${body}`, () => {
+      const result = lvmsync(sendBig(fixture.rsh(body), '/x', '--timeout', '1'));
+      assertFails(result, 17, /backup: no answer for 1 seconds: given up/);
+      assert.match(result.stderr, /Nothing was written there\./);
+    });
+  }
+
   const stalls: readonly [what: string, body: string][] = [
-    ['reads nothing', 'exec sleep 600'],
     ['stops in the middle', 'head -c 1000000 > /dev/null; exec sleep 600'],
-    ['is stopped', 'kill -STOP $$'],
     ['has all and does not end', 'cat > /dev/null; exec sleep 600'],
     ['prints half a line and hangs', 'cat > /dev/null; printf half; exec sleep 600'],
   ];
@@ -74,6 +80,23 @@ describe('--timeout', () => {
       const result = lvmsync(sendBig(fixture.rsh(body), '/x', '--timeout', '1'));
       assertFails(result, 17, /backup: nothing moved for 1 seconds: given up/);
       assert.match(result.stderr, /backup:\/x may be incomplete\./);
+    });
+  }
+
+  const questions: readonly [what: string, words: (at: string) => readonly string[]][] = [
+    ['a sync', (at) => [...big.words, at]],
+    ['a dry run', (at) => ['--dry-run', ...big.words, at]],
+    ['verify', (at) => ['verify', ...big.words, at]],
+    ['doctor', (at) => ['doctor', '-', at]],
+  ];
+  for (const [what, wordsFor] of questions) {
+    test(`F48: ${what} says that the host does not answer, and blames no program that it never reached`, () => {
+      const rsh = fixture.rsh('exec sleep 600');
+      const result = lvmsync([...wordsFor('backup:/x'), '-e', rsh.command, '--timeout', '1']);
+      assert.notEqual(result.status, 0);
+      const said = result.stderr + result.stdout.toString();
+      assert.match(said, /backup: no answer for 1 seconds: given up/);
+      assert.doesNotMatch(said, /Ruby|remote-path|knows no|incomplete|APPLY FAILED/);
     });
   }
 
@@ -107,7 +130,7 @@ describe('--timeout', () => {
     );
     const result = lvmsync(sendBig(rsh, destination, '--timeout', '1'));
     process.kill(Number(readFileSync(stopped, 'utf8')), 'SIGKILL');
-    assertFails(result, 17, /nothing moved for 1 seconds/);
+    assertFails(result, 17, /(no answer|nothing moved) for 1 seconds/);
   });
 
   test('does not end a turn of a chain that is confirmed, while its receiver clears up', async () => {

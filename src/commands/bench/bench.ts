@@ -82,7 +82,7 @@ async function askForScratch(
     return rows.map((row) => ({ ...row, host }));
   }
   if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
-  requirePeer(host, answer);
+  requirePeer({ host, remote }, answer);
   const said = answer.lastLines.join(' | ');
   throw new LvmsyncError('transport', `${host}: its disk was not measured (it said: ${said})`, {
     hint: 'It takes this lvmsync there, and a FILE that does not exist.',

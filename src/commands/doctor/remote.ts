@@ -5,6 +5,7 @@ import { escapeText } from '../../base/text.js';
 import { VERSION } from '../../base/version.js';
 import type { DoctorCommand } from '../../cli/command.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../../remote/ask-peer.js';
+import type { RemoteOptions } from '../../remote/request.js';
 import { noAnswer } from '../../remote/stall-watch.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
@@ -33,7 +34,7 @@ export async function examineRemote(
   try {
     const answer = await askPeer({ host, remote, args, isLast }, context);
     if (context.signal.aborted) throw interrupted(context.signal);
-    const found = readAnswer(host, answer);
+    const found = readAnswer({ host, remote }, answer);
     return found.flatMap((one) => judgeRemote(one, { host, path, source }));
   } catch (error) {
     if (!(error instanceof LvmsyncError) || context.signal.aborted) throw error;
@@ -41,11 +42,15 @@ export async function examineRemote(
   }
 }
 
-function readAnswer(host: string, answer: PeerAnswer): readonly Diagnosis[] {
+function readAnswer(
+  place: { readonly host: string; readonly remote: RemoteOptions },
+  answer: PeerAnswer,
+): readonly Diagnosis[] {
+  const { host } = place;
   const found = answer.lines.flatMap((line) => parseDiagnosis(line) ?? []);
   if (found.some(({ subject }) => subject === SUBJECT_OF_PLACE)) return found;
   if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
-  requirePeer(host, answer);
+  requirePeer(place, answer);
   if (found.length > 0) {
     throw new LvmsyncError('transport', `${host}: it said nothing of the destination`, {
       hint: 'Its answer was cut off: ask again.',

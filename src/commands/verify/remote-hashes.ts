@@ -215,7 +215,11 @@ class RemoteHashes implements HashedDestination {
 
   #judge(exit: PeerExit): LvmsyncError {
     const { result, lastLines } = this.#output;
-    return judgeHasher({ host: this.#host, exit, result, ready: this.#isReady, lastLines });
+    const { remote } = this.#command;
+    return judgeHasher({
+      ...{ host: this.#host, remote, exit, result, lastLines },
+      ready: this.#isReady,
+    });
   }
 
   /** The first failure counts; the program there is of no more use. */

@@ -112,7 +112,7 @@ describe('findSnapshot refuses a thick snapshot with exit code 10', () => {
       recorded('thick-inactive'),
       'my-vg/sn-ap',
       /^my-vg\/sn-ap: not active here$/,
-      /^Activate it: lvchange -ay my-vg\/da-ta--x\.$/,
+      /^Activate it: lvchange -ay -K my-vg\/da-ta--x$/,
     ],
     [
       'a snapshot whose merge is scheduled',

@@ -63,7 +63,7 @@ describe('findThinPool', () => {
       await assert.rejects(findThinPool(wanted, kernel({ pools })), {
         code: 'pool',
         message: 'vg-0/my-pool: the thin pool is not active',
-        hint: 'Activate it: lvchange -ay vg-0/my-pool',
+        hint: 'Activate it: lvchange -ay -K vg-0/my-pool',
       });
     });
   }

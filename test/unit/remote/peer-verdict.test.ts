@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { judge, mayHaveRun, type PeerOutcome } from '../../../src/remote/peer-verdict.js';
 
@@ -176,8 +176,6 @@ const hints: readonly [status: number, said: string[], hint: RegExp | undefined]
   [255, ['ssh: connect to host h port 22: Connection refused'], /network/],
   [255, ['ssh: connect to host h port 22: No route to host'], /network/],
   [255, ['client_loop: send disconnect: Broken pipe'], /network/],
-  [1, ['sudo: a password is required'], /sudo without a password/],
-  [1, ['sudo: lvmsync: command not found'], /--remote-path/],
   [127, ['bash: line 1: lvmsync: command not found'], /--remote-path/],
   [127, ['fish: Unknown command: lvmsync'], /--remote-path/],
   [126, ['bash: line 1: /opt/lvmsync: Permission denied'], /--sudo/],
@@ -218,6 +216,57 @@ const reached: readonly [exit: PeerOutcome['exit'], said: string[], ran: boolean
 for (const [exit, said, ran] of reached) {
   const how = exit.kind === 'status' ? `status ${exit.status}` : exit.kind;
   test(`${how} after "${said.join(' | ')}": the receiver ${ran ? 'may have run' : 'never ran'}`, () => {
-    assert.equal(mayHaveRun(exit, said), ran);
+    assert.equal(mayHaveRun({ exit, lastLines: said }), ran);
   });
 }
+
+describe('F47: sudo', () => {
+  const remote = { sudo: true, program: 'lvmsync' };
+
+  const refusals: readonly (readonly string[])[] = [
+    ['sudo: a password is required'],
+    ['sudo: Ein Passwort ist notwendig'],
+    ['sudo: sorry, you must have a tty to run sudo'],
+    ['sudo-rs: interactive authentication is required'],
+    ['sudo: interactive authentication is required'],
+    ['alice is not in the sudoers file.'],
+    ['Leider darf der Benutzer alice »/usr/bin/lvmsync« nicht als root auf h ausführen.'],
+    ['Welcome to h', 'sudo: a password is required'],
+    [],
+  ];
+  for (const lastLines of refusals) {
+    test(`refuses with the words "${lastLines.join(' | ')}": it is named, and nothing ran`, () => {
+      const error = failure({ ...SILENT, exit: status(1), remote, lastLines });
+      assert.match(error.message, /refused to run lvmsync through sudo/);
+      assert.match(error.hint ?? '', /sudoers there, with NOPASSWD and without "requiretty"/);
+      assert.equal(mayHaveRun({ exit: status(1), remote, lastLines }), false);
+    });
+  }
+
+  for (const said of ['sudo: lvmsync: command not found', "sudo: 'lvmsync': command not found"]) {
+    test(`does not find the program: ${said}`, () => {
+      const error = failure({ ...SILENT, exit: status(1), remote, lastLines: [said] });
+      assert.match(error.message, /cannot find lvmsync through sudo/);
+      assert.match(error.hint ?? '', /--remote-path: sudo looks in its own "secure_path"/);
+    });
+  }
+
+  test('is missing', () => {
+    const lastLines = ['sh: 1: sudo: not found'];
+    const error = failure({ ...SILENT, exit: status(127), remote, lastLines });
+    assert.match(error.message, /has no sudo/);
+    assert.match(error.hint ?? '', /Install sudo there/);
+  });
+
+  test('is not blamed where lvmsync answered or spoke, nor where it was not used', () => {
+    const spoke = ['FATAL ERROR: /dev/vg/copy: cannot be opened', 'lvmsync: invalid option: --x'];
+    for (const said of [...spoke, "/usr/lib/x.rb:12:in `run': failed (RuntimeError)"]) {
+      const error = failure({ ...SILENT, exit: status(1), remote, lastLines: [said] });
+      assert.doesNotMatch(error.message, /through sudo/);
+      assert.equal(mayHaveRun({ exit: status(1), remote, lastLines: [said] }), true);
+    }
+    assert.equal(mayHaveRun({ exit: status(1), remote, ready: true, lastLines: [] }), true);
+    const without = failure({ ...SILENT, exit: status(1), lastLines: ['Kein Zugriff'] });
+    assert.doesNotMatch(without.message, /through sudo/);
+  });
+});
