@@ -106,7 +106,7 @@ function findFault(status: ThinPoolStatus): string | undefined {
     const isFull = status.usedMetadataBlocks === status.totalMetadataBlocks;
     return isFull ? 'is out of metadata space' : 'is read-only';
   }
-  if (status.mode === 'out_of_data_space') return 'is out of data space';
+  // One out of data space takes a metadata snap (drivers/md/dm-thin.c, pool_message), and is one to move away from.
   return undefined;
 }
 

@@ -77,9 +77,13 @@ describe('the state of a pool', () => {
     requireUsable(POOL, status);
   });
 
+  test('F11: one out of data space can, so that its volumes can leave it', async () => {
+    const { run } = new FakePool({ mode: 'out_of_data_space' });
+    requireUsable(POOL, await readPoolStatus(POOL, run));
+  });
+
   const faults = [
     [{ mode: 'ro' }, 'is read-only'],
-    [{ mode: 'out_of_data_space' }, 'is out of data space'],
     [{ mode: 'ro', needsCheck: true }, 'needs a check of its metadata (needs_check)'],
   ] as const;
   for (const [state, words] of faults) {

@@ -197,7 +197,6 @@ describe('withMetadataSnap', () => {
     [{ mode: 'ro', needsCheck: true }, /needs a check of its metadata/],
     [{ mode: 'ro', usedMetadataBlocks: 1024 }, /is out of metadata space/],
     [{ needsCheck: true }, /needs a check of its metadata/],
-    [{ mode: 'out_of_data_space' }, /is out of data space/],
     [{ mode: 'ro', heldRoot: 17 }, /is read-only/],
     [{ failed: true }, /the thin pool has failed/],
   ];
