@@ -3,7 +3,8 @@
 // Makes one file of the compiled modules: dist/lvmsync.cjs, which is what gets installed and what the tests
 // run. Node starts it in two thirds of the time that the modules take. Packages that few runs need stay
 // outside. With --self-contained makes dist/self-contained.cjs, the script of the executable that
-// scripts/package builds: with those packages, and with addons taken out of the executable.
+// scripts/package builds: with those packages, with addons taken out of the executable, and without the NODE_*
+// of the environment.
 
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -11,7 +12,6 @@ import { build } from 'esbuild';
 const folder = fileURLToPath(new URL('../dist/', import.meta.url));
 
 const common = {
-  entryPoints: [`${folder}src/main.js`],
   bundle: true,
   platform: 'node',
   format: 'cjs',
@@ -22,6 +22,7 @@ const common = {
 /** CommonJS has no import.meta. */
 const installed = {
   ...common,
+  entryPoints: [`${folder}src/main.js`],
   outfile: `${folder}lvmsync.cjs`,
   external: ['ssh2', 'lz4-napi'],
   banner: { js: "const ownUrl = require('node:url').pathToFileURL(__filename).href;" },
@@ -30,6 +31,7 @@ const installed = {
 
 const selfContained = {
   ...common,
+  entryPoints: [`${folder}src/self-contained.js`],
   outfile: `${folder}self-contained.cjs`,
   // Of ssh2: its faster ciphers and a look at the processor, both of which it does without.
   external: ['*/sshcrypto.node', 'cpu-features'],

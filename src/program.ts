@@ -35,7 +35,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
 let didRun = false;
 
 /** A command that is a run. */
-type Run = Exclude<Command, { kind: 'version' | 'help' }>;
+type Run = Exclude<Command, { kind: 'version' | 'licenses' | 'help' }>;
 
 /** Resolves with the exit status. */
 async function main(argv: readonly string[]): Promise<number> {
@@ -44,6 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const command = toCommand(parseOptions(argv));
     if (command.kind === 'version') return print(VERSION_LINE);
+    if (command.kind === 'licenses') return print((await import('./host/addon.js')).readLicenses());
     if (command.kind === 'help') {
       return print(command.about === undefined ? formatHelp() : formatCommandHelp(command.about));
     }

@@ -112,6 +112,7 @@ export interface BenchCommand extends RunRequest {
 
 export type Command =
   | { readonly kind: 'version' }
+  | { readonly kind: 'licenses' }
   /** Of one command, or of all. */
   | { readonly kind: 'help'; readonly about?: CommandSpec | undefined }
   | InspectCommand

@@ -127,7 +127,16 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'What to do',
     brief: 'print the version',
-    help: 'Print the version.',
+    help: 'Print the version, and that of the Node.js that runs it.',
+  },
+  {
+    name: 'licenses',
+    stops: true,
+    from: 'ours',
+    actions: ANY,
+    group: 'What to do',
+    brief: 'print the licenses of lvmsync and its parts',
+    help: 'Print the licenses of lvmsync and of what is in it.',
   },
   {
     name: 'help',

@@ -28,6 +28,7 @@ import {
 /** Throws (usage) for options that contradict each other, and for operands missing or left over. */
 export function toCommand(parsed: ParsedOptions): Command {
   if (parsed.flags.version) return { kind: 'version' };
+  if (parsed.flags.licenses) return { kind: 'licenses' };
   if (parsed.flags.help || parsed.operands[0] === 'help') return helpCommand(parsed);
   const verbosity = chooseVerbosity(parsed);
   for (const word of [...Object.values(parsed.values), ...parsed.operands]) checkUtf8(word);

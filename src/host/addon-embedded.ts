@@ -18,6 +18,10 @@ export function hasSsh2(): boolean {
   return true;
 }
 
+export function readLicenses(): string {
+  return getAsset('licenses.txt', 'utf8');
+}
+
 export function loadAddon(): unknown {
   return loadEmbedded('lvmsync.node');
 }

@@ -4,10 +4,11 @@
  * addon-embedded.ts takes its place.
  */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 
 const here = fileURLToPath(import.meta.url);
@@ -39,6 +40,16 @@ function hasPackage(name: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Of this program and its parts. Throws (usage) where the file that came with it is gone. */
+export function readLicenses(): string {
+  const path = join(packageFolder, 'dist/licenses.txt');
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new LvmsyncError('usage', `${path}: cannot be read (${reasonOf(cause)})`, { cause });
   }
 }
 

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { VERSION_LINE } from '../../src/base/version.js';
+import { VERSION } from '../../src/base/version.js';
 import { COMMAND_TABLE } from '../../src/cli/command-table.js';
 import { noOtherRoot, runInRoot } from '../helpers/packages/clean-root.js';
-import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
+import { LINKED, makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
 import { assertSucceeds, runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { GoldenSync } from '../helpers/streams/golden-sync.js';
@@ -99,7 +99,13 @@ describe('in a Debian 12 without a compiler', {
 
   test('it says its version', () => {
     const result = runInRoot(root, 'lvmsync', '--version');
-    assert.equal(result.stdout.toString(), VERSION_LINE);
+    assert.match(result.stdout.toString(), /^lvmsync \S+ \(Node\.js \d+\.\d+\.\d+\)\n$/);
+    assert.ok(result.stdout.toString().startsWith(`lvmsync ${VERSION} `));
+  });
+
+  test('F28: it has the licenses of all that is in it', () => {
+    const text = runInRoot(root, 'lvmsync', '--licenses').stdout.toString();
+    for (const name of [...LINKED, 'ssh2', 'lz4-napi']) assert.ok(text.includes(name), name);
   });
 
   test('it makes a copy equal to the origin of a genuine snapshot', () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { VERSION_LINE } from '../../src/base/version.js';
 import { COMMAND_TABLE } from '../../src/cli/command-table.js';
-import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
+import { LINKED, makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
 import {
   assertFails,
   assertSucceeds,
@@ -58,6 +58,7 @@ describe('the npm package', () => {
       'dist/share/fish/vendor_completions.d/lvmsync.fish',
       'dist/share/man/man8/lvmsync.8',
       ...COMMAND_TABLE.map(({ name }) => `dist/share/man/man8/lvmsync-${name}.8`),
+      'dist/licenses.txt',
       'dist/share/zsh/vendor-completions/_lvmsync',
       'package.json',
       addon,
@@ -75,6 +76,31 @@ describe('the npm package', () => {
 
   test('says its version', () => {
     assert.equal(run('--version').stdout.toString(), VERSION_LINE);
+  });
+
+  test('F29: has its man pages and its program linked where the shell and man look, by npm install -g', () => {
+    const prefix = join(folder, 'prefix');
+    const flags = [
+      '--global',
+      '--prefix',
+      prefix,
+      '--ignore-scripts',
+      '--omit=optional',
+      '--offline',
+    ];
+    assertSucceeds(runTool(['npm', 'install', ...flags, archive]));
+    const pages = COMMAND_TABLE.map(({ name }) => `lvmsync-${name}.8`);
+    assert.deepEqual(
+      readdirSync(join(prefix, 'share/man/man8')).sort(),
+      [...pages, 'lvmsync.8'].sort(),
+    );
+    const installed = runTool([join(prefix, 'bin/lvmsync'), '--version']);
+    assert.equal(installed.stdout.toString(), VERSION_LINE);
+  });
+
+  test('F28: has the licenses of all that is in it', () => {
+    const text = run('--licenses').stdout.toString();
+    for (const name of LINKED) assert.ok(text.includes(name), name);
   });
 
   test('makes a copy equal to the origin of a genuine snapshot', () => {

@@ -1,16 +1,25 @@
 /** The self-contained executable, where there is nothing else but the C and C++ libraries. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { before, describe, test } from 'node:test';
-import { VERSION_LINE } from '../../src/base/version.js';
+import { VERSION } from '../../src/base/version.js';
 import { POOL_WATCHER } from '../../src/host/helper-names.js';
 import { enterRoot, noOtherRoot, runInRoot } from '../helpers/packages/clean-root.js';
-import { makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
+import { LINKED, makePackage, missingTool, ROOT } from '../helpers/packages/packages.js';
 import { assertFails, assertSucceeds, lvmsync, runTool } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
 import { GoldenSync } from '../helpers/streams/golden-sync.js';
+
+/** Of scripts/fetch-node. */
+const LINE = `lvmsync ${VERSION} (Node.js ${nodeInside()})\n`;
+
+function nodeInside(): string {
+  const script = readFileSync(`${ROOT}scripts/fetch-node`, 'utf8');
+  const pattern = new RegExp(`^ *${process.arch}\\)\\n *version=(24\\.\\d+\\.\\d+)$`, 'm');
+  return pattern.exec(script)?.[1] ?? 'unknown';
+}
 
 const skip = missingTool('strip', 'ldd') || noOtherRoot();
 
@@ -53,8 +62,30 @@ describe('the self-contained executable, alone in its root', { skip }, () => {
   });
 
   test('says its version, and takes no option for one of Node', () => {
-    assert.equal(run('--version').stdout.toString(), VERSION_LINE);
+    assert.equal(run('--version').stdout.toString(), LINE);
     assertFails(run('--print', '1'), 1, /invalid option: --print/);
+  });
+
+  test('F27: holds a supported Node.js, which obeys nothing that is set for another one', () => {
+    const foreign = {
+      ...{ NODE_OPTIONS: '--require /absent.js', NODE_DEBUG: 'net,fs,module' },
+      ...{ NODE_REDIRECT_WARNINGS: '/tmp/warnings', OPENSSL_CONF: '/absent' },
+    };
+    const runThere = (...words: string[]) =>
+      runTool([...enterRoot(root), program, ...words], { env: { ...process.env, ...foreign } });
+    const { stdout, stderr } = runThere('--version');
+    assert.equal(stdout.toString(), LINE);
+    assert.equal(stderr, '');
+    const result = runThere('a b', "c'd", '--snapback=x');
+    assertFails(result, 1, /^FATAL ERROR: .*a b/);
+  });
+
+  test('F28: has the licenses of all that is in it', () => {
+    const text = run('--licenses').stdout.toString();
+    const node = ['Node.js', 'V8', 'OpenSSL'];
+    for (const name of [...LINKED, 'ssh2', 'tweetnacl', 'bcrypt-pbkdf', 'lz4-napi', ...node]) {
+      assert.ok(text.includes(name), name);
+    }
   });
 
   test('makes a copy equal to the origin of a genuine snapshot, and leaves nothing else behind', () => {

@@ -7,6 +7,9 @@ import { assertSucceeds, runTool } from '../program/cli.js';
 
 export const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
+/** What is linked into the addon, as the file of the licenses calls it. */
+export const LINKED = ['Apache License', 'xxHash', 'liburing', 'node-addon-api'];
+
 /** Makes it and returns its path. Two of them are not made at once: the script sees to that. */
 export function makePackage(kind: 'npm' | 'deb' | 'single'): string {
   const result = runTool([`${ROOT}scripts/package`, kind]);
