@@ -205,11 +205,11 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     name: 'bench',
     action: 'bench',
     isWord: true,
-    synopsis: ['bench [SNAPSHOT|DEVICE] [HOST]'],
+    synopsis: ['bench [SNAPSHOT|DEVICE] [HOST:]'],
     summary: 'Measure disk and link, and say which options help',
     description:
       'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file.',
-    examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup', says: 'both ends' }],
+    examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'both ends' }],
     statuses: [...READING, 'transport'],
   },
 ];

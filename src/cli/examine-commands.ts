@@ -37,11 +37,12 @@ function namesHost(operand: string): boolean {
 /** Connections where no number is asked for. */
 const DEFAULT_STREAMS = 4;
 
-/** The name of a source has a slash, that of a host has none. */
+/** As everywhere a host is what stands before a colon. */
 export function benchCommand(parsed: ParsedOptions, run: RunRequest): BenchCommand {
   const [, ...operands] = parsed.operands;
-  const source = operands[0]?.includes('/') ? takeOperand(operands, 'DEVICE') : undefined;
-  const host = operands.length === 0 ? undefined : takeOperand(operands, 'HOST');
+  const isSource = operands[0]?.includes(':') === false;
+  const source = isSource ? takeOperand(operands, 'DEVICE') : undefined;
+  const host = operands.length === 0 ? undefined : takeOperand(operands, 'HOST:');
   refuseRest(operands);
   const { scratch, streams } = parsed.values;
   if (source === undefined && host === undefined && scratch === undefined) {
@@ -57,7 +58,9 @@ export function benchCommand(parsed: ParsedOptions, run: RunRequest): BenchComma
 }
 
 function hostOf(text: string): string {
-  const { host } = parseDestination(`${text}:.`);
-  if (host !== undefined && !text.includes('/')) return host;
-  throw usage(`bench: "${escapeText(text, 80)}" is no name of a host`);
+  const { host } = parseDestination(text.endsWith(':') ? `${text}.` : text);
+  if (host !== undefined && text.endsWith(':')) return host;
+  const shown = escapeText(text, 80);
+  const what = host === undefined ? 'not a host: a colon ends its name' : 'it measures no path';
+  throw usage(`bench: "${shown}": ${what}. Name the host alone, as "backup:".`);
 }

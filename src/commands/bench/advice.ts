@@ -1,7 +1,7 @@
 /** From what was measured to what holds a run up, and which options help. Pure. */
 
 import { humanSize } from '../../base/text.js';
-import type { BenchRow, Measured } from './report.js';
+import { type BenchRow, formatRange, type Measured } from './report.js';
 
 export interface Advice {
   /** What a run would wait for; undefined where there is nothing to compare. */
@@ -26,9 +26,15 @@ const NAMES: Readonly<Record<Measured, string>> = {
   write: 'Writing',
 };
 
+/** Samples further apart than this say little of the next run. */
+const NOISY = 1.5;
+
 interface Stage {
   readonly what: Measured;
   readonly rate: number;
+  /** Of the samples. */
+  readonly lowest: number;
+  readonly highest: number;
 }
 
 export function advise(rows: readonly BenchRow[]): Advice {
@@ -41,6 +47,8 @@ export function advise(rows: readonly BenchRow[]): Advice {
   );
   // The processor of this host alone says nothing of a run.
   if (slowest === undefined || stages.every(({ what }) => what === 'hash')) return NOTHING;
+  const doubtful = stages.filter((stage) => mayHoldUp(stage, slowest));
+  if (doubtful.length > 0) return { ...NOTHING, text: tooNoisy(doubtful) };
   const { options } = link;
   const { what, rate } = slowest;
   const known = { bottleneck: what, options, bytesPerSecond: rate };
@@ -54,13 +62,34 @@ const NOTHING: Advice = {
   text: 'Too little was measured to name a bottleneck: name a SNAPSHOT or DEVICE, and a HOST.',
 };
 
+/** Whether its samples lie far apart, and some of them below the part that seems to be the slowest. */
+function mayHoldUp({ lowest, highest }: Stage, slowest: Stage): boolean {
+  return highest > lowest * NOISY && lowest <= slowest.rate;
+}
+
+function tooNoisy(stages: readonly Stage[]): string {
+  const parts = stages.map((stage) => `${NAMES[stage.what].toLowerCase()} (${formatRange(stage)})`);
+  return `Too noisy to name a bottleneck: ${parts.join(', ')} a second. Measure again when nothing else uses the machine, its disks and the link.`;
+}
+
 /** The best that was measured; of both hosts the slower one. */
 function stageOf(rows: readonly BenchRow[], what: 'read' | 'hash' | 'write'): Stage[] {
-  const rates = new Map<string | undefined, number>();
-  for (const { host, bytesPerSecond, ...row } of rows) {
-    if (row.what === what) rates.set(host, Math.max(rates.get(host) ?? 0, bytesPerSecond));
+  const best = new Map<string | undefined, Stage>();
+  for (const { host, ...row } of rows) {
+    const stage = toStage(row);
+    if (row.what === what && stage.rate > (best.get(host)?.rate ?? 0)) best.set(host, stage);
   }
-  return rates.size === 0 ? [] : [{ what, rate: Math.min(...rates.values()) }];
+  return [...best.values()].sort((a, b) => a.rate - b.rate).slice(0, 1);
+}
+
+function toStage({ what, bytesPerSecond: rate, lowest, highest }: BenchRow): Stage {
+  return { what, rate, lowest: lowest ?? rate, highest: highest ?? rate };
+}
+
+/** As fast as the same is with an option. */
+function scale({ lowest, highest, ...stage }: Stage, rate: number): Stage {
+  const factor = rate / stage.rate;
+  return { ...stage, rate, lowest: lowest * factor, highest: highest * factor };
 }
 
 /** As fast as options make it; none is advised that the slowest other part would waste. */
@@ -69,23 +98,22 @@ function linkOf(
   others: number,
 ): { readonly stages: readonly Stage[]; readonly options: readonly string[] } {
   const links = rows.filter(({ what }) => what === 'link');
-  const one = links.find(({ streams }) => streams === 1)?.bytesPerSecond;
+  const one = links.find(({ streams }) => streams === 1);
   if (one === undefined) return { stages: [], options: [] };
   const options: string[] = [];
-  let rate = one;
+  let stage = toStage(one);
   const many = links.reduce((best, row) => (row.bytesPerSecond > best.bytesPerSecond ? row : best));
-  if (one < others && many.bytesPerSecond >= one * WORTHWHILE) {
-    rate = many.bytesPerSecond;
+  if (stage.rate < others && many.bytesPerSecond >= stage.rate * WORTHWHILE) {
+    stage = toStage(many);
     options.push('--streams', `${many.streams}`);
   }
+  const { rate } = stage;
   const lz4 = rows.find(({ what }) => what === 'lz4');
-  const compressed = Math.min(rate * (lz4?.ratio ?? 1), lz4?.bytesPerSecond ?? 0);
-  if (rate < others && compressed >= rate * WORTHWHILE) {
-    const isLinkStill = compressed < (lz4?.bytesPerSecond ?? 0);
-    options.push('--compress');
-    return { stages: [{ what: isLinkStill ? 'link' : 'lz4', rate: compressed }], options };
-  }
-  return { stages: [{ what: 'link', rate }], options };
+  if (lz4 === undefined || rate >= others) return { stages: [stage], options };
+  const packed = scale(stage, rate * (lz4.ratio ?? 1));
+  const slower = packed.rate < lz4.bytesPerSecond ? packed : toStage(lz4);
+  if (slower.rate < rate * WORTHWHILE) return { stages: [stage], options };
+  return { stages: [slower], options: [...options, '--compress'] };
 }
 
 function sentenceOn({ what, rate }: Stage, options: readonly string[]): string {

@@ -13,6 +13,7 @@ import { LIMITS, noAnswer } from '../../remote/stall-watch.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
 import type { BenchRow } from './report.js';
+import { SAMPLES, type Sample, summarize } from './samples.js';
 
 const MILLISECONDS = 2000;
 /** For what is on its way at the end. Milliseconds. */
@@ -38,16 +39,41 @@ export async function measureLink(
   const lines = await openAll(link, streams, context);
   try {
     const started = performance.now();
+    const watch = watchSamples(lines);
     const sent = await Promise.all(lines.map((line) => line.pour(started + MILLISECONDS)));
+    const samples = watch.end();
     if (context.signal.aborted) throw interrupted(context.signal);
     const seconds = (performance.now() - started) / 1000;
     const bytes = sent.reduce((sum, count) => sum + count, 0);
-    return { what: 'link', bytesPerSecond: bytes / seconds, streams };
+    // Buffers on the way hide how fast it is in a moment: the whole counts, the samples show how steady it was.
+    const { lowest, highest } = summarize(samples);
+    return { what: 'link', bytesPerSecond: bytes / seconds, lowest, highest, streams };
   } catch (error) {
     throw context.signal.aborted ? interrupted(context.signal) : error;
   } finally {
     for (const line of lines) line.kill();
   }
+}
+
+/** The first one fills what holds data on the way. */
+function watchSamples(lines: readonly Line[]): { end(): Sample[] } {
+  const total = (): number => lines.reduce((sum, line) => sum + line.sent, 0);
+  const samples: Sample[] = [];
+  let [before, since] = [0, performance.now()];
+  const timer = setInterval(
+    () => {
+      const [now, sent] = [performance.now(), total()];
+      samples.push({ bytes: sent - before, seconds: (now - since) / 1000 });
+      [before, since] = [sent, now];
+    },
+    MILLISECONDS / (SAMPLES + 1),
+  );
+  return {
+    end: () => {
+      clearInterval(timer);
+      return samples.slice(1, SAMPLES + 1);
+    },
+  };
 }
 
 async function openAll(link: Link, streams: number, context: RunContext): Promise<Line[]> {
@@ -101,6 +127,8 @@ class Heard {
 class Line {
   /** Rejects (transport) if the other side ends, or says nothing for too long. */
   readonly ready: Promise<void>;
+  /** Bytes, so far. */
+  sent = 0;
   readonly #host: string;
   readonly #session: PeerSession;
   readonly #heard: Heard;
@@ -146,11 +174,10 @@ class Line {
     const bytes = randomBytes(PIECE);
     // A link that takes nothing any more does not hold us.
     this.#session.endSoon(until - performance.now() + LAST_PATIENCE_MS);
-    let count = 0;
     try {
       while (performance.now() < until) {
         await writer.writeRaw(bytes);
-        count += bytes.length;
+        this.sent += bytes.length;
       }
     } catch (error) {
       // How it ended says why it takes no more.
@@ -161,7 +188,7 @@ class Line {
     // What the login left behind may hold the connection open.
     this.kill();
     await ended;
-    if (this.#heard.isDone) return count;
+    if (this.#heard.isDone) return this.sent;
     throw await this.#failure();
   }
 

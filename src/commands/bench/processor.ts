@@ -7,8 +7,9 @@ import { native } from '../../host/native.js';
 import { newStreamId } from '../../stream/change-writer.js';
 import { compressGroup } from '../../stream/lz4.js';
 import type { BenchRow } from './report.js';
+import { SAMPLES, type Sample, takeSamples } from './samples.js';
 
-const MILLISECONDS = 500;
+const MILLISECONDS = 600;
 const GROUP = 2 * 1024 * 1024;
 const RECORD = 64 * 1024;
 
@@ -29,7 +30,7 @@ export async function measureHash(): Promise<BenchRow> {
       await writer.encodeGroup(slab, operations, true, -1);
       return GROUP;
     };
-    return { what: 'hash', bytesPerSecond: await rateOf(encode, 1) };
+    return { what: 'hash', ...(await takeSamples(() => work(encode, 1))) };
   } finally {
     closeSync(nowhere);
   }
@@ -47,17 +48,19 @@ export async function measureLz4(sample: readonly Uint8Array[]): Promise<BenchRo
     for (const piece of pieces) after += piece.length;
     return bytes.length;
   };
-  const bytesPerSecond = await rateOf(compress, 2);
-  return { what: 'lz4', bytesPerSecond, ratio: before / after };
+  const rate = await takeSamples(() => work(compress, 2));
+  return { what: 'lz4', ...rate, ratio: before / after };
 }
 
-/** Of work that resolves with its bytes, done again and again, so many at once. */
-async function rateOf(work: () => Promise<number>, depth: number): Promise<number> {
+/** What is done, and resolves with its bytes, again and again, so many at once. */
+async function work(task: () => Promise<number>, depth: number): Promise<Sample> {
+  // The first is slower: what it needs is loaded then.
+  await task();
   const started = performance.now();
   let bytes = 0;
   const worker = async (): Promise<void> => {
-    while (performance.now() - started < MILLISECONDS) bytes += await work();
+    while (performance.now() - started < MILLISECONDS / SAMPLES) bytes += await task();
   };
   await Promise.all(Array.from({ length: depth }, worker));
-  return bytes / ((performance.now() - started) / 1000);
+  return { bytes, seconds: (performance.now() - started) / 1000 };
 }

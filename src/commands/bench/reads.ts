@@ -15,11 +15,12 @@ import { LOCAL_DEPTH } from '../../pipeline/local-sync.js';
 import { interrupted } from '../../run/interruption.js';
 import type { Source } from '../../source/source.js';
 import type { BenchRow } from './report.js';
+import { resumable, SAMPLES, takeSamples } from './samples.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const REQUEST_SIZES = [4 * KIB, 64 * KIB, MIB];
-const MILLISECONDS = 500;
+const MILLISECONDS = 600;
 /** Requests in a batch where a run would have more: several batches are read at once. */
 const REQUESTS = 32;
 /** With fewer changes only a cache would be measured: all of the device is taken. Bytes. */
@@ -50,16 +51,18 @@ export async function* measureReads(
   for (const order of ['sequential', 'random'] as const) {
     for (const requestSize of REQUEST_SIZES) {
       const limits = limitsFor(requestSize);
-      const batches =
+      const batches = resumable(
         order === 'sequential'
           ? planBatches(area, limits)
-          : randomBatches(area, limits, Math.random);
-      const { bytes, seconds } = await measureReading(device, batches, {
-        ...{ slabSize: slabSizeFor(limits), milliseconds: MILLISECONDS },
+          : randomBatches(area, limits, Math.random),
+      );
+      const rules = {
+        ...{ slabSize: slabSizeFor(limits), milliseconds: MILLISECONDS / SAMPLES },
         ...{ depth: LOCAL_DEPTH, signal },
-      });
+      };
+      const rate = await takeSamples(() => measureReading(device, batches, rules));
       if (signal.aborted) throw interrupted(signal);
-      yield { what: 'read', bytesPerSecond: bytes / seconds, requestSize, order, direct };
+      yield { what: 'read', ...rate, requestSize, order, direct };
     }
   }
 }

@@ -8,7 +8,11 @@ export type Measured = 'read' | 'hash' | 'lz4' | 'link' | 'write';
 
 export interface BenchRow {
   readonly what: Measured;
+  /** The median of several samples. */
   readonly bytesPerSecond: number;
+  /** Of these samples; older programs leave them out. */
+  readonly lowest?: number;
+  readonly highest?: number;
   /** Of reads and writes: bytes. */
   readonly requestSize?: number;
   readonly order?: 'sequential' | 'random';
@@ -25,14 +29,30 @@ export interface BenchRow {
 const LABEL_WIDTH = 36;
 const RATE_WIDTH = 14;
 
-export const TABLE_HEADING = `${'measured'.padEnd(LABEL_WIDTH)}${'a second'.padStart(RATE_WIDTH)}\n`;
+const HEADINGS = ['measured'.padEnd(LABEL_WIDTH), 'a second'.padStart(RATE_WIDTH), '  samples'];
+
+export const TABLE_HEADING = `${HEADINGS.join('')}\n`;
 
 /** Text of others in it is made harmless. */
 export function formatRow(row: BenchRow): string {
   const rate = humanSize(row.bytesPerSecond).padStart(RATE_WIDTH);
   const place = row.host === undefined ? '' : ` (${row.host})`;
   const cached = row.direct === false ? '  through the page cache' : '';
-  return `${escapeText(labelOf(row)).padEnd(LABEL_WIDTH)}${rate}${cached}${escapeText(place)}\n`;
+  const { lowest, highest } = row;
+  const range =
+    lowest === undefined || highest === undefined ? '' : `  ${formatRange({ lowest, highest })}`;
+  return `${escapeText(labelOf(row)).padEnd(LABEL_WIDTH)}${rate}${range}${cached}${escapeText(place)}\n`;
+}
+
+/** From the slowest to the fastest sample. */
+export function formatRange({
+  lowest,
+  highest,
+}: {
+  readonly lowest: number;
+  readonly highest: number;
+}): string {
+  return `${humanSize(lowest)} to ${humanSize(highest)}`;
 }
 
 function labelOf({ what, requestSize = 0, order, streams = 1, ratio = 1 }: BenchRow): string {
@@ -61,15 +81,19 @@ export function isAdvice(line: string): boolean {
 /** Back from a line of another host that ends in JSON; undefined for anything else. */
 export function parseRow(line: string): BenchRow | undefined {
   const fields = objectIn(line, (one) => 'bytesPerSecond' in one) ?? {};
-  const { what, bytesPerSecond, requestSize, order, direct } = fields;
-  if (!isMeasured(what) || typeof bytesPerSecond !== 'number') return undefined;
-  if (!Number.isFinite(bytesPerSecond) || bytesPerSecond < 0) return undefined;
+  const { what, bytesPerSecond, lowest, highest, requestSize, order, direct } = fields;
+  if (!isMeasured(what) || !isRate(bytesPerSecond)) return undefined;
   return {
     ...{ what, bytesPerSecond },
+    ...(isRate(lowest) && isRate(highest) && { lowest, highest }),
     ...(typeof requestSize === 'number' && { requestSize }),
     ...((order === 'sequential' || order === 'random') && { order }),
     ...(typeof direct === 'boolean' && { direct }),
   };
+}
+
+function isRate(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
 function isMeasured(what: unknown): what is Measured {

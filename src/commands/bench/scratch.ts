@@ -10,6 +10,7 @@ import { type Batch, type BatchLimits, ExtentList, planBatches } from '../../dev
 import { interrupted } from '../../run/interruption.js';
 import { randomBatches } from './reads.js';
 import type { BenchRow } from './report.js';
+import { resumable, SAMPLES, type Sample, takeSamples } from './samples.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -70,14 +71,16 @@ async function* measureFile(
         operationBytes: requestSize,
       };
       const area = new ExtentList(Float64Array.of(0, written));
-      const { bytes, seconds } = await measureWriting(
-        device,
-        batchesOf(order, area, limits),
-        signal,
-      );
+      const batches = resumable(batchesOf(order, area, limits));
+      let bytes = 0;
+      const rate = await takeSamples(async () => {
+        const sample = await measureWriting(device, batches, signal);
+        bytes += sample.bytes;
+        return sample;
+      });
       if (signal.aborted) throw interrupted(signal);
       if (order === 'sequential') written = bytes;
-      yield { what: 'write', bytesPerSecond: bytes / seconds, requestSize, order, direct };
+      yield { what: 'write', ...rate, requestSize, order, direct };
     }
   } finally {
     await device.close();
@@ -98,13 +101,13 @@ async function measureWriting(
   device: FileDevice,
   batches: Iterable<Batch>,
   signal: AbortSignal,
-): Promise<{ readonly bytes: number; readonly seconds: number }> {
+): Promise<Sample> {
   const slab = newSlab(4 * MIB);
   randomFillSync(new Uint8Array(slab));
   const started = performance.now();
   let bytes = 0;
   for (const batch of batches) {
-    if (signal.aborted || performance.now() - started >= MILLISECONDS || bytes >= LARGEST) break;
+    if (signal.aborted || performance.now() - started >= MILLISECONDS / SAMPLES) break;
     await device.writeBatch(slab, batch.operations);
     bytes += batch.bytes;
   }

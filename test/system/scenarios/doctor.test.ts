@@ -178,17 +178,20 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     const options = ['--streams', '1', '--scratch', scratch];
     const { status, stdout, stderr } = answers([
       ...['bench', ...options],
-      ...[lab.snapshot.path, HOST.right],
+      ...[lab.snapshot.path, `${HOST.right}:`],
     ]);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^reading the source, 4 KiB random +[\d.]+ [KMG]iB/m);
     assert.match(stdout, /^LZ4, [\d.]+ to 1 +[\d.]+ [KMG]iB/m);
-    assert.match(stdout, /^the link, 1 stream +[\d.]+ [KMG]iB$/m);
+    assert.match(
+      stdout,
+      /^the link, 1 stream +[\d.]+ [KMG]iB {2}[\d.]+ [KMG]iB to [\d.]+ [KMG]iB$/m,
+    );
     assert.match(stdout, /^writing, 64 KiB random .*\(localhost\)$/m);
     assert.match(stdout, /bottleneck/);
     assert.ok(!existsSync(scratch));
     assert.equal(stateOfVolumes(), state);
-    const unknown = lvmsync(['bench', HOST.unknown]);
+    const unknown = lvmsync(['bench', `${HOST.unknown}:`]);
     assert.equal(unknown.status, 17, unknown.stderr);
   });
 

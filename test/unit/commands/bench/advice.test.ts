@@ -5,6 +5,7 @@ import { parseOptions } from '../../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../../src/cli/parse.js';
 import { advise } from '../../../../src/commands/bench/advice.js';
 import { type BenchRow, formatRow, parseRow } from '../../../../src/commands/bench/report.js';
+import { resumable, summarize, takeSamples } from '../../../../src/commands/bench/samples.js';
 
 const MIB = 1024 * 1024;
 
@@ -99,6 +100,54 @@ describe('what bench advises', () => {
   });
 });
 
+describe('F25: samples', () => {
+  const MB = 1_000_000;
+
+  test('are summed up by the one in the middle and both ends', async () => {
+    const rates = [894, 195, 386, 183, 210];
+    const samples = rates.map((rate) => ({ bytes: rate * MB, seconds: 1 }));
+    const expected = { bytesPerSecond: 210 * MB, lowest: 183 * MB, highest: 894 * MB };
+    assert.deepEqual(summarize(samples), expected);
+    assert.equal(summarize(samples.slice(0, 4)).bytesPerSecond, ((195 + 386) / 2) * MB);
+    assert.equal(summarize([{ bytes: 0, seconds: 0 }]).bytesPerSecond, 0);
+    let count = 0;
+    await takeSamples(async () => ({ bytes: count++ < 2 ? 1 : 0, seconds: 1 }));
+    assert.equal(count, 3);
+  });
+
+  test('go on where the last one ended', () => {
+    const items = resumable(new Set([1, 2, 3]));
+    for (const item of items) {
+      assert.equal(item, 1);
+      break;
+    }
+    assert.deepEqual([...items], [2, 3]);
+  });
+
+  const range = (row: BenchRow, lowest: number, highest: number): BenchRow => ({
+    ...row,
+    ...{ lowest: lowest * MIB, highest: highest * MIB },
+  });
+
+  test('that are far apart name no bottleneck, where it may be another', () => {
+    const busy = advise([range(read(386), 183, 894), range(hash(900), 880, 910), link(2000)]);
+    assert.equal(busy.bottleneck, undefined);
+    assert.equal(
+      busy.text,
+      'Too noisy to name a bottleneck: reading the source (183.0 MiB to 894.0 MiB) a second. Measure again when nothing else uses the machine, its disks and the link.',
+    );
+    const other = advise([range(read(300), 290, 310), range(link(400), 200, 700)]);
+    assert.match(other.text, /^Too noisy to name a bottleneck: the link \(/);
+  });
+
+  test('that are far apart in a part that is fast all the same do no harm', () => {
+    const calm = advise([range(read(100), 95, 105), range(hash(900), 400, 1000)]);
+    assert.equal(calm.bottleneck, 'read');
+    const packed = [range(link(10), 9, 11), lz4(400, 3), range(read(500), 450, 510)];
+    assert.equal(advise(packed).options.join(' '), '--compress');
+  });
+});
+
 describe('a row of bench', () => {
   const rows: readonly [BenchRow, RegExp][] = [
     [read(1.5, 'random'), /^reading the source, 4 KiB random +1\.5 MiB\n$/],
@@ -107,6 +156,10 @@ describe('a row of bench', () => {
       /^reading the source, 1 MiB sequential +2\.0 MiB {2}through the page cache\n$/,
     ],
     [link(3), /^the link, 1 stream +3\.0 MiB\n$/],
+    [
+      { ...link(3), lowest: 2 * MIB, highest: 5 * MIB },
+      /^the link, 1 stream +3\.0 MiB {2}2\.0 MiB to 5\.0 MiB\n$/,
+    ],
     [link(3, 4), /^the link, 4 streams +3\.0 MiB\n$/],
     [lz4(3, 1.234), /^LZ4, 1\.23 to 1 +3\.0 MiB\n$/],
     [hash(3), /^framing and hashing +3\.0 MiB\n$/],
@@ -137,10 +190,11 @@ describe('the words of bench', () => {
       [['vg/lv'], 'vg/lv', undefined],
       [['/dev/sda'], '/dev/sda', undefined],
       [['./image'], './image', undefined],
-      [['backup'], undefined, 'backup'],
-      [['root@backup'], undefined, 'root@backup'],
-      [['vg/lv', 'root@backup'], 'vg/lv', 'root@backup'],
-      [['[fe80::1]'], undefined, 'fe80::1'],
+      [['mail'], 'mail', undefined],
+      [['backup:'], undefined, 'backup'],
+      [['root@backup:'], undefined, 'root@backup'],
+      [['vg/lv', 'root@backup:'], 'vg/lv', 'root@backup'],
+      [['[fe80::1]:'], undefined, 'fe80::1'],
       [['--scratch', '/x'], undefined, undefined],
     ];
   for (const [words, source, host] of cases) {
@@ -155,10 +209,12 @@ describe('the words of bench', () => {
   for (const words of [
     [],
     ['a', 'b'],
-    ['vg/lv', 'a', 'b'],
+    ['vg/lv', 'backup'],
+    ['vg/lv', 'backup:/dev/vg/lv'],
+    ['vg/lv', 'a:', 'b:'],
     ['vg/lv', '-oProxy'],
     ['vg/lv', 'b/c'],
-    ['--', '-x'],
+    ['--', '-x:'],
   ]) {
     test(`are refused: ${words.join(' ')}`, () => {
       assert.throws(() => toCommand(parseOptions(['bench', ...words])), LvmsyncError);
