@@ -56,7 +56,7 @@ const FIRST_OPTIONS: readonly OptionEntry['name'][] = [
 
 const OPTIONS: readonly OptionSpec[] = OPTION_TABLE;
 /** Every command takes them; the general help shows them. */
-const EVERYWHERE: readonly string[] = ['version', 'help'];
+const EVERYWHERE: readonly string[] = ['version', 'licenses', 'help'];
 
 /** `lvmsync --help`: the commands, and the options of a plain sync. */
 export function formatHelp(): string {
@@ -77,7 +77,9 @@ export function formatCommandHelp(command: CommandSpec): string {
   const usage = synopsis.map(
     (line, index) => `${index === 0 ? 'Usage: ' : '       '}lvmsync ${line}\n`,
   );
-  const shown = examples.map((example) => `  ${example.command}\n      ${example.says}\n`);
+  const shown = examples.map(
+    (example) => `${shownCommand(example.command)}\n      ${example.says}\n`,
+  );
   return [
     usage.join(''),
     wrap(description, 0),
@@ -86,6 +88,17 @@ export function formatCommandHelp(command: CommandSpec): string {
     `Exit status: 0 done, 1 usage or other failure, 128+N signal N${statusLines(command)}`,
     `See also: lvmsync(8), lvmsync-${command.name}(8)\n`,
   ].join('\n');
+}
+
+/** A command that is too long for a line goes on in the next, as a shell takes it; an option keeps its value. */
+export function shownCommand(command: string): string {
+  const lines = [' '];
+  for (const word of command.split(/ (?=[-|])/)) {
+    const line = `${lines.at(-1)} ${word}`;
+    if (line.length <= WIDTH - 2) lines[lines.length - 1] = line;
+    else lines.push(`      ${word}`);
+  }
+  return lines.join(' \\\n');
 }
 
 /** In the order of the table; without those that every command takes. */

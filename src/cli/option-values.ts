@@ -12,14 +12,30 @@ import type { FillRequest } from '../source/request.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
 
-export function parseKeep(text: string | undefined): readonly KeepRule[] {
-  return (text?.split(',') ?? []).map((word) => {
-    const rule = parseKeepRule(word);
-    if (rule !== undefined) return rule;
-    throw usage(
-      `--keep: expected a number of snapbacks, or an age such as 12h, 30d or 8w, saw "${escapeText(word, 80)}"`,
-    );
-  });
+const NUMBER = 'a number of restore points';
+const AGE = 'an age such as 12h, 30d or 8w';
+
+/** What each option for the rules of a chain takes. */
+const KEEP_OPTIONS = [
+  { name: 'keep', takes: () => true, expected: `${NUMBER}, or ${AGE}` },
+  { name: 'keep-last', takes: (rule: KeepRule) => 'turns' in rule, expected: NUMBER },
+  { name: 'keep-within', takes: (rule: KeepRule) => 'seconds' in rule, expected: AGE },
+] as const;
+
+/** Those of `--keep-last` and `--keep-within` are rules of `--keep` by other names. */
+export function parseKeep(values: ParsedOptions['values']): readonly KeepRule[] {
+  return KEEP_OPTIONS.flatMap(({ name, takes, expected }) =>
+    (values[name]?.split(',') ?? []).map((word) => {
+      const rule = parseKeepRule(word);
+      if (rule !== undefined && takes(rule)) return rule;
+      throw usage(`--${name}: expected ${expected}, saw "${escapeText(word, 80)}"`);
+    }),
+  );
+}
+
+/** The first that was given of these options. */
+export function givenKeep(values: ParsedOptions['values']): ValueName | undefined {
+  return KEEP_OPTIONS.map(({ name }) => name).find((name) => values[name] !== undefined);
 }
 
 /** As lvcreate takes it: `5G`, in units of 1024, or a share of the volume. */

@@ -73,7 +73,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
   const { flags, values } = parsed;
   const { snapback: directory } = values;
   if (directory === undefined) throw usage('cycle needs --snapback, the directory of its chain');
-  const chain = { directory, init: flags.init === true, keep: parseKeep(values.keep) };
+  const chain = { directory, init: flags.init === true, keep: parseKeep(values) };
   const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
   const send = sendRequest(parsed, { ...run, ...write, destination });
   return {

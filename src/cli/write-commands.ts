@@ -16,7 +16,15 @@ import type {
 } from './command.js';
 import { takeLocalDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
-import { clash, needs, parseKeep, refuseRest, takeOperand, usage } from './option-values.js';
+import {
+  clash,
+  givenKeep,
+  needs,
+  parseKeep,
+  refuseRest,
+  takeOperand,
+  usage,
+} from './option-values.js';
 
 export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
   const operands = [...parsed.operands];
@@ -39,13 +47,14 @@ function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefine
   const { chain: directory } = values;
   if (directory === undefined) {
     if (flags.init) throw needs('init', 'chain');
-    if (values.keep !== undefined) throw needs('keep', 'chain');
+    const keep = givenKeep(values);
+    if (keep !== undefined) throw needs(keep, 'chain');
     return undefined;
   }
   // It names the snapback itself, and a copy that is not whole is no point.
   if (values.snapback !== undefined) throw clash('snapback', '--chain');
   if (flags['allow-smaller']) throw clash('allow-smaller', '--chain');
-  return { directory, init: flags.init === true, keep: parseKeep(values.keep) };
+  return { directory, init: flags.init === true, keep: parseKeep(values) };
 }
 
 export function chainCommand(parsed: ParsedOptions, run: RunRequest): ChainCommand {

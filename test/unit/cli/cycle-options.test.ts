@@ -50,6 +50,24 @@ describe('the command line of a cycle', () => {
     ]);
   });
 
+  test('takes the rules of --keep by two more names, which a receiver need not know', () => {
+    const words = [
+      '--keep-last',
+      '48',
+      '--keep-within',
+      '30d',
+      '--keep',
+      '8w',
+      '--keep-within=12h',
+    ];
+    const { keep } = cycle(...TURN, ...words).chain;
+    const hours = (count: number) => ({ seconds: count * 3600 });
+    assert.deepEqual(keep, [hours(8 * 7 * 24), { turns: 48 }, hours(30 * 24), hours(12)]);
+    const args = receiverArguments(cycle(...TURN, ...words)).join(' ');
+    assert.match(args, /--keep 8w --keep 48 --keep 30d --keep 12h/);
+    assert.doesNotMatch(args, /keep-/);
+  });
+
   const refused: readonly [words: readonly string[], message: RegExp][] = [
     [[], /missing operand: VOLUME/],
     [['vg/mail'], /missing operand: DESTINATION/],
@@ -59,7 +77,15 @@ describe('the command line of a cycle', () => {
       [...TURN, `--size=${size}`],
       /--size: expected a size/,
     ]),
-    [[...TURN, '--keep', 'all'], /--keep: expected/],
+    [[...TURN, '--keep', 'all'], /--keep: expected a number of restore points, or an age/],
+    [
+      [...TURN, '--keep-last', '30d'],
+      /--keep-last: expected a number of restore points, saw "30d"/,
+    ],
+    [
+      [...TURN, '--keep-within', '48'],
+      /--keep-within: expected an age such as 12h, 30d or 8w, saw/,
+    ],
     [[...TURN, '--freeze-cmd', "it's"], /is never closed/],
     [[...TURN, '--push-helper', 'file'], /--push-helper cannot be used with cycle/],
     [[...TURN, '--streams', '2'], /--streams cannot be used with cycle/],

@@ -9,6 +9,7 @@ import {
   formatHelp,
   optionSignature,
   optionsOf,
+  shownCommand,
 } from '../../../src/cli/help.js';
 import { checkActions } from '../../../src/cli/option-checks.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
@@ -24,8 +25,8 @@ describe('every help', () => {
   for (const { what, text } of TEXTS) {
     const lines = text.split('\n');
 
-    test(`is of lines under 80 columns, but for commands to be copied: ${what}`, () => {
-      const long = lines.filter((line) => line.length >= 80 && !line.startsWith('  lvmsync '));
+    test(`is of lines under 80 columns: ${what}`, () => {
+      const long = lines.filter((line) => line.length >= 80);
       assert.deepEqual(long, []);
     });
 
@@ -76,14 +77,17 @@ describe('the help of a command', () => {
             check().filter((line) => !/deprecated/.test(line)),
             [],
           );
-        else if (!['help', 'version', 'rsh'].includes(entry.name)) assert.throws(check, entry.name);
+        else if (!['help', 'version', 'licenses', 'rsh'].includes(entry.name))
+          assert.throws(check, entry.name);
       }
     });
 
     test(`shows examples of ${command.name} that are understood`, () => {
       assert.notEqual(command.examples.length, 0);
       for (const example of command.examples) {
-        assert.ok(text.includes(`  ${example.command}\n      ${example.says}\n`));
+        assert.ok(text.includes(`${shownCommand(example.command)}\n      ${example.says}\n`));
+        const typed = shownCommand(example.command).replace(/ \\\n +/g, ' ');
+        assert.equal(typed, `  ${example.command}`);
         const [, line = ''] = /(lvmsync [^|>)]*)/.exec(example.command) ?? [];
         const { kind } = toCommand(parseOptions(splitWords(line).slice(1)));
         assert.equal(kind, command.action);
