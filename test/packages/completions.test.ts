@@ -200,7 +200,12 @@ describe('fish', { skip: missingTool('fish') }, () => {
   for (const command of COMMAND_TABLE.filter(({ isWord }) => isWord)) {
     test(`offers the options of ${command.name} only`, () => {
       const shown = offered(`lvmsync ${command.name} --`).map((word) => word.replace(/=$/, ''));
-      const expected = [...optionsOf(command).flatMap(namesOf), '--help', '--version', '--licenses'];
+      const expected = [
+        ...optionsOf(command).flatMap(namesOf),
+        '--help',
+        '--version',
+        '--licenses',
+      ];
       assert.deepEqual([...new Set(shown)].sort(), expected.sort());
     });
   }

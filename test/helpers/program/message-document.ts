@@ -8,16 +8,20 @@ const DOCUMENT = readFileSync(new URL('../../../../docs/json.md', import.meta.ur
 /** Types of each member, by its name. */
 type Members = ReadonlyMap<string, readonly string[]>;
 
-/** The members of each type of object, and of what stands in `fills`. */
+/** The members of each type of object, and of each of `fills`. */
 export const DOCUMENTED = readDocument();
 
+/** A section may be of several types; what stands before all sections every object has. */
 function readDocument(): ReadonlyMap<string, Members> {
-  const sections = DOCUMENT.split(/^## /m).slice(1);
+  const [beginning = '', ...sections] = DOCUMENT.split(/^## /m);
+  const common = readTable(beginning);
   const types = sections.flatMap((section) => {
-    const name = /^`(\w+)`/.exec(section)?.[1];
-    if (name === undefined) return [];
+    const names = /^`\w+`(?:, `\w+`)*$/.exec(section.split('\n')[0] ?? '')?.[0] ?? '';
     const [own = '', ofFills] = section.split(/^Each of `fills`:$/m);
-    const found: [string, Members][] = [[name, readTable(own)]];
+    const found = [...names.matchAll(/\w+/g)].map(([name]): [string, Members] => [
+      name,
+      new Map([...common, ...readTable(own)]),
+    ]);
     if (ofFills !== undefined) found.push(['fills', readTable(ofFills)]);
     return found;
   });

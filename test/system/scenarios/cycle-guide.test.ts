@@ -31,7 +31,9 @@ function fakeSystemctl(configuration: string): string {
     ${command}`;
 }
 
-describe('docs/snapback.md', { skip: SshServer.missing() ?? false }, () => {
+describe('docs/snapback.md, then docs/going-back.md', {
+  skip: SshServer.missing() ?? false,
+}, () => {
   test('its commands make an hourly snapback, and lead back and forward', () => {
     const random = new Random();
     const folder = scratchFolder();
@@ -46,7 +48,8 @@ describe('docs/snapback.md', { skip: SshServer.missing() ?? false }, () => {
     const backups = `${folder}/backups`;
     tool('mkdir', backups);
 
-    const blocks = shellBlocks('docs/snapback.md');
+    const goingBack = shellBlocks('docs/going-back.md').filter((block) => /rollback/.test(block));
+    const blocks = [...shellBlocks('docs/snapback.md'), ...goingBack];
     assert.equal(blocks.length, 4);
     for (const block of blocks) {
       const script = block

