@@ -28,7 +28,7 @@ export const EXIT = {
 
 export type ExitName = keyof typeof EXIT;
 
-/** One line per exit status, as `--help` and the README print them. */
+/** One line per exit status, as the help of a command and docs/troubleshooting.md print them. */
 export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
   done: 'done, and what was written is flushed',
   usage: 'wrong usage, or a failure that has no status of its own',

@@ -1,4 +1,4 @@
-/** What a run did, in the text format of Prometheus; docs/metrics.md says what each name means. Pure. */
+/** What a run did, in the text format of Prometheus; docs/json.md says what each name means. Pure. */
 
 /** In the order in which they are written. */
 export type Labels = readonly (readonly [name: string, value: string])[];

@@ -50,6 +50,7 @@ describe('the npm package', () => {
     );
     const expected = [
       'CHANGELOG.md',
+      'CONTRIBUTING.md',
       'LICENSE',
       'README.md',
       'SECURITY.md',
