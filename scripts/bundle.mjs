@@ -17,6 +17,9 @@ const common = {
   format: 'cjs',
   target: 'node18.20',
   logLevel: 'warning',
+  // A quarter less for Node to read at each start; names stay, so that a stack can be read.
+  minifyWhitespace: true,
+  lineLimit: 160,
 };
 
 /** CommonJS has no import.meta. */
