@@ -17,7 +17,7 @@ import type { Verbosity } from './run/request.js';
 
 /** Does what the words ask for, and ends the process with the exit status. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
-  const status = await main(argv);
+  const { status, didRun } = await main(argv);
   process.exitCode = status;
   if (!didRun) return;
   // Where the addon cannot be loaded, nothing was started that could hold the process up.
@@ -31,31 +31,42 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   addon.native.endProcess(status);
 }
 
-/** Whether more than --version or --help was asked for. */
-let didRun = false;
-
 /** A command that is a run. */
 type Run = Exclude<Command, { kind: 'version' | 'licenses' | 'help' }>;
 
-/** Resolves with the exit status. */
-async function main(argv: readonly string[]): Promise<number> {
+interface Outcome {
+  /** The exit status. */
+  readonly status: number;
+  /** Whether more than --version or --help was asked for. */
+  readonly didRun: boolean;
+}
+
+async function main(argv: readonly string[]): Promise<Outcome> {
+  let didRun = false;
   const form = saysJson(argv) ? 'json' : 'text';
   let reporter = makeReporter('normal', form);
   try {
     const command = toCommand(parseOptions(argv));
-    if (command.kind === 'version') return print(VERSION_LINE);
-    if (command.kind === 'licenses') return print((await import('./host/addon.js')).readLicenses());
+    if (command.kind === 'version') return { status: print(VERSION_LINE), didRun };
+    if (command.kind === 'licenses') {
+      const { readLicenses } = await import('./host/addon.js');
+      return { status: print(readLicenses()), didRun };
+    }
     if (command.kind === 'help') {
-      return print(command.about === undefined ? formatHelp() : formatCommandHelp(command.about));
+      const { about } = command;
+      return {
+        status: print(about === undefined ? formatHelp() : formatCommandHelp(about)),
+        didRun,
+      };
     }
     didRun = true;
     reporter = makeReporter(command.verbosity, form);
     for (const warning of command.warnings) reporter.warn(warning);
-    return await runMeasured(command, reporter, argv);
+    return { status: await runMeasured(command, reporter, argv), didRun };
   } catch (thrown) {
     const error = explainThreads(thrown);
     reporter.fatal(error);
-    return exitStatusOf(error);
+    return { status: exitStatusOf(error), didRun };
   } finally {
     reporter.clearProgress();
   }
