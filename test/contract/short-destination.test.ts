@@ -22,6 +22,24 @@ function file(content: Buffer | string): string {
   return path;
 }
 
+describe('F19, F49: a destination that is missing', () => {
+  const rows: readonly [path: string, hint: RegExp][] = [
+    [
+      '/dev/no-such-vg/mail',
+      /activate it if it is an inactive volume: lvchange -ay -K no-such-vg\/mail\. .*needs a full copy before a sync: make it with "lvcreate --size 1048576b --name mail no-such-vg"/,
+    ],
+    [fixture.path('no-copy.img'), /needs a full copy .*: make it with "truncate --size 1048576 /],
+  ];
+  for (const [path, hint] of rows) {
+    test(`is refused with how it is activated or made: ${path}`, () => {
+      const here = lvmsync([...fixture.source, path]);
+      assertFails(here, 12, /ENOENT|no such file/);
+      assert.match(here.stderr, new RegExp(hint.source.replaceAll('1048576', `${SIZE}`)));
+      assert.ok(!existsSync(path));
+    });
+  }
+});
+
 const SHORT: readonly [what: string, content: Buffer][] = [
   ['a text file', Buffer.from('hello\n')],
   ['half a copy', fixture.snapshot.subarray(0, SIZE / 2)],

@@ -57,7 +57,8 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
 
 describe('the refusal of a turn', () => {
   for (const [refusal, status, message, hint] of CASES) {
-    test(`says what to do: ${refusal.why}`, () => {
+    const number = 'wentBack' in refusal ? 'F7: ' : '';
+    test(`${number}says what to do: ${refusal.why}`, () => {
       const error = describeRefusal(refusal, origin, command);
       assert.equal(error.exitStatus, status);
       assert.match(error.message, message);
