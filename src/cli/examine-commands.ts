@@ -59,5 +59,5 @@ export function benchCommand(parsed: ParsedOptions, run: RunRequest): BenchComma
 function hostOf(text: string): string {
   const { host } = parseDestination(`${text}:.`);
   if (host !== undefined && !text.includes('/')) return host;
-  throw usage(`bench: "${escapeText(text, 80)}" is no name of a host`);
+  throw usage(`bench: "${escapeText(text, 80)}" is not the name of a host`);
 }

@@ -77,7 +77,7 @@ function foreign(name: string, actions: readonly Action[], asked: string): Lvmsy
   const owners = COMMAND_TABLE.filter(({ action }) => actions.includes(action));
   const names = owners.map(({ name, isWord }) => (isWord ? name : (BY_OPTION[name] ?? 'a sync')));
   return new LvmsyncError('usage', `--${name} cannot be used with ${asked}`, {
-    hint: `It belongs to: ${names.join(', ')}.`,
+    hint: `It can be used with: ${names.join(', ')}.`,
   });
 }
 

@@ -142,7 +142,7 @@ function findLong(key: string, word: string, action: Action | undefined): LongNa
     if (shortest === undefined) continue;
     if (others.every(({ text }) => text.startsWith(shortest.text))) return shortest;
     const all = names.map(({ text }) => `--${text}`).sort();
-    throw refusal('ambiguous option', word, `It may be ${listed(all)}.`);
+    throw refusal('ambiguous option', word, `It could be ${listed(all)}.`);
   }
   const known = LONG_NAMES.filter(({ entry }) => action === undefined || takes(entry, action));
   const meant = nearest(

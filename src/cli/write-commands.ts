@@ -81,7 +81,7 @@ function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'red
   const { to, steps } = values;
   const given = [to !== undefined, steps !== undefined, flags.redo === true];
   if (given.filter(Boolean).length !== 1) {
-    throw usage('rollback needs one of --to, --steps and --redo');
+    throw usage('rollback needs exactly one of --to, --steps and --redo');
   }
   if (steps !== undefined) {
     if (/^\d{1,6}$/.test(steps)) return { steps: Number(steps) };

@@ -35,7 +35,7 @@ export async function reportApply(
   const grows = size > device.size ? `, to become ${humanSize(size)}` : '';
   const held = `${humanSize(device.size)}${grows}`;
   reporter.info(
-    `lvmsync ${VERSION}: ${device.path} (${held}) may be written; a dry run writes nothing`,
+    `lvmsync ${VERSION}: ${device.path} (${held}) can be written. This was a dry run: nothing was written`,
   );
   return EXIT.done;
 }

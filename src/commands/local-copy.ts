@@ -81,7 +81,7 @@ export async function copyHere(
 function mixtureLeft(destination: string, snapback: string | undefined): ErrorContext {
   const again = 'Then run the same command again';
   return {
-    state: `${destination} was written to its end, with what was read at different moments.`,
+    state: `${destination} was written completely, but may be inconsistent: the source changed while it was read.`,
     hint:
       snapback === undefined
         ? `${again}.`

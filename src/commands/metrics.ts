@@ -26,7 +26,7 @@ const METRICS: readonly Metric[] = [
   {
     name: 'lvmsync_runs_total',
     type: 'counter',
-    help: 'Runs that came to an end.',
+    help: 'Finished runs.',
     value: (_run, former = 0) => former + 1,
   },
   {

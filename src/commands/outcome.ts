@@ -25,11 +25,11 @@ export function whatWasLeft(failed: FailedRun): ErrorContext {
   if (snapback === undefined) return { state, hint: 'Run the same command again to complete it.' };
   if (chain !== undefined) {
     const undo = undoTurnCommand({ directory: chain, path: destination, host: undefined });
-    const hint = `Take the same turn again, which completes it, or go back to what was held before: ${undo}`;
+    const hint = `Run the same command again to complete it, or go back to the state before: ${undo}`;
     return { state, hint };
   }
   return {
     state,
-    hint: `Undo it with: ${undoCommand({ snapback, path: destination, host: undefined })}; or run the same command again with another snapback name, and keep this one.`,
+    hint: `Undo it with: ${undoCommand({ snapback, path: destination, host: undefined })}; or keep this snapback and run the same command again with another snapback name.`,
   };
 }

@@ -118,7 +118,10 @@ export async function writeStream(
 /** What was read at different moments is no point. */
 function refuseMixture({ name, end }: ChangeReader): void {
   if (!end.sourceChanged) return;
-  throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${name}: its source was written while it was read, so the data may be inconsistent`,
+  );
 }
 
 /** What was left out was not undone. */
@@ -150,12 +153,14 @@ function conclude(
   const { tornTail, sourceChanged, droppedBytes } = result.reader.end;
   if (tornTail !== undefined) {
     reporter.info(
-      `${tornTail.message}: this is where its run was interrupted; nothing after it had been overwritten`,
+      `${tornTail.message}: its run was interrupted at this point, and nothing after it was overwritten`,
     );
   }
   if (sourceChanged) {
     const { name } = result.reader;
-    reporter.warn(`${name}: its source was written while it was read: a mixture of moments`);
+    reporter.warn(
+      `${name}: its source was written while it was read, so the copy may be inconsistent`,
+    );
   }
   const dropped = droppedBytes + result.leftOut;
   if (dropped === 0) return EXIT.done;
@@ -189,7 +194,7 @@ export async function snapbackOptions(
   const onGroup = workSign(stream, context);
   const { signal, reporter } = context;
   const onLost = ({ message }: LvmsyncError): void =>
-    reporter.warn(`${message}: this turn cannot be undone later`);
+    reporter.warn(`${message}: it will not be possible to undo this cycle run`);
   const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
   return { path, overwrite, facts, sorted: false, inUse, roomFor, saved, signal };
 }

@@ -142,7 +142,7 @@ describe('a changes file', () => {
       what: 'that ends after its first line',
       content: CLASSIC_HANDSHAKE,
       status: 14,
-      message: /no change at all/,
+      message: /the file is empty: it holds no changes/,
     },
     {
       what: 'that ends after the first line of a framed one',
@@ -197,7 +197,7 @@ describe('a changes file', () => {
   test('that is not there, or is a directory', () => {
     const missing = lvmsync(['--apply', '/nowhere/at/all', destination]);
     assertFails(missing, 1, /\/nowhere\/at\/all: cannot open the changes file \(ENOENT\)/);
-    assertFails(lvmsync(['--apply', folder, destination]), 1, /this is a directory/);
+    assertFails(lvmsync(['--apply', folder, destination]), 1, /a directory, not a changes file/);
   });
 
   test('of nothing but its first line is accepted from a pipe, with a warning', () => {

@@ -51,7 +51,7 @@ describe('bench', () => {
     );
     assert.ok(!existsSync(scratch));
     writeFileSync(scratch, 'mine');
-    assertFails(bench('--scratch', scratch), 12, /scratch: it exists already/);
+    assertFails(bench('--scratch', scratch), 12, /scratch: it already exists/);
     assert.equal(readFileSync(scratch, 'utf8'), 'mine');
     assertFails(bench('--scratch', fixture.path('no/folder')), 12, /ENOENT/);
   });
@@ -104,6 +104,6 @@ describe('bench with another host', () => {
     const there = 'case "$line" in *lvmsync*bench*--json*) echo old >&2; exit 1 ;; esac';
     const { command } = fixture.rsh(`${there}\nexec sh -c "$line"`);
     const words = ['-e', command, '--streams', '1', '--scratch', fixture.path('s'), 'backup'];
-    assertFails(bench(...words), 17, /its disk was not measured \(it said: old\)/);
+    assertFails(bench(...words), 17, /its disk was not measured \(its output: old\)/);
   });
 });

@@ -57,7 +57,7 @@ describe('a chain', () => {
     );
     assert.ok(!existsSync(chain.chain));
     const { stdout, status } = lvmsync(['chain', chain.chain]);
-    assert.match(stdout.toString(), /is not there; one begins with a full copy under --init/);
+    assert.match(stdout.toString(), /is not there; the first run, with --init, creates one/);
     assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
   });
 
@@ -145,7 +145,7 @@ describe('a chain', () => {
     await chain.advanceTo(1);
     const { stderr } = await cutOff(chain, 2, 2);
     assert.doesNotMatch(stderr, /--apply|snapback name/);
-    assert.match(stderr, /Take the same turn again/);
+    assert.match(stderr, /Run the same command again to complete it/);
     const command = `lvmsync rollback --steps 0 ${chain.destination} ${chain.chain}`;
     assert.ok(stderr.endsWith(`: ${command}\n`), stderr);
     assertSucceeds(lvmsync(command.split(' ').slice(1)));
@@ -495,7 +495,7 @@ describe('before a turn writes anything', () => {
   const usage: readonly [string[], RegExp][] = [
     [['--init'], /--init needs --chain/],
     [['--keep', '3'], /--keep needs --chain/],
-    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of snapbacks/],
+    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of restore points/],
     [['--chain', 'x', '--keep', '3', '--keep', ''], /--keep: expected/],
     [['--chain', 'x', '--snapback', 'y'], /--snapback cannot be used with --chain/],
     [['--chain', 'x', '--allow-smaller'], /--allow-smaller cannot be used with --chain/],

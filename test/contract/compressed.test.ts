@@ -140,7 +140,7 @@ describe('towards another host', () => {
 test('a local run has nothing to compress', () => {
   const copy = fixture.copy();
   const result = lvmsync([...fixture.source, '--compress', copy]);
-  assertFails(result, 1, /--compress needs another host, or --stdout/);
+  assertFails(result, 1, /--compress needs a remote host, or --stdout/);
 });
 
 test('--bwlimit holds a run below its rate', () => {

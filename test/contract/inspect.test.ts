@@ -57,7 +57,7 @@ describe('inspect', () => {
     assertSucceeds(result);
     const text = String(result.stdout);
     assert.match(text, /^ +is +a change stream, \d+(\.\d)? KiB$/m);
-    assert.match(text, /^ +state +whole, every hash is right$/m);
+    assert.match(text, /^ +state +complete, all hashes match$/m);
     assert.match(text, /^ +made +\d{4}-\d\d-\d\dT.*Z by lvmsync \d/m);
     assert.match(text, /^ +device +\/\S+data\.img, 1\.0 MiB$/m);
     assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest 8\.0 KiB$/m);
@@ -97,7 +97,7 @@ describe('inspect', () => {
     writeFileSync(path('torn'), bytes.subarray(0, bytes.length - 100));
     const result = inspect(path('torn'));
     assertSucceeds(result);
-    assert.match(String(result.stdout), /its run was cut off; it undoes what that run did/);
+    assert.match(String(result.stdout), /its run was interrupted; it undoes what that run wrote/);
     const { complete, applicable } = inspectJson(path('torn'));
     assert.deepEqual([complete, applicable], [false, true]);
   });
@@ -105,7 +105,7 @@ describe('inspect', () => {
   test('reads the classic form, and LZ4', () => {
     const classic = inspect(dumped('classic', '--format', 'classic'));
     assertSucceeds(classic);
-    assert.match(String(classic.stdout), /in the classic form.*\n +state +no contradiction found/);
+    assert.match(String(classic.stdout), /in the classic form.*\n +state +no error found/);
     assert.match(String(classic.stdout), /holds +16\.0 KiB in 4 records, 3 stretches/);
     const compressed = inspectJson(dumped('compressed', '--compress'));
     assert.deepEqual([compressed.compressed, compressed.complete], [true, true]);

@@ -140,7 +140,7 @@ describe('a helper', () => {
 
   test('is refused where it could have no effect', () => {
     const refusals: [RegExp, ...string[]][] = [
-      [/--push-helper needs another host/, fixture.copy()],
+      [/--push-helper needs a remote host/, fixture.copy()],
       [/--push-helper cannot be used with --transport ssh2/, '--transport', 'ssh2', 'backup:/x'],
     ];
     for (const [message, ...words] of refusals) {

@@ -166,7 +166,7 @@ describe('F5: standard output that is what a run reads is refused', () => {
     const path = undoFile();
     const before = readFileSync(path);
     const result = withStdout(path, 'a', ['inspect', path]);
-    assertRefused(result, path, before, /this is standard output/);
+    assertRefused(result, path, before, /this file is also standard output/);
   });
 });
 
@@ -210,11 +210,7 @@ describe('F5: the file of --metrics', () => {
     ];
     for (const [path, words] of cases) {
       const result = lvmsync(['--metrics', path, ...words]);
-      assertFails(
-        result,
-        1,
-        /--metrics: .*: (this run reads or writes it|it is not a file of metrics)/,
-      );
+      assertFails(result, 1, /--metrics: .*: (this run uses that file|it is not a metrics file)/);
       assert.match(result.stderr, /Nothing was done/);
     }
     assert.equal(readFileSync(destination).length, 0);

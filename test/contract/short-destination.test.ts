@@ -79,7 +79,7 @@ for (const [way, to] of WAYS.slice(0, 2)) {
       const { stdout } = lvmsync(['verify', ...fixture.source, ...to(path)]);
       assert.match(
         stdout.toString(),
-        / equals .* in what changed: 284\.0 KiB compared; --full compares all .* MiB\n$/,
+        / equals .* in the changed blocks: 284\.0 KiB compared; --full compares all .* MiB\n$/,
       );
       const full = lvmsync(['verify', '--full', ...fixture.source, ...to(path)]);
       assert.match(full.stdout.toString(), / equals [^:]*: [0-9.]+ MiB compared\n$/);

@@ -129,7 +129,7 @@ for (const [way, to] of WAYS) {
       assertDiffers(lvmsync(words));
       const smaller = lvmsync([...words, '--allow-smaller', '--json']);
       assertSucceeds(smaller);
-      assert.match(smaller.stderr, /it holds 1043576 bytes, the source 1048576; what lies beyond/);
+      assert.match(smaller.stderr, /it holds 1043576 bytes, the source 1048576; the part beyond/);
       assert.equal(reportOf(smaller).comparedBytes, MIB - 5000);
       assertSucceeds(lvmsync([...words, '--repair']));
       assert.ok(readFileSync(destination).equals(content));
@@ -287,7 +287,7 @@ describe('the other side of a verify', () => {
   ]) {
     test(`that ${deed} is not believed`, () => {
       const result = misbehaving(deed);
-      assertFails(result, 17, /^FATAL ERROR: backup: it gave an answer that fits no request/);
+      assertFails(result, 17, /^FATAL ERROR: backup: its answer does not match any request/);
       assert.equal(result.stdout.length, 0);
     });
   }
@@ -357,15 +357,15 @@ describe('--hash-blocks', () => {
   });
 
   const refused: readonly [what: string, input: string, status: number, message: RegExp][] = [
-    ['no beginning', 'blocks 0 0+1\n', 15, /no beginning/],
-    ['nothing', '', 15, /no beginning/],
-    ['a change stream', 'lvmsync PROTO[3]\n', 15, /no known form/],
+    ['no beginning', 'blocks 0 0+1\n', 15, /its first line is missing/],
+    ['nothing', '', 15, /its first line is missing/],
+    ['a change stream', 'lvmsync PROTO[3]\n', 15, /unknown form/],
     ['two beginnings', hello + hello, 15, /begins twice/],
-    ['no end', `${hello}blocks 0 0+1\n`, 14, /the requests have no end/],
+    ['no end', `${hello}blocks 0 0+1\n`, 14, /the requests end without an end mark/],
     ['a wrong count', `${hello}blocks 0 0+1\nend 2\n`, 15, /asks for 2 where 1 comes next/],
     ['a request left out', `${hello}blocks 1 0+1\nend 2\n`, 15, /asks for 1 where 0 comes next/],
-    ['what is past the end', `${hello}blocks 0 8192+1\nend 1\n`, 15, /past the end/],
-    ['too long a line', `${hello}blocks 0${' 0+1'.repeat(4000)}\nend 1\n`, 15, /no known form/],
+    ['what is past the end', `${hello}blocks 0 8192+1\nend 1\n`, 15, /beyond the end/],
+    ['too long a line', `${hello}blocks 0${' 0+1'.repeat(4000)}\nend 1\n`, 15, /unknown form/],
   ];
   for (const [what, input, status, message] of refused) {
     test(`refuses ${what}`, () => assertFails(asked(input), status, message));

@@ -51,7 +51,7 @@ const NOTHING: Advice = {
   bottleneck: undefined,
   options: [],
   bytesPerSecond: undefined,
-  text: 'Too little was measured to name a bottleneck: name a SNAPSHOT or DEVICE, and a HOST.',
+  text: 'Not enough was measured to name a bottleneck: give a SNAPSHOT or DEVICE, and a HOST.',
 };
 
 /** The best that was measured; of both hosts the slower one. */
@@ -89,12 +89,12 @@ function linkOf(
 }
 
 function sentenceOn({ what, rate }: Stage, options: readonly string[]): string {
-  const speed = `${humanSize(rate)} a second`;
+  const speed = `${humanSize(rate)} per second`;
   if (options.length > 0) {
-    return `Use ${options.join(' ')}: then the bottleneck is ${NAMES[what].toLowerCase()}, with ${speed}.`;
+    return `Use ${options.join(' ')}: the bottleneck is then ${NAMES[what].toLowerCase()}, at ${speed}.`;
   }
   const limit = rateOption(rate * SHARE_TAKEN);
-  return `${NAMES[what]} is the bottleneck, with ${speed}; no option makes that faster, ${limit} leaves others a part of it.`;
+  return `${NAMES[what]} is the bottleneck, at ${speed}. No option makes it faster; ${limit} leaves a part of it to other programs.`;
 }
 
 /** As --bwlimit takes it. */
@@ -112,5 +112,5 @@ function scatteredNote(rows: readonly BenchRow[], rate: number): string {
   const [least] = random;
   if (least === undefined || least.bytesPerSecond >= rate) return '';
   const size = humanSize(least.requestSize ?? 0).replace('.0', '');
-  return ` Changes that lie scattered in pieces of ${size} are read with ${humanSize(least.bytesPerSecond)} a second only.`;
+  return ` Changes scattered in pieces of ${size} are read at only ${humanSize(least.bytesPerSecond)} per second.`;
 }

@@ -25,7 +25,7 @@ export interface BenchRow {
 const LABEL_WIDTH = 36;
 const RATE_WIDTH = 14;
 
-export const TABLE_HEADING = `${'measured'.padEnd(LABEL_WIDTH)}${'a second'.padStart(RATE_WIDTH)}\n`;
+export const TABLE_HEADING = `${'measured'.padEnd(LABEL_WIDTH)}${'per second'.padStart(RATE_WIDTH)}\n`;
 
 /** Text of others in it is made harmless. */
 export function formatRow(row: BenchRow): string {

@@ -33,7 +33,7 @@ export async function* measureScratch(
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
     const size = Math.min(LARGEST, Math.floor((bavail * bsize * LARGEST_SHARE) / MIB) * MIB);
-    if (size === 0) throw new LvmsyncError('destinationUnfit', `${path}: there is no room for it`);
+    if (size === 0) throw new LvmsyncError('destinationUnfit', `${path}: the file system is full`);
     yield* measureFile(path, size, signal);
   } finally {
     rmSync(path, { force: true });
@@ -45,10 +45,10 @@ function create(path: string): void {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (cause) {
     const code = reasonOf(cause);
-    const why = code === 'EEXIST' ? 'it exists already' : `it cannot be made (${code})`;
+    const why = code === 'EEXIST' ? 'it already exists' : `it cannot be created (${code})`;
     throw new LvmsyncError('destinationUnfit', `${path}: ${why}`, {
       ...UNTOUCHED,
-      hint: 'Name a file that does not exist, in a directory that can be written.',
+      hint: 'Name a new file in a directory that can be written.',
       cause,
     });
   }

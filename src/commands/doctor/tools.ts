@@ -52,7 +52,7 @@ export const TOOLS: readonly Tool[] = [
     name: 'dmsetup',
     argv: ['dmsetup', '--version'],
     pattern: /Library version:\s+([\d.]+)/,
-    purpose: 'no snapshot can be read, and less is known of a destination',
+    purpose: 'no snapshot can be read, and fewer checks of a destination are possible',
     need: 'lvm',
     package: 'dmsetup',
   },
@@ -69,7 +69,7 @@ export const TOOLS: readonly Tool[] = [
     name: 'ssh',
     argv: ['ssh', '-V'],
     pattern: /OpenSSH_([\d.]+)/,
-    purpose: 'no other host is reached but with --transport ssh2',
+    purpose: 'a remote host can only be reached with --transport ssh2',
     need: 'ssh',
     package: 'openssh-client',
     userProgram: true,
@@ -90,12 +90,12 @@ export function judgeTool(tool: Tool, answer: ToolAnswer, needs: Needs): Diagnos
   }
   const version = tool.pattern.exec(`${answer.stdout}\n${answer.stderr}`)?.[1];
   if (version === undefined) {
-    return { level: 'warning', subject, text: 'it is there, but does not tell its version' };
+    return { level: 'warning', subject, text: 'installed, but it does not report its version' };
   }
   if (minimum === undefined || isAtLeast(version, minimum)) {
     return { level: 'ok', subject, text: version };
   }
-  const text = `${version}, where ${minimum} is the oldest that serves: ${purpose}`;
+  const text = `${version} is too old, ${minimum} or newer is needed: ${purpose}`;
   return { level: worse, subject, text, remedy: `Install a newer ${tool.package}.` };
 }
 

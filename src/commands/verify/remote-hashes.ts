@@ -249,8 +249,8 @@ class Deferred<T> {
 }
 
 function unreadable(host: string): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: it gave an answer that fits no request`, {
-    hint: 'Nothing it said counts.',
+  return new LvmsyncError('transport', `${host}: its answer does not match any request`, {
+    hint: 'Its results were ignored. Is the same version of lvmsync on both hosts?',
   });
 }
 

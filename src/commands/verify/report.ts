@@ -28,7 +28,7 @@ export function describeAsText(findings: Findings): string {
   if (found.bytes === 0) {
     if (full) return `${before}${there} equals ${here}: ${compared}\n`;
     const all = `--full compares all ${humanSize(findings.sourceBytes)}`;
-    return `${before}${there} equals ${here} in what changed: ${compared}; ${all}\n`;
+    return `${before}${there} equals ${here} in the changed blocks: ${compared}; ${all}\n`;
   }
   const ranges = found.count === 1 ? '1 range' : `${found.count} ranges`;
   const share = `${humanSize(found.bytes)} of ${compared}`;

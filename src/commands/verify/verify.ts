@@ -157,7 +157,7 @@ function addMissing(
   const sizes = `it holds ${size} bytes, the source ${source.device.size}`;
   const name = nameOf(command);
   if (command.allowSmaller) {
-    context.reporter.warn(`${name}: ${sizes}; what lies beyond its end is not compared`);
+    context.reporter.warn(`${name}: ${sizes}; the part beyond its end is not compared`);
     return;
   }
   context.reporter.warn(`${name}: ${sizes}`);
@@ -171,11 +171,11 @@ function reportWrites({ source, command, context }: Verification, atDestination:
   const writes = watch.writes();
   if (atDestination === 'some') {
     context.reporter.warn(
-      `${nameOf(command)}: it was written while it was compared: differences may come of that`,
+      `${nameOf(command)}: it was written while it was compared, which may explain differences`,
     );
   }
   if (writes === 'none' || (writes === 'unknown' && !command.requireQuiet)) return;
-  const what = `${watch.path}: it was written while it was compared: differences may come of that`;
+  const what = `${watch.path}: it was written while it was compared, which may explain differences`;
   const hint = `Stop what writes to it${watch.remedy}.`;
   if (command.requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });
   context.reporter.warn(`${what}. ${hint}`);
@@ -202,10 +202,14 @@ async function repair(job: Verification, found: Differences): Promise<Difference
   const { source, command, context } = job;
   const extents = found.list();
   if (extents === undefined) {
-    throw new LvmsyncError('destinationUnfit', `${nameOf(command)}: too much of it differs`, {
-      ...UNTOUCHED,
-      hint: 'A full copy is the shorter way.',
-    });
+    throw new LvmsyncError(
+      'destinationUnfit',
+      `${nameOf(command)}: too much of it differs for a repair`,
+      {
+        ...UNTOUCHED,
+        hint: 'Make a full copy instead.',
+      },
+    );
   }
   const part = { ...source, extents, zeros: NO_EXTENTS };
   const { transfer } = await import('../transfer.js');

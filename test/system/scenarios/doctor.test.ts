@@ -96,7 +96,7 @@ describe('the doctor and a dry run', { skip: SshServer.missing() ?? false }, () 
     assert.match(thick, /^ {2}time {8}reading it took \d/m);
     const thin = answers(['--dry-run', thinSnapshot.path, lab.copy.path]).stdout;
     assert.match(thin, /^ {2}zeros {7}1\.0 MiB of that, given back/m);
-    assert.match(thin, /^ {2}pool {8}its metadata snap was reserved .* released again$/m);
+    assert.match(thin, /^ {2}pool {8}its metadata snap was reserved .* has been released$/m);
     const doctor = answers(['doctor', thinSnapshot.path]).stdout;
     assert.match(
       doctor,
