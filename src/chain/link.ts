@@ -132,7 +132,7 @@ export function findLost(links: readonly Link[]): readonly Link[] {
     });
     if (missing === undefined) return link;
     const { by, bytes } = missing;
-    const lost = `${link.name} holds ${link.fileSize} bytes, and ${by} counts on its first ${bytes}`;
+    const lost = `${link.name} has only ${link.fileSize} bytes, but ${by} needs its first ${bytes}`;
     return { ...link, lost };
   });
 }

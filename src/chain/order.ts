@@ -53,7 +53,7 @@ export function orderChain<L extends Linked>(
   const attempts = walked.slice(0, first < 0 ? walked.length : first);
   const stray = attempts.find(({ from }) => resting || from.uuid !== point.uuid);
   if (stray !== undefined) {
-    const gap = `${stray.name} does not lead to what the destination holds`;
+    const gap = `${stray.name} does not lead to the present state of the destination`;
     return { turns: [], attempts: [], present: resting, unused, gap };
   }
   const attemptLost = firstLost(attempts);
@@ -113,12 +113,12 @@ export function walkBack<L extends Linked>(
     const [link, copy] = byId.get(next) ?? [];
     if (link === undefined) {
       const which = newer === undefined ? 'the newest link' : `the link before ${newer.name}`;
-      return end(`${which} (${next}) is not there`);
+      return end(`${which} (${next}) is missing`);
     }
     if (copy !== undefined) {
-      return end(`${link.name} and ${copy.name} are the same snapback: keep one`);
+      return end(`${link.name} and ${copy.name} are the same snapback: remove one of them`);
     }
-    if (walked.has(link)) return end(`${link.name} is before itself`);
+    if (walked.has(link)) return end(`${link.name} comes before itself`);
     walked.add(link);
     newer = link;
     next = link.previous;

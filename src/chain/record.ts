@@ -133,7 +133,7 @@ export function writeRecord(directory: string, record: ChainRecord): void {
 export function parseRecord(text: string, path: string): ChainRecord {
   const value = parseObject(text);
   if (isObject(value) && typeof value.version === 'number' && value.version !== VERSION) {
-    throw corrupt(path, `it is of version ${value.version}, which is not known here`);
+    throw corrupt(path, `it has version ${value.version}, which this lvmsync does not know`);
   }
   if (isRecord(value)) return value;
   throw corrupt(path, 'not the record of a chain');
@@ -237,6 +237,6 @@ function isUndone(value: unknown): value is Undone {
 function corrupt(path: string, what: string): LvmsyncError {
   return new LvmsyncError('streamCorrupt', `${path}: ${what}`, {
     ...UNTOUCHED,
-    hint: 'Without it only snapbacks by themselves can be applied, newest first, with --apply; "lvmsync inspect" says what each holds.',
+    hint: 'Without it you can only apply single snapbacks, newest first, with --apply; "lvmsync inspect" shows what each one holds.',
   });
 }

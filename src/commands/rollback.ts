@@ -169,7 +169,7 @@ class Rollback {
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
     reporter.info(
-      `To undo this rollback, before the next cycle run: lvmsync rollback --redo ${words}`,
+      `To undo this rollback before the next cycle run: lvmsync rollback --redo ${words}`,
     );
     reporter.info(
       'To read a file system on it before that, mount it with ro,norecovery, or mount a snapshot of it: a normal mount writes to it, and that cannot be undone',

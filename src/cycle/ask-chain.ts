@@ -49,16 +49,15 @@ function refuseFailure(host: string, answer: PeerAnswer): void {
   requirePeer(host, answer);
   throw new LvmsyncError(
     'transport',
-    `${host}: the lvmsync there does not tell of its chain, status ${status} (it said: ${said})`,
+    `${host}: lvmsync there does not report its chain, status ${status} (its output: ${said})`,
     {
       state: 'Nothing was sent.',
-      hint: 'A cycle needs this program on both sides; the Ruby lvmsync keeps no chain.',
+      hint: 'A cycle needs this lvmsync on both hosts; the Ruby lvmsync has no cycles.',
     },
   );
 }
 
-const OTHERWISE =
-  'If it holds what the chain says all the same, or was only made larger, --force takes it as it is.';
+const OTHERWISE = 'If it does match its restore point, or was only enlarged, use --force.';
 
 function parseAnswer(
   { point, doing, undone, mismatch, remedy }: Fields,
@@ -85,9 +84,9 @@ function parseAnswer(
   }
   const known = (point === null || isPoint(point)) && (doing === null || isPendingStep(doing));
   if (!known) {
-    throw new LvmsyncError('transport', `${host}: what it says of its chain cannot be read`, {
+    throw new LvmsyncError('transport', `${host}: its report on the chain cannot be read`, {
       state: 'Nothing was sent.',
-      hint: 'Is the same version of lvmsync on both sides?',
+      hint: 'Is the same version of lvmsync on both hosts?',
     });
   }
   const wentBack = isObject(undone);

@@ -19,14 +19,14 @@ export function refuseOwnStorage(
   effects: TopologyEffects = realTopology,
 ): void {
   if (!isStoredOn(directory, origin, effects)) return;
-  const message = `${directory}: it is stored on ${fullName(origin)}, the volume that is copied: what a turn saves there the next turn has to send`;
+  const message = `${directory}: it is stored on ${fullName(origin)}, the volume that is copied: the next cycle run would have to send all that this one saves there`;
   if (force) {
     reporter.warn(message);
     return;
   }
   throw new LvmsyncError('snapback', message, {
     state: 'Nothing was sent, and no snapshot was made or removed.',
-    hint: 'Put the chain on another volume; --force takes this one all the same.',
+    hint: 'Put the chain on another volume, or use --force.',
   });
 }
 

@@ -41,7 +41,7 @@ export async function makeSnapshot(
   if (made?.state === 'whole') return made;
   throw new LvmsyncError(
     'sourceUnfit',
-    `${name}: lvcreate made it, but lvs does not show it whole`,
+    `${name}: lvcreate made it, but lvs does not list it as complete`,
   );
 }
 
@@ -71,10 +71,10 @@ function isLocked(error: unknown): boolean {
 }
 
 function neverFree({ vgName }: CycleOrigin, cause: unknown): LvmsyncError {
-  const what = `other commands of LVM held its lock each time that all was frozen, ${MOST_FREEZES} times`;
+  const what = `other LVM commands held its lock during each of ${MOST_FREEZES} freezes`;
   return new LvmsyncError('sourceUnfit', `${vgName}: ${what}`, {
-    state: 'All was thawed each time. No snapshot was made, nothing was sent.',
-    hint: 'Run it when fewer of them do.',
+    state: 'The service was thawed each time. No snapshot was made, and nothing was sent.',
+    hint: 'Try again when fewer LVM commands are running.',
     cause,
   });
 }
@@ -116,14 +116,14 @@ const ADVICE: readonly (readonly [RegExp, (origin: CycleOrigin) => string])[] = 
   [
     /insufficient/i,
     ({ vgName }) =>
-      `The volume group has too little room: a smaller --size, or vgextend ${vgName} DEVICE.`,
+      `The volume group has too little room: use a smaller --size, or vgextend ${vgName} DEVICE.`,
   ],
 ];
 
 function withAdvice(error: CommandError, origin: CycleOrigin): LvmsyncError {
   const advice = ADVICE.find(([pattern]) => pattern.test(error.stderr))?.[1];
   return new LvmsyncError('sourceUnfit', error.message, {
-    state: 'No snapshot was made, nothing was sent.',
+    state: 'No snapshot was made, and nothing was sent.',
     ...(advice === undefined ? {} : { hint: advice(origin) }),
     cause: error,
   });
@@ -186,6 +186,6 @@ export function timeAfter(former: string | undefined, now: number): NewTime {
   if (next <= now) return { time: pointTime(now), wait: 0, warning: undefined };
   const time = pointTime(next);
   if (next - now <= WAIT_LIMIT_MS) return { time, wait: next - now, warning: undefined };
-  const warning = `the newest snapshot is of a time in the future, ${localTime(next - 1000)}, and the clock says ${localTime(now)}: times follow it, a second each, until the clock has caught up`;
+  const warning = `the newest snapshot is dated in the future, ${localTime(next - 1000)}, but the clock shows ${localTime(now)}: new ones are dated one second apart until the clock has caught up`;
   return { time, wait: 0, warning };
 }

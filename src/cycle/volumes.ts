@@ -75,13 +75,13 @@ async function listGroup(
 
 function refuseKind(volume: TaggedVolume): void {
   if (volume.tags.includes(CYCLE_TAG)) {
-    throw unfit(volume, 'a snapshot that a cycle made: name the volume that it is of');
+    throw unfit(volume, 'a snapshot made by a cycle: name its origin instead');
   }
   if (volume.roles.includes('thicksnapshot')) {
-    throw unfit(volume, 'a snapshot: name the volume that it is of');
+    throw unfit(volume, 'a snapshot: name its origin instead');
   }
   if (volume.roles.includes('private') || volume.segmentType.endsWith('pool')) {
-    throw unfit(volume, `no volume with data of its own, but one of type ${volume.segmentType}`);
+    throw unfit(volume, `not a volume with data of its own, but one of type ${volume.segmentType}`);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { exactSize } from '../base/text.js';
 import { FileDevice, requireWritable } from '../device/block-device.js';
 import { headKindOf } from '../device/head-kind.js';
 import type { SourceMember } from '../device/relation.js';
@@ -166,18 +167,18 @@ interface Measured {
 
 /** What is not in the list of changes is not sent, so it has to be in the copy already. */
 export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
-  const message = `${path}: too short to be a copy: it holds ${size} bytes, the source held ${copySize}`;
+  const message = `${path}: too short to be a copy: it has ${exactSize(size)}, the source had ${exactSize(copySize)}`;
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only what changed.',
+    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only the changes.',
   });
 }
 
 function changedSize({ path, size }: Measured, formerSize: number): LvmsyncError {
-  const message = `${path}: too short: it holds ${size} bytes, and held ${formerSize} when the snapback was made`;
+  const message = `${path}: too short: it has ${exactSize(size)}, but had ${exactSize(formerSize)} when the snapback was made`;
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'Is it the file that the snapback belongs to? lvmsync inspect shows which one that is.',
+    hint: 'Does the snapback belong to this file? "lvmsync inspect" shows the file it was made for.',
   });
 }
 
@@ -190,13 +191,13 @@ export function tooSmall(
     ...UNTOUCHED,
     // A chain leads from whole states to whole states, and knows the former size.
     hint: isTurn
-      ? 'Enlarge it, then take one turn with --force: the chain recorded its previous size.'
+      ? 'Enlarge it, then use --force for one cycle run: the chain recorded its previous size.'
       : 'Enlarge it, or use --allow-smaller to write what fits.',
   });
 }
 
 function compareSizes(held: number, needed: number): string {
-  return `it holds ${held} bytes, the source ${needed}`;
+  return `it has ${exactSize(held)}, the source ${exactSize(needed)}`;
 }
 
 /** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */
@@ -271,6 +272,6 @@ function refuseSwapped(seen: FileDevice, device: FileDevice): void {
   if (before === now) return;
   throw new LvmsyncError(
     'destinationUnfit',
-    `${device.path}: it became another device while it was being checked`,
+    `${device.path}: another device took this name during the checks`,
   );
 }

@@ -20,7 +20,7 @@ export async function refuseOwnSource(hello: Hello, device: FileDevice): Promise
   if (![deviceIdentity, fromPoint, toPoint].some((one) => volumeUuid(one) === own)) return;
   throw new LvmsyncError(
     'destinationUnfit',
-    `${device.path} is a volume that the sender, on this same machine, reads`,
+    `${device.path} is the source of this run: the sender reads it on this same machine`,
     { ...UNTOUCHED, hint: 'No option allows this.' },
   );
 }

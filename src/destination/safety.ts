@@ -115,7 +115,7 @@ function refusal(refused: readonly Finding[]): LvmsyncError {
     ...UNTOUCHED,
     hint: final
       ? 'No option allows this.'
-      : 'Check that this is the right destination; --force writes it all the same.',
+      : 'Check that this is the right destination. If it is in use, unmount or stop that first; --force overrides this check.',
   });
 }
 
@@ -146,7 +146,9 @@ function inspectFamily({ target, source, topology }: Subject): Problem[] {
     case 'sibling':
       return refused(`shares ${topology.name(relation.layer)} with the source`);
     case 'within':
-      return warning(`lies in a file system on ${relation.member.role}: writing it changes that`);
+      return warning(
+        `lies in a file system on ${relation.member.role}: writing it changes the source`,
+      );
   }
 }
 
@@ -191,7 +193,7 @@ async function inspectLabel({ target, source }: Subject): Promise<Problem[]> {
   if (kind === undefined) return [];
   const problem = `is ${describeHeadKind(kind)}`;
   if (source.headKinds === 'unknown')
-    return warning(`${problem}: only a copy of such a source may`);
+    return warning(`${problem}: this is right only if the source holds the same`);
   return source.headKinds?.includes(kind) ? [] : refused(problem);
 }
 

@@ -45,8 +45,8 @@ export async function requireWhole(
     if (!isOverflow(target)) continue;
     throw new LvmsyncError(
       'sourceUnfit',
-      `${store.name}: it overflowed while it was read, so that what came last may be newer (kernel: ${target.fault})`,
-      { hint: 'Make a new snapshot in its place, with more room.' },
+      `${store.name}: it overflowed while it was read, so the last blocks may be too new (kernel: ${target.fault})`,
+      { hint: 'Make a new, larger snapshot.' },
     );
   }
 }

@@ -136,7 +136,7 @@ class StoreWatch {
     if (found.flatMap(fillsOf).length === 0) {
       throw new LvmsyncError(
         'usage',
-        '--max-cow-use: the source has neither a COW store nor a thin pool to look at',
+        '--max-cow-use: the source has neither a COW store nor a thin pool',
       );
     }
     const fault = this.#judge(found);
@@ -200,7 +200,7 @@ function tooFull({ name, what, percent }: Fill, maxPercent: number): LvmsyncErro
   const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
   return new LvmsyncError(
     what === 'COW store' ? 'sourceUnfit' : 'pool',
-    `${name}: its ${what} ${what === 'COW store' ? 'is' : 'are'} ${percent.toFixed(1)}% full, and --max-cow-use is ${maxPercent}`,
+    `${name}: its ${what} ${what === 'COW store' ? 'is' : 'are'} ${percent.toFixed(1)}% full, which reaches --max-cow-use ${maxPercent}`,
     { hint: `Make room: lvextend ${option} +SIZE ${name}.` },
   );
 }

@@ -149,7 +149,7 @@ test('F30: a third try goes on when the second cannot count on the first any mor
   const { stderr } = await runInProcess(await chain.words(2));
   assert.match(
     stderr,
-    /\.2\.snapback counts on its first .* it will not be possible to undo this cycle run/,
+    /\.2\.snapback needs its first .* it will not be possible to undo this cycle run/,
   );
   chain.assertHolds(2);
   assertRefused(await back(chain, '--steps', '1'), 14);
@@ -172,7 +172,7 @@ describe('F30: a rollback that took two tries', () => {
       assert.equal(lvmsync(['inspect', redo]).status, status);
       if (status === 14) {
         const said = lvmsync(['chain', chain.chain]);
-        assert.match(String(said.stdout), /cannot be undone: .*redo\.2\.snapback counts on/);
+        assert.match(String(said.stdout), /cannot be undone: .*redo\.2\.snapback needs/);
       }
       writeFileSync(redo, whole);
       assertSucceeds(await back(chain, '--redo'));

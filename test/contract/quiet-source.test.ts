@@ -17,7 +17,7 @@ import { RemoteFixture } from '../helpers/remote/fake-rsh-fixture.js';
 
 const fixture = new RemoteFixture();
 const ORIGIN = fixture.path('origin.img');
-const MIXTURE = /origin\.img: it was written while it was read: the copy is a mixture of moments/;
+const MIXTURE = /origin\.img: it was written while it was read, so the copy may be inconsistent/;
 const WARNING = new RegExp(`^WARNING: .*${MIXTURE.source}`, 'm');
 /** Writes to the source what it holds already: what is sent stays the same. */
 const writeTo = (path: string) =>

@@ -2,6 +2,7 @@
 
 import { EXIT, LvmsyncError, UNTOUCHED } from '../../base/errors.js';
 import { RateLimit } from '../../base/rate-limit.js';
+import { exactSize } from '../../base/text.js';
 import type { SyncCommand, VerifyCommand } from '../../cli/command.js';
 import { tooShort } from '../../destination/open-destination.js';
 import { FileDevice } from '../../device/block-device.js';
@@ -154,7 +155,7 @@ function addMissing(
 ): void {
   const { extents, size, found } = shape;
   if (size >= source.device.size) return;
-  const sizes = `it holds ${size} bytes, the source ${source.device.size}`;
+  const sizes = `it has ${exactSize(size)}, the source ${exactSize(source.device.size)}`;
   const name = nameOf(command);
   if (command.allowSmaller) {
     context.reporter.warn(`${name}: ${sizes}; the part beyond its end is not compared`);

@@ -100,8 +100,18 @@ describe('the question what a chain holds', () => {
       EXIT.destinationUnfit,
       /^backup:\/dev\/vg\/copy: the chain belongs to x$/,
     ],
-    ['what is not JSON', answers('hello'), EXIT.transport, /does not tell.*\(it said: hello\)/],
-    ['JSON of another kind', answers('[]'), EXIT.transport, /does not tell.*\(it said: \[\]\)/],
+    [
+      'what is not JSON',
+      answers('hello'),
+      EXIT.transport,
+      /does not report its chain.*\(its output: hello\)/,
+    ],
+    [
+      'JSON of another kind',
+      answers('[]'),
+      EXIT.transport,
+      /does not report its chain.*\(its output: \[\]\)/,
+    ],
     ['JSON of something else', answers({ level: 'ok' }), EXIT.transport, /cannot be read/],
     [
       'a point without a time',
@@ -109,12 +119,12 @@ describe('the question what a chain holds', () => {
       EXIT.transport,
       /cannot be read/,
     ],
-    ['nothing', '', EXIT.transport, /does not tell/],
+    ['nothing', '', EXIT.transport, /does not report its chain/],
     [
       'what the Ruby lvmsync says',
       fails('invalid option: --json', 1),
       EXIT.transport,
-      /does not tell of its chain, status 1 \(it said: invalid option: --json\)/,
+      /does not report its chain, status 1 \(its output: invalid option: --json\)/,
     ],
     [
       'a shell without lvmsync',

@@ -247,7 +247,7 @@ describe('the doctor on devices', () => {
       if (level === 'missing') {
         assert.match(
           found?.text ?? '',
-          /holds (9 bytes, the source 10|7 bytes, the source held 8)$/,
+          /has (9 bytes, the source 10|7 bytes, the source had 8) bytes$/,
         );
       }
     });
