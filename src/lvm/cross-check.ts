@@ -28,7 +28,7 @@ export function requireAgreement(volume: VolumeName, claims: readonly Reading[])
     throw unfit(
       volume,
       `LVM and the kernel disagree about its ${what} (${words})`,
-      'Another LVM command may be at work: try again when it has ended.',
+      'Another LVM command may be running: try again when it has finished.',
     );
   }
 }

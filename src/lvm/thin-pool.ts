@@ -65,7 +65,8 @@ async function readInfo(
   run: RunCommand,
 ): Promise<Pick<ThinPool, 'uuid' | 'dmUuid' | 'number'>> {
   const info = (await infoOf([dmName], run, POOL)).get(dmName);
-  if (info === undefined) throw new LvmsyncError('pool', `${dmName}: dmsetup does not describe it`);
+  if (info === undefined)
+    throw new LvmsyncError('pool', `${dmName}: dmsetup gives no information about it`);
   // "LVM-" and two uuids of 32 characters; the layer comes after them.
   return { uuid: info.uuid.slice(0, 68), dmUuid: info.uuid, number: info.number };
 }

@@ -48,7 +48,7 @@ export async function describeThin(volume: Volume, group: VolumeGroup): Promise<
     { what: 'thin id', by: 'metadata', value: segment && findInteger(segment, 'device_id') },
     ...(await thinKernelClaims(volume, run)),
   ]);
-  if (thinId === undefined) throw unfit(volume, 'its pool knows no id of it');
+  if (thinId === undefined) throw unfit(volume, 'it has no id in its pool');
   const reference = (key: string) => {
     const found = volumes.find((other) => other.lvName === text(key));
     return found && { lvName: found.lvName, uuid: found.uuid };
@@ -80,7 +80,7 @@ function refuseMerge(volume: Volume, volumes: readonly Volume[]): void {
   throw unfit(
     volume,
     `a merge of ${fullName(merging)} is scheduled or running`,
-    'It replaces what its origin holds as soon as that is activated anew: try again after it.',
+    'The merge replaces the content of its origin when that is next activated: try again after it.',
   );
 }
 

@@ -199,9 +199,13 @@ export class Snapback {
 }
 
 function removed(path: string): LvmsyncError {
-  return new LvmsyncError('snapback', `snapback ${path}: it was removed while it was written`, {
-    hint: 'All was written, and cannot be undone.',
-  });
+  return new LvmsyncError(
+    'snapback',
+    `snapback ${path}: it was removed while it was being written`,
+    {
+      hint: 'Everything was written, but this run cannot be undone.',
+    },
+  );
 }
 
 function failure(path: string, error: unknown, signal: AbortSignal | undefined): LvmsyncError {

@@ -21,7 +21,7 @@ const LINES_PER_SECOND = 200;
 const UNREADABLE = {
   kind: 'failed',
   exitStatus: EXIT.transport,
-  message: 'the receiver gave an answer that cannot be read',
+  message: 'the answer of the receiver cannot be read',
 } as const;
 
 export class PeerOutput {

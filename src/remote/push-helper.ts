@@ -92,7 +92,7 @@ async function describeFile(path: string): Promise<HelperFile> {
   } catch (cause) {
     const reason = reasonOf(cause);
     throw new LvmsyncError('usage', `--push-helper: ${path}: cannot be read (${reason})`, {
-      hint: 'It is the self-contained executable: see docs/packages.md.',
+      hint: 'Give the self-contained executable: see docs/packages.md.',
       cause,
     });
   }
@@ -188,7 +188,7 @@ class Keeper {
     const { exit, lateAfter } = this.#session;
     if (lateAfter !== undefined) return withContext(noAnswer(this.#host, lateAfter), UNTOUCHED);
     const reasons: Readonly<Record<string, string>> = {
-      damaged: 'it did not arrive whole',
+      damaged: 'it did not arrive complete',
       unfit: 'it does not run there',
     };
     const ended = exit?.kind === 'failed' ? exit.error.message : 'it could not be sent';
@@ -196,7 +196,7 @@ class Keeper {
     const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
     return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
       ...UNTOUCHED,
-      hint: 'It may help to set TMPDIR there, or to install lvmsync.',
+      hint: 'Set TMPDIR there to another directory, or install lvmsync there.',
     });
   }
 

@@ -49,7 +49,7 @@ export function watchForStall(watch: StallWatch): () => void {
     } else if (stalled >= TOLD_AFTER && !reported) {
       reported = true;
       watch.reporter.warn(
-        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} seconds; given up after ${watch.limitSeconds} (see --timeout)`,
+        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} seconds; giving up after ${watch.limitSeconds} seconds (see --timeout)`,
       );
     }
   }, LOOK_EVERY_MS);
@@ -63,6 +63,6 @@ function describeSilence(progress: number): string {
 /** The failure of who waited in vain. */
 export function noAnswer(host: string, seconds: number): LvmsyncError {
   return new LvmsyncError('transport', `${host}: no answer for ${seconds} seconds: given up`, {
-    hint: `Does this host answer at all? Log in by hand; then try: lvmsync --version. --timeout changes how long is waited.`,
+    hint: `Check that the host answers: log in by hand, then try lvmsync --version. --timeout sets the waiting time.`,
   });
 }

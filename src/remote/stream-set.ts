@@ -118,8 +118,8 @@ export class StreamSet {
   #endureSilence(): void {
     const { host, needsReady, onSilence } = this.#rules;
     if (needsReady) {
-      throw new LvmsyncError('transport', `${host}: no receiver says that it is ready`, {
-        hint: 'An old lvmsync never does: for one use --format=classic.',
+      throw new LvmsyncError('transport', `${host}: no receiver reported "ready"`, {
+        hint: 'An old lvmsync never does: use --format=classic for it.',
       });
     }
     if (!this.#toldSilence) onSilence();

@@ -396,9 +396,9 @@ describe('a snapback', () => {
       assert.ok(readFileSync(destination).equals(source.former));
     });
   };
-  refused('that exists', () => fileOf('an earlier one'), /exists already/);
+  refused('that exists', () => fileOf('an earlier one'), /already exists/);
   refused('in a folder that is not there', () => '/nowhere/at/all', /ENOENT/);
-  refused('that is a directory', () => folder, /this is a folder/);
+  refused('that is a directory', () => folder, /this is a directory/);
 
   test('on a full disk ends the run before its group is written', () => {
     const destination = fileOf(source.former);
@@ -421,12 +421,16 @@ describe('a snapback', () => {
       const destination = fileOf(big.former);
       const snapback = join(small, 'snapback');
       const words = [...big.words, '--snapback', snapback, destination];
-      assertFails(lvmsync(words), 16, /no room for it: up to 17(\.\d)? MiB, where .* are free/);
+      assertFails(
+        lvmsync(words),
+        16,
+        /not enough room: it needs up to 17(\.\d)? MiB, but only .* are free/,
+      );
       assert.ok(!existsSync(snapback), 'its name is free for another try');
       const older = join(small, 'older');
       writeFileSync(older, 'the way back to an earlier state');
       const over = ['-b', older, '--snapback-overwrite', destination];
-      assertFails(lvmsync([...big.words, ...over]), 16, /no room for it/);
+      assertFails(lvmsync([...big.words, ...over]), 16, /not enough room/);
       assert.equal(readFileSync(older, 'utf8'), 'the way back to an earlier state');
       rmSync(older);
       const result = lvmsync(['--force', ...words]);

@@ -171,7 +171,7 @@ describe('a chain', () => {
       assertSucceeds(await chain.turn(1));
       writeFileSync(filler, Buffer.alloc(3000 * 1024));
       const back = ['rollback', '--steps', '1', chain.destination, chain.chain];
-      assertFails(lvmsync(back), 16, /redo.snapback: there is no room for it/);
+      assertFails(lvmsync(back), 16, /redo.snapback: not enough room/);
       assert.deepEqual(
         readdirSync(chain.chain).filter((name) => name.startsWith('undone')),
         [],

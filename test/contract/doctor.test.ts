@@ -140,7 +140,7 @@ describe('the doctor of another host', () => {
   });
 
   const failures: readonly [what: string, script: string, text: RegExp, remedy: RegExp][] = [
-    ['no lvmsync', 'exit 127', /no such program/, /--remote-path/],
+    ['no lvmsync', 'exit 127', /was not found/, /--remote-path/],
     [
       'a connection that breaks',
       `echo '${JSON.stringify({ level: 'ok', subject: 'lvmsync', text: VERSION })}'; exit 255`,

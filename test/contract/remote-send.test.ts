@@ -214,7 +214,7 @@ describe('a remote side that fails', () => {
       'ends with 0 in the middle',
       'head -c 100000 > /dev/null; exit 0',
       // Which of the two depends on how much of the stream had found room in the pipe by then.
-      /before everything was sent|had left \d+ bytes unread/,
+      /before everything was sent|did not read the last \d+ bytes/,
     ],
     ['ends with 1', 'cat > /dev/null; exit 1', /status 1\. APPLY FAILED/],
     [
@@ -223,12 +223,7 @@ describe('a remote side that fails', () => {
       /status 126/,
       /--sudo/,
     ],
-    [
-      'has no such program',
-      'exec sh -c "no-such-$line"',
-      /\(status 127\) \(it said: /,
-      /--remote-path/,
-    ],
+    ['was not found', 'exec sh -c "no-such-$line"', /\(status 127\) \(it said: /, /--remote-path/],
     [
       'cannot be reached',
       'echo "ssh: Could not resolve hostname backup: Name or service not known" >&2; exit 255',

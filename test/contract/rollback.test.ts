@@ -372,7 +372,7 @@ test('a rollback needs room for what it overwrites, a place of several turns onc
     // Of 512 KiB, with what every snapback needs; all turns together wrote 2880 KiB.
     let filler = fill(chain, 1500 * KiB);
     for (const more of [[], ['--dry-run']]) {
-      assertFails(lvmsync([...back, ...more]), 16, /redo.snapback: there is no room for it/);
+      assertFails(lvmsync([...back, ...more]), 16, /redo.snapback: not enough room/);
       assert.deepEqual(undoneFolders(), []);
     }
     rmSync(filler);

@@ -263,6 +263,6 @@ describe('a file that is taken away while a run writes it', () => {
     const undo = fresh();
     const words = ['--force', '--snapback', undo, copy()];
     const result = await meanwhile(words, undo, () => rmSync(undo));
-    assertFails(result, 16, /it was removed while it was written/);
+    assertFails(result, 16, /it was removed while it was being written/);
   });
 });

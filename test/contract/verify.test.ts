@@ -296,9 +296,9 @@ describe('the other side of a verify', () => {
   }
 
   for (const [deed, message] of [
-    ['ends in the middle', /ended with status 0 before all was said/],
-    ['ends without its end', /ended with status 0 before all was said/],
-    ['fails at the end', /ended with status 3 before all was said/],
+    ['ends in the middle', /ended with status 0 before its last answer/],
+    ['ends without its end', /ended with status 0 before its last answer/],
+    ['fails at the end', /ended with status 3 before its last answer/],
   ] as const) {
     test(`that ${deed} is a failure`, () => assertFails(misbehaving(deed), 17, message));
   }
@@ -317,7 +317,7 @@ describe('the other side of a verify', () => {
       'echo "FATAL ERROR: invalid option" >&2; exit 1',
       /cannot verify/,
     ],
-    ['no program', 'exit 127', /no such program/],
+    ['no program', 'exit 127', /was not found/],
     [
       'one that may only apply',
       `exec lvmsync --apply - PATH`,

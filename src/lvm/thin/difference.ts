@@ -77,7 +77,7 @@ function checkSamePool(left: ThinSuperblock, right: ThinSuperblock): void {
     );
   }
   if (left.state !== right.state) {
-    throw new LvmsyncError('pool', 'thin_dump: two dumps are not of the same metadata snap');
+    throw new LvmsyncError('pool', 'thin_dump: two dumps are from different metadata snaps');
   }
 }
 

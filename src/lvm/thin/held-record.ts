@@ -129,7 +129,7 @@ function attempt(path: string, action: () => void): void {
     const reason = messageOf(cause);
     throw new LvmsyncError(
       'pool',
-      `${path}: the record of who holds the metadata snap cannot be kept (${reason})`,
+      `${path}: the record of the held metadata snap cannot be written (${reason})`,
       { cause },
     );
   }

@@ -84,7 +84,7 @@ export class MappingRuns {
 
   append(begin: number, data: number, length: number): void {
     if (!isPossible({ begin, data, length })) {
-      throw this.#tags.refuse('a mapping has a length that cannot be');
+      throw this.#tags.refuse('a mapping has an impossible length');
     }
     if (begin < this.#end) throw this.#tags.refuse('mappings overlap or are out of order');
     if (this.#used === this.#triples.length) this.#grow();

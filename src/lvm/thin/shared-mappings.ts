@@ -114,7 +114,7 @@ export class SharedMappings {
     const known = this.#defined.get(name);
     if (known !== undefined) return known;
     const parts = this.#deferred.get(name);
-    if (parts === undefined) throw this.#tags.refuse('a <ref> names no <def>');
+    if (parts === undefined) throw this.#tags.refuse('a <ref> names an unknown <def>');
     if (this.#resolving.has(name)) throw this.#tags.refuse('a <ref> leads back into its own <def>');
     if (this.#resolving.size === DEEPEST)
       throw this.#tags.refuse('its <def> are nested too deeply');
@@ -140,7 +140,7 @@ export class SharedMappings {
   #countUp(mappings: number): void {
     this.#count += mappings;
     if (this.#count > this.#most) {
-      throw this.#tags.refuse('its shared mappings (<def>) are more than fit in memory');
+      throw this.#tags.refuse('its shared mappings (<def>) do not fit in memory');
     }
   }
 

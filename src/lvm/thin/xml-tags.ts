@@ -157,7 +157,7 @@ export class XmlTags {
 
   #unfit(name: Uint8Array): LvmsyncError {
     const attribute = Buffer.from(name).toString('latin1');
-    return this.refuse(`'${attribute}' of <${this.shownName()}> is not a number that can be`);
+    return this.refuse(`'${attribute}' of <${this.shownName()}> is not a valid number`);
   }
 
   #byte(at: number): number {

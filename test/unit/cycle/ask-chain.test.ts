@@ -130,7 +130,7 @@ describe('the question what a chain holds', () => {
       'a shell without lvmsync',
       fails('sh: lvmsync: not found', 127),
       EXIT.transport,
-      /no such program/,
+      /was not found/,
     ],
     ['an ssh that fails', fails('Connection refused', 255), EXIT.transport, /could not be reached/],
     ['a sudo that asks', fails('sudo: a password is required', 1), EXIT.transport, /sudo/],
