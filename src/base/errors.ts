@@ -30,20 +30,20 @@ export type ExitName = keyof typeof EXIT;
 
 /** One line per exit status, as `--help` and the README print them. */
 export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
-  done: 'done, and what was written is flushed',
+  done: 'done: everything is written and flushed',
   usage: 'wrong usage, or a failure that has no status of its own',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
   different: 'verify: the destination differs from the source',
-  sourceUnfit: 'the source cannot serve: no snapshot, overflowed, merging, not quiet',
+  sourceUnfit: 'the source cannot be used: no snapshot, overflowed, merging, not quiet',
   sourceRead: 'reading the source failed',
   destinationUnfit: 'the destination must not be written: too small, mounted, in use',
   destinationWrite: 'writing or flushing the destination failed',
   streamTruncated: 'the change stream ends too early',
-  streamCorrupt: 'the change stream is damaged, or is not one',
-  snapback: 'the snapback exists already, or could not be written',
-  transport: 'the connection or the remote side failed',
+  streamCorrupt: 'the change stream is damaged, or the file is not a change stream',
+  snapback: 'the snapback already exists, or could not be written',
+  transport: 'the connection or the remote command failed',
   pool: 'the thin pool or its metadata snap cannot be used',
-  locked: 'another run of lvmsync holds the destination',
+  locked: 'another run of lvmsync is using the destination',
 };
 
 export interface ErrorContext {

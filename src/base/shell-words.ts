@@ -26,7 +26,7 @@ export function splitWords(text: string): string[] {
     if (word !== undefined) words.push(word);
     position = end;
   }
-  if (words.length === 0 || words[0] === '') throw refusal(text, 'it names no program');
+  if (words.length === 0 || words[0] === '') throw refusal(text, 'it does not name a program');
   return words;
 }
 

@@ -38,7 +38,7 @@ export function loadEmbedded(name: string): unknown {
     }
   }
   throw new LvmsyncError('usage', `the native addon cannot be loaded (${refusals.join('; ')})`, {
-    hint: 'Set TMPDIR to a folder that can be written and is not mounted noexec.',
+    hint: 'Set TMPDIR to a directory that is writable and not mounted noexec.',
   });
 }
 

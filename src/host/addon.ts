@@ -47,7 +47,7 @@ export function loadAddon(): unknown {
   const path = ADDONS.find((candidate) => existsSync(candidate));
   if (path === undefined) {
     const machine = `${process.platform}-${process.arch}`;
-    throw new LvmsyncError('usage', `the native addon is missing: there is none for ${machine}`, {
+    throw new LvmsyncError('usage', `the native addon for ${machine} is missing`, {
       hint: `In a checkout of the sources, scripts/setup builds one; otherwise install the package for ${machine}.`,
     });
   }

@@ -96,7 +96,7 @@ function isOwner(value: unknown): value is Owner {
 
 export function locked(path: string, { owner, path: file }: Rival): LvmsyncError {
   if (owner === undefined) {
-    return new LvmsyncError('locked', `${path}: the lock file ${file} cannot be understood`, {
+    return new LvmsyncError('locked', `${path}: the lock file ${file} is damaged`, {
       hint: 'If no lvmsync is running on this destination, remove that file.',
     });
   }
@@ -108,7 +108,7 @@ export function locked(path: string, { owner, path: file }: Rival): LvmsyncError
   const who = `process ${owner.pid}${place}: ${owner.command}${claim}`;
   return new LvmsyncError('locked', `${path}: another lvmsync is at work on it (${who})`, {
     hint: isUnknown
-      ? 'Nothing shows here whether that run still lives. When it has ended, remove that file.'
+      ? 'It cannot be seen from here whether that run is still active. Once it has ended, remove that file.'
       : 'Wait until that run has ended.',
   });
 }

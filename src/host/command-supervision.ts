@@ -97,7 +97,7 @@ function giveUp({ child }: Supervised): void {
 function describeWait({ child, program, isSlow }: Supervised, seconds: number): string | undefined {
   const lock = child.pid === undefined ? undefined : findAwaitedLock(child.pid);
   if (lock === undefined) {
-    return isSlow ? undefined : `${program}: has not ended after ${seconds} s: still waiting`;
+    return isSlow ? undefined : `${program}: still running after ${seconds} s: waiting`;
   }
   const { path = 'a file', holder } = lock;
   const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.name})`;

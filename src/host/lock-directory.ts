@@ -18,7 +18,7 @@ export function openLockDirectory(candidates = lockDirectories()): string {
     if (fault === undefined) return path;
     faults.push(`${path}: ${fault}`);
   }
-  throw new LvmsyncError('usage', `no directory for lock files (${faults.join('; ')})`);
+  throw new LvmsyncError('usage', `no usable directory for lock files (${faults.join('; ')})`);
 }
 
 /** The one in use, where there is one already; makes none. */

@@ -106,6 +106,6 @@ function attempt(option: string, set: () => void): void {
     // A thread may end while they are listed.
     if (code === 'ESRCH') return;
     const why = messageOf(cause);
-    throw new LvmsyncError('usage', `--${option}: it is refused (${why})`, { cause });
+    throw new LvmsyncError('usage', `--${option}: not permitted (${why})`, { cause });
   }
 }

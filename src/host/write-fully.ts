@@ -33,7 +33,7 @@ export function writeOutput(text: string): void {
   } catch (cause) {
     const reason = messageOf(cause);
     throw new LvmsyncError('destinationWrite', `standard output: ${reason}`, {
-      hint: 'What was asked for was not printed whole.',
+      hint: 'The output is incomplete.',
       cause,
     });
   }

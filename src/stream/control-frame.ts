@@ -169,9 +169,10 @@ export function decodeHello(payload: Uint8Array): Hello {
   const bytes = asBuffer(payload);
   if (bytes.length < HELLO_FIXED_SIZE) throw corrupt('its first control frame is too short');
   const kind = STREAM_KINDS[bytes.readUInt8(0) - 1];
-  if (kind === undefined) throw corrupt(`it is of unknown kind ${bytes.readUInt8(0)}`);
+  if (kind === undefined) throw corrupt(`it has the unknown kind ${bytes.readUInt8(0)}`);
   const hash = bytes.readUInt8(1);
-  if (hash !== HASH_XXH3_128) throw corrupt(`its hash algorithm ${hash} is not known here`);
+  if (hash !== HASH_XXH3_128)
+    throw corrupt(`this lvmsync does not know its hash algorithm ${hash}`);
   const flags = bytes.readUInt16BE(2);
   const total = readUint64(bytes, 48);
   return {
@@ -252,7 +253,7 @@ function writeUint64(bytes: Buffer, value: number, at: number): void {
 
 function readUint64(bytes: Buffer, at: number): number {
   const value = bytes.readBigUInt64BE(at);
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt('it holds an absurd number');
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt('it holds an impossible number');
   return Number(value);
 }
 

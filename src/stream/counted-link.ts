@@ -54,7 +54,10 @@ export function countedIn({ attributes }: Hello): Counted | undefined {
     /^\d{1,15}$/.test(countedBytes ?? '') &&
     /^[0-9a-f]{64}$/.test(countedHash ?? '');
   if (!known || countedLink === undefined || countedHash === undefined) {
-    throw new LvmsyncError('streamCorrupt', 'what it counts on cannot be read');
+    throw new LvmsyncError(
+      'streamCorrupt',
+      'the reference to the snapback that it needs cannot be read',
+    );
   }
   return { streamId: countedLink, bytes: Number(countedBytes), hash: countedHash };
 }
@@ -84,10 +87,9 @@ export class CountedParts {
     const lost = this.#wanted.find((one) => !this.#found.has(one));
     if (lost === undefined) return undefined;
     const { by, bytes } = lost;
-    const what = tornTail?.message ?? `${path}: it is not what it was`;
-    const message = `${what}, and ${by} counts on its first ${bytes} bytes`;
-    const hint =
-      'What they saved can only be undone with both of them: bring back that file from a backup.';
+    const what = tornTail?.message ?? `${path}: it has changed`;
+    const message = `${what}, but ${by} needs its first ${bytes} bytes`;
+    const hint = 'Their runs can only be undone with both files: restore that file from a backup.';
     return new LvmsyncError(tornTail?.code ?? 'streamCorrupt', message, { hint, cause: tornTail });
   }
 }

@@ -27,7 +27,7 @@ export async function nameAdvice(device: FileDevice): Promise<string | undefined
   const { path } = device;
   if (!device.info.blockDevice || path.startsWith('/dev/disk/by-')) return undefined;
   if ((await stableIdentity(device)) !== undefined) return undefined;
-  return `${path}: it has no serial number and no uuid, so the chain knows it by this name only, which another disk may have after a reboot. Use a name that stays with the disk, such as one in /dev/disk/by-id or /dev/disk/by-path`;
+  return `${path}: it has no serial number and no uuid, so the chain knows it only by this name, which another disk may have after a reboot. Use a permanent name of the disk, such as one in /dev/disk/by-id or /dev/disk/by-path`;
 }
 
 /**

@@ -29,7 +29,7 @@ export class StreamFaults {
     const what = `${error.detail} at byte ${error.offset}`;
     if (this.#stream.isFramed()) return this.corrupt(what, { cause: error });
     return this.corrupt(`${what}: it looks desynchronised`, {
-      hint: 'The Ruby lvmsync sends such a stream where the size of the source is no multiple of its chunk size. --force applies what does not fit, too.',
+      hint: 'The Ruby lvmsync sends such a stream if the size of the source is not a multiple of its chunk size. --force applies it anyway.',
       cause: error,
     });
   }
@@ -63,10 +63,10 @@ export interface StreamState {
 export function handshakeHint(text: string, fd: number): string | undefined {
   const [, version] = /^lvmsync PROTO\[(\d+)\]/.exec(text) ?? [];
   if (version !== undefined) {
-    return `It speaks version ${version} of the protocol, this program version 3.`;
+    return `It has version ${version} of the protocol, but this program supports version 3.`;
   }
   if (fstatSync(fd).isFile()) return undefined;
-  return 'If it comes through ssh, a login script of the other side may print this: it must print nothing.';
+  return 'If the stream comes through ssh, a login script on the remote host may print this: login scripts must print nothing.';
 }
 
 /** What the bytes of the stream say, as opposed to a failure to read them. */

@@ -208,7 +208,10 @@ describe('a changes file', () => {
 
   test('with a version in the future says which this program speaks', () => {
     const result = lvmsync(['--apply', fileOf('lvmsync PROTO[4]\n'), destination]);
-    assert.match(result.stderr, /It speaks version 4 of the protocol, this program version 3/);
+    assert.match(
+      result.stderr,
+      /It has version 4 of the protocol, but this program supports version 3/,
+    );
   });
 
   test('with a record beyond the end of the destination is applied in part, with status 3', () => {

@@ -462,7 +462,7 @@ describe('before a turn writes anything', () => {
       async (chain) =>
         (await chain.words(3)).map((word) => (word === chain.chain ? `${word}/chain.json` : word)),
       16,
-      /no directory|ENOTDIR/,
+      /not a directory|ENOTDIR/,
     ],
   ];
   for (const [what, words, status, message] of refusals) {

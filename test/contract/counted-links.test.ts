@@ -118,13 +118,13 @@ describe('F30: a turn that took two tries', () => {
       }
       const seen = lvmsync(['inspect', link]);
       assert.equal(seen.status, status);
-      assert.match(String(seen.stdout), /cannot be applied whole: .*\.2\.snapback counts on/);
+      assert.match(String(seen.stdout), /cannot be applied whole: .*\.2\.snapback needs/);
       const alone = ['--apply', link, chain.destination];
       assertRefused(await runInProcess(alone), status);
       chain.assertHolds(2, what);
       if (status === 14) {
         const { gap, points } = chain.survey();
-        assert.match(gap ?? '', /\.2\.snapback counts on/);
+        assert.match(gap ?? '', /\.2\.snapback needs/);
         assert.deepEqual(points, [{ ...pointAt(2), steps: 0, undoBytes: 0 }]);
       }
       writeFileSync(link, whole);

@@ -107,7 +107,7 @@ describe('the doctor of another host', () => {
     assert.equal(find(result, 'lvmsync', 'backup').text, VERSION);
     assert.equal(find(result, 'Node.js', 'backup').level, 'ok');
     assert.match(find(result, 'destination', 'backup').text, /a file of 16\.0 MiB$/);
-    assert.match(find(result, 'snapback', 'backup').text, /undo there can be made/);
+    assert.match(find(result, 'snapback', 'backup').text, /undo there can be created/);
     assert.ok(linesOf(result).some(({ host, subject }) => host === undefined && subject === 'lvs'));
     const text = lvmsync(['doctor', '-e', rsh, '-', `backup:${path}`]).stdout.toString();
     assert.match(text, /^ok {7}destination {3}backup: .* can be written/m);
@@ -135,7 +135,7 @@ describe('the doctor of another host', () => {
     assert.equal(result.status, 0, 'it may serve all the same');
     assert.match(
       find(result, 'remote host', 'backup').text,
-      /no doctor \(it said: I am the old one\)/,
+      /no doctor \(its output: I am the old one\)/,
     );
   });
 

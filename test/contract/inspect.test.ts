@@ -66,7 +66,7 @@ describe('inspect', () => {
   });
 
   test('draws a map with a mark wherever something changed', () => {
-    const [, map = ''] = /\|(.*)\| 16\.0 KiB a cell/.exec(String(inspect(plain).stdout)) ?? [];
+    const [, map = ''] = /\|(.*)\| 16\.0 KiB per cell/.exec(String(inspect(plain).stdout)) ?? [];
     assert.equal(map.length, 64);
     const marked = [...map].flatMap((cell, at) => (cell === ' ' ? [] : [at]));
     assert.deepEqual(marked, [0, 1, 2, 50]);

@@ -96,7 +96,7 @@ describe('a host without lvmsync', () => {
       fixture.rsh(`(dd bs=1 count=1 2>/dev/null | tr '#' '+'; cat) | ${there}`).command,
       path,
     );
-    assertFails(result, 17, /^FATAL ERROR: backup: --push-helper: it did not arrive whole/);
+    assertFails(result, 17, /^FATAL ERROR: backup: --push-helper: it did not arrive complete/);
     assert.match(result.stderr, /^Nothing was written there\.$/m);
     assert.ok(fixture.isUntouched(path));
     assertNothingLeft();

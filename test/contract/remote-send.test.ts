@@ -223,7 +223,12 @@ describe('a remote side that fails', () => {
       /status 126/,
       /--sudo/,
     ],
-    ['was not found', 'exec sh -c "no-such-$line"', /\(status 127\) \(it said: /, /--remote-path/],
+    [
+      'was not found',
+      'exec sh -c "no-such-$line"',
+      /\(status 127\) \(its output: /,
+      /--remote-path/,
+    ],
     [
       'cannot be reached',
       'echo "ssh: Could not resolve hostname backup: Name or service not known" >&2; exit 255',

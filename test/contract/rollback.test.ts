@@ -445,7 +445,7 @@ describe('before a rollback writes anything', () => {
         writeFileSync(link(chain, 1), bytes);
       },
       15,
-      /snapback: .*(this group was in use|no group of it is intact)/,
+      /snapback: .*(this group was used|it holds no complete group)/,
     ],
     [
       'a link that lost its end',
@@ -457,7 +457,7 @@ describe('before a rollback writes anything', () => {
       'a link that has something behind its end',
       (chain) => appendFileSync(link(chain, 3), 'more'),
       15,
-      /there are data after its end mark/,
+      /there is data after its end mark/,
     ],
     [
       "a foreign file in a link's place",

@@ -254,7 +254,7 @@ describe('a file that is taken away while a run writes it', () => {
         renameSync(path, `${path}.moved`);
         if (replace) writeFileSync(path, source.former);
       });
-      assertFails(result, 13, replace ? /another file has its name by now/ : /it is gone/);
+      assertFails(result, 13, replace ? /another file now has its name/ : /it no longer exists/);
       assert.match(result.stderr, /is in the file that had this name when the run began/);
     }
   });

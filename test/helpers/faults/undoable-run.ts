@@ -59,4 +59,5 @@ export class UndoableRun {
 }
 
 /** Cut off before its first group was whole. */
-const NOTHING_DURABLE = /nothing is to be undone|: it is empty|: the file is empty|: it is cut off/;
+const NOTHING_DURABLE =
+  /nothing needs to be undone|: it is empty|: the file is empty|: it is cut off/;

@@ -18,7 +18,8 @@ import { KiB, type LogicalVolume, MiB, TestVolumeGroup } from '../harness/lvm.js
 const SIZE = 8 * MiB;
 const DONE = 'done';
 /** A run that was cut off before anything in its snapback was durable. */
-const NOTHING_DURABLE = /nothing is to be undone|: it is empty|: the file is empty|: it is cut off/;
+const NOTHING_DURABLE =
+  /nothing needs to be undone|: it is empty|: the file is empty|: it is cut off/;
 
 describe('a power cut', () => {
   const random = new Random();
