@@ -1,4 +1,4 @@
-// What a reader refuses, and what it passes over, of streams made by hand.
+// The streams, made by hand, that a reader refuses or passes over.
 #include "batch_media.h"
 #include "record_streams.h"
 #include "testing.h"

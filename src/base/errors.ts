@@ -8,7 +8,7 @@ export const EXIT = {
   usage: 1,
   /** Applied, but bytes beyond the destination's end were dropped (classic streams only). */
   partlyBeyondEnd: 3,
-  /** Of a verify only. */
+  /** Only for verify. */
   different: 4,
   /**
    * The snapshot or its origin cannot serve: invalid, merging, transient, resized, not a snapshot; or
@@ -47,13 +47,13 @@ export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
 };
 
 export interface ErrorContext {
-  /** What state the run left behind, and what to do next: each a whole sentence, printed after it. */
+  /** The state that the run left behind, and what to do next: each a whole sentence, printed after it. */
   readonly state?: string;
   readonly hint?: string;
   readonly cause?: unknown;
 }
 
-/** Of what ended before its first byte. */
+/** For a run that ended before its first byte. */
 export const UNTOUCHED: ErrorContext = { state: 'Nothing was written.' };
 
 /**
@@ -116,7 +116,7 @@ export function exitStatusOf(error: unknown): number {
   return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
 }
 
-/** What it is called for a program. */
+/** Its name for a program. */
 export function errorName(error: unknown): ExitName | 'interrupted' | 'unexpected' {
   if (error instanceof InterruptedError) return 'interrupted';
   return error instanceof LvmsyncError ? error.code : 'unexpected';

@@ -19,7 +19,7 @@ export interface LinkCheck {
   readonly device: FileDevice;
   /** Also those of another device. */
   readonly force: boolean;
-  /** Whether its run came to its end: then it must, too. */
+  /** Whether its run finished: then it must be complete, too. */
   readonly isComplete: (link: Link) => boolean;
   /** Called after each, with the bytes of files read so far. */
   readonly onProgress: (doneBytes: number) => void;
@@ -27,9 +27,9 @@ export interface LinkCheck {
 }
 
 export interface LinkWrites {
-  /** Of all of them together. */
+  /** The sum over all of them. */
   readonly bytes: number;
-  /** Of the device: what several of them write counts once. */
+  /** On the device: bytes that several of them write count once. */
   readonly distinctBytes: number;
 }
 
@@ -75,7 +75,7 @@ function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkC
   }
 }
 
-/** What it counts on has to be undone after it. */
+/** The snapback that it counts on has to be undone after it. */
 function requireCounted({ path, counted }: Link, older: readonly Link[]): void {
   if (counted === undefined) return;
   if (older.some(({ streamId }) => streamId === counted.streamId)) return;

@@ -1,4 +1,4 @@
-/** Whose copy a destination is: what a run asks the registry of copies before it writes, and tells it. */
+/** Whose copy a destination is: what a run asks the registry of copies before it writes, and records there. */
 
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
@@ -97,7 +97,7 @@ export class CopyOwner {
     return { mark: this.#markBefore, spotsDiffer: this.#spotsDiffer };
   }
 
-  /** What the record of a chain has to say before `announce`, so that no crash makes the two contradict each other. */
+  /** To be written to the record of a chain before `announce`, so that no crash makes the two contradict each other. */
   newWriter(): RecordWriter {
     const run = randomBytes(16).toString('hex');
     return { run, before: this.#copy.entry?.run ?? null, at: new Date().toISOString() };
@@ -221,7 +221,7 @@ export class CopyOwner {
     const { entry } = this.#copy;
     if (entry === undefined) return;
     const undoing = this.#undoing(undoes);
-    // A run that came to its end wrote one: what lacks it was damaged since.
+    // A run that finished wrote one: if it is missing, the file was damaged since.
     const isExact = !(torn && entry.done === true);
     if (undoing === 'last' && isExact) this.#restore(entry);
     else if (undoing === 'part' && isExact && undoes !== undefined) this.#takePart(entry, undoes);
@@ -250,7 +250,7 @@ export class CopyOwner {
     return wasWritten(left, this.#markBefore);
   }
 
-  /** What the snapback undoes: what wrote last or a part of it, or what it has undone already. */
+  /** The run that the snapback undoes: the one that wrote last or a part of it, or one that it has undone already. */
   #undoing(hello: Hello | undefined): 'last' | 'part' | 'again' | undefined {
     const { entry } = this.#copy;
     if (entry === undefined || hello?.kind !== 'snapback') return undefined;
@@ -275,7 +275,7 @@ export class CopyOwner {
   }
 }
 
-/** What the copy was when the undoing was done, by which the same is undone again. */
+/** The mark of the copy when the undo was finished, by which the same is undone again. */
 function settledIn({ left, settled }: CopyEntry): string | undefined {
   return left === WRITTEN ? settled : left;
 }

@@ -15,7 +15,7 @@ export interface Doubt {
 
 type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'point' | 'last'>;
 
-/** What the copy is known by now. */
+/** How the copy is recognised now. */
 export interface CopyNow {
   /** Its writeMark. */
   readonly mark: string | undefined;
@@ -53,7 +53,7 @@ export function isWritten(
   return wasWritten((isOfLast ? entry.left : undefined) ?? left.mark, mark);
 }
 
-/** What the record says of its copy when a run is done. */
+/** The record's description of its copy when a run is done. */
 export function leftAt(
   { point, last }: Pick<ChainRecord, 'point' | 'last'>,
   known: Pick<Left, 'mark' | 'spots'>,

@@ -146,7 +146,7 @@ export async function describeDestination(device: FileDevice): Promise<ChainDest
 
 export interface Mismatch {
   readonly what: string;
-  /** What to do about it. */
+  /** The next step for the user. */
   readonly hint: string;
 }
 

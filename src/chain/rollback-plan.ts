@@ -1,4 +1,4 @@
-/** What a rollback of a chain will undo. Pure: nothing of the links' content is looked at here. */
+/** The plan of a rollback of a chain. Pure: nothing of the links' content is looked at here. */
 
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime, timeSpan } from '../base/local-time.js';
@@ -12,13 +12,13 @@ export type RollbackTarget =
   | { readonly steps: number };
 
 export interface RollbackPlan<L extends Linked = Linked> {
-  /** What the destination holds, or held before what was begun. */
+  /** The point that the destination holds, or held before an unfinished operation. */
   readonly from: Point;
   readonly to: Point;
   readonly steps: number;
   /** In the order in which they are undone. */
   readonly links: readonly L[];
-  /** Of them: those whose runs came to their end, so that their content has to be whole. */
+  /** Those of them whose runs finished, so that their content has to be complete. */
   readonly complete: ReadonlySet<L>;
   /** Stream id of the newest link that remains, or null. */
   readonly last: string | null;
@@ -85,7 +85,7 @@ function outOfReach(
   return new LvmsyncError('streamCorrupt', `${what}: ${gap}`, UNTOUCHED);
 }
 
-/** What a rollback that was cut off has undone stays undone, so another can only go as far or further. */
+/** Links that an interrupted rollback has undone stay undone, so another can only go as far or further. */
 function requireFurther(passed: readonly Point[], begun: Point): void {
   if (passed.some(({ uuid }) => uuid === begun.uuid)) return;
   throw refusal(

@@ -17,7 +17,7 @@ import { sizeNeeded } from './undo-links.js';
 import { readRedoLinks, redoPath, removeUndoneFolder } from './undone.js';
 
 export interface RedoFacts {
-  /** Of the chain. */
+  /** The directory of the chain. */
   readonly directory: string;
   readonly device: FileDevice;
   readonly plan: RollbackPlan<Link>;

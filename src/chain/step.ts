@@ -94,7 +94,7 @@ function whyNotFollowing(
     };
   }
   if (doing?.what !== 'turn' || doing.to.uuid === to.uuid) return undefined;
-  // What the attempt wrote and this stream does not name would stay.
+  // Blocks that the attempt wrote and this stream does not name would stay.
   return {
     what: `a cycle run to ${describePoint(doing.to)} is not finished, but the stream leads to ${describePoint(to)}`,
     hint: 'Run that one again, or undo its part:',

@@ -19,7 +19,7 @@ export interface CommandSpec {
   /** Sentences; three lines together. */
   readonly description: string;
   readonly examples: readonly Example[];
-  /** What it can end with, besides 0, 1 and 128+N. */
+  /** Its exit statuses, besides 0, 1 and 128+N. */
   readonly statuses: readonly ExitName[];
 }
 
@@ -217,7 +217,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
   },
 ];
 
-/** Undefined for the other side of a verify, which nobody types. */
+/** Undefined for the remote side of a verify, which nobody types. */
 export function commandOf(action: Action): CommandSpec | undefined {
   return COMMAND_TABLE.find((command) => command.action === action);
 }

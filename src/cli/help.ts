@@ -11,7 +11,7 @@ import {
 
 const WIDTH = 79;
 
-/** What a command line begins with, and then one line for each way to call it. */
+/** The beginning of a command line, and then one line for each way to call it. */
 export const USAGE = COMMAND_TABLE.flatMap(({ synopsis }) => synopsis)
   .map((line, index) => `${index === 0 ? 'Usage: ' : '       '}lvmsync [OPTIONS] ${line}\n`)
   .join('');

@@ -32,7 +32,7 @@ interface LongName {
 type Remaining = string[];
 
 interface MutableOptions {
-  /** Of the command that the first word names: abbreviations mean its options. */
+  /** The options of the command that the first word names: abbreviations mean those. */
   readonly action: Action | undefined;
   readonly flags: Partial<Record<FlagName, boolean>>;
   readonly values: Partial<Record<ValueName, string>>;

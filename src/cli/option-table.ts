@@ -3,7 +3,7 @@
  * this table, so an option is added here and, where it has a meaning, in parse.ts. Commands: command-table.
  */
 
-/** What a run can be asked to do, apart from printing the version or the help. */
+/** The actions of a run, apart from printing the version or the help. */
 export type Action =
   | 'apply'
   | 'dump'

@@ -42,7 +42,7 @@ function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefine
     if (values.keep !== undefined) throw needs('keep', 'chain');
     return undefined;
   }
-  // It names the snapback itself, and a copy that is not whole is no point.
+  // It names the snapback itself, and a copy that is not complete is not a restore point.
   if (values.snapback !== undefined) throw clash('snapback', '--chain');
   if (flags['allow-smaller']) throw clash('allow-smaller', '--chain');
   return { directory, init: flags.init === true, keep: parseKeep(values.keep) };

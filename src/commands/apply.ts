@@ -63,7 +63,7 @@ function applyNothing({ name, identity }: ReceivedStream, { reporter }: RunConte
   return EXIT.done;
 }
 
-/** Runs the work; where the sender understands it, tells it of a failure before that ends the run. */
+/** Runs the work; if the sender understands it, reports a failure to it before that ends the run. */
 async function answering(
   stream: ReceivedStream,
   context: RunContext,

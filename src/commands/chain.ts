@@ -91,7 +91,7 @@ const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
 
 interface Mismatch {
   readonly why: string;
-  /** What to do about it. */
+  /** The next step for the user. */
   readonly remedy: string | undefined;
 }
 

@@ -229,7 +229,7 @@ async function sendThick(step: Step, circumstances: Circumstances): Promise<void
   }
 }
 
-/** What is said of any snapshot that overflows, that a full copy is needed, is not so of a new one. */
+/** The usual advice for an overflow, a full copy, does not apply to a new snapshot. */
 async function explainOverflow(
   error: unknown,
   { base, next }: Step,
@@ -259,7 +259,7 @@ async function sendActive(step: Step, { origin, command, context }: Circumstance
   }
 }
 
-/** What a receiver of this machine cannot know: how its destination is related to what is read. */
+/** A check that a receiver of this machine cannot do: how its destination is related to the source. */
 async function checkPlace(
   { members, device }: Source,
   { destination: { host, path }, force }: CycleCommand,

@@ -15,7 +15,7 @@ export interface ApplyDryRun {
   readonly device: FileDevice;
   /** Bytes that the destination would have. */
   readonly size: number;
-  /** Of the snapback that would be made. */
+  /** The options of the snapback that would be made. */
   readonly snapback: SnapbackOptions | undefined;
   /** Tells a sender that waits that the stream would be taken. */
   readonly answer: () => void;

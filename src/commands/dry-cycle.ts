@@ -20,10 +20,10 @@ import { formatRows, type Row } from './dry-run-report.js';
 
 export interface DryCycle {
   readonly turn: Turn;
-  /** Of the chain, oldest first. */
+  /** The snapshots of the chain, oldest first. */
   readonly snapshots: readonly CycleSnapshot[];
   readonly origin: CycleOrigin;
-  /** Of the chain. */
+  /** The tag of the chain. */
   readonly tag: string;
   readonly command: CycleCommand;
   readonly context: RunContext;

@@ -1,4 +1,4 @@
-/** What `--dry-run` says: one row a fact. Pure. */
+/** The report of `--dry-run`: one row a fact. Pure. */
 
 import { escapeText, humanDuration, humanSize } from '../base/text.js';
 import type { Measurement } from '../device/read-speed.js';
@@ -20,7 +20,7 @@ export interface SendingFacts {
   readonly fills: readonly Fill[];
   /** --bwlimit, bytes a second. */
   readonly bytesPerSecond: number | undefined;
-  /** Of reading the source; undefined: there was nothing to read. */
+  /** The speed of reading the source; undefined: there was nothing to read. */
   readonly reading: Measurement | undefined;
 }
 

@@ -44,7 +44,7 @@ export async function reportDump(
   for (const line of text.trimEnd().split('\n')) context.reporter.info(line);
 }
 
-/** What would be sent, and how the source fares. */
+/** The data that would be sent, and how the source fares. */
 export async function rowsOf(
   source: Source,
   rules: Pick<SendRequest, 'bytesPerSecond' | 'discard'>,
@@ -104,7 +104,7 @@ function snapbackRows(path: string | undefined, bytes: number): Row[] {
   return [['snapback', `${path} can be created, at most ${humanSize(bytes)}`]];
 }
 
-/** Of several streams each has a snapback of its own that may be in the way. */
+/** With several streams, each has a snapback of its own that may be in the way. */
 async function askEach(source: Source, command: SendRequest, context: RunContext): Promise<void> {
   const { snapback } = command;
   const parts = planParts(source, command.remote.streams);

@@ -78,7 +78,7 @@ function nameOf(path: string): string {
   }
 }
 
-/** What it says; nothing where there is none. Throws (usage) unless it is a file of ours. */
+/** The text of the file; nothing where there is none. Throws (usage) unless it is a file of ours. */
 function readFormer(path: string): string {
   let fd: number;
   try {

@@ -1,4 +1,4 @@
-/** What a run that failed left behind, and what to do next. */
+/** The state that a failed run left behind, and what to do next. */
 
 import type { ErrorContext } from '../base/errors.js';
 import { UNTOUCHED } from '../base/errors.js';
@@ -6,7 +6,7 @@ import { humanSize } from '../base/text.js';
 import type { WriteStage } from '../pipeline/write-stage.js';
 import { undoCommand, undoTurnCommand } from '../remote/remote-command.js';
 
-/** What a run was about to do to a destination, for the words after a failure. */
+/** The plan of a run for a destination, for the words after a failure. */
 export interface FailedRun {
   readonly stage: WriteStage;
   readonly destination: string;

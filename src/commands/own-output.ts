@@ -55,7 +55,7 @@ export function refuseOutputTo(path: string, identity: DeviceIdentity | undefine
 const O_ACCMODE = 3;
 
 /**
- * Throws (usage) where a stream would be lost. Node opens /dev/null for reading and writing in the place of a
+ * Throws (usage) if a stream would be lost. Node opens /dev/null for reading and writing in the place of a
  * descriptor that is closed; a shell that is told to use it opens it for writing only.
  */
 export function refuseClosedOutput(): void {

@@ -198,7 +198,7 @@ class Rollback {
     const { folder, redo } = undone;
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
-    // Of a rollback that came to its end the newest one has to be whole.
+    // After a rollback that finished, the newest one has to be complete.
     const { bytes } = await this.#check(links, ({ streamId }) => {
       return doing === null && streamId === redo;
     });
@@ -247,7 +247,7 @@ class Rollback {
     return undoLinks({ links, device: this.#device, snapback, signal, onProgress });
   }
 
-  /** What will be done: to be read by a person, or under --dry-run all that there is. */
+  /** The plan: to be read by a person, or under --dry-run all that there is. */
   #say(line: string): void {
     if (this.#command.dryRun) this.#context.print(`${escapeText(line)}\n`);
     else this.#context.reporter.info(line);

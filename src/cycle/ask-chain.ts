@@ -38,7 +38,7 @@ function chainIn(line: string): Fields | undefined {
   return objectIn(line, (one) => 'point' in one || 'mismatch' in one);
 }
 
-/** What our own program ends with when it has answered: what is wrong stands in the answer. */
+/** The statuses of our own program when it has answered: the answer names the problem. */
 const ANSWERED: readonly number[] = [EXIT.done, EXIT.destinationUnfit, EXIT.streamCorrupt];
 function refuseFailure(host: string, answer: PeerAnswer): void {
   const { exit, lines, isWhole, lastLines } = answer;

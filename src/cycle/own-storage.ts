@@ -34,7 +34,7 @@ function isStoredOn(directory: string, { uuid }: CycleOrigin, effects: TopologyE
   const topology = new Topology(effects);
   const isOrigin = (device: DeviceIdentity): boolean => {
     const volume = parseDeviceUuid(topology.deviceMapperUuid(device) ?? '');
-    // What its snapshots are built on is an inner layer of it: they are volumes of their own.
+    // The layer below its snapshots is an inner layer of it: they are volumes of their own.
     return volume?.lvUuid === bareUuid(uuid) && volume.layer === undefined;
   };
   return carriersOf(directory, effects).some(isOrigin);

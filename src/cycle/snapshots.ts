@@ -13,7 +13,7 @@ export interface SnapshotRequest {
   readonly origin: CycleOrigin;
   /** The tag of the chain. */
   readonly tag: string;
-  /** What lvcreate is told of the size of a thick snapshot's COW store; undefined for a thin one. */
+  /** The options of lvcreate for the size of a thick snapshot's COW store; undefined for a thin one. */
   readonly size: readonly string[] | undefined;
   readonly hooks: FreezeHooks;
   /** Ends the freeze. */
@@ -50,7 +50,7 @@ const NO_WAIT = ['--config', 'global/wait_for_locks=0'];
 /** The commands of others are short, and there may be many of them. */
 const MOST_FREEZES = 5;
 
-/** What lvcreate has to wait for, and whether it would make the snapshot at all, is seen before the freeze. */
+/** Any wait of lvcreate, and whether it would make the snapshot at all, is found before the freeze. */
 async function createFrozen(request: SnapshotRequest, run: RunCommand): Promise<void> {
   for (let freezes = 1; ; freezes++) {
     await create(request, run, ['--test']);
@@ -110,7 +110,7 @@ async function create(
   }
 }
 
-/** What lvcreate says, and what to do about it. */
+/** Errors of lvcreate, and what to do about them. */
 const ADVICE: readonly (readonly [RegExp, (origin: CycleOrigin) => string])[] = [
   [/thin pool|threshold/i, () => 'The thin pool is too full: enlarge it with lvextend.'],
   [
@@ -165,7 +165,7 @@ export async function removeSnapshot(
   await run(['lvremove', '-q', '-y', '--select', which, '--', vgName], SHIELDED);
 }
 
-/** A former time that is further ahead is no matter of waiting: the clock was wrong, or is. Milliseconds. */
+/** A former time that is further ahead cannot be waited for: the clock was wrong, or is. Milliseconds. */
 const WAIT_LIMIT_MS = 3000;
 
 export interface NewTime {

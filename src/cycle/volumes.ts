@@ -41,7 +41,7 @@ export interface CycleSnapshots {
   readonly snapshots: readonly CycleSnapshot[];
 }
 
-/** Throws LvmsyncError 'usage' if there is no such volume, 'sourceUnfit' if it is none to follow. */
+/** Throws LvmsyncError 'usage' if there is no such volume, 'sourceUnfit' if it cannot be followed. */
 export async function findOrigin(
   subject: string,
   run: RunCommand = askHost,
@@ -101,7 +101,7 @@ export async function listSnapshots(
   return snapshots;
 }
 
-/** Of the chain that the snapshot of that uuid was made for; undefined where the origin has no such. */
+/** The chain that the snapshot of that uuid was made for; undefined where the origin has no such. */
 export async function findCycleOf(
   uuid: string,
   origin: CycleOrigin,

@@ -19,10 +19,10 @@ export interface DestinationRequest {
   readonly path: string;
   /** Write it although something speaks against it. */
   readonly force: boolean;
-  /** What the run reads; empty where the stream comes from elsewhere. */
+  /** The devices that the run reads; empty where the stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   readonly command: string;
-  /** What a copy of the source may be by its first bytes; default: nothing that is looked for. */
+  /** The allowed kinds of first bytes of a copy of the source; default: nothing that is looked for. */
   readonly headKinds?: InspectedSource['headKinds'];
   /** Bytes that it has to hold, where they are known: for the words where there is none. */
   readonly size?: number | undefined;
@@ -30,7 +30,7 @@ export interface DestinationRequest {
   readonly set?: string | undefined;
 }
 
-/** Is told what speaks against the destination, but does not forbid it. */
+/** Receives doubts about the destination that do not forbid it. */
 export type Listener = Pick<Reporter, 'warn' | 'verbose'>;
 
 /** Open and claimed; whoever opened it closes it. */
@@ -119,11 +119,11 @@ export async function checkDestination(
   }
 }
 
-/** What a destination is measured by, in bytes. */
+/** The sizes that a destination is measured by, in bytes. */
 export interface SizeNeeded {
-  /** What it has to hold in the end. */
+  /** The size that it has to have in the end. */
   readonly sourceSize: number;
-  /** What it has to hold already: the rest is not sent. */
+  /** The size that it has to have already: the rest is not sent. */
   readonly copySize: number;
   /** It is a snapback that is to be applied. */
   readonly isUndo?: boolean;
@@ -139,7 +139,7 @@ export function planSize(
   needed: SizeNeeded,
   options: {
     readonly allowSmaller: boolean;
-    /** Of a chain. */
+    /** It is a turn of a chain. */
     readonly isTurn?: boolean;
     readonly reporter: Reporter;
   },
@@ -165,7 +165,7 @@ interface Measured {
   readonly size: number;
 }
 
-/** What is not in the list of changes is not sent, so it has to be in the copy already. */
+/** A block that is not in the list of changes is not sent, so it has to be in the copy already. */
 export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
   const message = `${path}: too short to be a copy: it has ${exactSize(size)}, the source had ${exactSize(copySize)}`;
   return new LvmsyncError('destinationUnfit', message, {

@@ -25,7 +25,7 @@ export async function refuseOwnSource(hello: Hello, device: FileDevice): Promise
   );
 }
 
-/** Of a uuid as LVM prints it, or of one that device-mapper holds for a volume or a layer of it. */
+/** The uuid of a volume, as LVM prints it, or from one that device-mapper holds for a volume or a layer of it. */
 function volumeUuid(identity: string | undefined): string | undefined {
   if (identity === undefined) return undefined;
   return parseDeviceUuid(identity)?.lvUuid ?? bareUuid(identity);

@@ -20,7 +20,7 @@ import { findWriters, readMounts, readSwaps } from '../device/users.js';
 export interface InspectedTarget {
   /** As the user named it: for messages. */
   readonly path: string;
-  /** Of the opened descriptor, not of the path. */
+  /** From the opened descriptor, not from the path. */
   readonly identity: DeviceIdentity;
   /** BLKROGET: a read-only block device can be opened for writing. */
   readonly readOnly: boolean;
@@ -40,7 +40,7 @@ export interface InspectedSource {
 }
 
 export interface InspectEffects extends TopologyEffects {
-  /** What `dmsetup table` says of a `major:minor`; undefined where it is no device-mapper device. */
+  /** The output of `dmsetup table` for a `major:minor`; undefined unless it is a device-mapper device. */
   readonly dmTable: (device: string) => Promise<string | undefined>;
   /** Processes that write another part of the same destination for the same run. */
   readonly siblings: () => readonly number[];
@@ -49,7 +49,7 @@ export interface InspectEffects extends TopologyEffects {
 /**
  * - `never`: certain harm, or certain failure; no option allows it.
  * - `refused`: the run is refused unless the user forces it.
- * - `warning`: the user is told.
+ * - `warning`: the user is warned.
  * - `note`: told to those who ask for details.
  */
 export type Severity = 'never' | 'refused' | 'warning' | 'note';

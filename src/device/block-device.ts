@@ -62,7 +62,7 @@ export function newSlab(size: number): Slab {
   }
 }
 
-/** What a device is to a run decides the exit status of its failures. */
+/** The role of a device in a run decides the exit status of its failures. */
 export type DeviceRole = 'source' | 'destination' | 'cowStore';
 
 /** How stretches of a device are made to read as zeros without writing them. */
@@ -73,7 +73,7 @@ export interface PunchRules {
   readonly granularity: number;
 }
 
-/** What a pipeline needs of a device. Every failure is an LvmsyncError that names device and byte. */
+/** The part of a device that a pipeline needs. Every failure is an LvmsyncError that names device and byte. */
 export interface BlockDevice {
   readonly path: string;
   /** Bytes. */
@@ -91,7 +91,7 @@ export interface BlockDevice {
    * as zeros instead. Whether a discard did what it was asked to has to be seen by reading.
    */
   punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs>;
-  /** What was written before is durable when this resolves. Never retried after a failure. */
+  /** Writes before it are durable when this resolves. Never retried after a failure. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
@@ -145,7 +145,7 @@ export class FileDevice implements BlockDevice {
     return this.#size;
   }
 
-  /** Of the open descriptor, whatever the path leads to by now. */
+  /** From the open descriptor, whatever the path leads to by now. */
   get identity(): DeviceIdentity {
     const device = `${this.info.major}:${this.info.minor}`;
     if (this.info.blockDevice) return { kind: 'block', device };

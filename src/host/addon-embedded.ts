@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { getAsset } from 'node:sea';
 import { LvmsyncError } from '../base/errors.js';
 
-/** What starts this program once more, without the words. */
+/** The command that starts this program once more, without the words. */
 export const OWN_PROGRAM: readonly [string, ...string[]] = [process.execPath];
 
 /** See addon.ts, also for what follows. */

@@ -19,7 +19,7 @@ import { mayBeElsewhere } from './process-identity.js';
 
 export interface Owner extends FileOwner {
   readonly command: string;
-  /** Of a run that receives one of several streams. */
+  /** For a run that receives one of several streams. */
   readonly set?: string | undefined;
 }
 
@@ -36,12 +36,12 @@ export const SUFFIX = '.lock';
 export const HELD_LINE = 'held';
 export const KERNEL_CLAIM_LINE = 'kernel';
 
-/** What the names of all claims under that key begin with. */
+/** The common beginning of the names of all claims under that key. */
 export function claimPrefix(key: string): string {
   return `${key.replace(/[:/]/g, '-')}.`;
 }
 
-/** What becomes of the claims of processes that have ended; none of them counts. */
+/** The treatment of claims of processes that have ended; none of them counts. */
 export type Ended = 'remove' | 'leave';
 
 export function listClaims(directory: string, prefix: string, ended: Ended): Rival[] {

@@ -13,7 +13,7 @@ export interface Supervisor {
   readonly signal: AbortSignal;
   /** Takes one sentence for the user. */
   readonly say: (text: string) => void;
-  /** What a call fails with whose command was ended for that signal. */
+  /** The error of a call whose command was ended for that signal. */
   readonly interruption: () => LvmsyncError;
 }
 

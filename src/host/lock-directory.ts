@@ -55,7 +55,7 @@ function lockDirectories(): string[] {
   return ['/run/lvmsync', join(tmpdir(), `lvmsync-${process.getuid?.()}`)];
 }
 
-/** What keeps the directory from being used; undefined for nothing. */
+/** The reason why the directory cannot be used; undefined if it can. */
 function prepare(path: string): string | undefined {
   try {
     mkdirSync(path, { mode: 0o700 });

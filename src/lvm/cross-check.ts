@@ -12,7 +12,7 @@ import { unfit } from './refusal.js';
 
 const UNFIT = { code: 'sourceUnfit' } as const;
 
-/** What one witness says about one property. */
+/** The statement of one witness about one property. */
 export interface Reading {
   readonly what: string;
   readonly by: string;

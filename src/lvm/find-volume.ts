@@ -35,7 +35,7 @@ export async function findSnapshot(
   return describeSnapshot(volume, group);
 }
 
-/** What a volume of the group is a snapshot of, as findSnapshot says it. */
+/** The snapshot that a volume of the group is, as findSnapshot describes it. */
 export async function describeSnapshot(
   volume: Volume,
   group: VolumeGroup,

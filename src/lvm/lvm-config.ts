@@ -154,7 +154,7 @@ class Cursor {
     return true;
   }
 
-  /** What the sticky `pattern` matches here, consumed. */
+  /** The match of the sticky `pattern` here, consumed. */
   match(pattern: RegExp): string | undefined {
     const start = this.#at;
     pattern.lastIndex = start;

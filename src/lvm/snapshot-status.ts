@@ -1,4 +1,4 @@
-/** The health of a thick snapshot as the kernel tells it: how full its COW store is, or why it is lost. */
+/** The health of a thick snapshot in the kernel: how full its COW store is, or why it is lost. */
 
 import type { RunCommand } from '../host/subprocess.js';
 import type { VolumeName } from './device-name.js';

@@ -23,7 +23,7 @@ export interface ThinVolume {
   readonly poolName: string;
   /** The device's number in the pool; a merge changes it, so it holds for this run only. */
   readonly thinId: number;
-  /** What it is a snapshot of, in the same pool; absent if that was removed. */
+  /** Its origin, in the same pool; absent if that was removed. */
   readonly origin?: { readonly lvName: string; readonly uuid: string };
   /** The volume outside the pool that serves what is not mapped. */
   readonly externalOrigin?: { readonly lvName: string; readonly uuid: string };

@@ -40,7 +40,7 @@ export interface Unzeroed {
   readonly hidden: string | undefined;
 }
 
-/** Of these what lies below does not read as zeros where that does: nobody counts on zeros there. */
+/** Where one of these reads as zeros the device below does not: nobody counts on zeros there. */
 const OPAQUE: ReadonlySet<string> = new Set(['crypt', 'integrity', 'verity', 'vdo', 'zero']);
 
 /** Looks through what shows the bytes of another device as they are, or a part of them. */
@@ -95,7 +95,7 @@ async function findBelow(
   return undefined;
 }
 
-/** Throws (destinationUnfit) where it cannot be told which blocks of the pool a write begins. */
+/** Throws (destinationUnfit) if it is unknown which blocks of the pool a write begins. */
 export function refuseHidden({ hidden }: Unzeroed, path: string): void {
   if (hidden === undefined) return;
   throw new LvmsyncError(

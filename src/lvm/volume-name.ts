@@ -9,7 +9,7 @@ import { errnoOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { parseDeviceName, parseDeviceUuid } from './device-name.js';
 
-/** What a path is, as far as finding a volume goes. */
+/** The kind of a path, as far as finding a volume goes. */
 export type PathKind =
   | { readonly kind: 'missing' }
   | { readonly kind: 'block'; readonly number: string; readonly mapped?: MappedDevice }

@@ -50,7 +50,7 @@ export interface Saved {
   /** Taken over by the snapback that is given it. */
   readonly extents: NativeExtentSet;
   readonly bytes: number;
-  /** What the snapback that is given it counts on, and has to name. */
+  /** The link that the snapback with this counts on, and has to name. */
   readonly counted: Counted | undefined;
 }
 
@@ -156,7 +156,7 @@ const STAT_BLOCK = 512;
 /** An attempt before it has taken the rest of that: the same turn is not to fail for want of a block. */
 const OVERHEAD_AGAIN = 128 * 1024;
 
-/** What the file of that name takes up now counts as free: it will be emptied. */
+/** The room that the file of that name takes up now counts as free: it will be emptied. */
 function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | undefined): void {
   if (roomFor === undefined) return;
   const { bavail, bsize } = statfsSync(dirname(path));
@@ -175,7 +175,7 @@ function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | 
   );
 }
 
-/** What it held before is given up only after it was seen to be no file of this run. */
+/** Its former content is given up only after it was seen that no file of this run is meant. */
 function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {
   refuseInUse(identityFromStat(fstatSync(fd, { bigint: true })), path, inUse);
   fchmodSync(fd, OWNER_ONLY);

@@ -27,7 +27,7 @@ export interface ReceiverQuestion {
   readonly source: Pick<Source, 'device' | 'attributes' | 'copySize'>;
   /** Bytes that would be written. */
   readonly totalBytes: number;
-  /** Of these: what may be sent as discards. */
+  /** The part of these that may be sent as discards. */
   readonly zeros: ExtentList;
   readonly command: SendRequest;
 }

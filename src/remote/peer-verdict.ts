@@ -23,7 +23,7 @@ export interface PeerOutcome {
   readonly classic: boolean;
   /** It was a turn of a chain: when that is confirmed it is recorded, and the receiver only clears up. */
   readonly isTurn?: boolean;
-  /** It had told how it ended, but its connection did not end: we cut it. */
+  /** It had reported how it ended, but its connection did not end: we cut it. */
   readonly wasCut?: boolean;
 }
 
@@ -50,7 +50,7 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   return { verified: true };
 }
 
-/** What is known of a peer that has ended. */
+/** The facts on a peer that has ended. */
 export type PeerEnd = Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> &
   Partial<Pick<PeerOutcome, 'result'>>;
 
@@ -64,7 +64,7 @@ export function exitFailure(end: PeerEnd): LvmsyncError {
   return broken(end, 'ended without an answer, although with status 0');
 }
 
-/** By a signal, or with the connection: not by a failure that it told of. */
+/** By a signal, or with the connection: not by a failure that it reported. */
 function wasCutOff(exit: PeerExit): boolean {
   return exit.kind !== 'status' || exit.status > FIRST_OF_SIGNALS;
 }
@@ -78,7 +78,7 @@ function isConfirmed({ result, sent, sentAll }: PeerOutcome): boolean {
   return result.records === records && result.bytes === bytes && result.digest === digest;
 }
 
-/** What either program prints when it fails. */
+/** Lines that either program prints when it fails. */
 const FAILED = /^(FATAL ERROR:|APPLY FAILED)/;
 
 function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
@@ -120,7 +120,7 @@ function receiverFailure(host: string, { exitStatus, message }: Failed): Lvmsync
   return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`);
 }
 
-/** Of a run that came to its end. */
+/** The outcomes of a run that finished. */
 const OUTCOMES: ReadonlySet<ExitName> = new Set(['done', 'different']);
 
 /** A receiver cannot make us end with 0, nor with a status that means nothing. */
@@ -131,7 +131,7 @@ function nameOf(exitStatus: number): ExitName {
   return 'transport';
 }
 
-/** What a shell ends with where there is no such program. */
+/** The status of a shell that finds no such program. */
 const NOT_FOUND = 127;
 const SSH_FAILED = 255;
 
@@ -166,7 +166,7 @@ export function mayHaveRun(exit: PeerExit, lastLines: readonly string[]): boolea
   return exit.status !== SSH_FAILED || !NEVER_CONNECTED.test(lastLines.at(-1) ?? '');
 }
 
-/** What ssh, sudo and shells say, and what to do about it. */
+/** Messages of ssh, sudo and shells, and what to do about them. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,

@@ -1,4 +1,4 @@
-/** `--push-helper`: lends the other host a self-contained executable for one run. */
+/** `--push-helper`: lends the remote host a self-contained executable for one run. */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -29,7 +29,7 @@ type HelperRequest = Pick<SendRequest, 'destination' | 'remote'>;
  * stands for as long as the file is needed: however its end comes, what was made is removed.
  */
 const KEEPER = [
-  // What the login printed may not have ended its line.
+  // A line that the login printed may not have ended.
   'echo',
   'umask 077',
   'if command -v "$1" >/dev/null 2>&1; then echo lvmsync-helper present; exit 0; fi',
@@ -177,7 +177,7 @@ class Keeper {
         await writer.writeRaw(piece);
       }
     } catch (error) {
-      // What the other side says, or its end, tells why it took no more.
+      // The output of the remote side, or its end, shows why it took no more.
       if (!isNativeError(error)) throw error;
     }
   }
@@ -200,7 +200,7 @@ class Keeper {
     });
   }
 
-  /** What was lent is removed by then, unless the other side no longer answers. */
+  /** The lent file is removed by then, unless the remote side no longer answers. */
   async close(): Promise<void> {
     this.#session.endSoon(LAST_PATIENCE_MS);
     await this.#session.close();

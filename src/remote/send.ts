@@ -46,7 +46,7 @@ class RemoteRun {
   readonly #context: RunContext;
   readonly #set: StreamSet;
   readonly #sendings: readonly StreamSender[];
-  /** Of each stream. */
+  /** The bytes of each stream. */
   readonly #doneBytes: number[];
   #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
 

@@ -21,7 +21,7 @@ export interface Ssh2Request {
   readonly args: readonly string[];
   readonly onLine: OnLine;
   readonly agentSocket: string | undefined;
-  /** What the configuration says; given by tests. */
+  /** The configuration; given by tests. */
   readonly settings?: { readonly host: SshHost; readonly keys: readonly HostKey[] };
 }
 
@@ -215,7 +215,7 @@ async function pump(input: Socket, channel: ClientChannel, held: { bytes: number
     }
     channel.end();
   } catch {
-    // The pipe or the channel broke; the channel's end tells how.
+    // The pipe or the channel broke; the channel's end shows how.
   }
 }
 

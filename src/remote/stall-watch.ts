@@ -3,7 +3,7 @@
 import { LvmsyncError } from '../base/errors.js';
 import type { Reporter } from '../run/reporter.js';
 
-/** Seconds until the person is told what is waited for. */
+/** Seconds until the person learns what is waited for. */
 const TOLD_AFTER = 10;
 const LOOK_EVERY_MS = 500;
 
@@ -15,7 +15,7 @@ export const LIMITS = {
   chain: 300,
   /** Hashing a few MiB on a disk that is not well. */
   hashes: 600,
-  /** Of a stream: an old receiver may flush many GiB without a word. */
+  /** For a stream: an old receiver may flush many GiB without a word. */
   stream: 3600,
 } as const;
 

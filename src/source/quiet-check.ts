@@ -1,4 +1,4 @@
-/** What the source did during a run: told to the user, and where that was asked for a failure. */
+/** Writes to the source during a run: reported to the user, and a failure if the user asked for that. */
 
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { Writes, WriteWatch } from '../device/write-watch.js';

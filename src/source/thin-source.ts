@@ -30,7 +30,7 @@ import type { RunContext } from '../run/context.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
 
-/** What changed from the older volume to the newer one, from which the data are read. */
+/** The changes from the older volume to the newer one, from which the data is read. */
 interface ThinPair {
   readonly from: ThinVolume;
   readonly to: ThinVolume;
@@ -50,7 +50,7 @@ export async function openThin(
   return openDifference({ ...pair, dataSource, remedy }, context);
 }
 
-/** What changed from one volume to another. */
+/** The changes from one volume to another. */
 export async function openThinPair(pair: ThinPair, context: RunContext): Promise<Source> {
   refuseStrangers(pair);
   return openDifference({ ...pair, dataSource: undefined, remedy: '' }, context);
@@ -67,7 +67,7 @@ interface ThinRequest {
   readonly from: ThinVolume | undefined;
   readonly to: ThinVolume;
   readonly dataSource: string | undefined;
-  /** What else to read from if something writes to the newer volume. */
+  /** Another device to read from if something writes to the newer volume. */
   readonly remedy: string;
 }
 
@@ -90,7 +90,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
     });
     return {
       device,
-      // Of a volume that was made smaller since no mapping tells what another device holds behind its end.
+      // If a volume was made smaller since, no mapping shows what another device holds behind its end.
       extents: extents.withTail(newer.size, device.size),
       zeros,
       copySize: from?.size ?? 0,

@@ -54,7 +54,7 @@ export class ChangeReader {
     });
   }
 
-  /** Throws (streamTruncated, streamCorrupt) for what is no change stream. */
+  /** Throws (streamTruncated, streamCorrupt) unless it is a change stream. */
   async readForm(): Promise<StreamForm> {
     if (isLz4(await this.#call(this.#native.peek(LZ4_MAGIC.length)))) this.#decompress();
     const crlf = await this.#readHandshake();
@@ -135,13 +135,13 @@ export class ChangeReader {
     return this.#end;
   }
 
-  /** What was read, as an answer to the sender tells it. */
+  /** The amount that was read, as an answer to the sender reports it. */
   get counts(): { readonly records: number; readonly bytes: number; readonly digest: string } {
     const { records, bytes } = this.#counts;
     return { records, bytes, digest: this.mark.digest };
   }
 
-  /** Of a framed stream: how far it was found right; after begin, and whenever next has returned a group. */
+  /** For a framed stream: how far it was found right; after begin, and whenever next has returned a group. */
   get mark(): Mark {
     const { position, digest } = this.#native.state();
     return { bytes: position, digest: Buffer.from(digest).toString('hex') };
@@ -157,7 +157,7 @@ export class ChangeReader {
     await this.#lz4?.close();
   }
 
-  /** What follows in the input is compressed. */
+  /** From here on the input is compressed. */
   #decompress(): void {
     this.#lz4 = new Lz4Input(this.#fd);
     this.#lz4.start(this.#native.switchTo(this.#lz4.readFd), this.name);
@@ -240,12 +240,12 @@ export class ChangeReader {
     this.#finish({ sourceChanged: end.sourceChanged });
   }
 
-  /** Of the stream that its frames belong to. */
+  /** The tag of the stream that its frames belong to. */
   #tag(): Uint8Array {
     return this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
   }
 
-  /** Only a sender that was told so by a receiver changes over, once. */
+  /** Only a sender that a receiver has asked for it changes over, once. */
   #mayCompress(): boolean {
     return this.#hello?.kind === 'wire' && this.#lz4 === undefined;
   }

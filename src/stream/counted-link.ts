@@ -10,9 +10,9 @@ import { LvmsyncError } from '../base/errors.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 
 export interface Counted {
-  /** Of the link that is counted on, in hexadecimal. */
+  /** The id of the link that is counted on, in hexadecimal. */
   readonly streamId: string;
-  /** Of its file, from the beginning to the end of its last group. */
+  /** The length of its file, from the beginning to the end of its last group. */
   readonly bytes: number;
   /** Over these groups and all that this link counts on itself. */
   readonly hash: string;
@@ -62,7 +62,7 @@ export function countedIn({ attributes }: Hello): Counted | undefined {
   return { streamId: countedLink, bytes: Number(countedBytes), hash: countedHash };
 }
 
-/** Watches a link while it is read, and tells whether all is there that others count on. */
+/** Watches a link while it is read, and checks whether all is there that others count on. */
 export class CountedParts {
   readonly #hello: Hello;
   readonly #wanted: readonly CountedBy[];

@@ -36,7 +36,7 @@ export interface Lz4Block {
   readonly summed: boolean;
 }
 
-/** What ends a frame: how much its content was, where the frame says so. */
+/** The end of a frame: how much its content was, where the frame says so. */
 export interface Lz4FrameEnd {
   readonly contentSize: number | undefined;
   readonly contentChecksum: number | undefined;

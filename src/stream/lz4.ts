@@ -31,7 +31,7 @@ const DEPTH = 16;
 /** Blocks that may be larger are decompressed on this thread: see compressBlocks. Bytes. */
 const LARGEST_FOR_THREADS = BLOCK_SIZE;
 
-/** What is tried first: pieces from all over the group. */
+/** The sample that is tried first: pieces from all over the group. */
 const SAMPLE_PIECES = 16;
 const SAMPLE_PIECE = 4096;
 /** A group is worth compressing if it shrinks to this share. */

@@ -1,4 +1,4 @@
-/** What is said of a change stream that cannot be read, or not be believed. */
+/** The errors for a change stream that cannot be read, or not be believed. */
 
 import { fstatSync } from 'node:fs';
 import { type ErrorContext, type ExitName, LvmsyncError } from '../base/errors.js';
@@ -16,7 +16,7 @@ export class StreamFaults {
     this.#stream = stream;
   }
 
-  /** What a call of the addon failed with; a cancelled one stays as it is. */
+  /** The error for a failed call of the addon; a cancelled one stays as it is. */
   translate(error: NativeError): unknown {
     if (error.code === 'CANCELLED') return error;
     if (error.code === 'UNEXPECTED_END') return this.cut(error.detail, error);
@@ -59,7 +59,7 @@ export interface StreamState {
   readonly isFramed: () => boolean;
 }
 
-/** What may have sent another first line. */
+/** A guess at the sender of another first line. */
 export function handshakeHint(text: string, fd: number): string | undefined {
   const [, version] = /^lvmsync PROTO\[(\d+)\]/.exec(text) ?? [];
   if (version !== undefined) {
@@ -69,7 +69,7 @@ export function handshakeHint(text: string, fd: number): string | undefined {
   return 'If the stream comes through ssh, a login script on the remote host may print this: login scripts must print nothing.';
 }
 
-/** What the bytes of the stream say, as opposed to a failure to read them. */
+/** Whether the error is in the bytes of the stream, as opposed to a failure to read them. */
 export function isDamage(error: unknown): error is LvmsyncError {
   return (
     error instanceof LvmsyncError &&

@@ -4,18 +4,18 @@ import { humanSize } from '../../base/text.js';
 import type { BenchRow, Measured } from './report.js';
 
 export interface Advice {
-  /** What a run would wait for; undefined where there is nothing to compare. */
+  /** The stage that a run would wait for; undefined where there is nothing to compare. */
   readonly bottleneck: Measured | undefined;
   /** To be added to a sync. */
   readonly options: readonly string[];
-  /** Of a whole run that is mostly sequential, with these options; undefined: not known. */
+  /** The rate of a whole run that is mostly sequential, with these options; undefined: not known. */
   readonly bytesPerSecond: number | undefined;
   readonly text: string;
 }
 
 /** Less gain is not worth an option. */
 const WORTHWHILE = 1.15;
-/** What --bwlimit leaves to others: the rest of it. */
+/** The share that --bwlimit takes; the rest is left to others. */
 const SHARE_TAKEN = 0.7;
 
 const NAMES: Readonly<Record<Measured, string>> = {

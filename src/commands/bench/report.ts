@@ -1,4 +1,4 @@
-/** What `lvmsync bench` measures, one row each, as a table and as JSON. Pure. */
+/** The results of `lvmsync bench`, one row each, as a table and as JSON. Pure. */
 
 import { objectIn } from '../../base/json-object.js';
 import { escapeText, humanSize } from '../../base/text.js';
@@ -9,16 +9,16 @@ export type Measured = 'read' | 'hash' | 'lz4' | 'link' | 'write';
 export interface BenchRow {
   readonly what: Measured;
   readonly bytesPerSecond: number;
-  /** Of reads and writes: bytes. */
+  /** For reads and writes: bytes. */
   readonly requestSize?: number;
   readonly order?: 'sequential' | 'random';
-  /** Of the link: connections at once. */
+  /** For the link: connections at once. */
   readonly streams?: number;
   /** Of LZ4: bytes before for each byte after. */
   readonly ratio?: number;
   /** Past the page cache. */
   readonly direct?: boolean;
-  /** The other host that measured it. */
+  /** The remote host that measured it. */
   readonly host?: string;
 }
 

@@ -14,7 +14,7 @@ import type { BenchRow } from './report.js';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const LARGEST = 1024 * MIB;
-/** Of what is free. */
+/** The share of the free space that it may take. */
 const LARGEST_SHARE = 0.25;
 const MILLISECONDS = 1500;
 

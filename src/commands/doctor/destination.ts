@@ -12,7 +12,7 @@ import type { SourceFindings } from './source.js';
 
 const SUBJECT = 'destination';
 
-/** Of a source on another host nothing is known. */
+/** Nothing is known of a source on another host. */
 export async function examineDestination(
   path: string,
   source: SourceSizes & Pick<SourceFindings, 'members' | 'headKinds'>,
@@ -50,7 +50,7 @@ function describe({ path, size, info: { blockDevice } }: FileDevice): Place {
   return { path, fileSize: size, text: `${path} can be written, a file of ${humanSize(size)}` };
 }
 
-/** What is not known is no obstacle. */
+/** An unknown size is not an obstacle. */
 export function judgeSize({ path, ...place }: Place, source: SourceSizes): Diagnosis[] {
   const { size, fileSize } = place;
   const { size: sourceSize = 0, copySize = 0 } = source;

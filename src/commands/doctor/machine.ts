@@ -1,4 +1,4 @@
-/** What a run needs of this machine, apart from tools: Node, the kernel, rights, directories, packages. */
+/** The needs of a run on this machine, apart from tools: Node, the kernel, rights, directories, packages. */
 
 import { accessSync, constants, existsSync } from 'node:fs';
 import { release } from 'node:os';
@@ -28,12 +28,12 @@ export interface MachineFacts {
   readonly uid: number;
   readonly lz4: boolean;
   readonly ssh2: boolean;
-  /** Of the kernel, as dmsetup lists those that are loaded, or why it cannot. */
+  /** The kernel's targets, as dmsetup lists those that are loaded, or why it cannot. */
   readonly targets: readonly string[] | LvmsyncError;
-  /** What can be loaded, or is built in: the text of the kernel's own lists. */
+  /** The modules that can be loaded, or are built in: the text of the kernel's own lists. */
   readonly modules: string;
   readonly locks: LockPlace;
-  /** What notes of a held metadata snap are kept in can be written, or made. */
+  /** The directory for records of a held metadata snap can be written, or made. */
   readonly canKeepRecords: boolean;
 }
 

@@ -12,7 +12,7 @@ import { judgeSize, type SourceSizes } from './destination.js';
 import { type Diagnosis, failureOf, parseDiagnosis } from './report.js';
 
 const SUBJECT = 'remote host';
-/** Of what the other host says of its destination. */
+/** The subject of the remote host's findings on its destination. */
 const SUBJECT_OF_PLACE = 'destination';
 
 export interface RemotePlace {

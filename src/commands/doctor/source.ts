@@ -1,4 +1,4 @@
-/** Whether a snapshot could be read now, told without reading its list of changes. */
+/** Whether a snapshot could be read now, without reading its list of changes. */
 
 import { LvmsyncError } from '../../base/errors.js';
 import { humanSize } from '../../base/text.js';
@@ -19,11 +19,11 @@ import { type Diagnosis, failureOf } from './report.js';
 
 export interface SourceFindings {
   readonly diagnoses: readonly Diagnosis[];
-  /** Undefined where it could not be told. */
+  /** Undefined where it is unknown. */
   readonly kind: 'thick' | 'thin' | undefined;
-  /** Bytes, of the whole source; undefined where it could not be told. */
+  /** Bytes, of the whole source; undefined where it is unknown. */
   readonly size: number | undefined;
-  /** Bytes that a copy has to hold already; undefined where it could not be told. */
+  /** Bytes that a copy has to hold already; undefined where it is unknown. */
   readonly copySize: number | undefined;
   readonly members: readonly SourceMember[];
   /** See InspectedSource. */

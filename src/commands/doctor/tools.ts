@@ -4,11 +4,11 @@ import { LvmsyncError } from '../../base/errors.js';
 import { type Argv, CommandError, type CommandOutput, runCommand } from '../../host/subprocess.js';
 import type { Diagnosis } from './report.js';
 
-/** What runs are to do on this machine: what they do not need is missed by nobody. */
+/** The planned use of this machine: a tool that it does not need is not missed. */
 export interface Needs {
   /** Snapshots are read here. */
   readonly lvm: boolean;
-  /** Of thin volumes. */
+  /** Thin volumes are read. */
   readonly thin: boolean;
   /** Another host is reached by the command ssh. */
   readonly ssh: boolean;
@@ -20,7 +20,7 @@ export interface Tool {
   /** The version is its first group, in what the tool prints. */
   readonly pattern: RegExp;
   readonly minimum?: string;
-  /** What cannot be done without it. */
+  /** The use that is impossible without it. */
   readonly purpose: string;
   readonly need: keyof Needs;
   /** Of Debian. */
@@ -76,7 +76,7 @@ export const TOOLS: readonly Tool[] = [
   },
 ];
 
-/** What the tool printed on both streams, or why it could not. */
+/** The output of the tool on both streams, or why there is none. */
 export type ToolAnswer = CommandOutput | LvmsyncError;
 
 export function judgeTool(tool: Tool, answer: ToolAnswer, needs: Needs): Diagnosis {
@@ -99,7 +99,7 @@ export function judgeTool(tool: Tool, answer: ToolAnswer, needs: Needs): Diagnos
   return { level: worse, subject, text, remedy: `Install a newer ${tool.package}.` };
 }
 
-/** Of versions such as 2.03.16, number by number; what is left out counts as 0. */
+/** Compares versions such as 2.03.16, number by number; a part that is left out counts as 0. */
 export function isAtLeast(version: string, minimum: string): boolean {
   const [actual = [], wanted = []] = [version, minimum].map((text) => text.split('.').map(Number));
   for (let i = 0; i < Math.max(actual.length, wanted.length); i++) {

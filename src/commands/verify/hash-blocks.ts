@@ -70,7 +70,7 @@ async function serve(path: string, { requests, session }: Conversation): Promise
   });
   const output = new native.RecordWriter(STDOUT, new Uint8Array(16));
   const answer = (one: HashAnswer): Promise<void> =>
-    // What the login printed before may not have ended its line.
+    // A line that the login printed before may not have ended.
     output.writeRaw(Buffer.from(`\n${formatHashAnswer(session, one)}`));
   try {
     await answer({ kind: 'ready', size: destination.size });

@@ -31,7 +31,7 @@ interface Verification {
   readonly context: RunContext;
 }
 
-/** The status tells whether they are equal, after a repair whether they are so now. */
+/** The status shows whether they are equal, after a repair whether they are so now. */
 export async function runVerify(command: VerifyCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const source = await open(command, context);
@@ -100,7 +100,7 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Comp
 
 /** Open; whoever opened it closes it. */
 interface ComparedDestination {
-  /** Of the source and this. */
+  /** Compares the source with this. */
   readonly comparer: Comparer;
   /** Bytes. */
   readonly size: number;
@@ -148,7 +148,7 @@ async function openLocal(path: string, source: Source): Promise<ComparedDestinat
   }
 }
 
-/** What lies past the end of the destination is not there, and so differs. */
+/** Data past the end of the destination is missing there, and so differs. */
 function addMissing(
   { source, command, context }: Verification,
   shape: { readonly extents: ExtentList; readonly size: number; readonly found: Differences },
@@ -166,7 +166,7 @@ function addMissing(
   forEachExtent(pairs, (offset, length) => found.add(offset, length));
 }
 
-/** Either end that others wrote to makes a difference that is none, or hides one. */
+/** If others wrote to either end, that makes a false difference, or hides a real one. */
 function reportWrites({ source, command, context }: Verification, atDestination: Writes): void {
   const { watch } = source;
   const writes = watch.writes();

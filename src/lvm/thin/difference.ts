@@ -105,7 +105,7 @@ function merge(
   }
 }
 
-/** What is left of the run that a list of mappings has come to. Blocks. */
+/** The rest of the run that a list of mappings has come to. Blocks. */
 class Cursor {
   begin = 0;
   data = 0;

@@ -223,7 +223,7 @@ async function reserve(pool: ThinPool, record: HeldRecordFile, run: RunCommand):
   }
 }
 
-/** A failure to release is told, but must not hide why the work failed. */
+/** A failure to release is reported, but must not hide why the work failed. */
 async function releaseAfter(
   pool: ThinPool,
   record: HeldRecordFile,

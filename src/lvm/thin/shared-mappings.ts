@@ -1,4 +1,4 @@
-/** What `<def>` defines: stretches of mappings that devices share, by name. Pure. */
+/** The content of `<def>`: stretches of mappings that devices share, by name. Pure. */
 
 import { MappingRuns } from './mapping-runs.js';
 import { xmlName } from './xml-bytes.js';
@@ -11,7 +11,7 @@ const LONGEST_NAME = 64;
 /** A tree of metadata has a dozen levels at most. */
 const DEEPEST = 500;
 
-/** What a list takes however short it is, in mappings of 24 bytes. */
+/** The least cost of a list, however short it is, in mappings of 24 bytes. */
 const LEAST_COST = 16;
 
 /** No `<def>` can have it. */
@@ -61,7 +61,7 @@ export class SharedMappings {
     this.#begin(name);
   }
 
-  /** What follows in a device, up to its end, is to be kept as if it were a `<def>`. Once only. */
+  /** From here on mappings of a device, up to its end, are to be kept as if it were a `<def>`. Once only. */
   beginRemainder(): void {
     this.#begin(REMAINDER);
   }

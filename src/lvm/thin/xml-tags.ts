@@ -146,7 +146,7 @@ export class XmlTags {
     );
   }
 
-  /** What the tag is called, for a message. */
+  /** The name of the tag, for a message. */
   shownName(): string {
     const shown = this.#bytes.subarray(
       this.#nameStart,
