@@ -70,7 +70,7 @@ function whatItIs({ form, hello, compressed, fileSize }: Inspection): string {
 }
 
 function stateOf({ fault, hello, tornTail, sourceChanged }: Inspection): string {
-  if (fault !== undefined) return `cannot be applied whole: ${escapeText(fault.message)}`;
+  if (fault !== undefined) return `cannot be applied completely: ${escapeText(fault.message)}`;
   if (tornTail !== undefined) return 'its run was interrupted; it undoes what that run wrote';
   if (hello === undefined) return 'no error found; the classic form allows no closer check';
   const source = sourceChanged

@@ -118,7 +118,7 @@ describe('F30: a turn that took two tries', () => {
       }
       const seen = lvmsync(['inspect', link]);
       assert.equal(seen.status, status);
-      assert.match(String(seen.stdout), /cannot be applied whole: .*\.2\.snapback needs/);
+      assert.match(String(seen.stdout), /cannot be applied completely: .*\.2\.snapback needs/);
       const alone = ['--apply', link, chain.destination];
       assertRefused(await runInProcess(alone), status);
       chain.assertHolds(2, what);

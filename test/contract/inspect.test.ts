@@ -133,7 +133,7 @@ describe('inspect', () => {
       writeFileSync(path('damaged'), damage(readFileSync(plain)));
       const result = inspect(path('damaged'));
       assert.equal(result.status, status);
-      assert.match(String(result.stdout), /state +cannot be applied whole: /);
+      assert.match(String(result.stdout), /state +cannot be applied completely: /);
       assert.match(String(result.stdout), message);
       assert.equal(inspectJson(path('damaged')).applicable, false);
     });
