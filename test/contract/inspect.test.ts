@@ -60,7 +60,7 @@ describe('inspect', () => {
     assert.match(text, /^ +state +complete, all hashes match$/m);
     assert.match(text, /^ +made +\d{4}-\d\d-\d\dT.*Z by lvmsync \d/m);
     assert.match(text, /^ +device +\/\S+data\.img, 1\.0 MiB$/m);
-    assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest 8\.0 KiB$/m);
+    assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest of 8\.0 KiB$/m);
     assert.match(text, /^ +lies +from byte 12288 to byte 823295$/m);
     assert.equal(result.stderr, '');
   });

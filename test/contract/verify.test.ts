@@ -365,8 +365,18 @@ describe('--hash-blocks', () => {
     ['a change stream', 'lvmsync PROTO[3]\n', 15, /unknown form/],
     ['two beginnings', hello + hello, 15, /begins twice/],
     ['no end', `${hello}blocks 0 0+1\n`, 14, /the requests end without an end mark/],
-    ['a wrong count', `${hello}blocks 0 0+1\nend 2\n`, 15, /asks for 2 where 1 comes next/],
-    ['a request left out', `${hello}blocks 1 0+1\nend 2\n`, 15, /asks for 1 where 0 comes next/],
+    [
+      'a wrong count',
+      `${hello}blocks 0 0+1\nend 2\n`,
+      15,
+      /asks for number 2 where number 1 comes next/,
+    ],
+    [
+      'a request left out',
+      `${hello}blocks 1 0+1\nend 2\n`,
+      15,
+      /asks for number 1 where number 0 comes next/,
+    ],
     ['what is past the end', `${hello}blocks 0 8192+1\nend 1\n`, 15, /beyond the end/],
     ['too long a line', `${hello}blocks 0${' 0+1'.repeat(4000)}\nend 1\n`, 15, /unknown form/],
   ];
