@@ -21,22 +21,22 @@ export interface Edition {
 const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   [
     'LVMSYNC_IO_ENGINE',
-    'How devices are read and written: "uring" for io_uring, "threads" for plain system calls. Without it io_uring is used where the kernel allows it; --verbose says which.',
+    'How devices are read and written: "uring" for io_uring, "threads" for plain system calls. Without it io_uring is used where the kernel allows it; --verbose shows which.',
   ],
   [
     'TMPDIR',
-    'Where the self-contained executable puts its native part while it loads it; other places are tried too.',
+    'Where the self-contained executable puts its native part while it loads it. It tries other places, too.',
   ],
 ];
 
 const FILES: readonly (readonly [path: string, meaning: string])[] = [
   [
     '/run/lvmsync',
-    'The lock files of runs. They say nothing after a reboot, and may be removed while no run is at work.',
+    'The lock files of runs. They have no meaning after a reboot, and can be removed while no run is active.',
   ],
   [
     '/var/lib/lvmsync',
-    'What wrote last to each copy on this host, and which metadata snaps of thin pools a run holds. XDG_STATE_HOME names another place for a user who is not root.',
+    'Records of which run wrote last to each copy on this host, and of the metadata snaps of thin pools that a run holds. For a user who is not root, XDG_STATE_HOME sets another place.',
   ],
   [
     'DIR/chain.json, DIR/*.snapback',

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 
-/** Where the program begins. What asks only for the version does not wait for the rest to be loaded. */
+/** Where the program begins. A request for the version alone does not wait for the rest to be loaded. */
 
 import { VERSION_LINE } from './base/version.js';
 import { POOL_WATCHER, THAW_WATCHER } from './host/helper-names.js';

@@ -119,7 +119,7 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
     reporter,
     signal,
     command: ['lvmsync', ...argv].join(' '),
-    // What a login prints may not have ended its line; an empty one is passed over.
+    // A line that a login prints may not have ended; an empty one is passed over.
     answer: (line) => writeOutput(`\n${line}`),
     print: (text) => {
       // On a terminal both go to the same line.

@@ -1,4 +1,5 @@
-// What the classes of the addon share: one per JavaScript environment (main thread or worker).
+// State that the classes of the addon share: one per JavaScript environment (main thread or
+// worker).
 #pragma once
 
 #include <napi.h>
@@ -49,7 +50,7 @@ void InitXxh32(Napi::Env env, Napi::Object exports);
 class BlockFileUse {
  public:
   BlockFileUse() = default;
-  // Throws where `value` is no open BlockFile.
+  // Throws if `value` is not an open BlockFile.
   explicit BlockFileUse(const Napi::Value& value);
   const BlockFile& file() const { return *file_; }
   // On the JavaScript thread, when the work is over.

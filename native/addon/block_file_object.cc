@@ -123,7 +123,7 @@ class BlockFileObject : public Napi::ObjectWrap<BlockFileObject> {
     const std::span<std::byte> scratch = BytesOf(info[1]);
     auto operations = OperationsOf(info[2]);
     if (closing_) throw Napi::Error::New(info.Env(), "the file is closed");
-    // What follows cannot throw any more: nothing is left in use.
+    // The following cannot throw any more: nothing is left in use.
     const BlockFileUse other(info[0]);
     auto different = std::make_shared<ExtentList>();
     auto job = std::make_unique<Job>(info.Env());

@@ -43,7 +43,7 @@ std::span<std::byte> BytesOf(const Napi::Value& value) {
 uint64_t WholeNumber(const Napi::Value& value, const char* what) {
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= 0) || number > kLargestExact || std::floor(number) != number) {
-    throw Napi::RangeError::New(value.Env(), std::string(what) + " is no whole number in range");
+    throw Napi::RangeError::New(value.Env(), std::string(what) + " is not a whole number in range");
   }
   return static_cast<uint64_t>(number);
 }

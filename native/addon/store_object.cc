@@ -10,7 +10,7 @@
 namespace lvmsync {
 namespace {
 
-// What the kernel is writing now is read again up to about a second long in all.
+// A part that the kernel is writing now is read again up to about a second long in all.
 constexpr uint32_t kLiveTornRetries = 10;
 
 // decodeStore(file, originSize, areasKnown or null) -> Promise<{ chunkSize, exceptions, extents }>

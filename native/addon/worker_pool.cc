@@ -93,7 +93,7 @@ void WorkerPool::Work(const std::shared_ptr<Shared>& shared) {
     job->status = Attempt(job->work);
     lock.lock();
     if (shared->stopping) {
-      // What it kept went with the environment: only the rest of the job is left to delete.
+      // Its references went with the environment: only the rest of the job is left to delete.
       for (Napi::ObjectReference& kept : job->keep) kept.SuppressDestruct();
       return;
     }

@@ -28,7 +28,7 @@ inline Bytes RandomBytes(size_t size, std::mt19937_64& random) {
   return bytes;
 }
 
-// What a block test runs on. Content goes through the backing file, not through the code under
+// The medium of a block test. Content goes through the backing file, not through the code under
 // test.
 class Medium {
  public:

@@ -1,4 +1,4 @@
-// What an engine promises whatever the system refuses it: threads, a ring, or entering one.
+// The promises of an engine, whatever the system refuses it: threads, a ring, or entering one.
 #include <pthread.h>
 
 #include <array>

@@ -45,13 +45,15 @@ const CutRow kCutRows[] = {
      "than the store's 16 bytes",
      16},
     {"a device cut in the header's chunk", 4095, "is more than the store's 4095 bytes", 4095},
-    {"a device cut behind the header", 4096, "area 0: the list goes on beyond the end", 4096},
-    {"a device cut in area 0", 2 * kChunk - 512, "area 0: the list goes on", 2 * kChunk - 512},
+    {"a device cut behind the header", 4096, "area 0: the list continues beyond the end", 4096},
+    {"a device cut in area 0", 2 * kChunk - 512, "area 0: the list continues", 2 * kChunk - 512},
     {"a device cut among the data of area 0", 100 * kChunk,
      "area 0, entry 98: new_chunk 100 is not below the 100 chunks", kChunk + 98 * 16},
-    {"a device cut between areas 0 and 1", 258 * kChunk, "area 1: the list goes on", 258 * kChunk},
-    {"a device cut in area 1", 259 * kChunk - 512, "area 1: the list goes on", 259 * kChunk - 512},
-    {"a device cut in area 2", 516 * kChunk - 4, "area 2: the list goes on", 516 * kChunk - 4},
+    {"a device cut between areas 0 and 1", 258 * kChunk, "area 1: the list continues",
+     258 * kChunk},
+    {"a device cut in area 1", 259 * kChunk - 512, "area 1: the list continues",
+     259 * kChunk - 512},
+    {"a device cut in area 2", 516 * kChunk - 4, "area 2: the list continues", 516 * kChunk - 4},
 };
 
 void RefusesCutStores() {
@@ -71,8 +73,8 @@ void RefusesAListWithoutEnd() {
         {.chunk_size = chunk_size, .exceptions = exceptions, .origin_chunks = exceptions}, random);
     // The empty area that ends the list would be the last chunk.
     image.store.set_size(image.store.size() - chunk_size);
-    ExpectCorrupt(image, "area 3: the list goes on beyond the end of the store", image.store.size(),
-                  "all areas full");
+    ExpectCorrupt(image, "area 3: the list continues beyond the end of the store",
+                  image.store.size(), "all areas full");
   }
 }
 

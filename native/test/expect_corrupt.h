@@ -1,4 +1,4 @@
-// What tests of damaged stores share.
+// Shared by the tests of damaged stores.
 #pragma once
 
 #include <cstdint>

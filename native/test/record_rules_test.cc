@@ -1,4 +1,4 @@
-// What a reader refuses, and what it passes over, of streams made by hand.
+// The streams, made by hand, that a reader refuses or passes over.
 #include "batch_media.h"
 #include "record_streams.h"
 #include "testing.h"
@@ -194,11 +194,11 @@ void ChecksClassicRecords() {
        "after the short",
        nullptr},
       {"two shorter ones", {{0, 512}, {1024, 100}, {2048, 100}}, "after the short", nullptr},
-      {"a shorter last one at an odd place", {{0, 512}, {1000, 100}}, "no multiple", nullptr},
-      {"an odd place", {{0, 512}, {700, 512}}, "no multiple", nullptr},
+      {"a shorter last one at an odd place", {{0, 512}, {1000, 100}}, "not a multiple", nullptr},
+      {"an odd place", {{0, 512}, {700, 512}}, "not a multiple", nullptr},
       {"an odd place at the device's end",
        {{0, 4096}, {5904, 4096}},
-       "no multiple",
+       "not a multiple",
        nullptr,
        10000},
       {"the short last one is the only one", {{8192, 1808}}, nullptr, nullptr, 10000},

@@ -116,7 +116,7 @@ struct Delivery {
 };
 
 struct Outcome {
-  bool refused = false;  // it is no stream that the caller may read
+  bool refused = false;  // it is not a stream that the caller may read
   std::vector<Delivery> deliveries;
   bool end_frame = false;
   Stop last = Stop::kEnd;

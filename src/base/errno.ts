@@ -1,4 +1,4 @@
-/** What was thrown, in a word for a message. */
+/** An error that was thrown, as one word for a message. */
 
 /** The errno's name with which a system call failed; undefined for any other failure. */
 export function errnoOf(error: unknown): string | undefined {

@@ -8,7 +8,7 @@ export const EXIT = {
   usage: 1,
   /** Applied, but bytes beyond the destination's end were dropped (classic streams only). */
   partlyBeyondEnd: 3,
-  /** Of a verify only. */
+  /** Only for verify. */
   different: 4,
   /**
    * The snapshot or its origin cannot serve: invalid, merging, transient, resized, not a snapshot; or
@@ -30,30 +30,30 @@ export type ExitName = keyof typeof EXIT;
 
 /** One line per exit status, as the help of a command and docs/troubleshooting.md print them. */
 export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
-  done: 'done, and what was written is flushed',
+  done: 'done: everything is written and flushed',
   usage: 'wrong usage, or a failure that has no status of its own',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
   different: 'verify: the destination differs from the source',
-  sourceUnfit: 'the source cannot serve: no snapshot, overflowed, merging, not quiet',
+  sourceUnfit: 'the source cannot be used: not a snapshot, overflowed, merging, not quiet',
   sourceRead: 'reading the source failed',
   destinationUnfit: 'the destination must not be written: too small, mounted, in use',
   destinationWrite: 'writing or flushing the destination failed',
   streamTruncated: 'the change stream ends too early',
-  streamCorrupt: 'the change stream is damaged, or is not one',
-  snapback: 'the snapback exists already, or could not be written',
-  transport: 'the connection or the remote side failed',
+  streamCorrupt: 'the change stream is damaged, or the file is not a change stream',
+  snapback: 'the snapback already exists, or could not be written',
+  transport: 'the connection or the remote command failed',
   pool: 'the thin pool or its metadata snap cannot be used',
-  locked: 'another run of lvmsync holds the destination',
+  locked: 'another run of lvmsync is using the destination',
 };
 
 export interface ErrorContext {
-  /** What state the run left behind, and what to do next: each a whole sentence, printed after it. */
+  /** The state that the run left behind, and what to do next: each a whole sentence, printed after it. */
   readonly state?: string;
   readonly hint?: string;
   readonly cause?: unknown;
 }
 
-/** Of what ended before its first byte. */
+/** For a run that ended before its first byte. */
 export const UNTOUCHED: ErrorContext = { state: 'Nothing was written.' };
 
 /**
@@ -116,7 +116,7 @@ export function exitStatusOf(error: unknown): number {
   return error instanceof LvmsyncError ? error.exitStatus : EXIT.usage;
 }
 
-/** What it is called for a program. */
+/** Its name for a program. */
 export function errorName(error: unknown): ExitName | 'interrupted' | 'unexpected' {
   if (error instanceof InterruptedError) return 'interrupted';
   return error instanceof LvmsyncError ? error.code : 'unexpected';

@@ -35,7 +35,7 @@ export async function* inOrder<Item, Result>(
     }
   } finally {
     next?.catch(() => undefined);
-    // Of a source that is waiting this would be the end of its wait.
+    // If the source is waiting, this would be the end of its wait.
     const closed = source.return?.().catch(() => undefined);
     if (next === undefined) await closed;
     await Promise.allSettled(ahead);

@@ -37,7 +37,7 @@ export function objectIn(line: string, isIt: (fields: Fields) => boolean): Field
   return undefined;
 }
 
-/** Undefined for what is no JSON, and for JSON that is no object. */
+/** Undefined unless it is JSON, and an object. */
 export function parseObject(text: string): Fields | undefined {
   try {
     const value: unknown = JSON.parse(text);

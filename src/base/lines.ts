@@ -12,7 +12,7 @@ export class LineSplitter {
     return this.#take(this.#decoder.decode(bytes, { stream: true }));
   }
 
-  /** What is left when nothing more will come. */
+  /** The rest, when nothing more will come. */
   end(): string[] {
     const lines = this.#take(this.#decoder.decode());
     const last = this.#rest;

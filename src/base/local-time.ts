@@ -6,7 +6,7 @@
 const FORM =
   /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d)(?:[:-](\d\d)(?:[:-](\d\d))?)?)?)?)?(Z|[+-]\d\d:?\d\d)?$/i;
 
-/** What a field is where it is not given: month and day are counted from 1. */
+/** The value of a field that is not given: month and day are counted from 1. */
 const FIRST = [0, 1, 1, 0, 0, 0] as const;
 
 const MINUTE_MS = 60_000;

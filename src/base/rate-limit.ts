@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What a pause may have left unused is made up for, up to this long. Milliseconds. */
+/** Time that a pause left unused is made up for, up to this long. Milliseconds. */
 const MEMORY_MS = 250;
 
 /** Resolves when so many bytes may move. */
@@ -28,7 +28,7 @@ const REAL_CLOCK: Clock = {
  * rate over any stretch that is long against MEMORY_MS. Requests are served in their order.
  */
 export class RateLimit {
-  /** What a run calls with the bytes that it is about to move; undefined where there is no limit. */
+  /** To be called with the bytes that are about to be moved; undefined where there is no limit. */
   static pace(bytesPerSecond: number | undefined, signal: AbortSignal): Pace | undefined {
     if (bytesPerSecond === undefined) return undefined;
     const limit = new RateLimit(bytesPerSecond);

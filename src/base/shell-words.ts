@@ -26,7 +26,7 @@ export function splitWords(text: string): string[] {
     if (word !== undefined) words.push(word);
     position = end;
   }
-  if (words.length === 0 || words[0] === '') throw refusal(text, 'it names no program');
+  if (words.length === 0 || words[0] === '') throw refusal(text, 'it does not name a program');
   return words;
 }
 
@@ -83,7 +83,7 @@ function refusal(text: string, reason: string): LvmsyncError {
   return new LvmsyncError('usage', `remote shell command "${escapeText(text, 80)}": ${reason}`);
 }
 
-/** What no shell gives a meaning to, wherever it stands in an argument; a "=" only behind an option. */
+/** Characters without a meaning to any shell, wherever they stand in an argument; a "=" only behind an option. */
 const PLAIN = /^(?:--[a-z-]+=)?[A-Za-z0-9_./:@,+-]+$/;
 
 /** Single quotes do not cover these everywhere: fish reads `\`, csh reads `!` inside them. */

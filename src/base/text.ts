@@ -15,6 +15,11 @@ export function humanSize(bytes: number): string {
   return unit === 'B' ? `${Math.round(size)} B` : `${size.toFixed(1)} ${unit}`;
 }
 
+/** For a comparison: `16.0 MiB (16777216 bytes)`. */
+export function exactSize(bytes: number): string {
+  return bytes < 1024 ? `${bytes} bytes` : `${humanSize(bytes)} (${bytes} bytes)`;
+}
+
 /** `0:07`, `12:34`, `1:02:03`: hours only where there are any. */
 export function humanDuration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -1,6 +1,7 @@
 /** Looks through the links that a rollback will apply: each of its device, whole, every hash right. */
 
 import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
+import { exactSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { bytesOf } from '../device/operations.js';
 import { native } from '../host/native.js';
@@ -18,7 +19,7 @@ export interface LinkCheck {
   readonly device: FileDevice;
   /** Also those of another device. */
   readonly force: boolean;
-  /** Whether its run came to its end: then it must, too. */
+  /** Whether its run finished: then it must be complete, too. */
   readonly isComplete: (link: Link) => boolean;
   /** Called after each, with the bytes of files read so far. */
   readonly onProgress: (doneBytes: number) => void;
@@ -26,9 +27,9 @@ export interface LinkCheck {
 }
 
 export interface LinkWrites {
-  /** Of all of them together. */
+  /** The sum over all of them. */
   readonly bytes: number;
-  /** Of the device: what several of them write counts once. */
+  /** On the device: bytes that several of them write count once. */
   readonly distinctBytes: number;
 }
 
@@ -63,18 +64,22 @@ function refuseOtherDevice({ path, hello }: Link, { destination, device }: LinkC
   const isUnnamed = deviceIdentity === undefined && mayBeUnnamed(destination.identity);
   if (!isUnnamed && deviceIdentity !== destination.identity) {
     const id = deviceIdentity === undefined ? '' : ` (${deviceIdentity})`;
-    refuse(`this snapback belongs to ${devicePath}${id}, the chain to ${destination.path}`);
+    refuse(
+      `this snapback belongs to ${devicePath}${id}, but the chain belongs to ${destination.path}`,
+    );
   }
   if (device.info.blockDevice && hello.deviceSize > device.size) {
-    refuse(`it is of a device of ${hello.deviceSize} bytes, this one holds ${device.size}`);
+    refuse(
+      `it was made for a device of ${exactSize(hello.deviceSize)}, but this one has ${exactSize(device.size)}`,
+    );
   }
 }
 
-/** What it counts on has to be undone after it. */
+/** The snapback that it counts on has to be undone after it. */
 function requireCounted({ path, counted }: Link, older: readonly Link[]): void {
   if (counted === undefined) return;
   if (older.some(({ streamId }) => streamId === counted.streamId)) return;
-  const message = `${path}: it counts on a snapback that is not there (${counted.streamId})`;
+  const message = `${path}: it needs another snapback, which is missing (${counted.streamId})`;
   throw new LvmsyncError('streamCorrupt', message, UNTOUCHED);
 }
 
@@ -93,7 +98,7 @@ async function checkContent(
   if (tornTail === undefined || mayBeUnused) return bytes;
   throw new LvmsyncError(
     'streamTruncated',
-    `${tornTail.message}, and its run had come to its end`,
+    `${tornTail.message}, although its run had finished`,
     UNTOUCHED,
   );
 }

@@ -1,16 +1,16 @@
-/** What an entry of the registry says of runs before it, and of what undoes them. */
+/** The part of a registry entry that describes the runs before it, and how to undo them. */
 
 import type { Hello } from '../stream/control-frame.js';
 import type { CopyEntry } from './copy-registry.js';
 import { leftIn } from './copy-verdict.js';
 import { readRecord } from './record.js';
 
-/** Of a snapback, or of the set of which it is one. */
+/** The id of a snapback, or of the set to which it belongs. */
 export function idOf({ streamCount, streamId, setId }: Hello): string {
   return Buffer.from(streamCount === 1 ? streamId : setId).toString('hex');
 }
 
-/** What undoes the run of the entry, as idOf has it. */
+/** The snapback that undoes the run of the entry, as idOf has it. */
 export function nameOf({ undo, parts, run }: CopyEntry, { streamCount }: Hello): string | null {
   if (streamCount === 1) return undo;
   return parts === undefined ? null : run;
@@ -29,7 +29,7 @@ export function keepFormer(entry: CopyEntry, count: number): CopyEntry {
   return { ...entry, former: count === 0 ? null : keepFormer(former, count - 1) };
 }
 
-/** What a run that was killed before its last word to the registry said in the record of its chain. */
+/** The note in the record of its chain of a run that was killed before its last word to the registry. */
 export function leftByChain({ run, chain }: CopyEntry): string | undefined {
   if (chain === null) return undefined;
   try {

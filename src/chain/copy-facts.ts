@@ -1,4 +1,4 @@
-/** What a copy is known by, and whether two of them have bytes in common. */
+/** How a copy is recognised, and whether two of them have bytes in common. */
 
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -22,7 +22,7 @@ export async function factsOf(device: FileDevice): Promise<CopyFacts> {
   return { path, inode, identity, size: device.size };
 }
 
-/** Of what is removed meanwhile, its own. */
+/** For a device that is removed during the look, its own. */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
@@ -33,7 +33,7 @@ function realPath(path: string): string {
 
 type Noted = Pick<CopyFacts, 'path' | 'inode'>;
 
-/** Of an entry that does not name it. Names of files may lead to another host, which may not answer. */
+/** For an entry that does not name it. Names of files may lead to a remote host, which may not answer. */
 export function identityAt({ path, inode }: Noted): string | undefined {
   if (inode !== null || !path.startsWith('/dev/')) return undefined;
   const there = identifyPath(path);

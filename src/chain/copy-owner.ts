@@ -1,4 +1,4 @@
-/** Whose copy a destination is: what a run asks the registry of copies before it writes, and tells it. */
+/** Whose copy a destination is: what a run asks the registry of copies before it writes, and records there. */
 
 import { randomBytes } from 'node:crypto';
 import { realpathSync } from 'node:fs';
@@ -77,7 +77,7 @@ export class CopyOwner {
     } else if (entry === undefined) {
       const why = unreadable === undefined ? 'it has no entry' : `its entry ${unreadable}`;
       this.#reporter.warn(
-        `${this.#path}: ${why} in the registry of copies: it is taken to hold what the chain left in it`,
+        `${this.#path}: ${why} in the registry of copies: assuming that nothing else has written to it`,
       );
     }
   }
@@ -97,7 +97,7 @@ export class CopyOwner {
     return { mark: this.#markBefore, spotsDiffer: this.#spotsDiffer };
   }
 
-  /** What the record of a chain has to say before `announce`, so that no crash makes the two contradict each other. */
+  /** To be written to the record of a chain before `announce`, so that no crash makes the two contradict each other. */
   newWriter(): RecordWriter {
     const run = randomBytes(16).toString('hex');
     return { run, before: this.#copy.entry?.run ?? null, at: new Date().toISOString() };
@@ -130,7 +130,7 @@ export class CopyOwner {
     const { entry, unreadable } = this.#copy;
     if (unreadable !== undefined && directory === undefined) {
       this.#reporter.warn(
-        `${this.#path}: its entry in the registry of copies ${unreadable}: if it is the copy of a chain, the next turn or rollback there is refused when this run has written to it`,
+        `${this.#path}: its entry in the registry of copies ${unreadable}: if it is the copy of a cycle, the next cycle run or rollback will be refused once this run has written to it`,
       );
     }
     for (const { entry: other } of this.#overlapping) {
@@ -145,7 +145,7 @@ export class CopyOwner {
 
   #warnOf(copy: string, chain: string): void {
     this.#reporter.warn(
-      `${copy} is the copy of the chain in ${chain}: when this run has written to it, the next turn or rollback there is refused`,
+      `${copy} is the copy of the chain in ${chain}: the next cycle run or rollback will be refused once this run has written to it`,
     );
   }
 
@@ -157,12 +157,12 @@ export class CopyOwner {
     if (undoing !== undefined) {
       if (!this.#isWrittenSince(undoing === 'again' ? settledIn(entry) : entry.left)) return;
       const what =
-        'something else wrote to it since the run that this snapback undoes, as a mount does';
+        'something else wrote to it since the run that this snapback undoes, such as a mount';
       throw this.#refusal(what, FORCED);
     }
     const id = idOf(undoes);
     if (entry.undone?.includes(id))
-      throw this.#refusal('it was undone already, before another run was', FORCED);
+      throw this.#refusal('this run was already undone, before a later one was', FORCED);
     for (let former = entry.former; former !== null; former = former.former) {
       if (nameOf(former, undoes) !== id && !former.undone?.includes(id)) continue;
       const what = `it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
@@ -221,7 +221,7 @@ export class CopyOwner {
     const { entry } = this.#copy;
     if (entry === undefined) return;
     const undoing = this.#undoing(undoes);
-    // A run that came to its end wrote one: what lacks it was damaged since.
+    // A run that finished wrote one: if it is missing, the file was damaged since.
     const isExact = !(torn && entry.done === true);
     if (undoing === 'last' && isExact) this.#restore(entry);
     else if (undoing === 'part' && isExact && undoes !== undefined) this.#takePart(entry, undoes);
@@ -250,7 +250,7 @@ export class CopyOwner {
     return wasWritten(left, this.#markBefore);
   }
 
-  /** What the snapback undoes: what wrote last or a part of it, or what it has undone already. */
+  /** The run that the snapback undoes: the one that wrote last or a part of it, or one that it has undone already. */
   #undoing(hello: Hello | undefined): 'last' | 'part' | 'again' | undefined {
     const { entry } = this.#copy;
     if (entry === undefined || hello?.kind !== 'snapback') return undefined;
@@ -269,19 +269,19 @@ export class CopyOwner {
     } catch (error) {
       const why = messageOf(error);
       this.#reporter.warn(
-        `${this.#path}: what writes to it cannot be noted in the registry of copies (${why}): another run will not know of this one`,
+        `${this.#path}: this run cannot be recorded in the registry of copies (${why}): later runs will not know of it`,
       );
     }
   }
 }
 
-/** What the copy was when the undoing was done, by which the same is undone again. */
+/** The mark of the copy when the undo was finished, by which the same is undone again. */
 function settledIn({ left, settled }: CopyEntry): string | undefined {
   return left === WRITTEN ? settled : left;
 }
 
 const FORCED =
-  '--force undoes that run all the same, and what was written since stays: the destination then holds a mixture of two moments.';
+  '--force undoes that run anyway. Everything written since then stays, so the destination may become inconsistent.';
 
 interface Copies {
   readonly own: RegisteredCopy;

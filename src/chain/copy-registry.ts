@@ -20,9 +20,9 @@ export interface CopyEntry {
   readonly version: 1;
   /** Absolute. */
   readonly path: string;
-  /** Of a file; null for a device. Tells by which other name it may be the same file. */
+  /** For a file; null for a device. Shows by which other name it may be the same file. */
   readonly inode: string | null;
-  /** Of the run that wrote last; random. */
+  /** Random; names the run that wrote last. */
   readonly run: string;
   /** Directory of the chain that it was a run of; null for any other run. */
   readonly chain: string | null;
@@ -30,9 +30,9 @@ export interface CopyEntry {
   readonly command: string;
   /** When it began to write: ISO 8601, UTC. */
   readonly at: string;
-  /** Stream id, in hexadecimal, of the snapback that undoes it, where that restores what `former` tells of. */
+  /** Stream id, in hexadecimal, of the snapback that undoes it, where that restores the state in `former`. */
   readonly undo: string | null;
-  /** What was here before that run, so that it can be undone. */
+  /** The entry before that run, so that it can be undone. */
   readonly former: CopyEntry | null;
   /** The writeMark of the copy at the end of that run; absent while it writes. */
   readonly left?: string | undefined;
@@ -40,18 +40,18 @@ export interface CopyEntry {
   readonly settled?: string | undefined;
   /** Stream ids, in hexadecimal, of the snapbacks that undid what came after that run; the last one first. */
   readonly undone?: readonly string[] | undefined;
-  /** Of several streams: those whose snapback was applied, counted from 1. */
+  /** With several streams: those whose snapback was applied, counted from 1. */
   readonly parts?: readonly number[] | undefined;
-  /** The run came to its end. */
+  /** The run finished. */
   readonly done?: true | undefined;
-  /** What the copy is known by, and its bytes. Older programs leave them out. */
+  /** How the copy is recognised, and its bytes. Older programs leave them out. */
   readonly identity?: string | undefined;
   readonly size?: number | undefined;
 }
 
 export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former' | 'parts'>;
 
-/** Of root as of any user: each has copies of its own. */
+/** For root as for any user: each has copies of its own. */
 export function registryDirectory(): string {
   if (process.getuid?.() === 0) return join(HELD_DIRECTORY, 'copies');
   // The XDG rules: what is empty or relative counts as not set.
@@ -132,7 +132,7 @@ export class RegisteredCopy {
     });
   }
 
-  /** What wrote last, as far as it is known. */
+  /** The entry of the run that wrote last, as far as it is known. */
   get entry(): CopyEntry | undefined {
     return this.#entry;
   }

@@ -15,7 +15,7 @@ export interface Doubt {
 
 type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'point' | 'last'>;
 
-/** What the copy is known by now. */
+/** How the copy is recognised now. */
 export interface CopyNow {
   /** Its writeMark. */
   readonly mark: string | undefined;
@@ -33,7 +33,7 @@ export function doubtOf(
   if (stranger !== undefined) return { why: stranger, remedy: STRANGER };
   if (!isWritten(entry, record, about)) return undefined;
   return {
-    why: 'something else wrote to it since the last run of this chain, as a mount does, or a merge of a snapshot of it: it may not hold what this chain says',
+    why: 'something else wrote to it since the last run of this chain, such as a mount or the merge of a snapshot, so it may not match its restore point',
     remedy: WRITTEN_SINCE,
   };
 }
@@ -53,7 +53,7 @@ export function isWritten(
   return wasWritten((isOfLast ? entry.left : undefined) ?? left.mark, mark);
 }
 
-/** What the record says of its copy when a run is done. */
+/** The record's description of its copy when a run is done. */
 export function leftAt(
   { point, last }: Pick<ChainRecord, 'point' | 'last'>,
   known: Pick<Left, 'mark' | 'spots'>,
@@ -85,11 +85,11 @@ function strangerIn(
   const { chain, command, at } = entry;
   const whose =
     chain === null
-      ? 'which is no run of this chain'
+      ? 'which is not a run of this chain'
       : isSameDirectory(chain, directory)
         ? 'which the record of this chain does not know'
         : `a run of the chain in ${chain}`;
-  return `it was written at ${at} by "${command}", ${whose}: it may not hold what this chain says`;
+  return `it was written at ${at} by "${command}", ${whose}, so it may not match its restore point`;
 }
 
 function isOwn(
@@ -112,14 +112,14 @@ export function isSameDirectory(recorded: string, directory: string): boolean {
 }
 
 const REPAIR =
-  'if the snapshot that the chain says the copy holds is still there, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
+  'if the snapshot of that restore point still exists, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
 
 const STRANGER: ErrorContext = {
   ...UNTOUCHED,
-  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or begin anew with --init --force.`,
+  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or start a new history with --init --force.`,
 };
 
 const WRITTEN_SINCE: ErrorContext = {
   ...UNTOUCHED,
-  hint: `Either, ${REPAIR}. Or begin anew with --init --force. With --force alone the run goes on, and what was written stays in the copy.`,
+  hint: `Either, ${REPAIR}. Or start a new history with --init --force. With --force alone the run continues, and the foreign data stays in the copy.`,
 };

@@ -10,7 +10,7 @@ import { countedBeside } from './link.js';
 
 const INCOMPLETE = {
   ...UNTOUCHED,
-  hint: '--force applies what is left of it.',
+  hint: '--force applies the part that is left.',
 };
 
 /**

@@ -4,6 +4,7 @@ import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } fro
 import { dirname, join, resolve } from 'node:path';
 import { reasonOf } from '../base/errno.js';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { exactSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import type { SourceMember } from '../device/relation.js';
 import { identifyPath } from '../device/topology.js';
@@ -97,13 +98,13 @@ function statDirectory(directory: string): Stats | undefined {
 export function requireOwnDirectory(directory: string): void {
   const stats = statDirectory(directory);
   if (stats === undefined) {
-    throw new LvmsyncError('snapback', `${directory}: there is no such directory`);
+    throw new LvmsyncError('snapback', `${directory}: no such directory`);
   }
   const fault = sharedWith(stats);
   if (fault === undefined) return;
   throw new LvmsyncError('snapback', `${directory}: this directory ${fault}`, {
     ...UNTOUCHED,
-    hint: 'The snapbacks of a chain belong into a directory that nobody else can change.',
+    hint: 'Keep the snapbacks of a chain in a directory that nobody else can change.',
   });
 }
 
@@ -145,13 +146,13 @@ export async function describeDestination(device: FileDevice): Promise<ChainDest
 
 export interface Mismatch {
   readonly what: string;
-  /** What to do about it. */
+  /** The next step for the user. */
   readonly hint: string;
 }
 
 const OTHER_DEVICE =
-  'Name the destination of the chain. If the copy is on this one now, compare them first ("lvmsync verify --full", with the snapshot that the chain says it holds): then --force takes it.';
-const OTHER_SIZE = 'If it was only made larger, --force takes it as it is.';
+  'Name the destination of the chain. If this device now holds the copy, first compare it with the snapshot of its restore point ("lvmsync verify --full"), then use --force.';
+const OTHER_SIZE = 'If it was only enlarged, use --force.';
 
 /** Why that device is not the one of the record, or not as it left it; undefined if it is. */
 export function destinationMismatch(
@@ -169,6 +170,6 @@ export function destinationMismatch(
   }
   // A run that was cut off may have made a file longer or shorter.
   if (recorded.size === actual.size || (isFile && doing !== null)) return undefined;
-  const what = `it holds ${actual.size} bytes, and held ${recorded.size} when the chain was written`;
+  const what = `its size is ${exactSize(actual.size)}, but the chain recorded ${exactSize(recorded.size)}`;
   return { what, hint: OTHER_SIZE };
 }

@@ -14,7 +14,7 @@ const HOUR = 3600;
 /** The shortest first. */
 const SECONDS: Readonly<Record<string, number>> = { h: HOUR, d: 24 * HOUR, w: 7 * 24 * HOUR };
 
-/** Undefined for what is no rule. */
+/** Undefined unless it is a rule. */
 export function parseKeepRule(text: string): KeepRule | undefined {
   const [, digits = '', unit = ''] = /^(\d{1,6})([hdw]?)$/.exec(text) ?? [];
   const count = Number(digits);
@@ -32,7 +32,7 @@ export function isAheadOf(now: number, { time }: Point): boolean {
 }
 
 export interface KeepQuestion<L extends Linked> {
-  /** What the destination holds. */
+  /** The restore point that the destination holds. */
   readonly point: Point;
   /** Those that led there, newest first. */
   readonly turns: readonly Turn<L>[];

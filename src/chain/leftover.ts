@@ -19,7 +19,7 @@ import {
 } from './record.js';
 import { readRedoLinks, removeIfEmpty } from './undone.js';
 
-/** What there is when a turn begins after that record; undefined: nothing. `anew`: with a full copy. */
+/** The leftover when a turn begins after that record; undefined: nothing. `anew`: with a full copy. */
 export function leftoverAfter(record: ChainRecord, anew: boolean): Leftover | undefined {
   const { doing, undone, last, leftover = { links: [], undone: [] } } = record;
   const goingBack = isGoingBack(doing) ? { folder: doing.folder, redo: doing.redo } : undone;

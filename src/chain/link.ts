@@ -19,7 +19,7 @@ export interface Link {
   readonly streamId: string;
   /** The link before it; undefined in the first one of a chain. */
   readonly previous: string | undefined;
-  /** What the destination held before its run, and what it holds after a run that came to its end. */
+  /** The points before its run, and after a run that finished. */
   readonly from: Point;
   readonly to: Point;
   readonly hello: Hello;
@@ -27,7 +27,7 @@ export interface Link {
   readonly counted: Counted | undefined;
   /** By hand: its size says nothing of what it holds. */
   readonly compressed: boolean;
-  /** What others count on in it and its size has no room for. */
+  /** A part that others count on, but that its size has no room for. */
   readonly lost?: string;
 }
 
@@ -46,7 +46,7 @@ export function isLinkName(name: string): boolean {
 
 export interface LinkFiles {
   readonly links: readonly Link[];
-  /** Names of files that have the name of a link and are none: cut off in their first bytes, or foreign. */
+  /** Files with the name of a link that are not links: cut off in their first bytes, or foreign. */
   readonly others: readonly string[];
 }
 
@@ -62,11 +62,11 @@ export async function readLinks(directory: string): Promise<LinkFiles> {
   return { links, others };
 }
 
-/** Undefined for what is no link. */
+/** Undefined unless it is a link. */
 export async function readLink(directory: string, name: string): Promise<Link | undefined> {
   const path = join(directory, name);
   const stats = statSync(path, { throwIfNoEntry: false });
-  // What is no file might never end.
+  // Anything but a file might never end.
   if (stats?.isFile() !== true) return undefined;
   const beginning = await readBeginning(path);
   if (beginning?.hello.kind !== 'snapback') return undefined;
@@ -102,7 +102,7 @@ async function readBeginning(path: string): Promise<Beginning | undefined> {
   }
 }
 
-/** What the snapbacks of a folder count on; nothing where it cannot be read. */
+/** The parts that the snapbacks of a folder count on; nothing where it cannot be read. */
 export async function countedBeside(directory: string): Promise<readonly CountedBy[]> {
   let names: string[] = [];
   try {
@@ -118,7 +118,7 @@ export async function countedBeside(directory: string): Promise<readonly Counted
   return countedParts(links);
 }
 
-/** What these links count on. */
+/** The parts that these links count on. */
 export function countedParts(links: readonly Link[]): readonly CountedBy[] {
   return links.flatMap(({ counted, name }) => (counted ? [{ ...counted, by: name }] : []));
 }
@@ -132,7 +132,7 @@ export function findLost(links: readonly Link[]): readonly Link[] {
     });
     if (missing === undefined) return link;
     const { by, bytes } = missing;
-    const lost = `${link.name} holds ${link.fileSize} bytes, and ${by} counts on its first ${bytes}`;
+    const lost = `${link.name} has only ${link.fileSize} bytes, but ${by} needs its first ${bytes}`;
     return { ...link, lost };
   });
 }

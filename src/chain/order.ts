@@ -2,7 +2,7 @@
 
 import type { ChainRecord, Point } from './record.js';
 
-/** What of a link its order is told by. */
+/** The fields of a link that decide its order. */
 export interface Linked {
   readonly name: string;
   readonly streamId: string;
@@ -24,11 +24,11 @@ export interface Turn<L extends Linked = Linked> {
 export interface ChainOrder<L extends Linked = Linked> {
   /** Newest first, as far as each is known to be whole. */
   readonly turns: readonly Turn<L>[];
-  /** Of what was begun and has not come to its end, newest first: undone before all others. */
+  /** Links of an unfinished turn, newest first: undone before all others. */
   readonly attempts: readonly L[];
   /** Whether undoing the attempts leads back to the recorded point; true where there are none. */
   readonly present: boolean;
-  /** What is not in the chain and undoes nothing of it. */
+  /** Links that are not in the chain and undo nothing of it. */
   readonly unused: readonly L[];
   /** Why it goes back no further than that, where that is not its beginning. */
   readonly gap: string | undefined;
@@ -53,7 +53,7 @@ export function orderChain<L extends Linked>(
   const attempts = walked.slice(0, first < 0 ? walked.length : first);
   const stray = attempts.find(({ from }) => resting || from.uuid !== point.uuid);
   if (stray !== undefined) {
-    const gap = `${stray.name} does not lead to what the destination holds`;
+    const gap = `${stray.name} does not lead to the present state of the destination`;
     return { turns: [], attempts: [], present: resting, unused, gap };
   }
   const attemptLost = firstLost(attempts);
@@ -68,7 +68,7 @@ export function orderChain<L extends Linked>(
   }
   const gap = mismatch ?? missing;
   if (gap === undefined) return { turns, attempts, present: true, unused, gap };
-  // What is missing may be an attempt of the oldest turn that was found, which then undoes a part only.
+  // A missing link may be an attempt of the oldest turn that was found, which then undoes a part only.
   const present = resting || turns.length > 0;
   return {
     turns: turns.slice(0, -1),
@@ -113,12 +113,12 @@ export function walkBack<L extends Linked>(
     const [link, copy] = byId.get(next) ?? [];
     if (link === undefined) {
       const which = newer === undefined ? 'the newest link' : `the link before ${newer.name}`;
-      return end(`${which} (${next}) is not there`);
+      return end(`${which} (${next}) is missing`);
     }
     if (copy !== undefined) {
-      return end(`${link.name} and ${copy.name} are the same snapback: keep one`);
+      return end(`${link.name} and ${copy.name} are the same snapback: remove one of them`);
     }
-    if (walked.has(link)) return end(`${link.name} is before itself`);
+    if (walked.has(link)) return end(`${link.name} comes before itself`);
     walked.add(link);
     newer = link;
     next = link.previous;

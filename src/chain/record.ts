@@ -28,7 +28,7 @@ export interface ChainDestination {
   readonly size: number;
 }
 
-/** What was begun and has not come to its end; the destination then holds no point. */
+/** The operation that is not finished; the destination then holds no point. */
 export type PendingStep =
   /** A full copy. */
   | { readonly what: 'init'; readonly to: Point }
@@ -54,7 +54,7 @@ export interface Undone {
 /** Which run wrote last, as the registry of copies names it. */
 export interface RecordWriter {
   readonly run: string;
-  /** What the registry said before: a run that was cut off in between left it there. */
+  /** The registry's run before: a run that was cut off in between left it there. */
   readonly before: string | null;
   /** When it began to write: ISO 8601, UTC. Absent: of a program that did not note it. */
   readonly at?: string | undefined;
@@ -63,16 +63,16 @@ export interface RecordWriter {
 export interface ChainRecord {
   readonly version: 1;
   readonly destination: ChainDestination;
-  /** What it holds, or held before what is being done; null while nothing of it is known. */
+  /** The point that it holds, or held before an unfinished operation; null while nothing of it is known. */
   readonly point: Point | null;
   /** Stream id, in hexadecimal, of the newest link. */
   readonly last: string | null;
   /** The same of the newest link that was no longer to be kept: there the chain begins. */
   readonly pruned: string | null;
   readonly doing: PendingStep | null;
-  /** Of the last thing that was done, if it was a rollback: only then can that be taken back. */
+  /** The last operation, if it was a rollback: only then can it be undone. */
   readonly undone: Undone | null;
-  /** What nothing goes back to any more; see chain-leftover. Older programs leave it out. */
+  /** Files that no restore point needs; see chain-leftover. Older programs leave it out. */
   readonly leftover?: Leftover;
   /** Absent: of a program that kept no registry. */
   readonly writer?: RecordWriter | undefined;
@@ -80,7 +80,7 @@ export interface ChainRecord {
   readonly left?: Left | undefined;
 }
 
-/** What the destination was known by when a run was done; of no worth if the record has another point or link. */
+/** How the destination was recognised when a run was done; worthless if the record has another point or link. */
 export interface Left {
   /** Its writeMark; absent where nothing counts what is written. */
   readonly mark?: string | undefined;
@@ -133,7 +133,7 @@ export function writeRecord(directory: string, record: ChainRecord): void {
 export function parseRecord(text: string, path: string): ChainRecord {
   const value = parseObject(text);
   if (isObject(value) && typeof value.version === 'number' && value.version !== VERSION) {
-    throw corrupt(path, `it is of version ${value.version}, which is not known here`);
+    throw corrupt(path, `it has version ${value.version}, which this lvmsync does not know`);
   }
   if (isRecord(value)) return value;
   throw corrupt(path, 'not the record of a chain');
@@ -237,6 +237,6 @@ function isUndone(value: unknown): value is Undone {
 function corrupt(path: string, what: string): LvmsyncError {
   return new LvmsyncError('streamCorrupt', `${path}: ${what}`, {
     ...UNTOUCHED,
-    hint: 'Without it only snapbacks by themselves can be applied, newest first, with --apply; "lvmsync inspect" says what each holds.',
+    hint: 'Without it you can only apply single snapbacks, newest first, with --apply; "lvmsync inspect" shows what each one holds.',
   });
 }

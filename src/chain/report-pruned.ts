@@ -2,7 +2,7 @@
 
 import { messageOf } from '../base/errno.js';
 import { localTime } from '../base/local-time.js';
-import { humanSize } from '../base/text.js';
+import { counted, humanSize } from '../base/text.js';
 import type { Reporter } from '../run/reporter.js';
 import type { ChainTurn } from './turn.js';
 
@@ -14,16 +14,16 @@ export async function pruneChain(
 ): Promise<void> {
   try {
     const { removed, ahead, leftover } = await turn.prune(now);
-    if (removed > 0) reporter.verbose(`snapbacks that are no longer kept: ${removed} removed`);
+    if (removed > 0) reporter.verbose(`removed ${counted(removed, 'old snapback')}`);
     if (leftover !== undefined && leftover.files.length > 0) {
       const { files, bytes } = leftover;
       reporter.info(
-        `${files.length} files of the chain (${humanSize(bytes)}) are of no more use, nothing goes back to them: "lvmsync chain" names them, --keep removes them`,
+        `${counted(files.length, 'file')} in the chain directory (${humanSize(bytes)}) can be removed: no restore point needs them. "lvmsync chain" lists them, --keep removes them`,
       );
     }
     if (ahead === undefined) return;
     reporter.warn(
-      `the new point is of ${localTime(ahead.time)}, and the clock here says ${localTime(now)}: until then no snapback is removed for its age`,
+      `the new restore point is dated ${localTime(ahead.time)}, but the clock here shows ${localTime(now)}: no snapback is removed for its age before that time`,
     );
   } catch (error) {
     const why = messageOf(error);

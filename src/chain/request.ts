@@ -1,4 +1,4 @@
-/** What is asked of a chain. */
+/** A request to a chain. */
 
 import type { KeepRule } from './keep.js';
 
@@ -7,6 +7,6 @@ export interface ChainRequest {
   readonly directory: string;
   /** The stream is a full copy, with which the chain begins. */
   readonly init: boolean;
-  /** Of none, everything is kept. */
+  /** Without any, everything is kept. */
   readonly keep: readonly KeepRule[];
 }

@@ -1,7 +1,8 @@
-/** What a rollback of a chain will undo. Pure: nothing of the links' content is looked at here. */
+/** The plan of a rollback of a chain. Pure: nothing of the links' content is looked at here. */
 
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime, timeSpan } from '../base/local-time.js';
+import { counted } from '../base/text.js';
 import { type ChainOrder, type Linked, pointsOf } from './order.js';
 import type { ChainRecord, Point } from './record.js';
 
@@ -11,13 +12,13 @@ export type RollbackTarget =
   | { readonly steps: number };
 
 export interface RollbackPlan<L extends Linked = Linked> {
-  /** What the destination holds, or held before what was begun. */
+  /** The point that the destination holds, or held before an unfinished operation. */
   readonly from: Point;
   readonly to: Point;
   readonly steps: number;
   /** In the order in which they are undone. */
   readonly links: readonly L[];
-  /** Of them: those whose runs came to their end, so that their content has to be whole. */
+  /** Those of them whose runs finished, so that their content has to be complete. */
   readonly complete: ReadonlySet<L>;
   /** Stream id of the newest link that remains, or null. */
   readonly last: string | null;
@@ -31,10 +32,10 @@ export function planRollback<L extends Linked>(
 ): RollbackPlan<L> {
   const { point, doing } = record;
   if (point === null) {
-    throw refusal('there is nothing to go back to: the full copy has not come to its end');
+    throw refusal('there is no restore point yet: the full copy is not finished');
   }
   if (doing?.what === 'redo') {
-    throw refusal('a rollback --redo has not come to its end', 'Finish it first: run it again.');
+    throw refusal('a rollback --redo is not finished', 'Run it again to finish it.');
   }
   const points = pointsOf(point, order);
   const steps = 'steps' in target ? target.steps : stepsUntil(points, target.until);
@@ -61,7 +62,7 @@ export function describeChoice(
   { time }: Point,
 ): string {
   const distance = timeSpan(until - Date.parse(time));
-  return `--to ${text} means until ${localTime(until)}: this restore point is ${distance} before it`;
+  return `--to ${text} means ${localTime(until)} or earlier: this restore point is ${distance} older`;
 }
 
 /** As many as there are points where none is that old. */
@@ -75,20 +76,21 @@ function outOfReach(
   gap: string | undefined,
   target: RollbackTarget,
 ): LvmsyncError {
-  const wanted = 'steps' in target ? `${target.steps} steps` : `to ${target.text}`;
+  const wanted = 'steps' in target ? counted(target.steps, 'step') : `to ${target.text}`;
   const oldest = points.at(-1);
-  const reach = oldest === undefined ? 'to no point at all' : `to ${localTime(oldest.time)}`;
+  const reach =
+    oldest === undefined ? 'to no restore point at all' : `to ${localTime(oldest.time)}`;
   const what = `the chain does not go back ${wanted}, only ${reach}`;
   if (gap === undefined) return refusal(what);
   return new LvmsyncError('streamCorrupt', `${what}: ${gap}`, UNTOUCHED);
 }
 
-/** What a rollback that was cut off has undone stays undone, so another can only go as far or further. */
+/** Links that an interrupted rollback has undone stay undone, so another can only go as far or further. */
 function requireFurther(passed: readonly Point[], begun: Point): void {
   if (passed.some(({ uuid }) => uuid === begun.uuid)) return;
   throw refusal(
-    `a rollback to ${localTime(begun.time)} has not come to its end: only that one can follow, or one to an older point`,
-    'Or take it back with --redo.',
+    `a rollback to ${localTime(begun.time)} is not finished: run it again, or roll back further`,
+    'Or undo it with --redo.',
   );
 }
 

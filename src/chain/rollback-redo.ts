@@ -17,7 +17,7 @@ import { sizeNeeded } from './undo-links.js';
 import { readRedoLinks, redoPath, removeUndoneFolder } from './undone.js';
 
 export interface RedoFacts {
-  /** Of the chain. */
+  /** The directory of the chain. */
   readonly directory: string;
   readonly device: FileDevice;
   readonly plan: RollbackPlan<Link>;
@@ -68,7 +68,7 @@ async function savedBefore(facts: RedoFacts): Promise<Saved | undefined> {
   const { walked, missing } = await readRedoLinks(join(directory, begun.folder), begun);
   if (missing !== undefined) return undefined;
   const onLost = ({ message }: LvmsyncError): void =>
-    reporter.warn(`${message}: this rollback cannot be taken back`);
+    reporter.warn(`${message}: it will not be possible to undo this rollback`);
   const destination = await describeDestination(device);
   return readSaved(walked, { device, destination, signal, onLost });
 }

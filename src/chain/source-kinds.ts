@@ -1,4 +1,4 @@
-/** What the copy of a chain may be by its first bytes (see head-kind): what the sources of its turns were. */
+/** The allowed kinds of first bytes for the copy of a chain (see head-kind): those of the sources of its turns. */
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { headKindsIn } from '../stream/device-facts.js';
 import { readLinks } from './link.js';
 import { isGoingBack, readRecord } from './record.js';
 
-/** Of all links, also of those that the last rollback undid. None where there is no chain. */
+/** From all links, also those that the last rollback undid. None where there is no chain. */
 export async function sourceKinds(directory: string): Promise<readonly string[]> {
   const record = existsSync(directory) ? readRecord(directory) : undefined;
   if (record === undefined) return [];

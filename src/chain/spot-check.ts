@@ -16,7 +16,7 @@ export interface Spot {
 
 const HASH_SIZE = 16;
 
-/** Of the places, the first ones first, as many as are kept. Reads the device. */
+/** The places, the first ones first, as many as are kept. Reads the device. */
 export async function readSpots(device: FileDevice, places: readonly number[]): Promise<Spot[]> {
   const pages = places.map((offset) => offset - (offset % PAGE));
   const offsets = [...new Set(pages)].filter((at) => at < device.size).slice(0, MOST_PLACES);
@@ -31,7 +31,7 @@ export async function readSpots(device: FileDevice, places: readonly number[]): 
   });
 }
 
-/** Of those that a run wrote and those that the record named before, by turns. */
+/** Alternates between those that a run wrote and those that the record named before. */
 export function mixedPlaces(
   places: readonly number[],
   former: { readonly spots?: readonly Spot[] | undefined } | undefined,

@@ -18,19 +18,19 @@ export function stepOf(form: StreamForm, name: string): Step {
     throw new LvmsyncError('destinationUnfit', `${name}: ${what}`, context);
   };
   if (form.form === 'classic') {
-    return refuse('a stream in the classic form does not say which points it leads from and to');
+    return refuse('a stream in the classic form does not record its restore points');
   }
   const { kind, streamCount, attributes } = form.hello;
-  if (kind === 'snapback') return refuse('a snapback is no turn of a chain');
-  if (streamCount > 1) return refuse('a turn of a chain is a single stream');
+  if (kind === 'snapback') return refuse('a snapback cannot be applied as a cycle run');
+  if (streamCount > 1) return refuse('a cycle run must be a single stream');
   const { fromPoint, fromTime, toPoint, toTime } = attributes;
   if (!isUuid(toPoint) || !isPointTime(toTime)) {
-    return refuse('it does not say which point it leads to, and of what time that is');
+    return refuse('it does not record which restore point it leads to, or the time of that');
   }
   const to = { uuid: toPoint, time: toTime };
   if (fromPoint === undefined) return { from: undefined, to };
   if (!isUuid(fromPoint) || !isPointTime(fromTime) || fromPoint === toPoint) {
-    return refuse('it does not say which point it begins at, and of what time that is');
+    return refuse('it does not record which restore point it starts from, or the time of that');
   }
   return { from: { uuid: fromPoint, time: fromTime }, to };
 }
@@ -59,28 +59,28 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
   // A full copy overwrites all that a rollback left, which may be one that cannot be finished.
   if (isGoingBack(doing) && !(init && force)) {
     const option = doing.what === 'redo' ? '--redo' : `--to ${localTime(doing.to.time)}`;
-    const what = 'the chain: a rollback has not come to its end';
+    const what = 'the chain: a rollback is not finished';
     return { what, hint: 'Finish it first:', rollback: option };
   }
   if (init) return whyNotInit(question);
   if (step.from === undefined) {
-    const hint = 'Use --init for that.';
-    return { what: 'the stream is a full copy, with which a chain begins', hint };
+    const hint = 'Use --init to apply it.';
+    return { what: 'the stream is a full copy, which starts a new history', hint };
   }
   if (record === undefined || record.point === null) {
-    const hint = 'It begins with a full copy under --init that comes to its end.';
-    return { what: 'the chain holds no point yet', hint };
+    const hint = 'Start with a full copy: use --init, and let it finish.';
+    return { what: 'the chain holds no restore point yet', hint };
   }
   return whyNotFollowing({ from: step.from, to: step.to }, record.point, record);
 }
 
 function whyNotInit({ step, record, force }: StepQuestion): Refusal | undefined {
   if (step.from !== undefined) {
-    return { what: '--init takes a full copy, and this stream holds changes only' };
+    return { what: '--init needs a full copy, but this stream holds only changes' };
   }
   if (record === undefined || record.point === null || force) return undefined;
-  const hint = '--init begins it anew, and loses what it can go back to; with --force it does.';
-  return { what: 'the chain holds a point already', hint };
+  const hint = '--init --force starts a new history; the restore points are then lost.';
+  return { what: 'the chain already holds a restore point', hint };
 }
 
 function whyNotFollowing(
@@ -90,14 +90,14 @@ function whyNotFollowing(
 ): Refusal | undefined {
   if (from.uuid !== point.uuid) {
     return {
-      what: `the stream leads from ${describePoint(from)}, and the destination holds ${describePoint(point)}`,
+      what: `the stream leads from ${describePoint(from)}, but the destination holds ${describePoint(point)}`,
     };
   }
   if (doing?.what !== 'turn' || doing.to.uuid === to.uuid) return undefined;
-  // What the attempt wrote and this stream does not name would stay.
+  // Blocks that the attempt wrote and this stream does not name would stay.
   return {
-    what: `a turn to ${describePoint(doing.to)} has not come to its end, and the stream leads to ${describePoint(to)}`,
-    hint: 'Make that turn again, or undo what was done of it:',
+    what: `a cycle run to ${describePoint(doing.to)} is not finished, but the stream leads to ${describePoint(to)}`,
+    hint: 'Run that one again, or undo its part:',
     rollback: '--steps 0',
   };
 }

@@ -49,13 +49,13 @@ export interface TurnFacts {
   readonly force: boolean;
 }
 
-/** What became of the oldest links. */
+/** The fate of the oldest links. */
 export interface Pruned {
   /** Files. */
   readonly removed: number;
   /** The new point, if it is of a time to come, so that nothing was removed for its age. */
   readonly ahead: Point | undefined;
-  /** What no rule was given to remove. */
+  /** Leftover files that no rule was given to remove. */
   readonly leftover: LeftoverFiles | undefined;
 }
 
@@ -147,7 +147,7 @@ export class ChainTurn {
     }
   }
 
-  /** What that file says of itself. */
+  /** The description that the file has of itself. */
   get linkAttributes(): HelloAttributes {
     const { from, to } = this.#step;
     const previousLink = this.#former?.last ?? undefined;
@@ -159,7 +159,7 @@ export class ChainTurn {
     };
   }
 
-  /** What attempts of this turn have saved; undefined where there were none. */
+  /** The data that attempts of this turn have saved; undefined where there were none. */
   async savedBefore(about: Omit<SavedQuestion, 'destination'>): Promise<Saved | undefined> {
     const former = this.#former;
     if (former?.doing?.what !== 'turn' || this.#step.from === undefined) return undefined;
@@ -277,7 +277,7 @@ function requireStep(
   throw new LvmsyncError('destinationUnfit', what, context);
 }
 
-/** What a full copy leaves of the chain before it. */
+/** The leftover of the chain before a full copy. */
 const NOTHING = { point: null, pruned: null };
 
 function refuseMismatch(record: ChainRecord, actual: ChainDestination): void {

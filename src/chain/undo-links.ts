@@ -40,7 +40,7 @@ export async function undoLinks(job: UndoLinks): Promise<readonly number[]> {
   } catch (error) {
     throw describeFailure(error, {
       state: stage.begun
-        ? `${device.path} is between two points: the rollback has not come to its end.`
+        ? `${device.path} is between two restore points: the rollback is not finished.`
         : 'Nothing was written.',
       hint: 'Run the same command again to finish it.',
     });

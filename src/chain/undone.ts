@@ -91,10 +91,10 @@ export function refuseReplacing(folder: string, directory: string): void {
   if (name === undefined) return;
   throw new LvmsyncError(
     'snapback',
-    `${join(folder, name)}: ${directory} has a file of that name`,
+    `${join(folder, name)}: ${directory} already has a file of that name`,
     {
       ...UNTOUCHED,
-      hint: `It was not put there by lvmsync: see what it is ("lvmsync inspect"), and move it away.`,
+      hint: `lvmsync did not create that file: check it with "lvmsync inspect", and move it away.`,
     },
   );
 }

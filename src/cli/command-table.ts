@@ -19,7 +19,7 @@ export interface CommandSpec {
   /** Sentences; three lines together. */
   readonly description: string;
   readonly examples: readonly Example[];
-  /** What it can end with, besides 0, 1 and 128+N. */
+  /** Its exit statuses, besides 0, 1 and 128+N. */
   readonly statuses: readonly ExitName[];
 }
 
@@ -44,7 +44,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     examples: [
       {
         command: 'lvmsync --snapback /root/undo vg0/mail-snap /dev/vg1/mail',
-        says: 'to a volume of this host; /root/undo takes what is overwritten',
+        says: 'to a volume of this host; /root/undo saves the overwritten blocks',
       },
       {
         command: 'lvmsync vg0/mail-snap root@backup:/dev/vg1/mail',
@@ -64,11 +64,11 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['--stdout SNAPSHOT > FILE'],
     summary: 'Write the changes to a file or a pipe (--stdout)',
     description:
-      'Writes the blocks that changed since SNAPSHOT was taken to standard output. "lvmsync --apply" writes them to a copy, here or on another host. The file holds disk content: create it under "umask 077".',
+      'Writes the blocks that changed since SNAPSHOT was taken to standard output. "lvmsync --apply" writes them to a copy, here or on a remote host. The file holds disk content: create it under "umask 077".',
     examples: [
       {
         command: 'lvmsync --stdout vg0/mail-snap | ssh root@backup lvmsync --apply - /dev/vg1/mail',
-        says: 'through a pipe of your own',
+        says: 'through your own pipe',
       },
       {
         command: '(umask 077; lvmsync --stdout --compress=lz4 vg0/mail-snap > mail.changes)',
@@ -101,9 +101,12 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['inspect FILE...'],
     summary: 'Show what a change stream or snapback holds',
     description:
-      'Reads each FILE to its end, checks it, and shows which device it belongs to, how much it holds and where. Nothing is written.',
+      'Reads and checks each FILE, and shows which device it belongs to, how much data it holds and where. Nothing is written.',
     examples: [
-      { command: 'lvmsync inspect /root/undo', says: 'is it whole, and for what device?' },
+      {
+        command: 'lvmsync inspect /root/undo',
+        says: 'is it complete, and which device does it belong to?',
+      },
     ],
     statuses: STREAM,
   },
@@ -114,7 +117,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['verify SNAPSHOT|DEVICE DESTINATION'],
     summary: 'Check that a copy matches, and repair it',
     description:
-      'Compares what a sync of SNAPSHOT sends with DESTINATION, by hashes if that is on a remote host. --full compares everything; then any device or file can stand for SNAPSHOT. --repair sends what differs. Make sure that nothing writes to either end.',
+      'Compares the blocks that a sync of SNAPSHOT would send with DESTINATION, by hashes if it is on a remote host. --full compares everything; then any device or file can stand for SNAPSHOT. --repair sends what differs. Make sure that nothing writes to either end.',
     examples: [
       {
         command: 'lvmsync verify vg0/mail-snap root@backup:/dev/vg1/mail',
@@ -122,7 +125,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
       },
       {
         command: 'lvmsync verify --full --repair vg0/mail-snap /dev/vg1/mail',
-        says: 'compares everything and mends the copy',
+        says: 'compares everything and repairs the copy',
       },
     ],
     statuses: ['different', ...READING, ...WRITING, 'transport'],
@@ -134,7 +137,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['cycle VOLUME DESTINATION --snapback DIR'],
     summary: 'Keep a replica with restore points, run by run',
     description:
-      'Takes a new snapshot of VOLUME, sends what changed since the last one, and removes that. DIR, on the host of DESTINATION, keeps what each run overwrites: the restore points of "lvmsync rollback". The first run needs --init, which copies everything.',
+      'Takes a new snapshot of VOLUME, sends the changes since the last one, and removes the old one. DIR, on the host of DESTINATION, keeps the blocks that each run overwrites: the restore points of "lvmsync rollback". The first run needs --init, which copies everything.',
     examples: [
       {
         command:
@@ -156,7 +159,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['chain DIR [DESTINATION]'],
     summary: 'List the restore points of a replica',
     description:
-      'Lists the restore points in DIR, the directory given as --snapback to "lvmsync cycle". With DESTINATION it also says whether that is the copy they belong to. Nothing is changed.',
+      'Lists the restore points in DIR, the directory given as --snapback to "lvmsync cycle". With DESTINATION it also checks whether that is the copy they belong to. Nothing is changed.',
     examples: [
       {
         command: 'lvmsync chain /backup/mail.chain /dev/vg1/mail',
@@ -172,7 +175,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['rollback DESTINATION [DIR]'],
     summary: 'Return a replica to a restore point',
     description:
-      'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. DIR can be left out where it lies beside DESTINATION and has its name with ".chain". --redo undoes the last rollback.',
+      'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. DIR can be left out if it is next to DESTINATION and has the same name with ".chain" added. --redo undoes the last rollback.',
     examples: [
       {
         command: 'lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain',
@@ -190,9 +193,9 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     action: 'doctor',
     isWord: true,
     synopsis: ['doctor [SNAPSHOT|-] [DESTINATION]'],
-    summary: 'Say what is missing before a run, here and there',
+    summary: 'Check what a run needs, here and on the remote host',
     description:
-      'Checks the tools, the source, the destination and the remote host, and says what to install or change. "-" stands for a host that only holds copies. Nothing is changed.',
+      'Checks the tools, the source, the destination and the remote host, and shows what to install or change. "-" stands for a host that only holds copies. Nothing is changed.',
     examples: [
       {
         command: 'lvmsync doctor vg0/mail-snap root@backup:/dev/vg1/mail',
@@ -206,7 +209,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     action: 'bench',
     isWord: true,
     synopsis: ['bench [SNAPSHOT|DEVICE] [HOST:]'],
-    summary: 'Measure disk and link, and say which options help',
+    summary: 'Measure disk and link, and suggest options',
     description:
       'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file.',
     examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'both ends' }],
@@ -214,7 +217,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
   },
 ];
 
-/** Undefined for the other side of a verify, which nobody types. */
+/** Undefined for the remote side of a verify, which nobody types. */
 export function commandOf(action: Action): CommandSpec | undefined {
   return COMMAND_TABLE.find((command) => command.action === action);
 }

@@ -1,4 +1,4 @@
-/** What one run is to do, with nothing left to decide about the words. */
+/** The task of one run, with nothing left to decide about the words. */
 
 import type { ChainRequest } from '../chain/request.js';
 import type { RollbackTarget } from '../chain/rollback-plan.js';
@@ -57,7 +57,7 @@ export interface VerifyCommand
   readonly remote: RemoteOptions;
 }
 
-/** The other side of a verify. */
+/** The remote side of a verify. */
 export interface HashCommand extends RunRequest {
   readonly kind: 'hash';
   readonly destination: string;
@@ -74,7 +74,7 @@ export interface ChainCommand extends RunRequest {
 export interface RollbackCommand extends RunRequest {
   readonly kind: 'rollback';
   readonly destination: string;
-  /** Of the chain. */
+  /** The directory of the chain. */
   readonly directory: string;
   /** Or forward again, after a rollback. */
   readonly target: RollbackTarget | 'redo';
@@ -113,7 +113,7 @@ export interface BenchCommand extends RunRequest {
 export type Command =
   | { readonly kind: 'version' }
   | { readonly kind: 'licenses' }
-  /** Of one command, or of all. */
+  /** The help of one command, or of all. */
   | { readonly kind: 'help'; readonly about?: CommandSpec | undefined }
   | InspectCommand
   | ChainCommand

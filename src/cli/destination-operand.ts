@@ -15,7 +15,7 @@ export function takeDestination(operands: string[]): Destination {
   return { path: pathOf(destination.path) };
 }
 
-/** Of this machine. Throws (usage). */
+/** A destination on this machine. Throws (usage). */
 export function takeLocalDestination(operands: string[]): string {
   return pathOf(takeOperand(operands, NAME));
 }

@@ -11,22 +11,22 @@ import {
 
 const WIDTH = 79;
 
-/** What a command line begins with, and then one line for each way to call it. */
+/** The beginning of a command line, and then one line for each way to call it. */
 export const USAGE = COMMAND_TABLE.flatMap(({ synopsis }) => synopsis)
   .map((line, index) => `${index === 0 ? 'Usage: ' : '       '}lvmsync [OPTIONS] ${line}\n`)
   .join('');
 
 export const INTRODUCTION: readonly string[] = [
   'Brings a copy of a logical volume up to date by moving only the blocks that changed after a snapshot was taken.',
-  'SNAPSHOT is an LVM snapshot: /dev/vg/lv, /dev/mapper/vg-lv or vg/lv. What is sent is what its origin holds now where the two differ, so the copy must hold what the snapshot holds.',
-  'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH, or VG/LV for a volume. A "/" before the first ":" makes it local; an IPv6 address stands in brackets.',
+  'SNAPSHOT is an LVM snapshot: /dev/vg/lv, /dev/mapper/vg-lv or vg/lv. lvmsync sends the present data of the origin wherever it differs from SNAPSHOT, so the copy must hold what SNAPSHOT holds.',
+  'DESTINATION is a block device or a regular file, written [[USER@]HOST:]PATH, or VG/LV for a volume. A "/" before the first ":" makes it local; write an IPv6 address in brackets.',
 ];
 
 export const GROUPS: readonly OptionGroup[] = [
   'What to do',
   'Source',
   'Stream',
-  'Other host',
+  'Remote host',
   'Destination',
   'Verify',
   'Undo',
@@ -35,7 +35,7 @@ export const GROUPS: readonly OptionGroup[] = [
 ];
 
 export const GRAMMAR =
-  'Long options may be shortened as far as they stay unique. Options and operands may be mixed; "--" ends the options.';
+  'Long options can be shortened as long as they stay unique. Options and operands can be mixed; "--" ends the options.';
 
 /** On the first screen: what a sync of a script or a beginner needs, that of the Ruby lvmsync first. */
 const FIRST_OPTIONS: readonly OptionEntry['name'][] = [

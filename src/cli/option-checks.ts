@@ -1,4 +1,4 @@
-/** What the words ask for, and whether the options go together with it. */
+/** The action that the words ask for, and whether the options go together with it. */
 
 import { existsSync } from 'node:fs';
 import { LvmsyncError } from '../base/errors.js';
@@ -30,7 +30,7 @@ export function isGiven(parsed: ParsedOptions, entry: OptionEntry): boolean {
   return parsed.flags[entry.name] === true;
 }
 
-/** An option that serves a single action and is no mere detail of it asks for that action. */
+/** An option that serves a single action, and is more than a detail of it, asks for that action. */
 const ASKS_FOR: Readonly<Partial<Record<OptionEntry['name'], Action>>> = {
   apply: 'apply',
   server: 'apply',
@@ -77,7 +77,7 @@ function foreign(name: string, actions: readonly Action[], asked: string): Lvmsy
   const owners = COMMAND_TABLE.filter(({ action }) => actions.includes(action));
   const names = owners.map(({ name, isWord }) => (isWord ? name : (BY_OPTION[name] ?? 'a sync')));
   return new LvmsyncError('usage', `--${name} cannot be used with ${asked}`, {
-    hint: `It belongs to: ${names.join(', ')}.`,
+    hint: `It can be used with: ${names.join(', ')}.`,
   });
 }
 

@@ -32,7 +32,7 @@ interface LongName {
 type Remaining = string[];
 
 interface MutableOptions {
-  /** Of the command that the first word names: abbreviations mean its options. */
+  /** The options of the command that the first word names: abbreviations mean those. */
   readonly action: Action | undefined;
   readonly flags: Partial<Record<FlagName, boolean>>;
   readonly values: Partial<Record<ValueName, string>>;
@@ -142,7 +142,7 @@ function findLong(key: string, word: string, action: Action | undefined): LongNa
     if (shortest === undefined) continue;
     if (others.every(({ text }) => text.startsWith(shortest.text))) return shortest;
     const all = names.map(({ text }) => `--${text}`).sort();
-    throw refusal('ambiguous option', word, `It may be ${listed(all)}.`);
+    throw refusal('ambiguous option', word, `It could be ${listed(all)}.`);
   }
   const known = LONG_NAMES.filter(({ entry }) => action === undefined || takes(entry, action));
   const meant = nearest(

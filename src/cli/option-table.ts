@@ -3,7 +3,7 @@
  * this table, so an option is added here and, where it has a meaning, in parse.ts. Commands: command-table.
  */
 
-/** What a run can be asked to do, apart from printing the version or the help. */
+/** The actions of a run, apart from printing the version or the help. */
 export type Action =
   | 'apply'
   | 'dump'
@@ -21,7 +21,7 @@ export type OptionGroup =
   | 'What to do'
   | 'Source'
   | 'Stream'
-  | 'Other host'
+  | 'Remote host'
   | 'Destination'
   | 'Verify'
   | 'Undo'
@@ -108,8 +108,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['hash'],
     group: 'What to do',
-    brief: 'internal: serves "lvmsync verify" on another host',
-    help: 'Internal: serves block hashes to "lvmsync verify" on another host.',
+    brief: 'internal: serves a remote "lvmsync verify"',
+    help: 'Internal: serves block hashes to a remote "lvmsync verify".',
   },
   {
     name: 'dry-run',
@@ -145,8 +145,8 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'What to do',
-    brief: 'print the help, of a command if one is named',
-    help: 'Print the commands and the options of a sync or, where a command is named, what that command takes.',
+    brief: 'print the help, or that of a command',
+    help: 'Print the commands and the options of a sync. With a command, print the options of that command.',
   },
   {
     name: 'data-source',
@@ -200,7 +200,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Source',
     brief: 'room for a new thick snapshot: 5G, or 20%',
-    help: 'Room for what a new thick snapshot has to save, such as 5G, or a share of the volume such as 20%. It must last until the next run of the cycle is done.',
+    help: 'Room for a new thick snapshot, such as 5G, or a share of the volume such as 20%. It must hold everything that is overwritten until the next cycle run is finished.',
   },
   {
     name: 'freeze-cmd',
@@ -217,7 +217,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['cycle'],
     group: 'Source',
-    brief: 'end that, after the snapshot or if it fails',
+    brief: 'undo --freeze-cmd, also if the snapshot fails',
     help: 'Run COMMAND after the snapshot attempt, successful or not, and also if lvmsync is killed. It may run twice.',
   },
   {
@@ -247,7 +247,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: READING,
     group: 'Stream',
-    brief: 'send at most RATE bytes a second: 500K, 10M',
+    brief: 'send at most RATE bytes per second: 500K, 10M',
     help: 'Send at most RATE bytes per second. The suffixes K, M and G are powers of 1024, KB, MB and GB of 1000.',
   },
   {
@@ -257,8 +257,8 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: REMOTE,
     harmlessElsewhere: true,
-    group: 'Other host',
-    brief: 'the command that stands for ssh',
+    group: 'Remote host',
+    brief: 'command to use in place of ssh',
     help: 'Command to use in place of ssh, such as "ssh -i \'my key\'". Split into arguments as a shell does, but nothing in it is expanded.',
   },
   {
@@ -266,7 +266,7 @@ export const OPTION_TABLE = [
     argument: 'PROGRAM',
     from: 'ours',
     actions: REMOTE,
-    group: 'Other host',
+    group: 'Remote host',
     brief: 'name or path of lvmsync on the remote host',
     help: 'Name or path of lvmsync on the remote host. Default: lvmsync.',
   },
@@ -275,7 +275,7 @@ export const OPTION_TABLE = [
     argument: 'FILE',
     from: 'ours',
     actions: ['sync'],
-    group: 'Other host',
+    group: 'Remote host',
     brief: 'lend the remote host this executable for the run',
     help: 'If the remote host has no lvmsync, lend it FILE, the self-contained executable, for this run. It is checked by its hash, kept in a private temporary directory there, and removed at the end.',
   },
@@ -283,7 +283,7 @@ export const OPTION_TABLE = [
     name: 'sudo',
     from: 'ours',
     actions: REMOTE,
-    group: 'Other host',
+    group: 'Remote host',
     brief: 'run lvmsync through "sudo -n" on the remote host',
     help: 'Run lvmsync on the remote host through "sudo -n", for hosts where root cannot log in.',
   },
@@ -293,7 +293,7 @@ export const OPTION_TABLE = [
     choices: ['command', 'ssh2'],
     from: 'ours',
     actions: REMOTE,
-    group: 'Other host',
+    group: 'Remote host',
     brief: '"command" (--rsh), or the built-in client "ssh2"',
     help: 'How to reach the remote host: by running the --rsh "command", the default, or with the built-in client "ssh2".',
   },
@@ -302,7 +302,7 @@ export const OPTION_TABLE = [
     argument: 'N',
     from: 'ours',
     actions: ['sync', 'bench'],
-    group: 'Other host',
+    group: 'Remote host',
     brief: 'share the work among up to N connections',
     help: 'Share the work among up to N connections, at most 16, each with its own receiver. With --snapback FILE this creates FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
   },
@@ -311,41 +311,41 @@ export const OPTION_TABLE = [
     argument: 'SECONDS',
     from: 'ours',
     actions: REMOTE,
-    group: 'Other host',
-    brief: 'give up when nothing has moved for so long',
-    help: 'Give up when nothing has moved for this long, in seconds or such as 5m. Default: one hour for a sync, since old receivers are silent; ten minutes for hashes, five for a chain, one for any other answer.',
+    group: 'Remote host',
+    brief: 'give up when nothing has moved for this long',
+    help: 'Give up when nothing has moved for this long: a number of seconds, or a time such as 5m. Default: one hour for a sync, because old receivers are silent; ten minutes for hashes, five for a chain, one for any other answer.',
   },
   {
     name: 'require-ack',
     from: 'ours',
     actions: ['sync', 'cycle'],
-    group: 'Other host',
+    group: 'Remote host',
     brief: 'fail unless the receiver confirms what it wrote',
-    help: 'Fail unless the receiver confirms what it wrote. The Ruby lvmsync cannot.',
+    help: 'Fail unless the receiver confirms what it wrote. The Ruby lvmsync cannot do that.',
   },
   {
     name: 'no-discard',
     from: 'ours',
     actions: ['sync', 'cycle'],
     group: 'Destination',
-    brief: 'write zeros instead of giving space back',
-    help: 'Write zeros where a thin source was discarded. By default such space is given back at the destination where that is safe.',
+    brief: 'write zeros instead of discarding blocks',
+    help: 'Write zeros where blocks of a thin source were discarded. By default these blocks are discarded at the destination, too, where that is safe.',
   },
   {
     name: 'allow-smaller',
     from: 'ours',
     actions: ['apply', 'sync', 'verify'],
     group: 'Destination',
-    brief: 'leave out what lies beyond a smaller destination',
-    help: 'Accept a destination smaller than the source. What lies beyond its end is left out.',
+    brief: 'accept a destination smaller than the source',
+    help: 'Accept a destination smaller than the source. The part beyond its end is left out.',
   },
   {
     name: 'force',
     from: 'ours',
     actions: ['apply', 'sync', 'verify', 'cycle', 'rollback'],
     group: 'Destination',
-    brief: 'write although a check speaks against it',
-    help: 'Write although a check says that the destination is in use, that there is no room for the snapback, or that a classic change stream looks damaged.',
+    brief: 'write even if a check advises against it',
+    help: 'Write even if the destination is in use, there is not enough room for the snapback, or a classic change stream looks damaged.',
   },
   {
     name: 'scratch',
@@ -353,8 +353,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['bench'],
     group: 'Destination',
-    brief: 'measure writes, too, to this new file',
-    help: 'Also measure how fast FILE can be written, on the remote host if one is named. It must not exist yet, is at most 1 GiB, and is removed at the end.',
+    brief: 'also measure writes, to this new file',
+    help: 'Also measure how fast FILE can be written, on the remote host if one is named. FILE must not exist yet. It takes at most 1 GiB and is removed at the end.',
   },
   {
     name: 'full',
@@ -379,8 +379,8 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ['apply', 'sync', 'verify', 'cycle', 'doctor'],
     group: 'Undo',
-    brief: 'save what is overwritten, to undo the run',
-    help: 'Save what is overwritten to FILE, on the host of the destination. "--apply FILE" then undoes the run. For a cycle this is the directory of its restore points.',
+    brief: 'save the overwritten blocks, to undo the run',
+    help: 'Save the overwritten blocks to FILE, on the host of the destination. "--apply FILE" then undoes the run. For a cycle this is the directory of its restore points.',
   },
   {
     name: 'snapback-overwrite',
@@ -396,8 +396,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply'],
     group: 'Undo',
-    brief: 'take the stream as the next turn of a chain',
-    help: 'Apply the change stream as the next turn of the chain of snapbacks in DIR. A stream that does not follow what the destination holds is refused. See "lvmsync chain".',
+    brief: 'apply the stream as the next run of a cycle',
+    help: 'Apply the change stream as the next run of the cycle whose restore points are in DIR. A stream that does not start where the destination is now is refused. See "lvmsync chain".',
   },
   {
     name: 'init',
@@ -405,7 +405,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'cycle'],
     group: 'Undo',
     brief: 'start the history: everything is copied',
-    help: 'Start the history: the change stream is a full copy. It keeps no snapback.',
+    help: 'Start the history with a full copy. No snapback is kept for it.',
   },
   {
     name: 'keep',
@@ -414,8 +414,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'cycle'],
     group: 'Undo',
-    brief: 'keep the newest 24, or those of 30d; repeatable',
-    help: 'After a turn, delete old restore points except those that a RULE keeps: "24" keeps the newest 24, "12h", "30d" or "8w" those of the last hours, days or weeks. Can be given more than once. By default all are kept.',
+    brief: 'keep the newest 24, or 30d; repeatable',
+    help: 'After the run, delete old restore points except those that a RULE keeps: "24" keeps the newest 24; "12h", "30d" and "8w" keep those of the last hours, days or weeks. Can be given more than once. By default all are kept.',
   },
   {
     name: 'keep-last',
@@ -452,8 +452,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['rollback'],
     group: 'Undo',
-    brief: 'N restore points back; 0: undo an unfinished turn',
-    help: 'Go back N restore points. With 0, only undo what an unfinished turn left.',
+    brief: 'N restore points back; 0: undo an unfinished run',
+    help: 'Go back N restore points. With 0, only undo what an unfinished cycle run wrote.',
   },
   {
     name: 'redo',
@@ -461,7 +461,7 @@ export const OPTION_TABLE = [
     actions: ['rollback'],
     group: 'Undo',
     brief: 'undo the last rollback, finished or not',
-    help: 'Undo the last rollback, finished or not. Possible until the next turn.',
+    help: 'Undo the last rollback, finished or not. Possible until the next cycle run.',
   },
   {
     name: 'nice',
@@ -495,8 +495,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['sync', 'dump', 'apply', 'cycle', 'verify', 'rollback'],
     group: 'Messages',
-    brief: 'write figures of the run for Prometheus',
-    help: 'Replace FILE with the figures of this run and of earlier ones in the format of Prometheus: bytes, seconds, exit status, time of the last success.',
+    brief: 'write metrics of the run for Prometheus',
+    help: 'Replace FILE with the metrics of this run and of earlier ones in the Prometheus format: bytes, seconds, exit status, time of the last success.',
   },
   {
     name: 'verbose',
@@ -516,7 +516,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'report everything',
-    help: 'Report everything, and show where in the program an error arose.',
+    help: 'Report everything, and show where in the program an error occurred.',
   },
   {
     name: 'quiet',

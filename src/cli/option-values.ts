@@ -124,7 +124,7 @@ export function parseRate(name: ValueName, text: string | undefined): number | u
   const rate = Number(digits) * base ** UNITS.indexOf(unit.toUpperCase());
   if (rate >= 1) return rate;
   throw usage(
-    `--${name}: expected bytes a second, such as 500K, 1.5M or 10MiB, saw "${escapeText(text, 80)}"`,
+    `--${name}: expected bytes per second, such as 500K, 1.5M or 10MiB, saw "${escapeText(text, 80)}"`,
   );
 }
 
@@ -149,5 +149,5 @@ export function needs(name: string, needed: OptionEntry['name']): LvmsyncError {
 }
 
 export function usage(message: string): LvmsyncError {
-  return new LvmsyncError('usage', message, { hint: '"lvmsync --help" shows how it is used.' });
+  return new LvmsyncError('usage', message, { hint: '"lvmsync --help" shows the usage.' });
 }

@@ -74,8 +74,9 @@ function helpCommand({ flags, operands, ...parsed }: ParsedOptions): Command {
     if (about !== undefined) return { kind: 'help', about };
     const names = COMMAND_TABLE.map((command) => command.name);
     const meant = nearest(name, names);
-    throw new LvmsyncError('usage', `there is no command "${escapeText(name, 80)}"`, {
-      hint: meant === undefined ? `There are ${names.join(', ')}.` : `Did you mean "${meant}"?`,
+    throw new LvmsyncError('usage', `unknown command "${escapeText(name, 80)}"`, {
+      hint:
+        meant === undefined ? `The commands are ${names.join(', ')}.` : `Did you mean "${meant}"?`,
     });
   }
   const given = OPTION_TABLE.filter((entry) => isGiven({ flags, operands, ...parsed }, entry));

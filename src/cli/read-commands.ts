@@ -39,10 +39,10 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
   const source = takeSource(parsed, operands);
   const destination = lastOperand(parsed, operands);
   if (destination.host === undefined && values.streams !== undefined) {
-    throw usage('--streams needs another host: a local run has no connection');
+    throw usage('--streams needs a remote host: a local run has no connection');
   }
   if (destination.host === undefined && values['push-helper'] !== undefined) {
-    throw usage('--push-helper needs another host');
+    throw usage('--push-helper needs a remote host');
   }
   const send = sendRequest(parsed, { ...run, ...writeRequest(parsed), destination });
   return { kind: 'sync', ...send, ...fillRequest(parsed), ...dryRunRequest(parsed), source };
@@ -53,7 +53,7 @@ function lastOperand({ values }: ParsedOptions, operands: string[]): Destination
   const destination = takeDestination(operands);
   refuseRest(operands);
   if (destination.host === undefined && values.compress !== undefined) {
-    throw usage('--compress needs another host, or --stdout: a local run has no change stream');
+    throw usage('--compress needs a remote host, or --stdout: a local run has no change stream');
   }
   return destination;
 }
@@ -72,7 +72,8 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
   const destination = lastOperand(parsed, operands);
   const { flags, values } = parsed;
   const { snapback: directory } = values;
-  if (directory === undefined) throw usage('cycle needs --snapback, the directory of its chain');
+  if (directory === undefined)
+    throw usage('cycle needs --snapback, the directory of its restore points');
   const chain = { directory, init: flags.init === true, keep: parseKeep(values) };
   const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
   const send = sendRequest(parsed, { ...run, ...write, destination });
@@ -113,7 +114,8 @@ export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCom
 export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
   const program = values['remote-path'] ?? 'lvmsync';
   // It follows the host, and there ssh still looks for options of its own.
-  if (program.startsWith('-')) throw usage('--remote-path: a program must not begin with "-"');
+  if (program.startsWith('-'))
+    throw usage('--remote-path: the name of a program must not begin with "-"');
   const helper = values['push-helper'];
   if (helper !== undefined && values.transport === 'ssh2') {
     throw clash('push-helper', '--transport ssh2');

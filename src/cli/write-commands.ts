@@ -51,7 +51,7 @@ function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefine
     if (keep !== undefined) throw needs(keep, 'chain');
     return undefined;
   }
-  // It names the snapback itself, and a copy that is not whole is no point.
+  // It names the snapback itself, and a copy that is not complete is not a restore point.
   if (values.snapback !== undefined) throw clash('snapback', '--chain');
   if (flags['allow-smaller']) throw clash('allow-smaller', '--chain');
   return { directory, init: flags.init === true, keep: parseKeep(values) };
@@ -90,7 +90,7 @@ function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'red
   const { to, steps } = values;
   const given = [to !== undefined, steps !== undefined, flags.redo === true];
   if (given.filter(Boolean).length !== 1) {
-    throw usage('rollback needs one of --to, --steps and --redo');
+    throw usage('rollback needs exactly one of --to, --steps and --redo');
   }
   if (steps !== undefined) {
     if (/^\d{1,6}$/.test(steps)) return { steps: Number(steps) };

@@ -19,7 +19,7 @@ export interface Input {
 export function openChanges(path: string): Input {
   if (path === '-') {
     if (isatty(STDIN)) {
-      throw new LvmsyncError('usage', 'standard input is a terminal: a change stream is expected');
+      throw new LvmsyncError('usage', 'standard input is a terminal, not a change stream');
     }
     return { fd: STDIN, name: 'standard input', identity: identityOf(STDIN) };
   }
@@ -34,7 +34,7 @@ export function openChanges(path: string): Input {
       cause: error,
     });
   }
-  throw new LvmsyncError('usage', `${path}: this is a directory, a changes file is expected`);
+  throw new LvmsyncError('usage', `${path}: a directory, not a changes file`);
 }
 
 export function closeChanges({ fd }: Input): void {

@@ -56,14 +56,14 @@ function applyNothing({ name, identity }: ReceivedStream, { reporter }: RunConte
   if (identity !== undefined) {
     throw new LvmsyncError(
       'streamTruncated',
-      `${name}: it holds no change at all, not even its end`,
+      `${name}: the file is empty: it holds no changes and no end mark`,
     );
   }
   reporter.warn(`${name}: the stream is empty: either nothing changed or the sender failed`);
   return EXIT.done;
 }
 
-/** Runs the work; where the sender understands it, tells it of a failure before that ends the run. */
+/** Runs the work; if the sender understands it, reports a failure to it before that ends the run. */
 async function answering(
   stream: ReceivedStream,
   context: RunContext,
@@ -160,11 +160,11 @@ function reportOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): 
   const { streamIndex, streamCount, attributes } = hello;
   if (attributes.countedLink !== undefined) {
     reporter.info(
-      `${name}: it undoes its run only together with snapback ${attributes.countedLink}: apply that one after it`,
+      `${name}: this snapback undoes only a part of its run: apply snapback ${attributes.countedLink} next`,
     );
   }
   if (streamCount === 1) return;
   reporter.info(
-    `${name}: this was snapback ${streamIndex} of ${streamCount} of its run; the others undo the rest of it`,
+    `${name}: this was snapback ${streamIndex} of ${streamCount} of its run: apply the others to undo the rest`,
   );
 }

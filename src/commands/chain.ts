@@ -6,7 +6,7 @@ import { EXIT, LvmsyncError } from '../base/errors.js';
 import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
-import { escapeText, humanSize } from '../base/text.js';
+import { counted, escapeText, humanSize } from '../base/text.js';
 import { RegisteredCopy } from '../chain/copy-registry.js';
 import { doubtOf, leftIn } from '../chain/copy-verdict.js';
 import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
@@ -82,7 +82,7 @@ async function redoGapOf(
   const undone = isGoingBack(doing) ? doing : last;
   if (undone === null) return undefined;
   const folder = join(directory, undone.folder);
-  if (!existsSync(folder)) return `${undone.folder} is not there`;
+  if (!existsSync(folder)) return `${undone.folder} is missing`;
   const { walked, missing } = await readRedoLinks(folder, undone);
   return missing ?? findLost(walked).find(({ lost }) => lost !== undefined)?.lost;
 }
@@ -91,7 +91,7 @@ const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
 
 interface Mismatch {
   readonly why: string;
-  /** What to do about it. */
+  /** The next step for the user. */
   readonly remedy: string | undefined;
 }
 
@@ -188,7 +188,7 @@ export function describe(survey: Survey): string {
   const head = escapeText(directory);
   if (record === undefined) {
     const what = existsSync(directory) ? 'holds no chain' : 'is not there';
-    return `${head}: ${what}; one begins with a full copy under --init\n`;
+    return `${head}: ${what}; the first run, with --init, creates one\n`;
   }
   const { path, identity, size } = record.destination;
   const rows: [string, string][] = [
@@ -196,7 +196,7 @@ export function describe(survey: Survey): string {
     ['holds', whatItHolds(record)],
   ];
   if (mismatch !== undefined) rows.push(['but', mismatch.why]);
-  if (redoGap !== undefined) rows.push(['but', `that rollback cannot be taken back: ${redoGap}`]);
+  if (redoGap !== undefined) rows.push(['but', `that rollback cannot be undone: ${redoGap}`]);
   if (record.point !== null) rows.push(['before', howFarBack(order)]);
   if (leftover.files.length > 0) rows.push(['useless', describeLeftover(leftover)]);
   const useless = new Set(leftover.files);
@@ -211,23 +211,23 @@ function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {
   const typed = (paths: readonly string[]): string =>
     paths.map((path) => typedPath(path, undefined)).join(' ');
   const rmdir = folders.length === 0 ? '' : `; rmdir ${typed(folders)}`;
-  const what = `${files.length} files (${humanSize(bytes)}) that nothing goes back to`;
-  return `${what}: the next turn with --keep removes them, or: rm ${typed(files)}${rmdir}`;
+  const what = `${counted(files.length, 'file')} (${humanSize(bytes)}) that no restore point needs`;
+  return `${what}: the next cycle run with --keep removes them, or: rm ${typed(files)}${rmdir}`;
 }
 
 function whatItHolds({ point, doing, undone }: ChainRecord): string {
-  const holds = point === null ? 'no point' : `${localTime(point.time)} (${point.uuid})`;
+  const holds = point === null ? 'no restore point' : `${localTime(point.time)} (${point.uuid})`;
   switch (doing?.what) {
     case undefined:
-      return undone === null ? holds : `${holds}, after a rollback that --redo takes back`;
+      return undone === null ? holds : `${holds}, after a rollback that --redo undoes`;
     case 'init':
-      return `${holds}: the full copy of ${localTime(doing.to.time)} has not come to its end`;
+      return `${holds}: the full copy of ${localTime(doing.to.time)} is not finished`;
     case 'turn':
-      return `${holds}, and a part of ${localTime(doing.to.time)}: that turn has not come to its end`;
+      return `${holds}, and a part of ${localTime(doing.to.time)}: that cycle run is not finished`;
     case 'rollback':
-      return `${holds} in part: a rollback to ${localTime(doing.to.time)} has not come to its end`;
+      return `${holds} in part: a rollback to ${localTime(doing.to.time)} is not finished`;
     case 'redo':
-      return `${holds} in part: a rollback --redo has not come to its end`;
+      return `${holds} in part: a rollback --redo is not finished`;
   }
 }
 

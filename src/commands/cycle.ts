@@ -84,10 +84,13 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
 function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): void {
   const name = fullName(volume);
   if (kind === 'thin' && size !== undefined) {
-    throw new LvmsyncError('usage', `${name}: a thin volume, whose snapshots have no --size`);
+    throw new LvmsyncError(
+      'usage',
+      `${name}: --size is only for thick volumes: a thin snapshot takes its room from the pool`,
+    );
   }
   if (kind === 'thick' && size === undefined) {
-    throw new LvmsyncError('usage', `${name}: its snapshots need a --size`, {
+    throw new LvmsyncError('usage', `${name}: a thick volume: its snapshots need --size`, {
       hint: 'Allow for everything that is written during two cycle intervals, such as --size 20%.',
     });
   }
@@ -135,10 +138,10 @@ async function findOtherSpelling(
 
 function reportPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
   const place = placeName(command.destination);
-  if (base === undefined) reporter.info(`The chain of ${place} begins: everything is sent.`);
+  if (base === undefined) reporter.info(`Starting the history of ${place}: everything is sent.`);
   else reporter.verbose(`${place} holds ${describeSnapshot(base)}`);
   if (next !== undefined) {
-    reporter.info(`Going on with ${describeSnapshot(next)}, of a turn that was interrupted.`);
+    reporter.info(`Continuing with ${describeSnapshot(next)}, left by an interrupted cycle run.`);
   }
 }
 
@@ -163,7 +166,9 @@ function realEffects(circumstances: Circumstances): TurnEffects {
       } catch (error) {
         if (!(error instanceof LvmsyncError)) throw error;
         // It harms nobody but takes room; whether there is enough the next snapshot will tell.
-        reporter.warn(`${fullName(snapshot)} is not needed any more, but stays: ${error.message}`);
+        reporter.warn(
+          `${fullName(snapshot)} is no longer needed, but could not be removed: ${error.message}`,
+        );
       }
     },
   };
@@ -211,7 +216,7 @@ async function send({ base, next }: Step, circumstances: Circumstances): Promise
   } finally {
     await withLvmPriority(() => deactivate(next)).catch((error: unknown) => {
       if (!(error instanceof LvmsyncError)) throw error;
-      context.reporter.warn(`${fullName(next)} stays active: ${error.message}`);
+      context.reporter.warn(`${fullName(next)} could not be deactivated: ${error.message}`);
     });
   }
 }
@@ -224,7 +229,7 @@ async function sendThick(step: Step, circumstances: Circumstances): Promise<void
   }
 }
 
-/** What is said of any snapshot that overflows, that a full copy is needed, is not so of a new one. */
+/** The usual advice for an overflow, a full copy, does not apply to a new snapshot. */
 async function explainOverflow(
   error: unknown,
   { base, next }: Step,
@@ -254,7 +259,7 @@ async function sendActive(step: Step, { origin, command, context }: Circumstance
   }
 }
 
-/** What a receiver of this machine cannot know: how its destination is related to what is read. */
+/** A check that a receiver of this machine cannot do: how its destination is related to the source. */
 async function checkPlace(
   { members, device }: Source,
   { destination: { host, path }, force }: CycleCommand,

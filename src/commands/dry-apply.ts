@@ -15,7 +15,7 @@ export interface ApplyDryRun {
   readonly device: FileDevice;
   /** Bytes that the destination would have. */
   readonly size: number;
-  /** Of the snapback that would be made. */
+  /** The options of the snapback that would be made. */
   readonly snapback: SnapbackOptions | undefined;
   /** Tells a sender that waits that the stream would be taken. */
   readonly answer: () => void;
@@ -35,7 +35,7 @@ export async function reportApply(
   const grows = size > device.size ? `, to become ${humanSize(size)}` : '';
   const held = `${humanSize(device.size)}${grows}`;
   reporter.info(
-    `lvmsync ${VERSION}: ${device.path} (${held}) may be written; a dry run writes nothing`,
+    `lvmsync ${VERSION}: ${device.path} (${held}) can be written. This was a dry run: nothing was written`,
   );
   return EXIT.done;
 }

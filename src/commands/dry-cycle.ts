@@ -20,10 +20,10 @@ import { formatRows, type Row } from './dry-run-report.js';
 
 export interface DryCycle {
   readonly turn: Turn;
-  /** Of the chain, oldest first. */
+  /** The snapshots of the chain, oldest first. */
   readonly snapshots: readonly CycleSnapshot[];
   readonly origin: CycleOrigin;
-  /** Of the chain. */
+  /** The tag of the chain. */
   readonly tag: string;
   readonly command: CycleCommand;
   readonly context: RunContext;
@@ -49,8 +49,8 @@ export async function reportTurn(dryCycle: DryCycle): Promise<void> {
       await askReceiver(asked, guarded);
       const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
       const place = placeName(command.destination);
-      const may: Row = ['destination', `${place} may be written`];
-      const heading = `A dry run: a turn from ${fullName(dryCycle.origin)} to ${place}`;
+      const may: Row = ['destination', `${place} can be written`];
+      const heading = `Dry run: a cycle run from ${fullName(dryCycle.origin)} to ${place}`;
       context.print(formatRows(heading, [...rows, may]));
     });
   } finally {
@@ -101,11 +101,11 @@ function pointsOf(
 
 function turnRows({ removeFirst, base, next, removeAfter }: Turn): Row[] {
   const name = (snapshot: CycleSnapshot): string => describeSnapshot(snapshot);
-  const make = 'a new snapshot, as which the origin counts here';
+  const make = 'a new snapshot; this dry run reads the origin instead';
   return [
     ...removeFirst.map((one): Row => ['remove', `${name(one)}, before anything else`]),
-    ['from', base === undefined ? 'nothing: everything is sent' : name(base)],
-    ['to', next === undefined ? make : `${name(next)}, of a turn that was interrupted`],
+    ['from', base === undefined ? 'nothing: this is a full copy' : name(base)],
+    ['to', next === undefined ? make : `${name(next)}, left by an interrupted cycle run`],
     ...removeAfter.map((one): Row => ['remove', `${name(one)}, at the end`]),
   ];
 }

@@ -1,4 +1,4 @@
-/** What `--dry-run` says: one row a fact. Pure. */
+/** The report of `--dry-run`: one row a fact. Pure. */
 
 import { escapeText, humanDuration, humanSize } from '../base/text.js';
 import type { Measurement } from '../device/read-speed.js';
@@ -20,14 +20,14 @@ export interface SendingFacts {
   readonly fills: readonly Fill[];
   /** --bwlimit, bytes a second. */
   readonly bytesPerSecond: number | undefined;
-  /** Of reading the source; undefined: there was nothing to read. */
+  /** The speed of reading the source; undefined: there was nothing to read. */
   readonly reading: Measurement | undefined;
 }
 
 export function sendingRows(facts: SendingFacts): Row[] {
   const { path, sourceSize, totalBytes, extentCount, zeroBytes, discards } = facts;
   const share = sourceSize === 0 ? 0 : (100 * totalBytes) / sourceSize;
-  const manner = discards ? ', given back where that can be done' : '';
+  const manner = discards ? ', discarded at the destination where possible' : '';
   const sent = `${humanSize(totalBytes)} (${totalBytes} bytes) in ${extentCount} extents, ${share.toFixed(1)}% of the volume`;
   return [
     ['source', `${path}, ${humanSize(sourceSize)}`],
@@ -44,7 +44,7 @@ export function sendingRows(facts: SendingFacts): Row[] {
 /** The one thing that is changed. */
 const METADATA_SNAP: Row = [
   'pool',
-  'its metadata snap was reserved while the changes were listed, and is released again',
+  'its metadata snap was reserved to list the changes, and has been released',
 ];
 
 /** The slowest part that is known decides. */
@@ -53,14 +53,14 @@ function estimate({ totalBytes, zeroBytes, bytesPerSecond, reading }: SendingFac
   const measured = reading !== undefined && reading.bytes > 0 && reading.seconds > 0;
   const speed = measured ? reading.bytes / reading.seconds : undefined;
   if (bytesPerSecond !== undefined && (speed === undefined || bytesPerSecond <= speed)) {
-    return `about ${humanDuration(bytes / bytesPerSecond)}, as --bwlimit has it`;
+    return `about ${humanDuration(bytes / bytesPerSecond)}, limited by --bwlimit`;
   }
-  if (speed === undefined || reading === undefined) return 'nothing was measured';
+  if (speed === undefined || reading === undefined) return 'unknown: nothing was measured';
   if (reading.bytes >= bytes) {
-    return `reading it took ${reading.seconds.toFixed(2)} s; what writes may be slower`;
+    return `reading it took ${reading.seconds.toFixed(2)} s; writing may be slower`;
   }
-  const rate = `${humanSize(speed)} a second`;
-  return `at least ${humanDuration(bytes / speed)}: the source was read at ${rate}; what writes may be slower`;
+  const rate = `${humanSize(speed)} per second`;
+  return `at least ${humanDuration(bytes / speed)}: the source was read at ${rate}; writing may be slower`;
 }
 
 const LABEL_WIDTH = 12;

@@ -30,7 +30,7 @@ export async function reportSync(
   const checked = await checkDestinationOf(source, command, context);
   const rows = [...(await rowsOf(source, command, context)), ...checked];
   const place = placeName(command.destination);
-  context.print(formatRows(`A dry run: ${source.device.path} to ${place}`, rows));
+  context.print(formatRows(`Dry run: ${source.device.path} to ${place}`, rows));
 }
 
 export async function reportDump(
@@ -39,12 +39,12 @@ export async function reportDump(
   context: RunContext,
 ): Promise<void> {
   const rows = await rowsOf(source, { ...command, discard: false }, context);
-  const text = formatRows(`A dry run: ${source.device.path} to standard output`, rows);
+  const text = formatRows(`Dry run: ${source.device.path} to standard output`, rows);
   // Standard output is for the stream, and may have a reader that takes nothing else.
   for (const line of text.trimEnd().split('\n')) context.reporter.info(line);
 }
 
-/** What would be sent, and how the source fares. */
+/** The data that would be sent, and how the source fares. */
 export async function rowsOf(
   source: Source,
   rules: Pick<SendRequest, 'bytesPerSecond' | 'discard'>,
@@ -85,7 +85,7 @@ async function checkDestinationOf(
   context: RunContext,
 ): Promise<Row[]> {
   const { destination, snapback, remote } = command;
-  const may = `${placeName(destination)} may be written`;
+  const may = `${placeName(destination)} can be written`;
   if (destination.host === undefined) {
     const { totalBytes } = await checkLocal(source, command, context);
     return [['destination', may], ...snapbackRows(snapback?.path, totalBytes)];
@@ -101,10 +101,10 @@ async function checkDestinationOf(
 
 function snapbackRows(path: string | undefined, bytes: number): Row[] {
   if (path === undefined) return [];
-  return [['snapback', `${path} can be made, of up to ${humanSize(bytes)}`]];
+  return [['snapback', `${path} can be created, at most ${humanSize(bytes)}`]];
 }
 
-/** Of several streams each has a snapback of its own that may be in the way. */
+/** With several streams, each has a snapback of its own that may be in the way. */
 async function askEach(source: Source, command: SendRequest, context: RunContext): Promise<void> {
   const { snapback } = command;
   const parts = planParts(source, command.remote.streams);

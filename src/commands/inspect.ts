@@ -56,7 +56,7 @@ export function describe(inspection: Inspection): string {
 
 const KINDS = {
   file: 'a change stream',
-  wire: 'a change stream meant for a peer',
+  wire: 'a change stream for a receiver',
   snapback: 'a snapback',
 } as const;
 
@@ -65,16 +65,18 @@ function whatItIs({ form, hello, compressed, fileSize }: Inspection): string {
   const packed = compressed ? ', compressed with LZ4' : '';
   const size = `, ${humanSize(fileSize)}`;
   return form === undefined
-    ? `nothing that begins with "${HANDSHAKE}"${size}`
+    ? `not a change stream: it does not begin with "${HANDSHAKE}"${size}`
     : kind + packed + size;
 }
 
 function stateOf({ fault, hello, tornTail, sourceChanged }: Inspection): string {
-  if (fault !== undefined) return `cannot be applied whole: ${escapeText(fault.message)}`;
-  if (tornTail !== undefined) return 'its run was cut off; it undoes what that run did';
-  if (hello === undefined) return 'no contradiction found; the classic form cannot tell more';
-  const source = sourceChanged ? '; its source was written meanwhile: a mixture of moments' : '';
-  return `whole, every hash is right${source}`;
+  if (fault !== undefined) return `cannot be applied completely: ${escapeText(fault.message)}`;
+  if (tornTail !== undefined) return 'its run was interrupted; it undoes what that run wrote';
+  if (hello === undefined) return 'no error found; the classic form allows no closer check';
+  const source = sourceChanged
+    ? '; its source was written during the run, so the data may be inconsistent'
+    : '';
+  return `complete, all hashes match${source}`;
 }
 
 function aboutTheDevice({ hello }: Inspection): [string, string][] {
@@ -101,14 +103,14 @@ function aboutTheDevice({ hello }: Inspection): [string, string][] {
 /** To undo what it belongs to, besides itself. */
 function whatItNeeds({ attributes: { countedLink, countedBytes } }: Hello): string | undefined {
   if (countedLink === undefined) return undefined;
-  return `snapback ${countedLink}, its first ${countedBytes} bytes, applied after it`;
+  return `snapback ${countedLink} (its first ${countedBytes} bytes), applied after it`;
 }
 
 function contentOf(inspection: Inspection): string {
   const { bytes, records, stretches, largestStretch, discardedBytes } = inspection;
   const zeros = discardedBytes === 0 ? '' : `, and ${humanSize(discardedBytes)} to read as zeros`;
   if (bytes === 0) return `no data${zeros}`;
-  const pieces = `${records} records, ${stretches} stretches, the largest ${humanSize(largestStretch)}`;
+  const pieces = `${records} records, ${stretches} stretches, the largest of ${humanSize(largestStretch)}`;
   return `${humanSize(bytes)} in ${pieces}${zeros}`;
 }
 
@@ -116,7 +118,7 @@ function whereItLies({ firstByte, lastByte, map }: Inspection): [string, string]
   if (firstByte === undefined || lastByte === undefined) return [];
   return [
     ['lies', `from byte ${firstByte} to byte ${lastByte}`],
-    ['map', `|${map.draw()}| ${humanSize(map.cellSize)} a cell`],
+    ['map', `|${map.draw()}| ${humanSize(map.cellSize)} per cell`],
   ];
 }
 

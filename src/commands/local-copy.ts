@@ -81,7 +81,7 @@ export async function copyHere(
 function mixtureLeft(destination: string, snapback: string | undefined): ErrorContext {
   const again = 'Then run the same command again';
   return {
-    state: `${destination} was written to its end, with what was read at different moments.`,
+    state: `${destination} was written completely, but may be inconsistent: the source changed while it was read.`,
     hint:
       snapback === undefined
         ? `${again}.`
@@ -144,11 +144,11 @@ async function copyTo(
 export interface CopyPlan {
   /** Bytes that the destination has to have. */
   readonly size: number;
-  /** What is read and written. */
+  /** The extents that are read and written. */
   readonly extents: ExtentList;
-  /** What is made to read as zeros. */
+  /** The extents that are made to read as zeros. */
   readonly zeros: ExtentList;
-  /** Of both. */
+  /** The sum of both. */
   readonly totalBytes: number;
 }
 
@@ -183,7 +183,7 @@ async function snapbackOptions(
   return { ...snapback, facts, sorted: false, inUse, roomFor, signal };
 }
 
-/** Bytes. What reads as zeros already is not saved for the sake of zeros; of a plain device that has to be seen. */
+/** Bytes. Ranges that read as zeros are not saved for the sake of zeros; on a plain device they have to be found. */
 async function mostSaved(
   device: FileDevice,
   { mostData }: WriteRules,

@@ -37,12 +37,12 @@ export class MetricsFile {
     try {
       accessSync(folder, constants.W_OK | constants.X_OK);
     } catch (cause) {
-      const why = `${folder}: it cannot be written there (${codeOf(cause)})`;
+      const why = `${folder}: this directory cannot be written (${codeOf(cause)})`;
       throw new LvmsyncError('usage', `--metrics: ${why}`, { state: 'Nothing was done.', cause });
     }
     readFormer(path);
     if (others.some((other) => isSamePlace(path, other))) {
-      throw notOurs(path, 'this run reads or writes it as something else');
+      throw notOurs(path, 'this run uses that file for something else');
     }
   }
 
@@ -58,7 +58,7 @@ export class MetricsFile {
       const isOurs = error instanceof LvmsyncError;
       const why = isOurs ? error.message : `--metrics: ${path}: not written (${codeOf(error)})`;
       // Also when quiet: nobody would see why the figures grow old.
-      reporter.error(`${why}: the run is not affected, but its figures are lost`);
+      reporter.error(`${why}: the run is not affected, but its figures were not saved`);
     }
   }
 }
@@ -78,7 +78,7 @@ function nameOf(path: string): string {
   }
 }
 
-/** What it says; nothing where there is none. Throws (usage) unless it is a file of ours. */
+/** The text of the file; nothing where there is none. Throws (usage) unless it is a file of ours. */
 function readFormer(path: string): string {
   let fd: number;
   try {
@@ -92,11 +92,11 @@ function readFormer(path: string): string {
   try {
     const status = fstatSync(fd);
     if (!status.isFile()) throw notOurs(path, 'it is not a regular file');
-    if (status.size > LARGEST) throw notOurs(path, 'it is not a file of metrics of lvmsync');
+    if (status.size > LARGEST) throw notOurs(path, 'it is not a metrics file of lvmsync');
     const bytes = Buffer.alloc(status.size);
     const text = bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
     if (text !== '' && !text.startsWith(FIRST_WORDS)) {
-      throw notOurs(path, 'it is not a file of metrics of lvmsync');
+      throw notOurs(path, 'it is not a metrics file of lvmsync');
     }
     return text;
   } finally {
@@ -105,7 +105,7 @@ function readFormer(path: string): string {
 }
 
 function notOurs(path: string, why: string, cause?: unknown): LvmsyncError {
-  return new LvmsyncError('usage', `--metrics: ${path}: ${why}, and is not replaced`, {
+  return new LvmsyncError('usage', `--metrics: ${path}: ${why}, so it was not replaced`, {
     state: 'Nothing was done.',
     cause,
   });

@@ -1,11 +1,11 @@
-/** What a command is called in the metrics, and which of its paths the file of them must not be. Pure. */
+/** The name of a command in the metrics, and which of its paths the metrics file must not be. Pure. */
 
 import type { Command } from '../cli/command.js';
 import { placeName } from '../remote/destination-name.js';
 import type { SourceRequest } from '../source/request.js';
 import type { Labels } from './metrics.js';
 
-/** What tells the runs of one job from those of another, all as typed. */
+/** The labels that distinguish the runs of one job from those of another, all as typed. */
 export function labelsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): Labels {
   const { kind } = command;
   const labels: (readonly [string, string])[] = [['command', kind]];
@@ -20,7 +20,7 @@ export function labelsOf(command: Exclude<Command, { kind: 'version' | 'help' }>
   return labels;
 }
 
-/** Of this machine, as far as the words tell: what the run reads or writes. */
+/** The paths on this machine that the run reads or writes, as far as the words show. */
 export function pathsOf(command: Exclude<Command, { kind: 'version' | 'help' }>): string[] {
   const paths: (string | undefined)[] = [];
   let isHere = true;

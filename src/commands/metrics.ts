@@ -1,4 +1,4 @@
-/** What a run did, in the text format of Prometheus; docs/json.md says what each name means. Pure. */
+/** The figures of a run, in the text format of Prometheus; docs/json.md describes each name. Pure. */
 
 /** In the order in which they are written. */
 export type Labels = readonly (readonly [name: string, value: string])[];
@@ -26,7 +26,7 @@ const METRICS: readonly Metric[] = [
   {
     name: 'lvmsync_runs_total',
     type: 'counter',
-    help: 'Runs that came to an end.',
+    help: 'Finished runs.',
     value: (_run, former = 0) => former + 1,
   },
   {
@@ -84,7 +84,7 @@ function inMilliseconds(seconds: number): number {
   return Number(seconds.toFixed(3));
 }
 
-/** The whole file after a run. What the former one says counts where its labels are the same. */
+/** The whole file after a run. The former figures count where their labels are the same. */
 export function formatMetrics(former: string, labels: Labels, run: RunFigures): string {
   const lines = former.split('\n');
   const set = labels.map(([name, value]) => `${name}="${escapeLabel(value)}"`).join(',');

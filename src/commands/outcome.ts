@@ -1,4 +1,4 @@
-/** What a run that failed left behind, and what to do next. */
+/** The state that a failed run left behind, and what to do next. */
 
 import type { ErrorContext } from '../base/errors.js';
 import { UNTOUCHED } from '../base/errors.js';
@@ -6,7 +6,7 @@ import { humanSize } from '../base/text.js';
 import type { WriteStage } from '../pipeline/write-stage.js';
 import { undoCommand, undoTurnCommand } from '../remote/remote-command.js';
 
-/** What a run was about to do to a destination, for the words after a failure. */
+/** The plan of a run for a destination, for the words after a failure. */
 export interface FailedRun {
   readonly stage: WriteStage;
   readonly destination: string;
@@ -25,11 +25,11 @@ export function whatWasLeft(failed: FailedRun): ErrorContext {
   if (snapback === undefined) return { state, hint: 'Run the same command again to complete it.' };
   if (chain !== undefined) {
     const undo = undoTurnCommand({ directory: chain, path: destination, host: undefined });
-    const hint = `Take the same turn again, which completes it, or go back to what was held before: ${undo}`;
+    const hint = `Run the same command again to complete it, or go back to the state before: ${undo}`;
     return { state, hint };
   }
   return {
     state,
-    hint: `Undo it with: ${undoCommand({ snapback, path: destination, host: undefined })}; or run the same command again with another snapback name, and keep this one.`,
+    hint: `Undo it with: ${undoCommand({ snapback, path: destination, host: undefined })}; or keep this snapback and run the same command again with another snapback name.`,
   };
 }

@@ -36,7 +36,7 @@ export function refuseOwnOutput({ device, members }: Pick<Source, 'device' | 'me
       // Elsewhere than where the data come from it does no harm.
       if (!isSame(relation.member, device)) return;
       throw ownOutput(
-        `lies in a file system on ${relation.member.role}, so that writing it changes that`,
+        `lies in a file system on ${relation.member.role}, so writing it changes the source`,
       );
   }
 }
@@ -46,16 +46,16 @@ export function refuseOutputTo(path: string, identity: DeviceIdentity | undefine
   const output = identityOfOutput();
   if (output === undefined || identity === undefined) return;
   if (identityKey(output) !== identityKey(identity)) return;
-  throw new LvmsyncError('destinationUnfit', `${path}: this is standard output, too`, {
+  throw new LvmsyncError('destinationUnfit', `${path}: this file is also standard output`, {
     ...UNTOUCHED,
-    hint: 'Let standard output go to another file.',
+    hint: 'Redirect standard output to another file.',
   });
 }
 
 const O_ACCMODE = 3;
 
 /**
- * Throws (usage) where a stream would be lost. Node opens /dev/null for reading and writing in the place of a
+ * Throws (usage) if a stream would be lost. Node opens /dev/null for reading and writing in the place of a
  * descriptor that is closed; a shell that is told to use it opens it for writing only.
  */
 export function refuseClosedOutput(): void {
@@ -66,7 +66,7 @@ export function refuseClosedOutput(): void {
   if ((Number.parseInt(flags, 8) & O_ACCMODE) !== constants.O_RDWR) return;
   throw new LvmsyncError(
     'usage',
-    'standard output is closed, or /dev/null that is opened for reading, too: the change stream would be lost',
+    'standard output is closed, or is /dev/null opened for reading and writing: the change stream would be lost',
     {
       hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
     },
@@ -84,6 +84,6 @@ function isSame({ identity }: SourceMember, device: Source['device']): boolean {
 function ownOutput(problem: string): LvmsyncError {
   return new LvmsyncError('destinationUnfit', `standard output ${problem}`, {
     ...UNTOUCHED,
-    hint: 'Let it go to a file elsewhere, or to a pipe.',
+    hint: 'Redirect it to a file elsewhere, or to a pipe.',
   });
 }

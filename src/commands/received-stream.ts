@@ -1,4 +1,4 @@
-/** What arrives at a receiver: what its form says of the sender, and of what is to come. */
+/** A stream at its receiver: its form describes the sender, and what is to come. */
 
 import type { SourceMember } from '../device/relation.js';
 import type { DeviceIdentity } from '../device/topology.js';
@@ -49,13 +49,13 @@ export class ReceivedStream {
     return streamCount > 1 ? { setId, streamIndex, streamCount } : undefined;
   }
 
-  /** Of those that come together, in hexadecimal. */
+  /** The id of streams that come together, in hexadecimal. */
   get set(): string | undefined {
     const { place } = this;
     return place && Buffer.from(place.setId).toString('hex');
   }
 
-  /** Who tells of the progress and of the end: the sender that started us, or what writes into our pipe. */
+  /** Who reports the progress and the end: the sender that started us, or the program that writes into our pipe. */
   get toldBy(): Progress['toldBy'] {
     if (this.#wire !== undefined) return 'sender';
     return this.identity === undefined ? 'pipe' : undefined;
@@ -66,17 +66,17 @@ export class ReceivedStream {
     return this.hello?.attributes.question === DRY_RUN;
   }
 
-  /** Of payload; undefined where the stream does not tell. */
+  /** Payload bytes; undefined if the stream does not state them. */
   get totalBytes(): number | undefined {
     return this.hello?.totalBytes;
   }
 
-  /** What a copy of its source may be by its first bytes. */
+  /** The allowed kinds of first bytes of a copy of its source. */
   get headKinds(): readonly string[] {
     return this.hello === undefined ? [] : headKindsIn(this.hello.attributes);
   }
 
-  /** What must not be written while it is read. */
+  /** Files that must not be written while it is read. */
   get members(): SourceMember[] {
     return this.identity === undefined ? [] : [{ identity: this.identity, role: CHANGES_FILE }];
   }

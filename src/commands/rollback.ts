@@ -112,7 +112,9 @@ class Rollback {
   async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
     const plan = planRollback(record, orderChain(record, links), target);
     if (plan.links.length === 0 && record.doing === null) {
-      this.#say(`It holds ${localTime(plan.to.time)} (${plan.to.uuid}): there is nothing to undo.`);
+      this.#say(
+        `It already holds ${localTime(plan.to.time)} (${plan.to.uuid}): there is nothing to undo.`,
+      );
       return;
     }
     const writes = await this.#check(plan.links, (link) => plan.complete.has(link));
@@ -166,9 +168,11 @@ class Rollback {
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
     const words = [destination, directory].map((path) => typedPath(path, undefined)).join(' ');
-    reporter.info(`To take this back, before the next turn: lvmsync rollback --redo ${words}`);
     reporter.info(
-      'To read a file system on it until then, mount it with ro,norecovery, or mount a snapshot of it: what a mount writes cannot be taken back',
+      `To undo this rollback before the next cycle run: lvmsync rollback --redo ${words}`,
+    );
+    reporter.info(
+      'To read a file system on it before that, mount it with ro,norecovery, or mount a snapshot of it: a normal mount writes to it, and that cannot be undone',
     );
   }
 
@@ -184,7 +188,7 @@ class Rollback {
     const { doing } = record;
     const undone = isGoingBack(doing) ? doing : record.undone;
     if (undone === null) {
-      const why = 'no rollback was the last thing that was done';
+      const why = 'the last operation was not a rollback';
       throw new LvmsyncError(
         'destinationUnfit',
         `${directory}: nothing to redo: ${why}`,
@@ -194,11 +198,11 @@ class Rollback {
     const { folder, redo } = undone;
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
-    // Of a rollback that came to its end the newest one has to be whole.
+    // After a rollback that finished, the newest one has to be complete.
     const { bytes } = await this.#check(links, ({ streamId }) => {
       return doing === null && streamId === redo;
     });
-    const point = former.point === null ? 'no point' : localTime(former.point.time);
+    const point = former.point === null ? 'no restore point' : localTime(former.point.time);
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
     refuseReplacing(path, directory);
     if (dryRun) return [directory, path].forEach(requireWritable);
@@ -243,7 +247,7 @@ class Rollback {
     return undoLinks({ links, device: this.#device, snapback, signal, onProgress });
   }
 
-  /** What will be done: to be read by a person, or under --dry-run all that there is. */
+  /** The plan: to be read by a person, or under --dry-run all that there is. */
   #say(line: string): void {
     if (this.#command.dryRun) this.#context.print(`${escapeText(line)}\n`);
     else this.#context.reporter.info(line);

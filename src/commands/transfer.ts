@@ -1,4 +1,4 @@
-/** What a source names, to a destination here or on another host. */
+/** Sends the changes of a source to a destination here or on a remote host. */
 
 import type { SyncCommand } from '../cli/command.js';
 import type { RunContext } from '../run/context.js';

@@ -29,7 +29,7 @@ export interface Target {
   readonly device: FileDevice;
   /** Bytes: what it has, or has to grow to. */
   readonly size: number;
-  /** Of a chain; the caller closes it. */
+  /** The turn of a chain; the caller closes it. */
   readonly turn: ChainTurn | undefined;
   readonly owner: CopyOwner;
 }
@@ -71,7 +71,7 @@ export async function writeStream(
       snapback?.keep();
       await device.resize(size);
     };
-    // Of several streams no data come before all are ready: until then each sees the former size. A
+    // With several streams no data comes before all are ready: until then each sees the former size. A
     // turn of a chain that ends before its data come has not begun.
     const waits = turn !== undefined || stream.place !== undefined;
     const onFirstGroup = waits ? grow : undefined;
@@ -96,14 +96,14 @@ export async function writeStream(
     if (turn === undefined) settle(owner, reader, { undoes, leftOut });
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = undoes?.deviceSize;
-    // What writes into a pipe says these lines itself.
+    // The program that writes into a pipe reports these lines itself.
     const pipe = stream.identity === undefined ? 'pipe' : undefined;
     reporter.transferred({ bytes: stage.writtenBytes, seconds, sourceSize }, pipe);
     const status = conclude({ reader, leftOut, device }, command, context);
     if (streamId !== undefined) {
       context.answer(formatAnswer({ kind: 'done', streamId, ...reader.counts }));
     }
-    // Of a long chain this takes a while: the sender knows by now that its turn is complete.
+    // With a long chain this takes a while: the sender knows by now that its turn is complete.
     if (turn !== undefined) await pruneChain(turn, reporter);
     return status;
   } catch (error) {
@@ -115,13 +115,16 @@ export async function writeStream(
   }
 }
 
-/** What was read at different moments is no point. */
+/** Data that was read at different moments is not a restore point. */
 function refuseMixture({ name, end }: ChangeReader): void {
   if (!end.sourceChanged) return;
-  throw new LvmsyncError('sourceUnfit', `${name}: its source was written while it was read`);
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${name}: its source was written while it was read, so the data may be inconsistent`,
+  );
 }
 
-/** What was left out was not undone. */
+/** A range that was left out was not undone. */
 function settle(
   owner: CopyOwner,
   { end: { tornTail, droppedBytes } }: ChangeReader,
@@ -131,7 +134,7 @@ function settle(
   else owner.settle();
 }
 
-/** Of what is in its place still: a file that a run made larger has its former size again. */
+/** Only for a file that is still in its place: if a run made it larger, it gets its former size again. */
 async function undoGrowth(hello: Hello | undefined, device: FileDevice): Promise<void> {
   device.requireInPlace();
   if (hello?.kind !== 'snapback') return;
@@ -150,12 +153,14 @@ function conclude(
   const { tornTail, sourceChanged, droppedBytes } = result.reader.end;
   if (tornTail !== undefined) {
     reporter.info(
-      `${tornTail.message}: this is where its run was interrupted; nothing after it had been overwritten`,
+      `${tornTail.message}: its run was interrupted at this point, and nothing after it was overwritten`,
     );
   }
   if (sourceChanged) {
     const { name } = result.reader;
-    reporter.warn(`${name}: its source was written while it was read: a mixture of moments`);
+    reporter.warn(
+      `${name}: its source was written while it was read, so the copy may be inconsistent`,
+    );
   }
   const dropped = droppedBytes + result.leftOut;
   if (dropped === 0) return EXIT.done;
@@ -163,7 +168,7 @@ function conclude(
   return allowSmaller ? EXIT.done : EXIT.partlyBeyondEnd;
 }
 
-/** Of the snapback that it keeps; undefined for none. */
+/** The options of the snapback that it keeps; undefined for none. */
 export async function snapbackOptions(
   { snapback, force }: ApplyCommand,
   stream: ReceivedStream,
@@ -189,7 +194,7 @@ export async function snapbackOptions(
   const onGroup = workSign(stream, context);
   const { signal, reporter } = context;
   const onLost = ({ message }: LvmsyncError): void =>
-    reporter.warn(`${message}: this turn cannot be undone later`);
+    reporter.warn(`${message}: it will not be possible to undo this cycle run`);
   const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
   return { path, overwrite, facts, sorted: false, inUse, roomFor, saved, signal };
 }

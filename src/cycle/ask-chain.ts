@@ -39,7 +39,7 @@ function chainIn(line: string): Fields | undefined {
   return objectIn(line, (one) => 'point' in one || 'mismatch' in one);
 }
 
-/** What our own program ends with when it has answered: what is wrong stands in the answer. */
+/** The statuses of our own program when it has answered: the answer names the problem. */
 const ANSWERED: readonly number[] = [EXIT.done, EXIT.destinationUnfit, EXIT.streamCorrupt];
 function refuseFailure(
   place: { readonly host: string; readonly remote: RemoteOptions },
@@ -53,16 +53,15 @@ function refuseFailure(
   requirePeer(place, answer);
   throw new LvmsyncError(
     'transport',
-    `${place.host}: the lvmsync there does not tell of its chain, status ${status} (it said: ${said})`,
+    `${place.host}: lvmsync there does not report its chain, status ${status} (its output: ${said})`,
     {
       state: 'Nothing was sent.',
-      hint: 'A cycle needs this program on both sides; the Ruby lvmsync keeps no chain.',
+      hint: 'A cycle needs this lvmsync on both hosts; the Ruby lvmsync has no cycles.',
     },
   );
 }
 
-const OTHERWISE =
-  'If it holds what the chain says all the same, or was only made larger, --force takes it as it is.';
+const OTHERWISE = 'If it does match its restore point, or was only enlarged, use --force.';
 
 function parseAnswer(
   { point, doing, undone, mismatch, remedy }: Fields,
@@ -89,9 +88,9 @@ function parseAnswer(
   }
   const known = (point === null || isPoint(point)) && (doing === null || isPendingStep(doing));
   if (!known) {
-    throw new LvmsyncError('transport', `${host}: what it says of its chain cannot be read`, {
+    throw new LvmsyncError('transport', `${host}: its report on the chain cannot be read`, {
       state: 'Nothing was sent.',
-      hint: 'Is the same version of lvmsync on both sides?',
+      hint: 'Is the same version of lvmsync on both hosts?',
     });
   }
   const wentBack = isObject(undone);

@@ -90,7 +90,7 @@ async function runHook(
   const stop = new AbortController();
   const pass = (): void => stop.abort(signal?.reason);
   const seconds = limit / 1000;
-  const late = `${option}: ${argv[0]} has not ended after ${seconds} s: it was ended`;
+  const late = `${option}: ${argv[0]} did not finish in ${seconds} s and was stopped`;
   const timer = setTimeout(() => stop.abort(new LvmsyncError('usage', late)), limit);
   if (signal?.aborted) pass();
   signal?.addEventListener('abort', pass);
@@ -106,9 +106,9 @@ async function runHook(
 async function within(limit: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const message = `the snapshot was not made ${limit / 1000} s after the freeze: thawed without it`;
+    const message = `no snapshot within ${limit / 1000} s of the freeze: thawed without one`;
     const error = new LvmsyncError('sourceUnfit', message, {
-      state: 'Nothing was sent. If it was made after the thaw, the next turn removes it.',
+      state: 'Nothing was sent. A snapshot made after the thaw is removed by the next cycle run.',
     });
     timer = setTimeout(() => reject(error), limit);
   });
@@ -127,5 +127,8 @@ async function startThawWatcher(thaw: Argv): Promise<Companion> {
   });
   const word = await companion.firstLine;
   if (word === READY) return companion;
-  throw new LvmsyncError('usage', `the process that is to thaw could not be started (${word})`);
+  throw new LvmsyncError(
+    'usage',
+    `the process for the thaw command could not be started (${word})`,
+  );
 }

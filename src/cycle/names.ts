@@ -42,7 +42,7 @@ export function timeTag(time: string): string {
   return TIME_TAG + compact(time);
 }
 
-/** The inverse; undefined where none of the tags tells a time. */
+/** The inverse; undefined if no tag holds a time. */
 export function timeOfTags(tags: readonly string[]): string | undefined {
   const tag = tags.find((one) => one.startsWith(TIME_TAG));
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(tag?.slice(TIME_TAG.length) ?? '');

@@ -19,14 +19,14 @@ export function refuseOwnStorage(
   effects: TopologyEffects = realTopology,
 ): void {
   if (!isStoredOn(directory, origin, effects)) return;
-  const message = `${directory}: it is stored on ${fullName(origin)}, the volume that is copied: what a turn saves there the next turn has to send`;
+  const message = `${directory}: it is stored on ${fullName(origin)}, the volume that is copied: the next cycle run would have to send all that this one saves there`;
   if (force) {
     reporter.warn(message);
     return;
   }
   throw new LvmsyncError('snapback', message, {
     state: 'Nothing was sent, and no snapshot was made or removed.',
-    hint: 'Put the chain on another volume; --force takes this one all the same.',
+    hint: 'Put the chain on another volume, or use --force.',
   });
 }
 
@@ -34,7 +34,7 @@ function isStoredOn(directory: string, { uuid }: CycleOrigin, effects: TopologyE
   const topology = new Topology(effects);
   const isOrigin = (device: DeviceIdentity): boolean => {
     const volume = parseDeviceUuid(topology.deviceMapperUuid(device) ?? '');
-    // What its snapshots are built on is an inner layer of it: they are volumes of their own.
+    // The layer below its snapshots is an inner layer of it: they are volumes of their own.
     return volume?.lvUuid === bareUuid(uuid) && volume.layer === undefined;
   };
   return carriersOf(directory, effects).some(isOrigin);

@@ -10,9 +10,9 @@
 import { isGoingBack, type PendingStep, type Point } from '../chain/record.js';
 import type { CycleSnapshot, CycleSnapshots } from './volumes.js';
 
-/** What the receiver says of its chain. */
+/** The receiver's report on its chain. */
 export interface ChainState {
-  /** What the destination holds, or held before what is being done. */
+  /** The point that the destination holds, or held before an unfinished operation. */
   readonly point: Point | undefined;
   readonly doing: PendingStep | undefined;
   /** The last thing that was done there is a rollback, which can be taken back. */
@@ -20,7 +20,7 @@ export interface ChainState {
 }
 
 export interface TurnFacts {
-  /** Of the chain, oldest first. */
+  /** The snapshots of the chain, oldest first. */
   readonly snapshots: readonly CycleSnapshot[];
   readonly chain: ChainState;
   /** The chain is to begin, with a full copy. */
@@ -33,7 +33,7 @@ export type Refusal =
   /** No point is held, and no full copy was asked for. */
   | { readonly why: 'noPoint' }
   | { readonly why: 'holdsPoint'; readonly point: Point }
-  /** A rollback was begun there, and has not come to its end. */
+  /** A rollback was begun there, and is not finished. */
   | { readonly why: 'rollback' }
   /** There is no snapshot of the point any more. */
   | { readonly why: 'baseGone'; readonly point: Point; readonly wentBack?: boolean }
@@ -54,9 +54,9 @@ export type Refusal =
 export interface Turn {
   /** Nothing needs them: gone before anything else, to make room. */
   readonly removeFirst: readonly CycleSnapshot[];
-  /** What the destination holds; undefined: everything is sent. */
+  /** The snapshot that the destination holds; undefined: everything is sent. */
   readonly base: CycleSnapshot | undefined;
-  /** What it is to hold; undefined: a snapshot to be made. */
+  /** The snapshot that it is to hold; undefined: one to be made. */
   readonly next: CycleSnapshot | undefined;
   /** Once the receiver has confirmed the turn. */
   readonly removeAfter: readonly CycleSnapshot[];
@@ -131,7 +131,7 @@ function refused(refusal: Refusal): TurnPlan {
   return { kind: 'refused', refusal };
 }
 
-/** What a turn does to the world. */
+/** The effects of a turn on the world. */
 export interface TurnEffects {
   make(): Promise<CycleSnapshot>;
   /** Resolves only when the receiver has confirmed that the destination holds `next`, durably. */

@@ -10,7 +10,7 @@ import type { CycleRequest } from './request.js';
 import type { CycleOrigin, CycleSnapshot } from './volumes.js';
 
 const ANEW =
-  'Begin the chain anew: the same command with --init --force copies everything; the existing snapbacks can then no longer be used to roll back.';
+  'Start a new history: the same command with --init --force copies everything. The existing restore points are then lost, so roll back first if you still need one.';
 
 export function describeRefusal(
   refusal: Refusal,
@@ -24,54 +24,58 @@ export function describeRefusal(
   switch (refusal.why) {
     case 'noPoint':
       return there(
-        `no chain in ${chain.directory} says what it holds`,
-        'Begin one with a full copy: the same command with --init.',
+        `no history in ${chain.directory} yet, so its content is unknown`,
+        'Start with a full copy: the same command with --init.',
       );
     case 'holdsPoint':
       return there(
-        `its chain has begun, it matches the origin as of ${localTime(refusal.point.time)}`,
-        'Leave out --init; with --force, too, everything is copied once more.',
+        `it already has a history, and matches the origin as of ${localTime(refusal.point.time)}`,
+        'Leave out --init. With --init --force everything is copied again, and the restore points are lost.',
       );
     case 'rollback':
       return there(
-        'a rollback was begun there and has not come to its end',
-        'Run the same rollback there again, it goes on where it was. If it cannot be finished, the same command with --init --force begins the chain anew.',
+        'a rollback there is not finished',
+        'Run the same rollback there again: it continues where it stopped. If it cannot be finished, this command with --init --force starts a new history.',
       );
     case 'baseGone':
       return unfit(
         origin,
-        `its snapshot of ${localTime(refusal.point.time)} is gone, which is what ${place} holds`,
+        `its snapshot of ${localTime(refusal.point.time)}, which ${place} matches, no longer exists`,
         refusal.wentBack === true
-          ? `A rollback went back to it. To go on with the chain, take that back first, ${commandThere(redoCommand, { destination, chain })}; or, to keep what it holds now, begin anew with --init --force, which copies everything.`
+          ? `The copy was rolled back to it. To continue the history, undo the rollback first, ${commandThere(redoCommand, { destination, chain })}; or, to keep the older state, start a new history with --init --force, which copies everything.`
           : ANEW,
       );
     case 'otherSpelling':
       return new LvmsyncError(
         'sourceUnfit',
-        `${fullName(refusal.base)}: the snapshot of ${localTime(refusal.base.time)}, which is what ${place} holds, belongs to the cycle under another spelling of host, destination or directory`,
+        `${fullName(refusal.base)}: the snapshot of ${localTime(refusal.base.time)}, which ${place} matches, belongs to the cycle under another spelling of host, destination or directory`,
         {
           state,
-          hint: `Use the same words as before. Or, where those will not be used any more, give this cycle its snapshots: ${retagCommand(refusal)}`,
+          hint: `Use the same names as before. Or, if you will no longer use those, move its snapshots to this cycle: ${retagCommand(refusal)}`,
         },
       );
     case 'baseLost':
-      return unfit(refusal.base, 'it overflowed, its list of changes is lost', `${ANEW} ${ROOM}`);
+      return unfit(
+        refusal.base,
+        'it overflowed, so its list of changes is lost',
+        `${ANEW} ${ROOM}`,
+      );
     case 'merging':
       return unfit(
         refusal.snapshot,
-        'it is being merged, or will be, into its origin',
-        `After the merge ${fullName(origin)} holds what it was then. ${ANEW}`,
+        'it is being merged into its origin, or will be',
+        `After the merge ${fullName(origin)} is back at that state. ${ANEW}`,
       );
     case 'nextGone':
       return there(
-        `it holds part of a snapshot that is gone; what it held before was of ${localTime(refusal.point.time)}`,
-        `Go back to that, ${undoCommand({ destination, chain })}`,
+        `it holds part of a snapshot that no longer exists; before that it matched the origin as of ${localTime(refusal.point.time)}`,
+        `Go back to that state, ${undoCommand({ destination, chain })}`,
       );
     case 'nextLost':
       return unfit(
         refusal.next,
-        `it overflowed, and ${place} holds part of it; what that held before was of ${localTime(refusal.point.time)}`,
-        `${ROOM} Go back to what was held before, ${undoCommand({ destination, chain })}`,
+        `it overflowed, and ${place} holds part of it; before that it matched the origin as of ${localTime(refusal.point.time)}`,
+        `${ROOM} Go back to that state, ${undoCommand({ destination, chain })}`,
       );
   }
 }
@@ -88,12 +92,12 @@ export function describeOverflow(
   { destination, chain, isFirst }: Place & { readonly isFirst: boolean },
 ): LvmsyncError {
   const hint = isFirst
-    ? `${ROOM} The next turn, under --init, makes another.`
-    : `${ROOM} What was written of it has to be undone before the next turn, ${undoCommand({ destination, chain })}`;
-  return unfit(next, 'it overflowed while it was sent', hint);
+    ? `${ROOM} The next run with --init makes another one.`
+    : `${ROOM} Before the next cycle run, undo the part that was written, ${undoCommand({ destination, chain })}`;
+  return unfit(next, 'it overflowed while it was being sent', hint);
 }
 
-const ROOM = 'A larger --size keeps a snapshot from overflowing.';
+const ROOM = 'Use a larger --size.';
 
 type Place = Pick<CycleRequest, 'destination' | 'chain'>;
 

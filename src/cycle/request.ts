@@ -1,4 +1,4 @@
-/** What is asked of a cycle. */
+/** A request for a cycle. */
 
 import type { ChainRequest } from '../chain/request.js';
 import type { SendRequest } from '../remote/request.js';
@@ -9,7 +9,7 @@ import type { FreezeHooks } from './freeze-hooks.js';
 export interface CycleRequest extends SendRequest, FillRequest {
   /** As typed: the volume whose snapshots are made. */
   readonly origin: string;
-  /** What lvcreate is told of the size of a snapshot. */
+  /** The options of lvcreate for the size of a snapshot. */
   readonly size: readonly string[] | undefined;
   readonly hooks: FreezeHooks;
   readonly chain: ChainRequest;

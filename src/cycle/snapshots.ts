@@ -13,7 +13,7 @@ export interface SnapshotRequest {
   readonly origin: CycleOrigin;
   /** The tag of the chain. */
   readonly tag: string;
-  /** What lvcreate is told of the size of a thick snapshot's COW store; undefined for a thin one. */
+  /** The options of lvcreate for the size of a thick snapshot's COW store; undefined for a thin one. */
   readonly size: readonly string[] | undefined;
   readonly hooks: FreezeHooks;
   /** Ends the freeze. */
@@ -41,7 +41,7 @@ export async function makeSnapshot(
   if (made?.state === 'whole') return made;
   throw new LvmsyncError(
     'sourceUnfit',
-    `${name}: lvcreate made it, but lvs does not show it whole`,
+    `${name}: lvcreate made it, but lvs does not list it as complete`,
   );
 }
 
@@ -50,7 +50,7 @@ const NO_WAIT = ['--config', 'global/wait_for_locks=0'];
 /** The commands of others are short, and there may be many of them. */
 const MOST_FREEZES = 5;
 
-/** What lvcreate has to wait for, and whether it would make the snapshot at all, is seen before the freeze. */
+/** Any wait of lvcreate, and whether it would make the snapshot at all, is found before the freeze. */
 async function createFrozen(request: SnapshotRequest, run: RunCommand): Promise<void> {
   for (let freezes = 1; ; freezes++) {
     await create(request, run, ['--test']);
@@ -71,10 +71,10 @@ function isLocked(error: unknown): boolean {
 }
 
 function neverFree({ vgName }: CycleOrigin, cause: unknown): LvmsyncError {
-  const what = `other commands of LVM held its lock each time that all was frozen, ${MOST_FREEZES} times`;
+  const what = `other LVM commands held its lock during each of ${MOST_FREEZES} freezes`;
   return new LvmsyncError('sourceUnfit', `${vgName}: ${what}`, {
-    state: 'All was thawed each time. No snapshot was made, nothing was sent.',
-    hint: 'Run it when fewer of them do.',
+    state: 'The service was thawed each time. No snapshot was made, and nothing was sent.',
+    hint: 'Try again when fewer LVM commands are running.',
     cause,
   });
 }
@@ -110,20 +110,20 @@ async function create(
   }
 }
 
-/** What lvcreate says, and what to do about it. */
+/** Errors of lvcreate, and what to do about them. */
 const ADVICE: readonly (readonly [RegExp, (origin: CycleOrigin) => string])[] = [
   [/thin pool|threshold/i, () => 'The thin pool is too full: enlarge it with lvextend.'],
   [
     /insufficient/i,
     ({ vgName }) =>
-      `The volume group has too little room: a smaller --size, or vgextend ${vgName} DEVICE.`,
+      `The volume group has too little room: use a smaller --size, or vgextend ${vgName} DEVICE.`,
   ],
 ];
 
 function withAdvice(error: CommandError, origin: CycleOrigin): LvmsyncError {
   const advice = ADVICE.find(([pattern]) => pattern.test(error.stderr))?.[1];
   return new LvmsyncError('sourceUnfit', error.message, {
-    state: 'No snapshot was made, nothing was sent.',
+    state: 'No snapshot was made, and nothing was sent.',
     ...(advice === undefined ? {} : { hint: advice(origin) }),
     cause: error,
   });
@@ -165,7 +165,7 @@ export async function removeSnapshot(
   await run(['lvremove', '-q', '-y', '--select', which, '--', vgName], SHIELDED);
 }
 
-/** A former time that is further ahead is no matter of waiting: the clock was wrong, or is. Milliseconds. */
+/** A former time that is further ahead cannot be waited for: the clock was wrong, or is. Milliseconds. */
 const WAIT_LIMIT_MS = 3000;
 
 export interface NewTime {
@@ -186,6 +186,6 @@ export function timeAfter(former: string | undefined, now: number): NewTime {
   if (next <= now) return { time: pointTime(now), wait: 0, warning: undefined };
   const time = pointTime(next);
   if (next - now <= WAIT_LIMIT_MS) return { time, wait: next - now, warning: undefined };
-  const warning = `the newest snapshot is of a time in the future, ${localTime(next - 1000)}, and the clock says ${localTime(now)}: times follow it, a second each, until the clock has caught up`;
+  const warning = `the newest snapshot is dated in the future, ${localTime(next - 1000)}, but the clock shows ${localTime(now)}: new ones are dated one second apart until the clock has caught up`;
   return { time, wait: 0, warning };
 }

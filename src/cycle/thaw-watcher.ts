@@ -8,7 +8,7 @@ import { DISMISSED, runCommand } from '../host/subprocess.js';
  * started it was killed, and the arguments, the command that thaws, are run for it.
  */
 export async function watchFrozen([program = '', ...args]: readonly string[]): Promise<void> {
-  // What ends the run (Ctrl-C, a closed terminal) must not end who cleans up after it.
+  // A signal that ends the run (Ctrl-C, a closed terminal) must not end the process that cleans up after it.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
 
   process.stdout.write('ready\n');

@@ -1,4 +1,4 @@
-/** What one turn of a cycle sends: everything that its new snapshot holds, or what is new in it. */
+/** The data of one turn of a cycle: everything that its new snapshot holds, or the changes in it. */
 
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';

@@ -41,7 +41,7 @@ export interface CycleSnapshots {
   readonly snapshots: readonly CycleSnapshot[];
 }
 
-/** Throws LvmsyncError 'usage' if there is no such volume, 'sourceUnfit' if it is none to follow. */
+/** Throws LvmsyncError 'usage' if there is no such volume, 'sourceUnfit' if it cannot be followed. */
 export async function findOrigin(
   subject: string,
   run: RunCommand = askHost,
@@ -75,13 +75,13 @@ async function listGroup(
 
 function refuseKind(volume: TaggedVolume): void {
   if (volume.tags.includes(CYCLE_TAG)) {
-    throw unfit(volume, 'a snapshot that a cycle made: name the volume that it is of');
+    throw unfit(volume, 'a snapshot made by a cycle: name its origin instead');
   }
   if (volume.roles.includes('thicksnapshot')) {
-    throw unfit(volume, 'a snapshot: name the volume that it is of');
+    throw unfit(volume, 'a snapshot: name its origin instead');
   }
   if (volume.roles.includes('private') || volume.segmentType.endsWith('pool')) {
-    throw unfit(volume, `no volume with data of its own, but one of type ${volume.segmentType}`);
+    throw unfit(volume, `not a volume with data of its own, but one of type ${volume.segmentType}`);
   }
 }
 
@@ -101,7 +101,7 @@ export async function listSnapshots(
   return snapshots;
 }
 
-/** Of the chain that the snapshot of that uuid was made for; undefined where the origin has no such. */
+/** The chain that the snapshot of that uuid was made for; undefined where the origin has no such. */
 export async function findCycleOf(
   uuid: string,
   origin: CycleOrigin,

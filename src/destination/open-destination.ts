@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { exactSize } from '../base/text.js';
 import { FileDevice, requireWritable } from '../device/block-device.js';
 import { headKindOf } from '../device/head-kind.js';
 import type { SourceMember } from '../device/relation.js';
@@ -18,10 +19,10 @@ export interface DestinationRequest {
   readonly path: string;
   /** Write it although something speaks against it. */
   readonly force: boolean;
-  /** What the run reads; empty where the stream comes from elsewhere. */
+  /** The devices that the run reads; empty where the stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   readonly command: string;
-  /** What a copy of the source may be by its first bytes; default: nothing that is looked for. */
+  /** The allowed kinds of first bytes of a copy of the source; default: nothing that is looked for. */
   readonly headKinds?: InspectedSource['headKinds'];
   /** Bytes that it has to hold, where they are known: for the words where there is none. */
   readonly size?: number | undefined;
@@ -29,7 +30,7 @@ export interface DestinationRequest {
   readonly set?: string | undefined;
 }
 
-/** Is told what speaks against the destination, but does not forbid it. */
+/** Receives doubts about the destination that do not forbid it. */
 export type Listener = Pick<Reporter, 'warn' | 'verbose'>;
 
 /** Open and claimed; whoever opened it closes it. */
@@ -118,11 +119,11 @@ export async function checkDestination(
   }
 }
 
-/** What a destination is measured by, in bytes. */
+/** The sizes that a destination is measured by, in bytes. */
 export interface SizeNeeded {
-  /** What it has to hold in the end. */
+  /** The size that it has to have in the end. */
   readonly sourceSize: number;
-  /** What it has to hold already: the rest is not sent. */
+  /** The size that it has to have already: the rest is not sent. */
   readonly copySize: number;
   /** It is a snapback that is to be applied. */
   readonly isUndo?: boolean;
@@ -138,7 +139,7 @@ export function planSize(
   needed: SizeNeeded,
   options: {
     readonly allowSmaller: boolean;
-    /** Of a chain. */
+    /** It is a turn of a chain. */
     readonly isTurn?: boolean;
     readonly reporter: Reporter;
   },
@@ -164,20 +165,20 @@ interface Measured {
   readonly size: number;
 }
 
-/** What is not in the list of changes is not sent, so it has to be in the copy already. */
+/** A block that is not in the list of changes is not sent, so it has to be in the copy already. */
 export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
-  const message = `${path}: too short to be a copy: it holds ${size} bytes, the source held ${copySize}`;
+  const message = `${path}: too short to be a copy: it has ${exactSize(size)}, the source had ${exactSize(copySize)}`;
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only what changed.',
+    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only the changes.',
   });
 }
 
 function changedSize({ path, size }: Measured, formerSize: number): LvmsyncError {
-  const message = `${path}: too short: it holds ${size} bytes, and held ${formerSize} when the snapback was made`;
+  const message = `${path}: too short: it has ${exactSize(size)}, but had ${exactSize(formerSize)} when the snapback was made`;
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'Is it the file that the snapback belongs to? lvmsync inspect shows which one that is.',
+    hint: 'Does the snapback belong to this file? "lvmsync inspect" shows the file it was made for.',
   });
 }
 
@@ -190,13 +191,13 @@ export function tooSmall(
     ...UNTOUCHED,
     // A chain leads from whole states to whole states, and knows the former size.
     hint: isTurn
-      ? 'Enlarge it, then take one turn with --force: the chain recorded its previous size.'
+      ? 'Enlarge it, then use --force for one cycle run: the chain recorded its previous size.'
       : 'Enlarge it, or use --allow-smaller to write what fits.',
   });
 }
 
 function compareSizes(held: number, needed: number): string {
-  return `it holds ${held} bytes, the source ${needed}`;
+  return `it has ${exactSize(held)}, the source ${exactSize(needed)}`;
 }
 
 /** Milliseconds that one of a set may take from holding the kernel's claim to saying so. */
@@ -271,6 +272,6 @@ function refuseSwapped(seen: FileDevice, device: FileDevice): void {
   if (before === now) return;
   throw new LvmsyncError(
     'destinationUnfit',
-    `${device.path}: it became another device while it was being checked`,
+    `${device.path}: another device took this name during the checks`,
   );
 }

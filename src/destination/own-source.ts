@@ -20,12 +20,12 @@ export async function refuseOwnSource(hello: Hello, device: FileDevice): Promise
   if (![deviceIdentity, fromPoint, toPoint].some((one) => volumeUuid(one) === own)) return;
   throw new LvmsyncError(
     'destinationUnfit',
-    `${device.path} is a volume that the sender, on this same machine, reads`,
+    `${device.path} is the source of this run: the sender reads it on this same machine`,
     { ...UNTOUCHED, hint: 'No option allows this.' },
   );
 }
 
-/** Of a uuid as LVM prints it, or of one that device-mapper holds for a volume or a layer of it. */
+/** The uuid of a volume, as LVM prints it, or from one that device-mapper holds for a volume or a layer of it. */
 function volumeUuid(identity: string | undefined): string | undefined {
   if (identity === undefined) return undefined;
   return parseDeviceUuid(identity)?.lvUuid ?? bareUuid(identity);

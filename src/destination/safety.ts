@@ -20,7 +20,7 @@ import { findWriters, readMounts, readSwaps } from '../device/users.js';
 export interface InspectedTarget {
   /** As the user named it: for messages. */
   readonly path: string;
-  /** Of the opened descriptor, not of the path. */
+  /** From the opened descriptor, not from the path. */
   readonly identity: DeviceIdentity;
   /** BLKROGET: a read-only block device can be opened for writing. */
   readonly readOnly: boolean;
@@ -40,7 +40,7 @@ export interface InspectedSource {
 }
 
 export interface InspectEffects extends TopologyEffects {
-  /** What `dmsetup table` says of a `major:minor`; undefined where it is no device-mapper device. */
+  /** The output of `dmsetup table` for a `major:minor`; undefined unless it is a device-mapper device. */
   readonly dmTable: (device: string) => Promise<string | undefined>;
   /** Processes that write another part of the same destination for the same run. */
   readonly siblings: () => readonly number[];
@@ -49,7 +49,7 @@ export interface InspectEffects extends TopologyEffects {
 /**
  * - `never`: certain harm, or certain failure; no option allows it.
  * - `refused`: the run is refused unless the user forces it.
- * - `warning`: the user is told.
+ * - `warning`: the user is warned.
  * - `note`: told to those who ask for details.
  */
 export type Severity = 'never' | 'refused' | 'warning' | 'note';
@@ -115,7 +115,7 @@ function refusal(refused: readonly Finding[]): LvmsyncError {
     ...UNTOUCHED,
     hint: final
       ? 'No option allows this.'
-      : 'Check that this is the right destination; --force writes it all the same.',
+      : 'Check that this is the right destination. If it is in use, unmount or stop that first; --force overrides this check.',
   });
 }
 
@@ -146,7 +146,9 @@ function inspectFamily({ target, source, topology }: Subject): Problem[] {
     case 'sibling':
       return refused(`shares ${topology.name(relation.layer)} with the source`);
     case 'within':
-      return warning(`lies in a file system on ${relation.member.role}: writing it changes that`);
+      return warning(
+        `lies in a file system on ${relation.member.role}: writing it changes the source`,
+      );
   }
 }
 
@@ -191,7 +193,7 @@ async function inspectLabel({ target, source }: Subject): Promise<Problem[]> {
   if (kind === undefined) return [];
   const problem = `is ${describeHeadKind(kind)}`;
   if (source.headKinds === 'unknown')
-    return warning(`${problem}: only a copy of such a source may`);
+    return warning(`${problem}: this is right only if the source holds the same`);
   return source.headKinds?.includes(kind) ? [] : refused(problem);
 }
 

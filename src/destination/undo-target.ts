@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { exactSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { identifyPath, identityKey } from '../device/topology.js';
 import type { Hello } from '../stream/control-frame.js';
@@ -28,7 +29,7 @@ export async function refuseOtherTarget(
   // Its run may have been cut off before it made the file longer, or undoing it after that was taken back.
   if ([String(deviceSize), formerSize].includes(String(device.size))) return;
   throw refusal(
-    `${name}: this snapback is of ${deviceSize} bytes, and ${device.path} holds ${device.size}`,
+    `${name}: this snapback is for ${exactSize(deviceSize)}, but ${device.path} has ${exactSize(device.size)}`,
   );
 }
 
@@ -42,6 +43,6 @@ function isAt(devicePath: string | undefined, device: FileDevice): boolean {
 function refusal(message: string): LvmsyncError {
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'If it was moved, or restored to another place, --force applies it all the same.',
+    hint: 'If the device was moved, or restored in another place, use --force.',
   });
 }

@@ -62,7 +62,7 @@ export function newSlab(size: number): Slab {
   }
 }
 
-/** What a device is to a run decides the exit status of its failures. */
+/** The role of a device in a run decides the exit status of its failures. */
 export type DeviceRole = 'source' | 'destination' | 'cowStore';
 
 /** How stretches of a device are made to read as zeros without writing them. */
@@ -73,7 +73,7 @@ export interface PunchRules {
   readonly granularity: number;
 }
 
-/** What a pipeline needs of a device. Every failure is an LvmsyncError that names device and byte. */
+/** The part of a device that a pipeline needs. Every failure is an LvmsyncError that names device and byte. */
 export interface BlockDevice {
   readonly path: string;
   /** Bytes. */
@@ -91,7 +91,7 @@ export interface BlockDevice {
    * as zeros instead. Whether a discard did what it was asked to has to be seen by reading.
    */
   punch(extents: ExtentPairs, rules: PunchRules): Promise<ExtentPairs>;
-  /** What was written before is durable when this resolves. Never retried after a failure. */
+  /** Writes before it are durable when this resolves. Never retried after a failure. */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
@@ -135,7 +135,7 @@ export class FileDevice implements BlockDevice {
       const device = new FileDevice(path, role, file);
       if (Number.isSafeInteger(device.size)) return device;
       await file.close();
-      throw new LvmsyncError(CODES[role].open, `${path}: too large: it holds 8 PiB or more`);
+      throw new LvmsyncError(CODES[role].open, `${path}: too large: it has 8 PiB or more`);
     } catch (error) {
       throw isNativeError(error) ? openFailure(path, role, error) : error;
     }
@@ -145,7 +145,7 @@ export class FileDevice implements BlockDevice {
     return this.#size;
   }
 
-  /** Of the open descriptor, whatever the path leads to by now. */
+  /** From the open descriptor, whatever the path leads to by now. */
   get identity(): DeviceIdentity {
     const device = `${this.info.major}:${this.info.minor}`;
     if (this.info.blockDevice) return { kind: 'block', device };
@@ -157,9 +157,9 @@ export class FileDevice implements BlockDevice {
     if (this.info.blockDevice) return;
     const there = identifyPath(this.path);
     if (there !== undefined && identityKey(there) === identityKey(this.identity)) return;
-    const what = there === undefined ? 'it is gone' : 'another file has its name by now';
+    const what = there === undefined ? 'it no longer exists' : 'another file now has its name';
     throw new LvmsyncError(CODES[this.#role].io, `${this.path}: ${what}`, {
-      hint: 'What was written is in the file that had this name when the run began.',
+      hint: 'The data was written to the file that had this name when the run began.',
     });
   }
 
@@ -241,12 +241,12 @@ export function ioFailure(failure: {
 }
 
 const OPEN_REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such device or file',
-  EINVAL: 'this is neither a block device nor a regular file',
+  ENOENT: 'no such device or file',
+  EINVAL: 'neither a block device nor a regular file',
   EACCES: 'permission denied (are you root?)',
   EPERM: 'permission denied (are you root?)',
   EROFS: 'it is on a read-only file system',
-  EISDIR: 'this is a directory',
+  EISDIR: 'it is a directory',
   EBUSY: 'it is in use: mounted, or claimed by another device or program',
 };
 
@@ -279,6 +279,6 @@ function openFailure(
   const isMissing = role === 'destination' && error.code === 'ENOENT';
   return new LvmsyncError(CODES[role].open, `${path}: cannot open: ${reason} (${error.code})`, {
     cause: error,
-    ...(isMissing && { hint: 'Check its name: a destination has to exist, and to hold a copy.' }),
+    ...(isMissing && { hint: 'Check its name: a destination must exist and hold a copy.' }),
   });
 }

@@ -86,13 +86,13 @@ function array(folder: string): string | undefined {
   return uuid === undefined ? undefined : `md:${uuid}`;
 }
 
-/** What the client of a network block device called its server (Documentation/ABI/testing/sysfs-block-nbd). */
+/** The name that the client of a network block device gave its server (Documentation/ABI/testing/sysfs-block-nbd). */
 function network(folder: string): string | undefined {
   const backend = read(folder, 'backend');
   return backend === undefined ? undefined : `nbd:${backend}`;
 }
 
-/** Of a namespace of NVMe, a SCSI or ATA disk, a virtio disk, an NVMe controller, an SD card; in this order. */
+/** For a namespace of NVMe, a SCSI or ATA disk, a virtio disk, an NVMe controller, an SD card; in this order. */
 const HARDWARE = ['wwid', 'device/wwid', 'serial', 'device/serial', 'device/cid'] as const;
 
 function hardware(folder: string): string | undefined {
@@ -103,14 +103,14 @@ function hardware(folder: string): string | undefined {
   return usb(folder);
 }
 
-/** What makers leave where nothing was set: one character time and again, or counting. */
+/** Placeholders that makers leave where nothing was set: one character time and again, or counting. */
 function isPlaceholder(value: string): boolean {
   const word = value.slice(value.lastIndexOf(' ') + 1).replace(/^(?:eui|naa|uuid)\./, '');
   const id = word.replaceAll('-', '').toLowerCase();
   return /^(.)\1{3,}$/.test(id) || (id.length > 5 && '0123456789abcdef 1234567890'.includes(id));
 }
 
-/** Of a stick, or of an enclosure that does not pass on what its disk is called. */
+/** For a stick, or an enclosure that does not pass on the disk's serial number. */
 function usb(folder: string): string | undefined {
   const unit =
     basename(resolveLink(join(folder, 'device')) ?? '')

@@ -21,7 +21,7 @@ export function union(a: ExtentList, b: ExtentList): ExtentList {
   return out.finish();
 }
 
-/** What is in `a` and not in `b`. */
+/** The ranges in `a` that are not in `b`. */
 export function difference(a: ExtentList, b: ExtentList): ExtentList {
   if (a.count === 0 || b.count === 0) return a;
   const out = new Builder(a.count + b.count);
@@ -29,7 +29,7 @@ export function difference(a: ExtentList, b: ExtentList): ExtentList {
   for (let i = 0; i < a.pairs.length; i += 2) {
     let start = a.pairs[i] ?? 0;
     const end = start + (a.pairs[i + 1] ?? 0);
-    // What ends before this extent ends before all that follow, too.
+    // Extents that end before this one end before all that follow, too.
     while (j < b.pairs.length && endAt(b, j) <= start) j += 2;
     for (let k = j; k < b.pairs.length && (b.pairs[k] ?? 0) < end; k += 2) {
       out.add(start, b.pairs[k] ?? 0);
@@ -40,7 +40,7 @@ export function difference(a: ExtentList, b: ExtentList): ExtentList {
   return out.finish();
 }
 
-/** What lies in [start, end). Shares the memory of `list` where no extent has to be cut. */
+/** The part of `list` in [start, end). Shares the memory of `list` where no extent has to be cut. */
 export function within(list: ExtentList, start: number, end: number): ExtentList {
   if (end <= start) return NO_EXTENTS;
   const first = firstEndingBehind(list, start);

@@ -26,7 +26,7 @@ function existing(path: string): string {
   }
 }
 
-/** Of the file system that a path lies in. The innermost mount counts. */
+/** The device of the file system that a path lies in. The innermost mount counts. */
 function devicesOf(path: string, effects: TopologyEffects): DeviceIdentity[] {
   const around = readMounts(effects).filter(({ mountPoint }) => lies(path, mountPoint));
   const innermost = Math.max(...around.map(({ mountPoint }) => mountPoint.length));

@@ -20,8 +20,8 @@ export class OpenDevices {
     const device = await FileDevice.open(path, { role });
     this.#devices.push(device);
     if (number !== undefined && device.identity.device !== number) {
-      throw new LvmsyncError('sourceUnfit', `${path}: another device has this name by now`, {
-        hint: 'A volume was renamed meanwhile: run the command again, with the new name.',
+      throw new LvmsyncError('sourceUnfit', `${path}: another device now has this name`, {
+        hint: 'A volume was renamed during the run: run the command again with the new name.',
       });
     }
     const { directError } = device.info;

@@ -5,7 +5,7 @@
 
 import { type DeviceIdentity, identityKey, type Topology } from './topology.js';
 
-/** What a run reads: the origin, the snapshot, its COW store, another data source. */
+/** A device that a run reads: the origin, the snapshot, its COW store, another data source. */
 export interface SourceMember {
   readonly identity: DeviceIdentity;
   /** Completes "is ...": `the origin`, `the COW store of the snapshot`. */

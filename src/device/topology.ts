@@ -18,7 +18,7 @@ export type Identify = (path: string) => DeviceIdentity | undefined;
 export interface TopologyEffects {
   /** Put before `/proc` and `/sys`. */
   readonly root: string;
-  /** What a path leads to; undefined for all but block devices and regular files, and for nothing. */
+  /** The target of a path; undefined for all but block devices and regular files, and for nothing. */
   readonly identify: Identify;
 }
 

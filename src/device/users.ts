@@ -34,7 +34,7 @@ function parseMount(line: string, effects: TopologyEffects): Mount[] {
     device: { kind: 'block', device },
     mountPoint: unescapeOctal(mountPoint),
   } as const;
-  // Of an anonymous device number (btrfs) only the source's path leads to the block device.
+  // For an anonymous device number (btrfs) only the source's path leads to the block device.
   const source = unescapeOctal(fields[fields.indexOf('-', 6) + 2] ?? '');
   const anonymous = device.startsWith('0:') && source.startsWith('/');
   const behind = anonymous ? effects.identify(source) : undefined;

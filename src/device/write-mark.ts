@@ -22,7 +22,7 @@ const EXACT_TIMES: ReadonlySet<number> = new Set([
   0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x2fc12fc1, 0x01021994, 0x794c7630,
 ]);
 
-/** Of an open device whose writes are flushed; undefined where nothing counts. `root` is put before paths. */
+/** For an open device whose writes are flushed; undefined where nothing counts. `root` is put before paths. */
 export function writeMark(
   { path, identity }: Pick<FileDevice, 'path' | 'identity'>,
   root = '',
@@ -33,14 +33,14 @@ export function writeMark(
   const folder = `${root}/sys/dev/block/${identity.device}`;
   const backing = readText(`${folder}/loop/backing_file`)?.trim();
   if (backing !== undefined) {
-    // Its counts are those of whatever the number showed. What shows a part of a file changes with the rest of it.
+    // Its counts are those of whatever the number showed. The counts of a part of a file change with the rest of it.
     const part = ['offset', 'sizelimit'].map((name) => readText(`${folder}/loop/${name}`)?.trim());
     return part.every((value) => value === '0') ? backingMark(backing, root) : undefined;
   }
   return countedMark(folder, root);
 }
 
-/** What lies below is counted, not the node in /dev, whose times mean nothing. */
+/** Devices below are counted, not the node in /dev, whose times mean nothing. */
 function backingMark(path: string, root: string): string | undefined {
   const identity = identifyPath(path);
   return identity && writeMark({ path, identity }, root);
@@ -65,7 +65,7 @@ function fileMark(path: string): string | undefined {
 /** In the place of a mark, where a write was found before further writes of our own. */
 export const WRITTEN = 'written';
 
-/** False also where that cannot be told. */
+/** False also where that cannot be known. */
 export function wasWritten(before: string | undefined, now: string | undefined): boolean {
   if (before === WRITTEN) return true;
   if (before === undefined || now === undefined) return false;
@@ -73,6 +73,6 @@ export function wasWritten(before: string | undefined, now: string | undefined):
   const [boot, ...counts] = now.split(' ');
   // After a reboot they begin anew, and where the volume was inactive in between.
   if (boot !== beforeBoot) return false;
-  // Older kernels do not tell that it was, and then 0 says nothing.
+  // Older kernels do not report that it was, and then 0 means nothing.
   return counts.some((count, index) => count !== '0' && count !== counted[index]);
 }

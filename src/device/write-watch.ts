@@ -14,7 +14,7 @@ import { type DeviceIdentity, identityFromStat, identityKey } from './topology.j
 /** `unknown`: nothing counts for this device. */
 export type Writes = 'none' | 'some' | 'unknown';
 
-/** What is watched: an open device, or what stands for one in a test. */
+/** The thing that is watched: an open device, or its stand-in in a test. */
 export type Watched = Pick<FileDevice, 'path' | 'identity' | 'size' | 'sync' | 'readBatch'>;
 
 /** One look at the counters. */
@@ -30,7 +30,7 @@ interface Counters {
 export class WriteWatch {
   /** As the user knows it. */
   readonly path: string;
-  /** What else the user could read from; reads on after "Stop what writes to it". */
+  /** Another device that the user could read from; reads on after "Stop what writes to it". */
   readonly remedy: string;
   readonly #look: () => Counters | undefined;
   readonly #start: Counters | undefined;
@@ -50,7 +50,7 @@ export class WriteWatch {
     const look = (): Counters | undefined => readCounters(watched, root);
     await watched.sync();
     const before = look();
-    // The switch queue/iostats tells nothing: some kernels count in spite of it. A read of ours does.
+    // The switch queue/iostats proves nothing: some kernels count in spite of it. A read of ours does.
     if (before?.reads !== undefined) await readHead(watched);
     const counts = before?.reads === undefined || before.reads !== look()?.reads;
     const { path } = watched;
@@ -100,7 +100,7 @@ function readNumbers(path: string): string[] {
   return readText(path)?.trim().split(/\s+/) ?? [];
 }
 
-/** The change time tells also of a write whose modification time was set back. */
+/** The change time also shows a write whose modification time was set back. */
 function readFileCounters(path: string, identity: DeviceIdentity): Counters | undefined {
   try {
     const stats = statSync(path, { bigint: true });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { getAsset } from 'node:sea';
 import { LvmsyncError } from '../base/errors.js';
 
-/** What starts this program once more, without the words. */
+/** The command that starts this program once more, without the words. */
 export const OWN_PROGRAM: readonly [string, ...string[]] = [process.execPath];
 
 /** See addon.ts, also for what follows. */
@@ -42,7 +42,7 @@ export function loadEmbedded(name: string): unknown {
     }
   }
   throw new LvmsyncError('usage', `the native addon cannot be loaded (${refusals.join('; ')})`, {
-    hint: 'Set TMPDIR to a folder that can be written and is not mounted noexec.',
+    hint: 'Set TMPDIR to a directory that is writable and not mounted noexec.',
   });
 }
 

@@ -16,12 +16,12 @@ const isModule = basename(dirname(dirname(here))) === 'src';
 const packageFolder = join(dirname(here), isModule ? '../../..' : '..');
 const program = isModule ? join(dirname(here), '../main.js') : here;
 
-/** What was built here goes before what came with the package. */
+/** An addon that was built here goes before one that came with the package. */
 const ADDONS = ['build/Release', `prebuilds/${process.platform}-${process.arch}`].map((folder) =>
   join(packageFolder, folder, 'lvmsync.node'),
 );
 
-/** What starts this program once more, without the words. */
+/** The command that starts this program once more, without the words. */
 export const OWN_PROGRAM: readonly [string, ...string[]] = [process.execPath, program];
 
 /** Whether the package that compresses was installed too; it is loaded by who needs it. */
@@ -58,7 +58,7 @@ export function loadAddon(): unknown {
   const path = ADDONS.find((candidate) => existsSync(candidate));
   if (path === undefined) {
     const machine = `${process.platform}-${process.arch}`;
-    throw new LvmsyncError('usage', `the native addon is missing: there is none for ${machine}`, {
+    throw new LvmsyncError('usage', `the native addon for ${machine} is missing`, {
       hint: `In a checkout of the sources, scripts/setup builds one; otherwise install the package for ${machine}.`,
     });
   }

@@ -19,7 +19,7 @@ import { mayBeElsewhere } from './process-identity.js';
 
 export interface Owner extends FileOwner {
   readonly command: string;
-  /** Of a run that receives one of several streams. */
+  /** For a run that receives one of several streams. */
   readonly set?: string | undefined;
 }
 
@@ -36,12 +36,12 @@ export const SUFFIX = '.lock';
 export const HELD_LINE = 'held';
 export const KERNEL_CLAIM_LINE = 'kernel';
 
-/** What the names of all claims under that key begin with. */
+/** The common beginning of the names of all claims under that key. */
 export function claimPrefix(key: string): string {
   return `${key.replace(/[:/]/g, '-')}.`;
 }
 
-/** What becomes of the claims of processes that have ended; none of them counts. */
+/** The treatment of claims of processes that have ended; none of them counts. */
 export type Ended = 'remove' | 'leave';
 
 export function listClaims(directory: string, prefix: string, ended: Ended): Rival[] {
@@ -96,7 +96,7 @@ function isOwner(value: unknown): value is Owner {
 
 export function locked(path: string, { owner, path: file }: Rival): LvmsyncError {
   if (owner === undefined) {
-    return new LvmsyncError('locked', `${path}: the lock file ${file} cannot be understood`, {
+    return new LvmsyncError('locked', `${path}: the lock file ${file} is damaged`, {
       hint: 'If no lvmsync is running on this destination, remove that file.',
     });
   }
@@ -108,7 +108,7 @@ export function locked(path: string, { owner, path: file }: Rival): LvmsyncError
   const who = `process ${owner.pid}${place}: ${owner.command}${claim}`;
   return new LvmsyncError('locked', `${path}: another lvmsync is at work on it (${who})`, {
     hint: isUnknown
-      ? 'Nothing shows here whether that run still lives. When it has ended, remove that file.'
+      ? 'It cannot be seen from here whether that run is still active. Once it has ended, remove that file.'
       : 'Wait until that run has ended.',
   });
 }

@@ -24,7 +24,7 @@ export function endOf(child: ChildProcess): Promise<End> {
 
 /** So long nothing comes from a command that has ended and said all. Milliseconds. */
 const LAST_WORDS_MS = 500;
-/** What it left behind may print without end. */
+/** A process that it left behind may print without end. */
 const MOST_WAITS = 10;
 
 /** Resolves when the command has ended, and its pipes have, too, or nothing more comes from them. */
@@ -59,7 +59,7 @@ function heardBytes({ stdout, stderr }: ChildProcess): number {
 export interface Collecting {
   /** Bytes of which the first are kept. */
   readonly keep: number;
-  /** What comes after it is thrown away: it is read all the same, so that whoever prints is not ended by it. */
+  /** Output after it is thrown away: it is read all the same, so that whoever prints is not ended by it. */
   readonly until: Promise<void>;
   /** Called where more than that comes; what it returns is what the call fails with. */
   readonly onMore?: () => Error;

@@ -13,7 +13,7 @@ export interface Supervisor {
   readonly signal: AbortSignal;
   /** Takes one sentence for the user. */
   readonly say: (text: string) => void;
-  /** What a call fails with whose command was ended for that signal. */
+  /** The error of a call whose command was ended for that signal. */
   readonly interruption: () => LvmsyncError;
 }
 
@@ -97,7 +97,7 @@ function giveUp({ child }: Supervised): void {
 function describeWait({ child, program, isSlow }: Supervised, seconds: number): string | undefined {
   const lock = child.pid === undefined ? undefined : findAwaitedLock(child.pid);
   if (lock === undefined) {
-    return isSlow ? undefined : `${program}: has not ended after ${seconds} s: still waiting`;
+    return isSlow ? undefined : `${program}: still running after ${seconds} s: waiting`;
   }
   const { path = 'a file', holder } = lock;
   const who = holder === undefined ? 'another process' : `process ${holder.pid} (${holder.name})`;

@@ -80,11 +80,11 @@ function discard(draft: string): void {
   try {
     rmSync(draft, { force: true });
   } catch {
-    // What made the draft useless is the better answer.
+    // The error that made the draft useless is the better answer.
   }
 }
 
-/** What was made, renamed or removed in it is durable when it returns. */
+/** Files that were made, renamed or removed in it are durable when it returns. */
 export function syncDirectory(path: string): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

@@ -4,7 +4,7 @@ import { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 
 export interface IoPriority {
-  /** As it was given: what another host is told. */
+  /** As it was given: for the remote host. */
   readonly text: string;
   /** IOPRIO_CLASS_*. */
   readonly ioClass: number;
@@ -12,7 +12,7 @@ export interface IoPriority {
 }
 
 const CLASSES: Readonly<Record<string, number>> = { realtime: 1, 'best-effort': 2, idle: 3 };
-/** Of ionice, where none is named. */
+/** The default of ionice, where no level is named. */
 const USUAL_LEVEL = 4;
 
 /** Throws (usage) for anything but CLASS or CLASS:LEVEL; idle has no levels. */

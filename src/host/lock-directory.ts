@@ -18,7 +18,7 @@ export function openLockDirectory(candidates = lockDirectories()): string {
     if (fault === undefined) return path;
     faults.push(`${path}: ${fault}`);
   }
-  throw new LvmsyncError('usage', `no directory for lock files (${faults.join('; ')})`);
+  throw new LvmsyncError('usage', `no usable directory for lock files (${faults.join('; ')})`);
 }
 
 /** The one in use, where there is one already; makes none. */
@@ -55,7 +55,7 @@ function lockDirectories(): string[] {
   return ['/run/lvmsync', join(tmpdir(), `lvmsync-${process.getuid?.()}`)];
 }
 
-/** What keeps the directory from being used; undefined for nothing. */
+/** The reason why the directory cannot be used; undefined if it can. */
 function prepare(path: string): string | undefined {
   try {
     mkdirSync(path, { mode: 0o700 });

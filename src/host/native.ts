@@ -7,7 +7,7 @@ export type Operations = Float64Array;
 /** Pairs offset, length in bytes. */
 export type ExtentPairs = Float64Array;
 
-/** What the addon rejects with. */
+/** The errors that the addon rejects with. */
 export interface NativeError extends Error {
   /** An errno's name, or UNEXPECTED_END, CORRUPT, CANCELLED. */
   readonly code: string;
@@ -21,7 +21,7 @@ export interface NativeError extends Error {
 
 export interface NativeFileInfo {
   readonly blockDevice: boolean;
-  /** Of the device itself; for a regular file, of its file system. */
+  /** From the device itself; for a regular file, from its file system. */
   readonly major: number;
   readonly minor: number;
   readonly inode: number;
@@ -71,14 +71,14 @@ export interface PoolStretch {
   readonly blockSize: number;
   /** Where byte 0 of the device is in a block. */
   readonly shift: number;
-  /** What is before comes from an external origin. */
+  /** Data before it comes from an external origin. */
   readonly bareFrom: number;
 }
 
 export interface StreamTotals {
   readonly groups: number;
   readonly records: number;
-  /** Of payload. */
+  /** Payload bytes. */
   readonly bytes: number;
   /** Raw bytes in the stream so far. */
   readonly position: number;
@@ -126,7 +126,7 @@ export interface ReadResult {
   readonly discards: ExtentPairs;
   readonly records: number;
   readonly bytes: number;
-  /** Of payload past the device's end, since the stream began. */
+  /** Payload bytes past the device's end, since the stream began. */
   readonly droppedBytes: number;
   /** Why a group is bad. */
   readonly reason: string;
@@ -135,7 +135,7 @@ export interface ReadResult {
 
 /** One call at a time, but for cancel. The descriptor stays the caller's. */
 export interface NativeRecordReader {
-  /** What follows, without consuming it: `count` bytes, or fewer at the end of the input. */
+  /** The bytes that follow, without consuming them: `count`, or fewer at the end of the input. */
   peek(count: number): Promise<Uint8Array>;
   /** Goes on with another descriptor; returns what was read of the former one, but not consumed. */
   switchTo(fd: number): Uint8Array;
@@ -172,7 +172,7 @@ export interface NativeInputStream {
 /** XXH32 with seed 0. */
 export interface NativeXxh32 {
   update(bytes: Uint8Array): this;
-  /** Of all bytes so far; more may follow. */
+  /** The hash of all bytes so far; more may follow. */
   sum(): number;
 }
 
@@ -187,7 +187,7 @@ export interface DecodedStore {
   readonly extents: ExtentPairs;
 }
 
-/** Of device-mapper. */
+/** Selects a device of device-mapper. */
 export type MappedSelector =
   | { readonly name: string }
   | { readonly uuid: string }
@@ -226,11 +226,11 @@ export interface Native {
   isFileLocked(fd: number): boolean | null;
   /** Does not return, and does nothing of what Node does at its end: see program.ts. */
   endProcess(status: number): never;
-  /** Of one thread of this process and those it starts; throws the errno of ioprio_set. */
+  /** Sets the priority of one thread of this process and those it starts; throws the errno of ioprio_set. */
   setIoPriority(thread: number, ioClass: number, level: number): void;
   /** Whether it runs only where no other wants the processor; throws the errno of sched_setscheduler. */
   setIdlePolicy(thread: number, idle: boolean): void;
-  /** What is in a pipe; nothing is taken out of it. */
+  /** Bytes in a pipe; nothing is taken out of it. */
   unreadBytes(fd: number): number;
   BlockFile: {
     open(

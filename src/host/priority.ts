@@ -16,18 +16,18 @@ export interface PriorityRequest {
   readonly io?: IoPriority;
 }
 
-/** Of the kernel: what a thread has that was told nothing. */
+/** The kernel's default, for a thread without a setting. */
 const NO_IO_CLASS = 0;
 
 const LOWEST_NICE = 19;
 
-/** What setPriority was told, and the nice value before it. */
+/** The request that setPriority applied last, and the nice value before it. */
 interface Given {
   readonly request: PriorityRequest;
   readonly usualNice: number;
 }
 
-/** As the state in the kernel that it tells of, this is the process's only one. */
+/** Like the state in the kernel that it describes, this is the process's only one. */
 let given: Given | undefined;
 
 /** Linux keeps all of it for each thread, and new threads and processes take over that of their maker. */
@@ -75,7 +75,7 @@ async function withPriority<T>(
   }
 }
 
-/** What is not allowed, as to users but root, is left as it is: the work is done slowly. */
+/** A priority that is not allowed, as to users but root, is left as it is: the work is done slowly. */
 function tryAll(steps: readonly (() => unknown)[]): void {
   for (const step of steps) {
     try {
@@ -106,6 +106,6 @@ function attempt(option: string, set: () => void): void {
     // A thread may end while they are listed.
     if (code === 'ESRCH') return;
     const why = messageOf(cause);
-    throw new LvmsyncError('usage', `--${option}: it is refused (${why})`, { cause });
+    throw new LvmsyncError('usage', `--${option}: not permitted (${why})`, { cause });
   }
 }

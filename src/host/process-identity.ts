@@ -13,7 +13,7 @@ export interface ProcessIdentity {
   readonly pidNamespace: string;
 }
 
-/** Of this process. Throws where `/proc` is not there. */
+/** The identity of this process. Throws where `/proc` is not there. */
 export function ownIdentity(root = ''): ProcessIdentity {
   const stat = readStat(root, process.pid);
   if (stat === undefined) throw new Error('/proc/self/stat: cannot be read; is /proc mounted?');

@@ -58,7 +58,7 @@ export interface RunLock {
 }
 
 /**
- * `key`: what is locked, the same for whoever means the same. Throws (locked) if another run, of this process
+ * `key`: the thing that is locked, the same for whoever means the same. Throws (locked) if another run, of this process
  * too, has the lock. Of several that ask at once
  * exactly one gets it; that takes the others until they see who, a few hundredths of a second.
  */
@@ -121,7 +121,7 @@ class Claim implements RunLock {
   readonly #prefix: string;
   readonly #command: string;
   readonly #set: string | undefined;
-  /** Of the claim file, while there is one. */
+  /** The descriptor of the claim file, while there is one. */
   #fd: number | undefined;
   #isHeld = false;
 
@@ -164,7 +164,7 @@ class Claim implements RunLock {
     this.#isHeld = false;
   }
 
-  /** What stands against it. */
+  /** The claims that stand against it. */
   rivals(): Rival[] {
     return this.#others().filter((other) => !this.#isFellow(other));
   }

@@ -27,9 +27,13 @@ export async function withScratchFolder<T>(
       faults.push(`${place}: ${error instanceof CommandError ? error.message : reasonOf(error)}`);
     }
   }
-  throw new LvmsyncError('usage', `no folder for a temporary file (${faults.join('; ')})`, {
-    hint: 'Make room in one of them, or name another folder with TMPDIR.',
-  });
+  throw new LvmsyncError(
+    'usage',
+    `no usable directory for a temporary file (${faults.join('; ')})`,
+    {
+      hint: 'Make room in one of them, or set TMPDIR to another directory.',
+    },
+  );
 }
 
 async function workIn<T>(place: string, work: (folder: string) => Promise<T>): Promise<T> {

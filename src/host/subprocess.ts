@@ -118,7 +118,7 @@ export function streamCommand(argv: Argv, options: CommandOptions = {}): Command
 
 const BULK_SIZE = 512 * 1024;
 
-/** What comes out of the descriptor, closed at the end; one piece is read while the other is used. */
+/** Output of the descriptor, closed at the end; one piece is read while the other is used. */
 async function* readAhead(fd: number): AsyncGenerator<Uint8Array, void> {
   const free = [new ArrayBuffer(BULK_SIZE), new ArrayBuffer(BULK_SIZE)];
   const start = (): { buffer: ArrayBuffer; count: Promise<number> } => {
@@ -212,7 +212,7 @@ export function startCompanion(
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
-  // It may end before it was told to; its end is looked at, not the failed write.
+  // It may end before it is asked to; its end is looked at, not the failed write.
   child.stdin.on('error', () => undefined);
   const ended = endOf(child);
   return {

@@ -1,4 +1,4 @@
-/** What it means when the addon could not start the threads that do its work. */
+/** The meaning of a failure of the addon to start the threads that do its work. */
 
 import { LvmsyncError } from '../base/errors.js';
 

@@ -1,4 +1,4 @@
-/** What a person or a script reads of this program, written at once. */
+/** Output of this program for a person or a script, written at once. */
 
 import { writeSync } from 'node:fs';
 import { errnoOf, messageOf } from '../base/errno.js';
@@ -26,14 +26,14 @@ export function writeWhole(fd: number, text: string): void {
   }
 }
 
-/** What was asked for, on standard output. Throws (destinationWrite) where it cannot be written. */
+/** The answer of a command, on standard output. Throws (destinationWrite) where it cannot be written. */
 export function writeOutput(text: string): void {
   try {
     writeWhole(STDOUT, text);
   } catch (cause) {
     const reason = messageOf(cause);
     throw new LvmsyncError('destinationWrite', `standard output: ${reason}`, {
-      hint: 'What was asked for was not printed whole.',
+      hint: 'The output is incomplete.',
       cause,
     });
   }
@@ -47,7 +47,7 @@ export function writeWords(text: string): void {
   try {
     writeWhole(STDERR, text);
   } catch {
-    // The exit status, and --metrics, still tell how it ended.
+    // The exit status, and --metrics, still show how it ended.
   }
 }
 

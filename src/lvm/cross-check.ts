@@ -12,7 +12,7 @@ import { unfit } from './refusal.js';
 
 const UNFIT = { code: 'sourceUnfit' } as const;
 
-/** What one witness says about one property. */
+/** The statement of one witness about one property. */
 export interface Reading {
   readonly what: string;
   readonly by: string;
@@ -28,7 +28,7 @@ export function requireAgreement(volume: VolumeName, claims: readonly Reading[])
     throw unfit(
       volume,
       `LVM and the kernel disagree about its ${what} (${words})`,
-      'Another LVM command may be at work: try again when it has ended.',
+      'Another LVM command may be running: try again when it has finished.',
     );
   }
 }

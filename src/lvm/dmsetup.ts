@@ -1,4 +1,4 @@
-/** What device-mapper says of its devices: a function for each question. Throws what the tool fails with. */
+/** Answers of device-mapper about its devices: a function for each question. Throws what the tool fails with. */
 
 import { readFile } from 'node:fs/promises';
 import type { CommandOptions, RunCommand } from '../host/subprocess.js';
@@ -40,7 +40,7 @@ export async function infoOf(
 
 export type ReadTable = (device: string) => Promise<string | undefined>;
 
-/** Undefined for a `major:minor` that is no device-mapper device. */
+/** Undefined for a `major:minor` that is not a device-mapper device. */
 export function readMappedTable(
   device: string,
   run: RunCommand = askHost,

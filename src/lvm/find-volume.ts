@@ -35,7 +35,7 @@ export async function findSnapshot(
   return describeSnapshot(volume, group);
 }
 
-/** What a volume of the group is a snapshot of, as findSnapshot says it. */
+/** The snapshot that a volume of the group is, as findSnapshot describes it. */
 export async function describeSnapshot(
   volume: Volume,
   group: VolumeGroup,
@@ -54,7 +54,7 @@ export async function describeKnown(
   group: VolumeGroup,
 ): Promise<ThickSnapshot | ThinVolume> {
   const volume = group.volumes.find(({ uuid }) => uuid === snapshot.uuid);
-  if (volume === undefined) throw unfit(snapshot, 'it was removed meanwhile');
+  if (volume === undefined) throw unfit(snapshot, 'it was removed during the run');
   return describeSnapshot(volume, group);
 }
 
@@ -113,6 +113,6 @@ function notSnapshot(volume: Volume, volumes: readonly Volume[]): LvmsyncError {
   const hint =
     snapshots.length > 0
       ? `Its snapshots: ${snapshots.join(', ')}.`
-      : `It has none; lvcreate --snapshot makes one.`;
+      : `It has no snapshots; lvcreate --snapshot makes one.`;
   return unfit(volume, `not a snapshot but a volume of type ${volume.segmentType}`, hint);
 }

@@ -50,7 +50,7 @@ const OF_NAMES = new RegExp(
   `^dmsetup info -c --noheadings --separator   -o name,major,minor,uuid --((?: ${NAME})+)$`,
 );
 
-/** Undefined for what is no question about named devices. */
+/** Undefined unless it is a question about named devices. */
 function questionOf(argv: Argv): Question | undefined {
   const line = argv.join(' ');
   const [, names] = OF_NAMES.exec(line) ?? [];

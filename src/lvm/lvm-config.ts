@@ -67,7 +67,7 @@ function parseEntries(cursor: Cursor, depth: number): ConfigSection {
   for (cursor.skipBlank(); !cursor.atEnd() && cursor.peek() !== '}'; cursor.skipBlank()) {
     const key = parseKey(cursor);
     if (sections.has(key) || values.has(key))
-      throw cursor.error(`${JSON.stringify(key)} is there twice`);
+      throw cursor.error(`${JSON.stringify(key)} occurs twice`);
     cursor.skipBlank();
     if (cursor.take('{')) {
       sections.set(key, parseEntries(cursor, depth + 1));
@@ -154,7 +154,7 @@ class Cursor {
     return true;
   }
 
-  /** What the sticky `pattern` matches here, consumed. */
+  /** The match of the sticky `pattern` here, consumed. */
   match(pattern: RegExp): string | undefined {
     const start = this.#at;
     pattern.lastIndex = start;

@@ -38,7 +38,7 @@ export function withSettings(args: readonly string[]): readonly string[] {
   return [...args.slice(0, at), `${args[at]} ${SETTINGS}`, ...args.slice(at + 1)];
 }
 
-/** What these say to a user who may not open their files and devices fills a page, and names no remedy. */
+/** The errors of these tools for a user who may not open their files and devices fill a page, and name no remedy. */
 export function needsRoot(
   error: unknown,
   user: number | undefined = process.geteuid?.(),

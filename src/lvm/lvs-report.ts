@@ -1,4 +1,4 @@
-/** What `lvs` reports: every volume of a group, typed. */
+/** The report of `lvs`: every volume of a group, typed. */
 
 import { LvmsyncError } from '../base/errors.js';
 import type { RunCommand } from '../host/subprocess.js';

@@ -33,7 +33,7 @@ export function refuseSiblingMerge(
   throw unfit(volume, `a merge of ${fullName(sibling)} into ${into} ${what}`, AFTER_IT);
 }
 
-const AFTER_IT = 'It replaces what the origin holds: try again when it has ended.';
+const AFTER_IT = 'The merge replaces the content of the origin: try again when it has finished.';
 
 /**
  * Throws (sourceUnfit) if the kernel is merging a snapshot into one of the devices, which are open. LVM
@@ -83,10 +83,10 @@ function mergedInto(volume: VolumeName, what: string): LvmsyncError {
   const name = fullName(volume);
   return new LvmsyncError(
     'destinationUnfit',
-    `${name}: ${what}, which takes back what is written to it`,
+    `${name}: ${what}, which would overwrite the data of this run`,
     {
       ...UNTOUCHED,
-      hint: `Let it end first: unmount ${name}, then "lvchange -an ${name}" and "lvchange -ay ${name}", and wait until lvs shows the snapshot no more.`,
+      hint: `Let the merge finish first: unmount ${name}, run "lvchange -an ${name}" and "lvchange -ay ${name}", and wait until lvs no longer shows the snapshot.`,
     },
   );
 }

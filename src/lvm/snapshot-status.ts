@@ -1,4 +1,4 @@
-/** The health of a thick snapshot as the kernel tells it: how full its COW store is, or why it is lost. */
+/** The health of a thick snapshot in the kernel: how full its COW store is, or why it is lost. */
 
 import type { RunCommand } from '../host/subprocess.js';
 import type { VolumeName } from './device-name.js';
@@ -21,14 +21,15 @@ export async function readSnapshotStatus(
 
 /** Each completes "VG/LV: ...". */
 export const FAULT_TEXTS: Readonly<Record<SnapshotFault, string>> = {
-  Invalid: 'snapshot overflowed, its change list is lost: full copy needed (kernel: Invalid)',
-  Overflow: 'snapshot overflowed, its change list is lost: full copy needed (kernel: Overflow)',
-  'Merge failed': 'its merge into the origin failed, the origin is half merged',
+  Invalid: 'snapshot overflowed, its change list is lost: a full copy is needed (kernel: Invalid)',
+  Overflow:
+    'snapshot overflowed, its change list is lost: a full copy is needed (kernel: Overflow)',
+  'Merge failed': 'its merge into the origin failed, so the origin is only half merged',
   Unknown: 'a transient snapshot keeps no change list on disk',
 };
 
 /** Likewise, where the kernel has no one snapshot in the volume's place. */
 export function notSnapshotTarget(targets: readonly { readonly type: string }[]): string {
   const types = targets.map(({ type }) => type).join(', ');
-  return `the kernel has "${types}" in its place, not one snapshot`;
+  return `the kernel has "${types}" in its place, not a single snapshot`;
 }

@@ -1,4 +1,4 @@
-/** What `dmsetup status` says of the stores that a run depends on. */
+/** The output of `dmsetup status` for the stores that a run depends on. */
 
 import type { RunCommand } from '../host/subprocess.js';
 import type { Fill } from '../run/progress.js';
@@ -8,7 +8,7 @@ import type { StatusTarget } from './dmsetup-status.js';
 export interface Store {
   /** VG/LV of the snapshot, or VG/POOL. */
   readonly name: string;
-  /** Of the device whose status line tells how it fares: a name may change while it is open. */
+  /** The device whose status line shows how it fares: a name may change while it is open. */
   readonly dmUuid: string;
 }
 
@@ -35,7 +35,7 @@ export async function readStores(
   return found;
 }
 
-/** What fills in it, and how far it has. Nothing of what is no store, or has failed. */
+/** The parts of a store that fill, and how full they are. Nothing unless it is a store that works. */
 export function fillsOf({ store: { name }, target }: StoreStatus): Fill[] {
   if ('fault' in target) return [];
   if (target.type === 'snapshot') {

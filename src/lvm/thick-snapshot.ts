@@ -94,7 +94,7 @@ export async function describeThick(volume: Volume, group: VolumeGroup): Promise
 
 /** Merging empties the list while it changes the origin; a scheduled merge may begin at any moment. */
 async function refuseMerge(volume: Volume, origin: Volume, run: RunCommand): Promise<void> {
-  const hint = `After the merge ${fullName(origin)} has its former content and this snapshot is gone.`;
+  const hint = `The merge returns ${fullName(origin)} to its former content and removes this snapshot.`;
   if (volume.mergeFailed) throw unfit(volume, FAULT_TEXTS['Merge failed']);
   if (!volume.merging) return;
   const isWaiting =

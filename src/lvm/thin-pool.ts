@@ -25,11 +25,11 @@ export interface ThinPool {
   readonly dataBlockSize: number;
 }
 
-/** What it takes to talk to a pool, and about it. */
+/** The names that it takes to talk to a pool, and about it. */
 export type MessageTarget = Pick<ThinPool, 'name' | 'dmName' | 'dmUuid'>;
 
 const POOL = { code: 'pool' } as const;
-/** What a metadata snap hangs on must go through, whatever is typed meanwhile. */
+/** Commands that a metadata snap depends on must finish, whatever is typed during the run. */
 const SHIELDED = { ...POOL, shielded: true } as const;
 
 /** Throws (pool) if the pool is not active here. */
@@ -43,7 +43,7 @@ export async function findThinPool(
   const plain = formatDeviceName({ vgName, lvName: poolName });
   const { stdout } = await run(['dmsetup', 'table', '--target', 'thin-pool'], POOL);
   for (const dmName of [layered, plain]) {
-    // Other pools of this host may have names that cannot be told from a table.
+    // Other pools of this host may have names that a table does not distinguish.
     const lines = stdout.split('\n').filter((line) => line.startsWith(`${dmName}: `));
     const [target] = parseTable(lines.join('\n'));
     if (target?.type !== 'thin-pool') continue;
@@ -66,7 +66,8 @@ async function readInfo(
   run: RunCommand,
 ): Promise<Pick<ThinPool, 'uuid' | 'dmUuid' | 'number'>> {
   const info = (await infoOf([dmName], run, POOL)).get(dmName);
-  if (info === undefined) throw new LvmsyncError('pool', `${dmName}: dmsetup does not describe it`);
+  if (info === undefined)
+    throw new LvmsyncError('pool', `${dmName}: dmsetup gives no information about it`);
   // "LVM-" and two uuids of 32 characters; the layer comes after them.
   return { uuid: info.uuid.slice(0, 68), dmUuid: info.uuid, number: info.number };
 }
@@ -120,7 +121,7 @@ export async function sendPoolMessage(
   await run(['dmsetup', 'message', '-u', pool.dmUuid, '0', message], SHIELDED);
 }
 
-/** What a person types to free a metadata snap that nobody needs any more. */
+/** The command that frees a metadata snap that nobody needs any more. */
 export function releaseCommand({ dmName }: Pick<ThinPool, 'dmName'>): string {
   return `dmsetup message ${dmName} 0 release_metadata_snap`;
 }

@@ -23,7 +23,7 @@ export interface ThinVolume {
   readonly poolName: string;
   /** The device's number in the pool; a merge changes it, so it holds for this run only. */
   readonly thinId: number;
-  /** What it is a snapshot of, in the same pool; absent if that was removed. */
+  /** Its origin, in the same pool; absent if that was removed. */
   readonly origin?: { readonly lvName: string; readonly uuid: string };
   /** The volume outside the pool that serves what is not mapped. */
   readonly externalOrigin?: { readonly lvName: string; readonly uuid: string };
@@ -48,7 +48,7 @@ export async function describeThin(volume: Volume, group: VolumeGroup): Promise<
     { what: 'thin id', by: 'metadata', value: segment && findInteger(segment, 'device_id') },
     ...(await thinKernelClaims(volume, run)),
   ]);
-  if (thinId === undefined) throw unfit(volume, 'its pool knows no id of it');
+  if (thinId === undefined) throw unfit(volume, 'it has no id in its pool');
   const reference = (key: string) => {
     const found = volumes.find((other) => other.lvName === text(key));
     return found && { lvName: found.lvName, uuid: found.uuid };
@@ -80,7 +80,7 @@ function refuseMerge(volume: Volume, volumes: readonly Volume[]): void {
   throw unfit(
     volume,
     `a merge of ${fullName(merging)} is scheduled or running`,
-    'It replaces what its origin holds as soon as that is activated anew: try again after it.',
+    'The merge replaces the content of its origin when that is next activated: try again after it.',
   );
 }
 

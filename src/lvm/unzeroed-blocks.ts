@@ -40,7 +40,7 @@ export interface Unzeroed {
   readonly hidden: string | undefined;
 }
 
-/** Of these what lies below does not read as zeros where that does: nobody counts on zeros there. */
+/** Where one of these reads as zeros the device below does not: nobody counts on zeros there. */
 const OPAQUE: ReadonlySet<string> = new Set(['crypt', 'integrity', 'verity', 'vdo', 'zero']);
 
 /** Looks through what shows the bytes of another device as they are, or a part of them. */
@@ -95,12 +95,12 @@ async function findBelow(
   return undefined;
 }
 
-/** Throws (destinationUnfit) where it cannot be told which blocks of the pool a write begins. */
+/** Throws (destinationUnfit) if it is unknown which blocks of the pool a write begins. */
 export function refuseHidden({ hidden }: Unzeroed, path: string): void {
   if (hidden === undefined) return;
   throw new LvmsyncError(
     'destinationUnfit',
-    `${path}: it lies on the thin volume ${hidden}, whose pool does not zero new blocks, in a way that hides which blocks are new`,
+    `${path}: it lies on the thin volume ${hidden}, whose pool does not zero new blocks, and the layers between hide which blocks are new`,
     {
       ...UNTOUCHED,
       hint: 'Write to the thin volume itself, or let the pool zero new blocks: lvchange -Zy VG/POOL',
@@ -156,7 +156,7 @@ export function refuseSharedBlocks(stretches: readonly PoolStretch[], path: stri
   if (shared === undefined) return;
   throw new LvmsyncError(
     'destinationUnfit',
-    `${path}: its thin pool does not zero new blocks, and two streams may meet in one of them (${humanSize(shared.blockSize)} each)`,
+    `${path}: its thin pool does not zero new blocks, and two streams could write to the same block (of ${humanSize(shared.blockSize)})`,
     { ...UNTOUCHED, hint: 'Send it as one stream, without --streams.' },
   );
 }

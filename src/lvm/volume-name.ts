@@ -9,7 +9,7 @@ import { errnoOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { parseDeviceName, parseDeviceUuid } from './device-name.js';
 
-/** What a path is, as far as finding a volume goes. */
+/** The kind of a path, as far as finding a volume goes. */
 export type PathKind =
   | { readonly kind: 'missing' }
   | { readonly kind: 'block'; readonly number: string; readonly mapped?: MappedDevice }
@@ -85,7 +85,7 @@ function parseSubject(subject: string): { vgName: string; lvName: string } | und
 }
 
 function notVolume(subject: string, what: string): LvmsyncError {
-  return new LvmsyncError('usage', `${subject}: not a logical volume (it is ${what})`, {
+  return new LvmsyncError('usage', `${subject}: not a logical volume, but ${what}`, {
     hint: NAME_FORMS,
   });
 }
@@ -96,7 +96,7 @@ export async function inspectPath(path: string): Promise<PathKind> {
   if (found === undefined) return { kind: 'missing' };
   if (found.isFile()) return { kind: 'other', what: 'a regular file' };
   if (found.isDirectory()) return { kind: 'other', what: 'a directory' };
-  if (!found.isBlockDevice()) return { kind: 'other', what: 'not a block device' };
+  if (!found.isBlockDevice()) return { kind: 'other', what: 'a special file' };
   const number = deviceNumber(found.rdev);
   try {
     const folder = `/sys/dev/block/${number}/dm`;

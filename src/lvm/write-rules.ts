@@ -1,4 +1,4 @@
-/** What a destination does where nothing was written yet, and how space can be given back at it. */
+/** The behaviour of a destination where nothing was written yet, and how space can be given back there. */
 
 import type { FileDevice, PunchRules } from '../device/block-device.js';
 import type { PoolStretch } from '../host/native.js';
@@ -18,7 +18,7 @@ export interface WriteRules {
   readonly mostData: number;
 }
 
-/** Of what is neither a thin volume nor on one. */
+/** For a device that is neither a thin volume nor on one. */
 export const PLAIN_RULES: WriteRules = {
   punch: { discard: false, granularity: 1 },
   unzeroed: [],
@@ -53,7 +53,7 @@ export async function findWriteRules(
   return { punch, unzeroed: unzeroed.stretches, ...dataOf(mapped) };
 }
 
-/** Of a thin volume without external origin: what is not mapped reads as zeros. */
+/** For a thin volume without external origin: unmapped blocks read as zeros. */
 function dataOf(status: string | undefined): Pick<WriteRules, 'dataEnd' | 'mostData'> {
   const [target] = status === undefined ? [] : parseStatus(status);
   if (target?.type !== 'thin' || 'fault' in target) {

@@ -26,7 +26,7 @@ export interface Apply {
 }
 
 /**
- * Resolves with the bytes left out when the stream came to its proper end, or when the signal stopped
+ * Resolves with the bytes left out when the stream ended properly, or when the signal stopped
  * it between groups; the caller tells the two apart by the signal. Throws the first failure, after all
  * groups under way have ended.
  */

@@ -18,7 +18,7 @@ export const LOCAL_DEPTH = 4;
 export interface LocalSync {
   readonly source: BlockDevice;
   readonly extents: ExtentList;
-  /** Of a batch: slabs hold BATCH_LIMITS. */
+  /** The limits of a batch: slabs hold BATCH_LIMITS. */
   readonly limits?: BatchLimits;
   /** To read as zeros, without being read from the source; disjoint from `extents`. */
   readonly zeros: ExtentList;

@@ -18,7 +18,7 @@ export class NewBlocks {
   readonly #destination: BlockDevice;
   readonly #stretches: readonly PoolStretch[];
   readonly #writeZeros: (operations: Operations) => Promise<void>;
-  /** Of the run: blocks that were looked at. */
+  /** For the whole run: blocks that were looked at. */
   readonly #seen = new native.ExtentSet();
   #last: Promise<void> = Promise.resolve();
 
@@ -48,7 +48,7 @@ export class NewBlocks {
       const partly = native.partlyCovered(operations, stretch);
       const unseen = pairsOf(this.#seen.add(toOperations(partly)));
       if (unseen.length === 0) continue;
-      // What holds data is mapped; what does not may be, and can be written as zeros all the same.
+      // Ranges that hold data are mapped; others may be, and can be written as zeros all the same.
       const data = await this.#destination.findData(unseen, 0);
       for (const batch of cut(outside(unseen, data))) await this.#writeZeros(batch);
     }

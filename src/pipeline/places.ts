@@ -12,8 +12,8 @@ export function addPlaces(set: NativeExtentSet, operations: Operations): Operati
     return set.add(operations);
   } catch (error) {
     if (!isNativeError(error)) throw error;
-    throw new LvmsyncError('streamCorrupt', `the changes cannot be taken: ${error.detail}`, {
-      hint: 'No lvmsync sends a stream like this one.',
+    throw new LvmsyncError('streamCorrupt', `the changes cannot be applied: ${error.detail}`, {
+      hint: 'lvmsync never sends a stream like this one.',
       cause: error,
     });
   }

@@ -50,7 +50,7 @@ export interface Saved {
   /** Taken over by the snapback that is given it. */
   readonly extents: NativeExtentSet;
   readonly bytes: number;
-  /** What the snapback that is given it counts on, and has to name. */
+  /** The link that the snapback with this counts on, and has to name. */
   readonly counted: Counted | undefined;
 }
 
@@ -98,11 +98,11 @@ export function openSnapback(place: SnapbackTarget): OpenSnapback {
 /** Where no file can be, or none that lasts. */
 function refusePlace(path: string): void {
   const there = statSync(path, { throwIfNoEntry: false });
-  if (there?.isDirectory()) throw noPlace(path, 'this is a folder');
+  if (there?.isDirectory()) throw noPlace(path, 'this is a directory');
   if (there?.isBlockDevice()) throw noPlace(path, 'this is a block device, not a file');
   if (there !== undefined || !/^\/dev\/(?!shm(\/|$))/.test(`${realpathSync(dirname(path))}/`))
     return;
-  throw noPlace(path, 'what is in /dev is in memory, and gone after a restart');
+  throw noPlace(path, '/dev is in memory, so the file would be lost at a restart');
 }
 
 function noPlace(path: string, why: string): LvmsyncError {
@@ -113,9 +113,9 @@ function noPlace(path: string, why: string): LvmsyncError {
 }
 
 function unread(path: string, cause: unknown): LvmsyncError {
-  return new LvmsyncError('snapback', `snapback ${path}: nobody reads this fifo (ENXIO)`, {
+  return new LvmsyncError('snapback', `snapback ${path}: no process reads this fifo (ENXIO)`, {
     state: UNTOUCHED,
-    hint: 'Start what reads it first, or name a file.',
+    hint: 'Start its reader first, or name a file.',
     cause,
   });
 }
@@ -156,7 +156,7 @@ const STAT_BLOCK = 512;
 /** An attempt before it has taken the rest of that: the same turn is not to fail for want of a block. */
 const OVERHEAD_AGAIN = 128 * 1024;
 
-/** What the file of that name takes up now counts as free: it will be emptied. */
+/** The room that the file of that name takes up now counts as free: it will be emptied. */
 function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | undefined): void {
   if (roomFor === undefined) return;
   const { bavail, bsize } = statfsSync(dirname(path));
@@ -167,15 +167,15 @@ function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | 
   if (free >= needed) return;
   throw new LvmsyncError(
     'snapback',
-    `snapback ${path}: there is no room for it: up to ${humanSize(needed)}, where ${humanSize(free)} are free`,
+    `snapback ${path}: not enough room: it needs up to ${humanSize(needed)}, but only ${humanSize(free)} are free`,
     {
       state: UNTOUCHED,
-      hint: 'Put it on another file system. --force tries all the same: a full disk stops the run, and what was done until then can be undone.',
+      hint: 'Put it on another file system. --force tries anyway: if the disk fills up the run stops, and the part that was written can be undone.',
     },
   );
 }
 
-/** What it held before is given up only after it was seen to be no file of this run. */
+/** Its former content is given up only after it was seen that no file of this run is meant. */
 function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {
   refuseInUse(identityFromStat(fstatSync(fd, { bigint: true })), path, inUse);
   fchmodSync(fd, OWNER_ONLY);
@@ -209,7 +209,7 @@ function isSink(stats: Stats): boolean {
 }
 
 function exists(path: string): LvmsyncError {
-  return new LvmsyncError('snapback', `snapback ${path}: this file exists already`, {
+  return new LvmsyncError('snapback', `snapback ${path}: this file already exists`, {
     state: 'The destination was not touched, nor was the file.',
     hint: `It may be the only way back to an earlier state. Use another name, such as ${path}.${timestamp()}, or --snapback-overwrite.`,
   });

@@ -19,7 +19,7 @@ import { addPlaces } from './places.js';
 import { type OpenSnapback, openSnapback, type SnapbackTarget } from './snapback-file.js';
 
 export interface SnapbackOptions extends SnapbackTarget {
-  /** Of the destination. */
+  /** Facts of the destination. */
   readonly facts: Pick<HelloFacts, 'deviceSize' | 'attributes' | 'place'>;
   /** Offsets will be saved in ascending order. */
   readonly sorted: boolean;
@@ -27,7 +27,7 @@ export interface SnapbackOptions extends SnapbackTarget {
   readonly signal?: AbortSignal;
 }
 
-/** Whoever creates it calls close, after finish if the run came to its end. */
+/** Whoever creates it calls close, after finish if the run succeeded. */
 export class Snapback {
   readonly path: string;
   readonly #fd: number;
@@ -55,7 +55,7 @@ export class Snapback {
     this.#fd = file.fd;
     this.#durableMedium = file.durable;
     this.#signal = options.signal;
-    // What goes to a file is not cut off: that is the whole of an undo.
+    // Writes to a file are not cut off: they are the whole of an undo.
     if (!file.durable && options.signal !== undefined) {
       cancelSoonAfter(options.signal, () => writer.cancel());
     }
@@ -84,7 +84,7 @@ export class Snapback {
     }
   }
 
-  /** Of the stream that it is, in hexadecimal. */
+  /** The id of the stream that it is, in hexadecimal. */
   get streamId(): string {
     return Buffer.from(this.#writer.streamId).toString('hex');
   }
@@ -105,7 +105,7 @@ export class Snapback {
    */
   async save(slab: Slab, operations: Operations): Promise<void> {
     try {
-      // What is named a second time was saved with its true former content the first time.
+      // A range that is named a second time was saved with its true former content the first time.
       const fresh = addPlaces(this.#saved, operations);
       if (fresh.length === 0) return;
       const number = await this.#append(slab, fresh);
@@ -144,7 +144,7 @@ export class Snapback {
       if (this.#unused) rmSync(this.path, { force: true });
       this.#closeFile();
     } catch {
-      // What was used of it is durable, and why the run is left without finish matters more.
+      // The part that was used is durable, and why the run is left without finish matters more.
     }
   }
 
@@ -162,7 +162,7 @@ export class Snapback {
   /** The number of the last group it became. */
   #append(slab: Slab, fresh: Operations): Promise<number> {
     const appended = this.#appends.then(async () => {
-      // What was read as one stretch may be longer than a record, or a group, of a snapback.
+      // A stretch that was read as one may be longer than a record, or a group, of a snapback.
       for (const group of regroup(fresh, BATCH_LIMITS)) {
         await this.#writer.writeGroup(slab, group, this.#durable);
         this.#appended++;
@@ -199,9 +199,13 @@ export class Snapback {
 }
 
 function removed(path: string): LvmsyncError {
-  return new LvmsyncError('snapback', `snapback ${path}: it was removed while it was written`, {
-    hint: 'All was written, and cannot be undone.',
-  });
+  return new LvmsyncError(
+    'snapback',
+    `snapback ${path}: it was removed while it was being written`,
+    {
+      hint: 'Everything was written, but this run cannot be undone.',
+    },
+  );
 }
 
 function failure(path: string, error: unknown, signal: AbortSignal | undefined): LvmsyncError {

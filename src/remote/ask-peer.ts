@@ -12,7 +12,7 @@ import { LIMITS } from './stall-watch.js';
 
 /** Characters of standard output that are looked at: a chain of many thousand links has far fewer. */
 const LONGEST_ANSWER = 64 * 1024 * 1024;
-/** Of each line, however short, in the same measure: there may be very many. */
+/** For each line, however short, in the same measure: there may be very many. */
 const COST_OF_LINE = 1024;
 
 export interface PeerRequest {
@@ -33,7 +33,7 @@ export interface PeerAnswer {
   readonly lines: readonly string[];
   /** The last line of its answer is there. Then its exit may be our doing: what it left behind did not end. */
   readonly isWhole: boolean;
-  /** What it said last, the newest last, but for the lines above. */
+  /** Its last other output, the newest last. */
   readonly lastLines: readonly string[];
   /** It was ended because it took too long, after so many seconds. */
   readonly lateAfter: number | undefined;
@@ -59,7 +59,7 @@ export async function askPeer(request: PeerRequest, context: RunContext): Promis
   return { exit, lines, isWhole, lastLines, lateAfter };
 }
 
-/** What the peer prints: the lines that may be an answer, and the last of the others, which are shown. */
+/** The output of the peer: the lines that may be an answer, and the last of the others, which are shown. */
 class Heard {
   readonly lines: string[] = [];
   readonly #last = new LastLines(LONGEST_LINE);
@@ -94,7 +94,7 @@ class Heard {
     if (line.length < LONGEST_LINE) this.end();
   }
 
-  /** Of a line, or of everything. */
+  /** At the end of a line, or of everything. */
   end(): void {
     const line = this.#pieces.join('');
     this.#pieces = [];

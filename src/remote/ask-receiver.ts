@@ -27,7 +27,7 @@ export interface ReceiverQuestion {
   readonly source: Pick<Source, 'device' | 'attributes' | 'copySize'>;
   /** Bytes that would be written. */
   readonly totalBytes: number;
-  /** Of these: what may be sent as discards. */
+  /** The part of these that may be sent as discards. */
   readonly zeros: ExtentList;
   readonly command: SendRequest;
 }
@@ -121,9 +121,9 @@ function silent({ destination }: SendRequest, seconds: number): LvmsyncError {
 
 function cannotBeAsked(command: SendRequest, lastLines: readonly string[]): LvmsyncError {
   const host = hostName(command.destination);
-  const said = lastLines.length === 0 ? '' : ` (it said: ${lastLines.join(' | ')})`;
-  return new LvmsyncError('transport', `${host}: the lvmsync there knows no dry run${said}`, {
+  const said = lastLines.length === 0 ? '' : ` (its output: ${lastLines.join(' | ')})`;
+  return new LvmsyncError('transport', `${host}: lvmsync there does not support --dry-run${said}`, {
     ...UNTOUCHED,
-    hint: 'It is the Ruby lvmsync, or one of ours that is too old; whether it would take a run cannot be told.',
+    hint: 'It is the Ruby lvmsync, or too old a version, so a run there cannot be checked in advance.',
   });
 }

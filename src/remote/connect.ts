@@ -12,7 +12,7 @@ export interface ScriptRequest extends Pick<PeerRequest, 'remote' | 'onLine'> {
   readonly script: string;
 }
 
-/** Runs there what is no program of ours. Throws as connect does. */
+/** Runs a program there that is not ours. Throws as connect does. */
 export async function connectScript(
   { host, remote, script, onLine }: ScriptRequest,
   { agentSocket }: Pick<RunContext, 'agentSocket'>,
@@ -34,7 +34,7 @@ export interface PeerRequest {
   readonly onLine: OnLine;
 }
 
-/** Throws (transport) if the built-in client cannot reach it; a command tells that by how it ends. */
+/** Throws (transport) if the built-in client cannot reach it; a command shows that by how it ends. */
 export async function connect(
   { host, remote, args, onLine }: PeerRequest,
   { reporter, agentSocket }: Pick<RunContext, 'reporter' | 'agentSocket'>,

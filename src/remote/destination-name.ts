@@ -58,13 +58,13 @@ function hostFault(host: string): string | undefined {
   if (name === '') return 'the host is empty';
   if (host.startsWith('@')) return 'the user name is empty';
   if (host.startsWith('-') || name.startsWith('-')) return 'a host must not begin with "-"';
-  if (/[\p{C}\p{Z}]/u.test(host)) return 'a host must not hold blanks or control characters';
+  if (/[\p{C}\p{Z}]/u.test(host)) return 'a host must not contain blanks or control characters';
   if (/[[\]]/.test(host)) return 'brackets must enclose the whole address, as in [::1]:/dev/vg/lv';
   return undefined;
 }
 
 function refusal(text: string, reason: string): LvmsyncError {
   return new LvmsyncError('usage', `destination "${escapeText(text, 80)}": ${reason}`, {
-    hint: 'A local path that holds a colon is written with a slash before it, such as ./a:b.',
+    hint: 'For a local path with a colon, put a slash before the colon, such as ./a:b.',
   });
 }

@@ -1,4 +1,4 @@
-/** What a peer prints: shown to the person, kept for a failure, and searched for its answers. */
+/** The output of a peer: shown to the person, kept for a failure, and searched for its answers. */
 
 import { EXIT } from '../base/errors.js';
 import type { Reporter } from '../run/reporter.js';
@@ -21,7 +21,7 @@ const LINES_PER_SECOND = 200;
 const UNREADABLE = {
   kind: 'failed',
   exitStatus: EXIT.transport,
-  message: 'the receiver gave an answer that cannot be read',
+  message: 'the answer of the receiver cannot be read',
 } as const;
 
 export class PeerOutput {
@@ -42,7 +42,7 @@ export class PeerOutput {
     this.#tellAnswered = resolve;
   });
   #tellConcluded: () => void = () => undefined;
-  /** Resolves when it has told how it ended. */
+  /** Resolves when it has reported how it ended. */
   readonly concluded = new Promise<void>((resolve) => {
     this.#tellConcluded = resolve;
   });
@@ -77,7 +77,7 @@ export class PeerOutput {
     return this.#result;
   }
 
-  /** What it said last on stderr, the newest last. */
+  /** Its last lines on stderr, the newest last. */
   get lastLines(): readonly string[] {
     return this.#lastLines.lines;
   }
@@ -103,7 +103,7 @@ export class PeerOutput {
       this.#ready = true;
       this.#tellFeatures(answer.features);
     } else if (this.#result === undefined) this.#result = answer;
-    // The receiver may fail at its very end, when it has told of its success already.
+    // The receiver may fail at its very end, when it has reported success already.
     else if (this.#result.kind === 'done' && answer.kind === 'failed') this.#result = answer;
     if (answer.kind !== 'busy') this.#tellAnswered();
     if (this.#result !== undefined) this.#tellConcluded();

@@ -10,7 +10,7 @@ import { watchForStall } from './stall-watch.js';
 /** A peer that has said all that it has to say may take so long to end. Milliseconds. */
 const LINGER_MS = 3000;
 
-/** What ends a peer that does not end by itself. */
+/** The reasons to end a peer that does not end by itself. */
 export interface Guard {
   /** As messages call the peer. */
   readonly host: string;

@@ -26,7 +26,7 @@ export interface PeerOutcome {
   readonly classic: boolean;
   /** It was a turn of a chain: when that is confirmed it is recorded, and the receiver only clears up. */
   readonly isTurn?: boolean;
-  /** It had told how it ended, but its connection did not end: we cut it. */
+  /** It had reported how it ended, but its connection did not end: we cut it. */
   readonly wasCut?: boolean;
 }
 
@@ -41,16 +41,19 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   const endedWell = exit.kind === 'status' && exit.status === 0;
   if (!endedWell || result?.kind === 'failed') throw exitFailure(outcome);
   if (!outcome.sentAll)
-    throw broken(outcome, 'ended before everything was sent, though with status 0');
+    throw broken(outcome, 'ended before everything was sent, although with status 0');
   if (outcome.unreadBytes > 0) {
-    throw broken(outcome, `ended with status 0, but had left ${outcome.unreadBytes} bytes unread`);
+    throw broken(
+      outcome,
+      `ended with status 0, but did not read the last ${outcome.unreadBytes} bytes`,
+    );
   }
   if (result === undefined) return unanswered(outcome);
-  if (!isConfirmed(outcome)) throw broken(outcome, 'reports other data than were sent');
+  if (!isConfirmed(outcome)) throw broken(outcome, 'reports other data than was sent');
   return { verified: true };
 }
 
-/** What is known of a peer that has ended. */
+/** The facts on a peer that has ended. */
 export type PeerEnd = Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> &
   Partial<Pick<PeerOutcome, 'result' | 'ready' | 'remote'>>;
 
@@ -62,10 +65,10 @@ export function exitFailure(end: PeerEnd): LvmsyncError {
   if (exit.kind === 'signal') return broken(end, `was ended by ${exit.signal}`);
   if (isRefusedBySudo(end)) return sudoFailure(end);
   if (exit.status !== 0) return statusFailure(end, exit.status);
-  return broken(end, 'ended before it had answered, though with status 0');
+  return broken(end, 'ended without an answer, although with status 0');
 }
 
-/** By a signal, or with the connection: not by a failure that it told of. */
+/** By a signal, or with the connection: not by a failure that it reported. */
 function wasCutOff(exit: PeerExit): boolean {
   return exit.kind !== 'status' || exit.status > FIRST_OF_SIGNALS;
 }
@@ -79,19 +82,19 @@ function isConfirmed({ result, sent, sentAll }: PeerOutcome): boolean {
   return result.records === records && result.bytes === bytes && result.digest === digest;
 }
 
-/** What either program prints when it fails. */
+/** Lines that either program prints when it fails. */
 const FAILED = /^(FATAL ERROR:|APPLY FAILED)/;
 
 function unanswered(outcome: PeerOutcome): { readonly verified: boolean } {
   if (outcome.ready) throw broken(outcome, 'ended without its result');
   // Something between us may have hidden its status.
   if (outcome.lastLines.some((line) => FAILED.test(line))) {
-    throw broken(outcome, 'says that it failed, though with status 0');
+    throw broken(outcome, 'reports a failure, although with status 0');
   }
   if (outcome.requireAck) {
     const hint = outcome.classic
-      ? 'A classic stream has no answer: leave out --format=classic or --require-ack.'
-      : 'The lvmsync there does not give one; without --require-ack its exit status is believed.';
+      ? 'A classic stream has no confirmation: leave out --format=classic or --require-ack.'
+      : 'lvmsync there cannot confirm; without --require-ack lvmsync relies on its exit status.';
     throw broken(outcome, 'did not confirm what it received', hint);
   }
   return { verified: false };
@@ -111,11 +114,11 @@ export function judgeHasher(outcome: HasherOutcome): LvmsyncError {
   }
   const known = HINTS.some(([pattern]) => pattern.test(outcome.lastLines.join(' | ')));
   if (ready || known)
-    return broken(outcome, `ended with status ${exit.status} before all was said`);
+    return broken(outcome, `ended with status ${exit.status} before its last answer`);
   return broken(
     outcome,
     `cannot verify: it ended with status ${exit.status}`,
-    'It is the Ruby lvmsync, or one of ours that is too old. A sync needs no more than they can.',
+    'It is the Ruby lvmsync, or too old a version. A sync still works with it.',
   );
 }
 
@@ -123,7 +126,7 @@ function receiverFailure(host: string, { exitStatus, message }: Failed): Lvmsync
   return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`);
 }
 
-/** Of a run that came to its end. */
+/** The outcomes of a run that finished. */
 const OUTCOMES: ReadonlySet<ExitName> = new Set(['done', 'different']);
 
 /** A receiver cannot make us end with 0, nor with a status that means nothing. */
@@ -134,7 +137,7 @@ function nameOf(exitStatus: number): ExitName {
   return 'transport';
 }
 
-/** What a shell ends with where there is no such program. */
+/** The status of a shell that finds no such program. */
 const NOT_FOUND = 127;
 const SSH_FAILED = 255;
 
@@ -178,12 +181,15 @@ function statusFailure(outcome: PeerEnd, status: number): LvmsyncError {
   if (status === NOT_FOUND) {
     return broken(
       outcome,
-      'has no such program (status 127)',
+      'was not found (status 127)',
       'Install lvmsync there, or name it with --remote-path.',
     );
   }
   if (status === SSH_FAILED) {
-    return broken(outcome, 'could not be reached, or the connection broke (status 255)');
+    return broken(
+      outcome,
+      'failed: the host could not be reached, or the connection broke (status 255)',
+    );
   }
   const name = Object.entries(EXIT).find(([, value]) => value === status)?.[0];
   const meaning = name === undefined || status <= 1 ? '' : `: ${name}`;
@@ -203,16 +209,16 @@ export function mayHaveRun(end: Omit<PeerEnd, 'host'>): boolean {
   return exit.status !== SSH_FAILED || !NEVER_CONNECTED.test(lastLines.at(-1) ?? '');
 }
 
-/** What ssh and shells say, and what to do about it. */
+/** Messages of ssh and shells, and what to do about them. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [
     /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,
-    'The host shows another key than before. Find out why before you remove the old one with ssh-keygen -R.',
+    'The host key has changed. Find out why before you remove the old one with ssh-keygen -R.',
   ],
-  [/Host key for .* was revoked/, 'Whoever runs it has to give it another key.'],
+  [/Host key for .* was revoked/, 'Its administrator must give it a new host key.'],
   [
     /Host key verification failed|authenticity of host|host key is known/i,
-    'Its key is not known here: connect once by hand with ssh, compare the key, accept it.',
+    'Its key is not known here: connect once by hand with ssh, compare the key, and accept it.',
   ],
   [
     /Permission denied \(|Too many authentication failures/,
@@ -231,8 +237,12 @@ type Words = Pick<PeerOutcome, 'host' | 'lastLines'>;
 
 function broken(outcome: Words, what: string, hint?: string): LvmsyncError {
   const words = outcome.lastLines.join(' | ');
-  const said = words === '' ? '' : ` (it said: ${words})`;
+  const said = words === '' ? '' : ` (its output: ${words})`;
   const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];
   const context: ErrorContext = advice === undefined ? {} : { hint: advice };
-  return new LvmsyncError('transport', `${outcome.host}: the remote side ${what}${said}`, context);
+  return new LvmsyncError(
+    'transport',
+    `${outcome.host}: the remote command ${what}${said}`,
+    context,
+  );
 }

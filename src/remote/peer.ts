@@ -108,7 +108,7 @@ export async function relayLines(stream: Readable, onLine: (line: string) => voi
     const pieces = stream.iterator({ destroyOnReturn: false });
     for await (const bytes of pieces) splitter.push(bytes).forEach(onLine);
   } catch {
-    // How the peer ended is told by its exit status; what it printed until here counts.
+    // The exit status shows how the peer ended; its output until here counts.
   }
   splitter.end().forEach(onLine);
 }

@@ -1,4 +1,4 @@
-/** `--push-helper`: lends the other host a self-contained executable for one run. */
+/** `--push-helper`: lends the remote host a self-contained executable for one run. */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -29,7 +29,7 @@ type HelperRequest = Pick<SendRequest, 'destination' | 'remote'>;
  * stands for as long as the file is needed: however its end comes, what was made is removed.
  */
 const KEEPER = [
-  // What the login printed may not have ended its line.
+  // A line that the login printed may not have ended.
   'echo',
   'umask 077',
   'if command -v "$1" >/dev/null 2>&1; then echo lvmsync-helper present; exit 0; fi',
@@ -92,7 +92,7 @@ async function describeFile(path: string): Promise<HelperFile> {
   } catch (cause) {
     const reason = reasonOf(cause);
     throw new LvmsyncError('usage', `--push-helper: ${path}: cannot be read (${reason})`, {
-      hint: 'It is the self-contained executable: see docs/packages.md.',
+      hint: 'Give the self-contained executable: see docs/packages.md.',
       cause,
     });
   }
@@ -177,7 +177,7 @@ class Keeper {
         await writer.writeRaw(piece);
       }
     } catch (error) {
-      // What the other side says, or its end, tells why it took no more.
+      // The output of the remote side, or its end, shows why it took no more.
       if (!isNativeError(error)) throw error;
     }
   }
@@ -188,7 +188,7 @@ class Keeper {
     const { exit, lateAfter } = this.#session;
     if (lateAfter !== undefined) return withContext(noAnswer(this.#host, lateAfter), UNTOUCHED);
     const reasons: Readonly<Record<string, string>> = {
-      damaged: 'it did not arrive whole',
+      damaged: 'it did not arrive complete',
       unfit: 'it does not run there',
     };
     const ended = exit?.kind === 'failed' ? exit.error.message : 'it could not be sent';
@@ -196,11 +196,11 @@ class Keeper {
     const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
     return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
       ...UNTOUCHED,
-      hint: 'It may help to set TMPDIR there, or to install lvmsync.',
+      hint: 'Set TMPDIR there to another directory, or install lvmsync there.',
     });
   }
 
-  /** What was lent is removed by then, unless the other side no longer answers. */
+  /** The lent file is removed by then, unless the remote side no longer answers. */
   async close(): Promise<void> {
     this.#session.endSoon(LAST_PATIENCE_MS);
     await this.#session.close();

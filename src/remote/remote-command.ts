@@ -1,4 +1,4 @@
-/** What is run on the remote host, as arguments that its shell takes as they are. Pure. */
+/** The command to run on the remote host, as arguments that its shell takes as they are. Pure. */
 
 import { quotePath, typedPath } from '../base/shell-words.js';
 import { formatKeepRule } from '../chain/keep.js';
@@ -8,7 +8,7 @@ import type { RunRequest, Verbosity } from '../run/request.js';
 import type { StreamPosition } from '../stream/control-frame.js';
 import type { RemoteOptions, SendRequest } from './request.js';
 
-/** For the default ssh: nothing of ours is lent to the other host, and no terminal is in the way. */
+/** For the default ssh: nothing of ours is lent to the remote host, and no terminal is in the way. */
 const DEFAULT_SSH_OPTIONS = ['-a', '-x', '-T'];
 /** Each stream has a connection of its own, whatever the user's configuration shares. */
 const UNSHARED = ['-S', 'none'];
@@ -76,7 +76,7 @@ export function argvTo(host: string, remote: RemoteOptions, args: readonly strin
   return [...loginArgv(remote, host), ...argsThere(remote, args)];
 }
 
-/** What runs, on the host, the arguments that follow it. */
+/** The command that runs, on the host, the arguments that follow it. */
 export function loginArgv(remote: RemoteOptions, host: string): string[] {
   const { rsh, rshGiven, streams } = remote;
   const unshared = streams > 1 ? UNSHARED : [];
@@ -93,7 +93,7 @@ export function snapbackOfPart(
   return { ...snapback, path: `${snapback.path}.${streamIndex}-of-${streamCount}` };
 }
 
-/** What a person would type to go back, on the host that is named, or here. */
+/** The command that a person would type to go back, on the host that is named, or here. */
 export function undoCommand({
   snapback,
   path,
@@ -106,7 +106,7 @@ export function undoCommand({
   return `lvmsync --apply ${typedPath(snapback, host)} ${typedPath(path, host)}`;
 }
 
-/** Likewise, to undo what a chain in `directory` has of a turn that did not come to its end. */
+/** Likewise, to undo the part of an unfinished turn in the chain in `directory`. */
 export function undoTurnCommand(place: ChainPlace): string {
   return rollbackCommand('--steps 0', place);
 }

@@ -1,12 +1,12 @@
-/** What is asked of a sender, and how it reaches another host. */
+/** A request to a sender, and how it reaches a remote host. */
 
 import type { ChainRequest } from '../chain/request.js';
 import type { ReadRequest, WriteRequest } from '../pipeline/request.js';
 import type { Destination } from './destination-name.js';
 
-/** What the sender of a change stream has to know, whatever the stream holds. */
+/** The needs of the sender of a change stream, whatever the stream holds. */
 export interface SendRequest extends WriteRequest, ReadRequest {
-  /** What is known to read as zeros may be given back at the destination instead of being written. */
+  /** Ranges that are known to read as zeros may be discarded at the destination instead of being written. */
   readonly discard: boolean;
   readonly destination: Destination;
   readonly remote: RemoteOptions;
@@ -20,7 +20,7 @@ export interface RemoteOptions {
   readonly rsh: readonly string[];
   /** The user chose it: its options are the user's, too. */
   readonly rshGiven: boolean;
-  /** What lvmsync is called there. */
+  /** The name of lvmsync there. */
   readonly program: string;
   /** A self-contained executable here, which serves where there is no such program. */
   readonly helper?: string;

@@ -46,7 +46,7 @@ class RemoteRun {
   readonly #context: RunContext;
   readonly #set: StreamSet;
   readonly #sendings: readonly StreamSender[];
-  /** Of each stream. */
+  /** The bytes of each stream. */
   readonly #doneBytes: number[];
   #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
 
@@ -144,17 +144,17 @@ class RemoteRun {
     const { destination, snapback, chain, format } = this.#command;
     const begun = this.#set.mayHaveSentData && this.#sendings.some((one) => one.mayHaveOpened);
     if (!begun) return { state: 'Nothing was written there.' };
-    const alone = 'For receivers other than the Ruby lvmsync leave out --format=classic. ';
+    const alone = 'Leave out --format=classic unless the receiver is the Ruby lvmsync. ';
     const classic = this.#set.count > 1 && format === 'classic' ? alone : '';
     const again = `${classic}Run the same command again to complete it`;
     const state = `${placeName(destination)} may be incomplete.`;
-    if (chain !== undefined) return { state, hint: `${again}: it goes on with this turn.` };
+    if (chain !== undefined) return { state, hint: `${again}: it continues this cycle run.` };
     return {
       state,
       hint:
         snapback === undefined
           ? `${again}.`
-          : `${again}, with another snapback name, or go back there with: ${this.#undoCommands('those that exist')}`,
+          : `${again}, with another snapback name, or undo it there with: ${this.#undoCommands('those that exist')}`,
     };
   }
 

@@ -16,7 +16,7 @@ export function signOfLife(
   };
 }
 
-/** Calls `tick` while the work is under way: for what tells nothing until its end. */
+/** Calls `tick` while the work is under way: for work that reports nothing until its end. */
 export async function ticking<T>(tick: () => void, work: () => Promise<T>): Promise<T> {
   const timer = setInterval(tick, EVERY_MS);
   try {

@@ -21,7 +21,7 @@ export interface Ssh2Request {
   readonly args: readonly string[];
   readonly onLine: OnLine;
   readonly agentSocket: string | undefined;
-  /** What the configuration says; given by tests. */
+  /** The configuration; given by tests. */
   readonly settings?: { readonly host: SshHost; readonly keys: readonly HostKey[] };
 }
 
@@ -122,7 +122,7 @@ export function judgeHostKey(
   const matching = keys.filter(({ key }) => key.equals(offered));
   if (matching.some(({ revoked }) => revoked)) {
     return new LvmsyncError('transport', `${name}: its host key is revoked`, {
-      hint: 'Whoever runs it has to give it another key.',
+      hint: 'Its administrator must give it a new host key.',
     });
   }
   if (matching.length > 0) return undefined;
@@ -130,15 +130,15 @@ export function judgeHostKey(
   if (keys.every(({ revoked }) => revoked)) {
     return new LvmsyncError(
       'transport',
-      `${name}: Host key verification failed: no key is known of ${keyName}`,
+      `${name}: Host key verification failed: no key is known for ${keyName}`,
       {
-        hint: 'Connect once by hand with ssh, compare the key, accept it.',
+        hint: 'Connect once by hand with ssh, compare the key, and accept it.',
       },
     );
   }
   return new LvmsyncError(
     'transport',
-    `${name}: REMOTE HOST IDENTIFICATION HAS CHANGED: it shows another key than the known one of ${keyName}`,
+    `${name}: REMOTE HOST IDENTIFICATION HAS CHANGED: its key is not the known one for ${keyName}`,
     { hint: 'Find out why before you remove the old one with ssh-keygen -R.' },
   );
 }
@@ -215,7 +215,7 @@ async function pump(input: Socket, channel: ClientChannel, held: { bytes: number
     }
     channel.end();
   } catch {
-    // The pipe or the channel broke; the channel's end tells how.
+    // The pipe or the channel broke; the channel's end shows how.
   }
 }
 

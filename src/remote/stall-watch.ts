@@ -3,7 +3,7 @@
 import { LvmsyncError } from '../base/errors.js';
 import type { Reporter } from '../run/reporter.js';
 
-/** Seconds until the person is told what is waited for. */
+/** Seconds until the person learns what is waited for. */
 const TOLD_AFTER = 10;
 const LOOK_EVERY_MS = 500;
 
@@ -15,7 +15,7 @@ export const LIMITS = {
   chain: 300,
   /** Hashing a few MiB on a disk that is not well. */
   hashes: 600,
-  /** Of a stream: an old receiver may flush many GiB without a word. */
+  /** For a stream: an old receiver may flush many GiB without a word. */
   stream: 3600,
 } as const;
 
@@ -49,7 +49,7 @@ export function watchForStall(watch: StallWatch): () => void {
     } else if (stalled >= TOLD_AFTER && !reported) {
       reported = true;
       watch.reporter.warn(
-        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} seconds; given up after ${watch.limitSeconds} (see --timeout)`,
+        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} seconds; giving up after ${watch.limitSeconds} seconds (see --timeout)`,
       );
     }
   }, LOOK_EVERY_MS);
@@ -63,6 +63,6 @@ function describeSilence(progress: number): string {
 /** The failure of who waited in vain. */
 export function noAnswer(host: string, seconds: number): LvmsyncError {
   return new LvmsyncError('transport', `${host}: no answer for ${seconds} seconds: given up`, {
-    hint: `Does this host answer at all? Log in by hand; then try: lvmsync --version. --timeout changes how long is waited.`,
+    hint: `Check that the host answers: log in by hand, then try lvmsync --version. --timeout sets the waiting time.`,
   });
 }

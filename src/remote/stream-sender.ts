@@ -24,7 +24,7 @@ import { writeWireStream } from './wire-stream.js';
 
 /** After a signal a receiver may flush what it has; one that does not end then is ended. Milliseconds. */
 const LAST_PATIENCE_MS = 8000;
-/** Of a receiver that has told how it ended, until its connection ends. Milliseconds. */
+/** From a receiver's report of how it ended to the end of its connection. Milliseconds. */
 const LINGER_MS = 10_000;
 /** The same of one that removes old links of a chain. */
 const CLEARING_MS = 600_000;
@@ -45,14 +45,14 @@ export interface SendJob {
   readonly endFlags: () => Promise<{ readonly sourceChanged: boolean }>;
 }
 
-/** What became of the stream: all of it was written, the peer stopped taking it, or we gave up. */
+/** The fate of the stream: all of it was written, the peer stopped taking it, or we gave up. */
 type Sent =
   | { readonly kind: 'all'; readonly totals: StreamTotals }
   | { readonly kind: 'refused' }
   | { readonly kind: 'failed'; readonly error: unknown };
 
 export class StreamSender {
-  /** As messages call the other side. */
+  /** The name of the remote side in messages. */
   readonly name: string;
   readonly #shipment: SendJob;
   readonly #streamId: Uint8Array;
@@ -80,13 +80,13 @@ export class StreamSender {
     if (ready) return true;
     const exit = this.#session?.exit;
     if (exit === undefined) return false;
-    // An ssh that did not come to a connection has read nothing.
+    // An ssh without a connection has read nothing.
     if (this.#end !== undefined && this.#sentBytes <= this.#end.unreadBytes) return false;
     const { remote } = this.#shipment.command;
     return mayHaveRun({ exit, remote, result, lastLines }) && result?.kind !== 'failed';
   }
 
-  /** What was compressed so far; undefined without a compression. */
+  /** The input that was compressed so far; undefined without a compression. */
   get packed(): Packed | undefined {
     return this.#writer?.packed;
   }

@@ -6,9 +6,9 @@
 import { LvmsyncError } from '../base/errors.js';
 import type { StreamPosition } from '../stream/control-frame.js';
 
-/** What a stream has to know of its receiver. */
+/** The needs of a stream from its receiver. */
 export interface SetMember {
-  /** What it said it can, when it says so; an old one never does. */
+  /** The features that it reported, if it did; an old one never does. */
   readonly features: Promise<readonly string[]>;
   readonly exited: Promise<unknown>;
 }
@@ -70,7 +70,7 @@ export class StreamSet {
     return { setId: this.#rules.setId, streamIndex, streamCount: this.count };
   }
 
-  /** What went wrong first; undefined as long as nothing did. */
+  /** The first failure; undefined as long as there is none. */
   get failure(): unknown {
     return this.#failure;
   }
@@ -118,8 +118,8 @@ export class StreamSet {
   #endureSilence(): void {
     const { host, needsReady, onSilence } = this.#rules;
     if (needsReady) {
-      throw new LvmsyncError('transport', `${host}: no receiver says that it is ready`, {
-        hint: 'An old lvmsync never does: for one use --format=classic.',
+      throw new LvmsyncError('transport', `${host}: no receiver reported "ready"`, {
+        hint: 'An old lvmsync never does: use --format=classic for it.',
       });
     }
     if (!this.#toldSilence) onSilence();
@@ -159,7 +159,7 @@ async function within<T>(limit: number, outcome: Promise<T>): Promise<T | undefi
   }
 }
 
-/** What the other receivers are told, and their streams end with. */
+/** The reason that the other receivers get, and their streams end with. */
 function reasonFor(error: unknown): LvmsyncError {
   if (error instanceof LvmsyncError) return error;
   return new LvmsyncError('usage', 'another stream of this run failed', { cause: error });

@@ -1,4 +1,4 @@
-/** What groups for a peer go through: as they are, or compressed from when that is seen to help. */
+/** The path of groups for a peer: as they are, or compressed from when that is seen to help. */
 
 import type { Slab } from '../device/block-device.js';
 import type { Operations } from '../host/native.js';

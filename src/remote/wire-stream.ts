@@ -27,7 +27,7 @@ export interface WirePeer extends SetMember {
 
 export interface WireStream {
   readonly source: Source;
-  /** Of what the source has, all that this stream carries. */
+  /** The part of the source that this stream carries. */
   readonly part: Part;
   readonly place: StreamPosition;
   readonly streamId: Uint8Array;
@@ -43,7 +43,7 @@ export interface WireStream {
   /** Called after the handshake and before the end; each resolves when the stream may go on. */
   readonly beforeData: () => Promise<void>;
   readonly beforeEnd: () => Promise<void>;
-  /** What the end says of the source. Throws (sourceUnfit) where that makes the run fail. */
+  /** The end's description of the source. Throws (sourceUnfit) where that makes the run fail. */
   readonly endFlags: () => Promise<{ readonly sourceChanged: boolean }>;
 }
 
@@ -82,7 +82,7 @@ async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWrite
   const facts = {
     kind: 'wire',
     deviceSize: source.device.size,
-    // What reads as zeros comes last, so that by then the receiver has said whether it can punch.
+    // Zeros come last, so that by then the receiver has reported whether it can punch.
     sorted: zeros.count === 0,
     totalBytes: part.extents.totalBytes,
     place,
@@ -91,7 +91,7 @@ async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWrite
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });
 }
 
-/** Of what a receiver may get as discards: most of it changes nothing, and so takes no room in a snapback. */
+/** The part that a receiver may get as discards: most of it changes nothing, and so takes no room in a snapback. */
 export function zeroFacts({ totalBytes }: ExtentList): Pick<HelloAttributes, 'zeroBytes'> {
   return totalBytes === 0 ? {} : { zeroBytes: String(totalBytes) };
 }

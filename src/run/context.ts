@@ -1,4 +1,4 @@
-/** What every kind of run shares. */
+/** Shared by every kind of run. */
 
 import type { Reporter } from './reporter.js';
 
@@ -8,11 +8,11 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** The command line, for a run that finds the destination locked. */
   readonly command: string;
-  /** Takes text for standard output: what the user asked to be told. */
+  /** Takes text for standard output: the answer that the user asked for. */
   readonly print: (text: string) => void;
   /** Takes one line for the sender that started us. */
   readonly answer: (line: string) => void;
-  /** Of ssh-agent, where one runs. */
+  /** The socket of ssh-agent, where one runs. */
   readonly agentSocket: string | undefined;
   /** io_uring where the kernel allows it ("auto"), or one of "uring" and "threads". */
   readonly engine: string;

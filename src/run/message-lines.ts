@@ -35,15 +35,15 @@ export function progressMessage(
 export interface Outcome {
   readonly command: string;
   readonly exitStatus: number;
-  /** Of the whole run. */
+  /** For the whole run. */
   readonly seconds: number;
 }
 
-/** What a run moved, for the lines at its end. */
+/** The amount that a run moved, for the lines at its end. */
 export interface Transfer {
   readonly bytes: number;
   readonly seconds: number;
-  /** Size of the source in bytes; undefined where the change stream does not tell it. */
+  /** Size of the source in bytes; undefined if the change stream does not state it. */
   readonly sourceSize: number | undefined;
 }
 

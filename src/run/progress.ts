@@ -3,16 +3,16 @@
 import { humanDuration, humanSize } from '../base/text.js';
 
 export interface Progress {
-  /** What is being done, as the line begins: "Sending", "Applying". */
+  /** The activity, as the line begins: "Sending", "Applying". */
   readonly activity: string;
   readonly doneBytes: number;
   /** Undefined where the total is not known before the end. */
   readonly totalBytes: number | undefined;
-  /** Of all that was compressed so far; undefined or empty where nothing was. */
+  /** The sum of all that was compressed so far; undefined or empty where nothing was. */
   readonly packed?: Packed | undefined;
   /** Who shows it already: a sender that started us, or perhaps the one whose output we read. */
   readonly toldBy?: 'sender' | 'pipe' | undefined;
-  /** What is done for the run before it moves or compares anything. */
+  /** Work for the run before it moves or compares anything. */
   readonly isPreparation?: true;
 }
 
@@ -22,7 +22,7 @@ export interface Packed {
   readonly packedBytes: number;
 }
 
-/** Of all streams of a run. */
+/** The sum over all streams of a run. */
 export function sumOfPacked(each: readonly Packed[]): Packed {
   return {
     plainBytes: each.reduce((sum, { plainBytes }) => sum + plainBytes, 0),
@@ -70,7 +70,7 @@ export class ProgressMeter {
   }
 }
 
-/** What a line of progress tells beside the progress itself, and how long it may be. */
+/** The other facts in a line of progress, and how long it may be. */
 export interface ProgressDetails {
   readonly fills?: readonly Fill[];
   /** Characters there are: what does not fit is left out, from the end. */
@@ -105,7 +105,7 @@ export function formatProgress(
   return line;
 }
 
-/** Undefined where it cannot be told. */
+/** Undefined where it is unknown. */
 export function secondsLeft(
   { doneBytes, totalBytes }: Progress,
   bytesPerSecond: number | undefined,

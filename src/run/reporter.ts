@@ -48,7 +48,7 @@ const LOG_INTERVAL_MS = 10_000;
 const JSON_INTERVAL_MS = 1000;
 
 export class Reporter {
-  /** What the run has moved so far, whether it is shown or not. */
+  /** The amount that the run has moved so far, whether it is shown or not. */
   readonly tally = new RunTally();
   readonly #options: ReporterOptions;
   readonly #now: () => number;
@@ -96,7 +96,7 @@ export class Reporter {
     this.#inform('debug', text);
   }
 
-  /** A line that the other host printed. */
+  /** A line that the remote host printed. */
   remote(line: string, level: Level = 'normal'): void {
     if (!this.#shows(level)) return;
     if (this.#isJson) this.#object({ type: 'remote', message: line });
@@ -108,7 +108,7 @@ export class Reporter {
     return this.#shows('normal');
   }
 
-  /** What the next reports tell of the stores that fill meanwhile. */
+  /** Sets the note in the next reports on the stores that fill during the run. */
   noteFills(fills: readonly Fill[]): void {
     this.#fills = fills;
   }

@@ -1,4 +1,4 @@
-/** What every command may be told. */
+/** The options that every command takes. */
 
 import type { PriorityRequest } from '../host/priority.js';
 

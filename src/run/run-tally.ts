@@ -16,7 +16,7 @@ export class RunTally {
     this.#done = doneBytes;
   }
 
-  /** What the activity under way has moved in all. */
+  /** To be called with the amount that the activity under way has moved in all. */
   settle(bytes: number): void {
     this.#done = bytes;
   }

@@ -24,7 +24,7 @@ export function openOffline(
       device,
       extents: await wholeBlocks(extents, device, reporter),
       zeros: NO_EXTENTS,
-      // A COW store does not tell how large its origin was; nothing is sent behind what it lists.
+      // A COW store does not record how large its origin was; nothing is sent behind what it lists.
       copySize: device.size,
       chunkSize,
       members: [

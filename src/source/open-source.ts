@@ -29,7 +29,7 @@ async function open(request: SourceRequest, context: RunContext): Promise<Source
     return openThin(pair, request, context);
   }
   if (since !== undefined) {
-    throw new LvmsyncError('usage', '--since is for thin volumes', {
+    throw new LvmsyncError('usage', '--since is only for thin volumes', {
       hint: 'For thick snapshots: lvmsync OLDER-SNAPSHOT --data-source NEWER-SNAPSHOT DESTINATION',
     });
   }

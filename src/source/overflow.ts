@@ -17,7 +17,7 @@ import { FAULT_TEXTS } from '../lvm/snapshot-status.js';
 import { readStores, type Store } from '../lvm/store-status.js';
 import type { Source } from './source.js';
 
-/** What the device is a view of, if that is a snapshot; its status tells whether it is one. */
+/** The snapshot that the device is a view of, if it is one; its status shows whether it is. */
 export function storeOf({ info }: Pick<FileDevice, 'info'>): Store | undefined {
   if (!info.blockDevice) return undefined;
   const folder = `/sys/dev/block/${info.major}:${info.minor}/dm`;
@@ -45,8 +45,8 @@ export async function requireWhole(
     if (!isOverflow(target)) continue;
     throw new LvmsyncError(
       'sourceUnfit',
-      `${store.name}: it overflowed while it was read, so that what came last may be newer (kernel: ${target.fault})`,
-      { hint: 'Make a new snapshot in its place, with more room.' },
+      `${store.name}: it overflowed while it was read, so the last blocks may be too new (kernel: ${target.fault})`,
+      { hint: 'Make a new, larger snapshot.' },
     );
   }
 }
@@ -69,7 +69,7 @@ export async function explainRead(
 ): Promise<unknown> {
   const isRead = error instanceof LvmsyncError && error.code === 'sourceRead';
   if (!isRead || own === undefined) return error;
-  // What it was is the better answer than that nobody can tell why.
+  // The fault itself is the better answer than that nobody can find out why.
   const found = await readStores([own], run).catch(() => []);
   for (const { store, target } of found) {
     if (!isOverflow(target)) continue;

@@ -36,10 +36,10 @@ export async function wholeBlocks(
 function hiddenBlocks(path: string, hidden: string): LvmsyncError {
   return new LvmsyncError(
     'sourceUnfit',
-    `${path}: it lies on the thin volume ${hidden}, whose pool does not zero new blocks: more may have changed than the snapshot lists`,
+    `${path}: it lies on the thin volume ${hidden}, whose pool does not zero new blocks, so the snapshot may not list all changes`,
     {
       state: 'Nothing was written.',
-      hint: 'Copy everything. To avoid this in future let the pool zero new blocks: lvchange -Zy VG/POOL',
+      hint: 'Make a full copy. To avoid this in future, let the pool zero new blocks: lvchange -Zy VG/POOL',
     },
   );
 }

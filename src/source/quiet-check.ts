@@ -1,4 +1,4 @@
-/** What the source did during a run: told to the user, and where that was asked for a failure. */
+/** Writes to the source during a run: reported to the user, and a failure if the user asked for that. */
 
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { Writes, WriteWatch } from '../device/write-watch.js';
@@ -18,7 +18,7 @@ export interface QuietRules {
 export function checkWatch(watch: WriteWatch, { requireQuiet, reporter }: QuietRules): void {
   if (watch.writes() !== 'unknown') return;
   if (requireQuiet) throw unwatched(watch, UNTOUCHED);
-  reporter.verbose(`${watch.path}: whether it is written while it is read cannot be told`);
+  reporter.verbose(`${watch.path}: writes to it during the run cannot be detected`);
 }
 
 /**
@@ -32,7 +32,7 @@ export function reportWrites(
 ): { readonly sourceChanged: boolean } {
   if (writes === 'unknown' && requireQuiet) throw unwatched(watch);
   if (writes !== 'some') return { sourceChanged: false };
-  const what = `${watch.path}: it was written while it was read: the copy is a mixture of moments`;
+  const what = `${watch.path}: it was written while it was read, so the copy may be inconsistent`;
   const hint = `Stop what writes to it${watch.remedy}.`;
   if (requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });
   reporter.warn(`${what}. ${hint}`);
@@ -42,10 +42,10 @@ export function reportWrites(
 function unwatched({ path }: WriteWatch, context: { readonly state?: string } = {}): LvmsyncError {
   return new LvmsyncError(
     'sourceUnfit',
-    `${path}: whether it was written while it was read cannot be told`,
+    `${path}: writes to it during the run cannot be detected`,
     {
       ...context,
-      hint: 'The kernel tells it in /sys/dev/block, unless queue/iostats of the device is 0. Without --require-quiet it need not be known.',
+      hint: 'The kernel counts writes in /sys/dev/block, unless queue/iostats of the device is 0. Enable it, or leave out --require-quiet.',
     },
   );
 }
@@ -54,5 +54,7 @@ function unwatched({ path }: WriteWatch, context: { readonly state?: string } = 
 export async function reportLateFault(source: Source, reporter: Reporter): Promise<void> {
   const fault = await source.findLateFault();
   if (fault === undefined) return;
-  reporter.warn(`${fault}. All that it had listed was sent, but it cannot serve another run`);
+  reporter.warn(
+    `${fault}. All changes of this run were sent, but the snapshot cannot be used again`,
+  );
 }

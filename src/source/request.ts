@@ -1,4 +1,4 @@
-/** What is asked of whoever opens a source. */
+/** A request to whoever opens a source. */
 
 /** Where the list of changes comes from, and where their data are read. */
 export type SourceRequest =

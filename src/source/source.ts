@@ -1,4 +1,4 @@
-/** What a run reads: the list of changed extents, and the device that holds their data. */
+/** The source of a run: the list of changed extents, and the device that holds their data. */
 
 import type { FileDevice } from '../device/block-device.js';
 import type { ExtentList } from '../device/extent.js';
@@ -25,9 +25,9 @@ export interface Source {
   /** Everything this run depends on: none of it may be written. */
   readonly members: readonly SourceMember[];
   readonly attributes: HelloAttributes;
-  /** What fills while the run depends on it, but for what `device` itself is a view of. */
+  /** Stores that fill while the run depends on them, but for the one that `device` itself is a view of. */
   readonly stores: readonly Store[];
-  /** Of `device`, since before the list of changes was read. */
+  /** The watch of `device`, since before the list of changes was read. */
   readonly watch: WriteWatch;
   /** One line if the snapshot broke meanwhile: what was sent is right, a next run will not be. */
   findLateFault(): Promise<string | undefined>;

@@ -17,13 +17,13 @@ import type { Source } from './source.js';
 
 /** Milliseconds between two looks. */
 const INTERVAL_MS = 1000;
-/** The same where they are only to be told of, and before the first of these. */
+/** The same where they are only to be reported, and before the first of these. */
 const TELLING_MS = 10_000;
 const BEFORE_TELLING_MS = 1000;
 
 export interface StoreGuard {
   readonly source: Pick<Source, 'device' | 'stores'>;
-  /** Of any store: reached, it ends the run. Undefined: none does. */
+  /** For any store: reached, it ends the run. Undefined: none does. */
   readonly maxPercent: number | undefined;
   readonly context: RunContext;
 }
@@ -71,7 +71,7 @@ interface Telling extends TellingPauses {
   readonly run: RunCommand;
 }
 
-/** Does the work; where its progress is shown, that tells how full the stores are. */
+/** Does the work; where its progress is shown, that shows how full the stores are. */
 async function reportingFills<T>(telling: Telling, work: () => Promise<T>): Promise<T> {
   if (telling.stores.length === 0 || !telling.reporter.showsProgress) return work();
   const done = new AbortController();
@@ -84,7 +84,7 @@ async function reportingFills<T>(telling: Telling, work: () => Promise<T>): Prom
   }
 }
 
-/** Ends where nothing fills, or nothing can be told: the run does not need it. Never rejects. */
+/** Ends where nothing fills, or nothing can be found out: the run does not need it. Never rejects. */
 async function reportFills(
   { stores, reporter, run, first = BEFORE_TELLING_MS, further = TELLING_MS }: Telling,
   done: AbortSignal,
@@ -92,7 +92,7 @@ async function reportFills(
   for (let pause = first; !done.aborted; pause = further) {
     await sleep(pause, undefined, { signal: done }).catch(() => undefined);
     if (done.aborted) return;
-    // A run that is over does not wait for what it would have told.
+    // A run that is over does not wait for its report.
     const found = await readStores(stores, run, done).catch(() => []);
     const fills = found.flatMap(fillsOf);
     reporter.noteFills(fills);
@@ -100,7 +100,7 @@ async function reportFills(
   }
 }
 
-/** Of everything that fills while the source is read. */
+/** The fill of everything that fills while the source is read. */
 export function readFills(source: StoreGuard['source']): Promise<Fill[]> {
   const own = storeOf(source.device);
   return readFillsOf([...source.stores, ...(own === undefined ? [] : [own])]);
@@ -136,7 +136,7 @@ class StoreWatch {
     if (found.flatMap(fillsOf).length === 0) {
       throw new LvmsyncError(
         'usage',
-        '--max-cow-use: the source has neither a COW store nor a thin pool to look at',
+        '--max-cow-use: the source has neither a COW store nor a thin pool',
       );
     }
     const fault = this.#judge(found);
@@ -163,7 +163,7 @@ class StoreWatch {
     }
   }
 
-  /** Ends with the first fault, which also is when nothing can be told any more. Never rejects. */
+  /** Ends with the first fault, which also is when nothing can be found out any more. Never rejects. */
   async #look(stop: AbortController, done: AbortSignal, interval: number): Promise<void> {
     const { stores, run } = this.#rules;
     while (!done.aborted) {
@@ -200,7 +200,7 @@ function tooFull({ name, what, percent }: Fill, maxPercent: number): LvmsyncErro
   const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
   return new LvmsyncError(
     what === 'COW store' ? 'sourceUnfit' : 'pool',
-    `${name}: its ${what} ${what === 'COW store' ? 'is' : 'are'} ${percent.toFixed(1)}% full, and --max-cow-use is ${maxPercent}`,
+    `${name}: its ${what} ${what === 'COW store' ? 'is' : 'are'} ${percent.toFixed(1)}% full, which reaches --max-cow-use ${maxPercent}`,
     { hint: `Make room: lvextend ${option} +SIZE ${name}.` },
   );
 }

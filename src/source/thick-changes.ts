@@ -1,6 +1,7 @@
 /** The changed extents of a thick snapshot, read from its COW store and proven complete. */
 
 import { LvmsyncError } from '../base/errors.js';
+import { humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { ExtentList } from '../device/extent.js';
 import { type DecodedStore, isNativeError, native } from '../host/native.js';
@@ -56,8 +57,10 @@ export async function readThickChanges(
     if (exceptions > most || (isShort && !(await wait.mayGrow(exceptions, least)))) {
       throw new LvmsyncError(
         'sourceUnfit',
-        `${cowStore.path}: ${exceptions} changed chunks are listed where the kernel counts ${least} to ${most}`,
-        { hint: 'The COW store is damaged, its change list cannot be trusted: full copy needed.' },
+        `${cowStore.path}: it lists ${exceptions} changed chunks, but the kernel counts ${least} to ${most}`,
+        {
+          hint: 'The COW store is damaged, and its change list cannot be trusted: a full copy is needed.',
+        },
       );
     }
     if (!isShort) return { extents: new ExtentList(extents), chunkSize, exceptions, usage };
@@ -122,7 +125,7 @@ function storeFailure(path: string, error: unknown): unknown {
   const where = `at byte ${error.offset}`;
   if (error.code === 'CORRUPT') {
     return new LvmsyncError('sourceUnfit', `${path}: ${error.detail} (${where})`, {
-      hint: 'The change list cannot be trusted: full copy needed.',
+      hint: 'The change list cannot be trusted: a full copy is needed.',
       cause: error,
     });
   }
@@ -133,6 +136,6 @@ function storeFailure(path: string, error: unknown): unknown {
 function wrongChunkSize(snapshot: ThickSnapshot, decoded: DecodedStore): LvmsyncError {
   return new LvmsyncError(
     'sourceUnfit',
-    `${snapshot.cowPath}: its header says chunks of ${decoded.chunkSize} bytes, LVM says ${snapshot.chunkSize}`,
+    `${snapshot.cowPath}: its chunk size is ${humanSize(decoded.chunkSize)} in its header, but ${humanSize(snapshot.chunkSize)} in LVM`,
   );
 }

@@ -1,7 +1,7 @@
 /** A thick snapshot as a source: what changed since it was made, and the origin's data. */
 
 import { LvmsyncError } from '../base/errors.js';
-import { humanSize } from '../base/text.js';
+import { exactSize, humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
@@ -49,7 +49,7 @@ export function openThick(
     ];
     const onSlow = (listed: number, counted: number): void =>
       reporter.info(
-        `${fullName(snapshot)}: its COW store is slow, ${listed} of ${counted} changed chunks are listed there: waiting for the others`,
+        `${fullName(snapshot)}: its COW store is slow and lists only ${listed} of ${counted} changed chunks: waiting for the others`,
       );
     await refuseNewMerge(snapshot);
     await refuseRunningMerge(members);
@@ -85,7 +85,7 @@ function refuseSmallerData(device: FileDevice, origin: FileDevice): void {
   if (device.size >= origin.size) return;
   throw new LvmsyncError(
     'sourceUnfit',
-    `${device.path}: it holds ${device.size} bytes, the origin ${origin.size}: it cannot be its data source`,
+    `${device.path}: it has ${exactSize(device.size)}, the origin ${exactSize(origin.size)}: too small to be its data source`,
   );
 }
 
@@ -99,12 +99,14 @@ function reportChanges(
     `${name}: ${exceptions} chunks of ${humanSize(chunkSize)} changed, which matches the kernel's count`,
   );
   if (usage.allocatedSectors >= usage.totalSectors) {
-    reporter.warn(`${name}: its COW store is full, the next change invalidates it`);
+    reporter.warn(
+      `${name}: its COW store is full: the next write to the origin invalidates the snapshot`,
+    );
   }
   const gained = size - snapshot.originSizeAtSnapshot;
   if (gained > 0) {
     reporter.info(
-      `The origin grew since the snapshot was made: its last ${humanSize(gained)} are sent whole.`,
+      `The origin grew after the snapshot was made: its last ${humanSize(gained)} are sent completely.`,
     );
   }
 }

@@ -30,7 +30,7 @@ import type { RunContext } from '../run/context.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
 
-/** What changed from the older volume to the newer one, from which the data are read. */
+/** The changes from the older volume to the newer one, from which the data is read. */
 interface ThinPair {
   readonly from: ThinVolume;
   readonly to: ThinVolume;
@@ -50,7 +50,7 @@ export async function openThin(
   return openDifference({ ...pair, dataSource, remedy }, context);
 }
 
-/** What changed from one volume to another. */
+/** The changes from one volume to another. */
 export async function openThinPair(pair: ThinPair, context: RunContext): Promise<Source> {
   refuseStrangers(pair);
   return openDifference({ ...pair, dataSource: undefined, remedy: '' }, context);
@@ -67,7 +67,7 @@ interface ThinRequest {
   readonly from: ThinVolume | undefined;
   readonly to: ThinVolume;
   readonly dataSource: string | undefined;
-  /** What else to read from if something writes to the newer volume. */
+  /** Another device to read from if something writes to the newer volume. */
   readonly remedy: string;
 }
 
@@ -90,7 +90,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
     });
     return {
       device,
-      // Of a volume that was made smaller since no mapping tells what another device holds behind its end.
+      // If a volume was made smaller since, no mapping shows what another device holds behind its end.
       extents: extents.withTail(newer.size, device.size),
       zeros,
       copySize: from?.size ?? 0,
@@ -120,7 +120,7 @@ export function ownWrites(
 ): string {
   const key = identityKey(source);
   if (!carriersOf(directory, effects).some((device) => identityKey(device) === key)) return '';
-  return ` (lvmsync does, too: its records are in ${directory}, which lies on it)`;
+  return ` (lvmsync itself writes to it: its records are in ${directory}, which lies on it)`;
 }
 
 /** A snapshot and its origin, or what `since` names and the volume. Throws as findSnapshot does. */
@@ -138,13 +138,13 @@ export async function findPair(
   if (volume.origin === undefined) {
     throw unfit(
       volume,
-      'a thin volume whose origin was removed, or that is no snapshot',
-      `Name what changed since it: lvmsync --since ${fullName(volume)} VOLUME DESTINATION`,
+      'a thin volume whose origin was removed, or that is not a snapshot',
+      `Send the changes since it: lvmsync --since ${fullName(volume)} VOLUME DESTINATION`,
     );
   }
   const origin = await describeKnown({ ...volume.origin, vgName: volume.vgName }, group);
   if (origin.kind === 'thin') return { from: volume, to: origin };
-  throw unfit(volume, `its origin ${volume.origin.lvName} is no thin volume any more`);
+  throw unfit(volume, `its origin ${volume.origin.lvName} is no longer a thin volume`);
 }
 
 /** Only volumes of one pool share data blocks, and only equal external origins read the same. */
@@ -152,9 +152,9 @@ function refuseStrangers({ from, to }: ThinPair): void {
   if (from.vgName !== to.vgName || from.poolName !== to.poolName) {
     throw unfit(to, `not in the same thin pool as ${fullName(from)}`);
   }
-  if (from.uuid === to.uuid) throw unfit(to, 'this is one volume, not two');
+  if (from.uuid === to.uuid) throw unfit(to, 'both names are the same volume');
   if (from.externalOrigin?.uuid !== to.externalOrigin?.uuid) {
-    throw unfit(to, `its external origin is not that of ${fullName(from)}`);
+    throw unfit(to, `it has another external origin than ${fullName(from)}`);
   }
 }
 
@@ -232,5 +232,5 @@ export function splitChanges(
 }
 
 function smallerData(path: string, to: ThinVolume): LvmsyncError {
-  return unfit(to, `${path} is smaller: it cannot be its data source`);
+  return unfit(to, `${path} is smaller, so it cannot be its data source`);
 }

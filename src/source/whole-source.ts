@@ -23,7 +23,7 @@ export async function openWhole(request: SourceRequest, context: RunContext): Pr
   return { ...source, extents: allOf(source.device.size), zeros: NO_EXTENTS, copySize: 0 };
 }
 
-/** What a sync would send of a snapshot, and all of anything else. Whoever opened it closes it. */
+/** The data that a sync would send of a snapshot, and all of anything else. Whoever opened it closes it. */
 export async function openChangedOrWhole(subject: string, context: RunContext): Promise<Source> {
   const nothing = { dataSource: undefined, since: undefined };
   const request = { kind: 'snapshot', snapshot: subject, ...nothing } as const;
@@ -31,7 +31,7 @@ export async function openChangedOrWhole(subject: string, context: RunContext): 
   return plain === undefined ? openSource(request, context) : openPlain(plain, context.reporter);
 }
 
-/** The path of what is no snapshot; undefined where a sync has a list of changes. */
+/** The path, unless it is a snapshot; undefined where a sync has a list of changes. */
 async function findPlain(request: SourceRequest): Promise<string | undefined> {
   if (request.kind === 'cowStore') return undefined;
   const { snapshot: subject, dataSource } = request;

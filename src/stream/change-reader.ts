@@ -54,7 +54,7 @@ export class ChangeReader {
     });
   }
 
-  /** Throws (streamTruncated, streamCorrupt) for what is no change stream. */
+  /** Throws (streamTruncated, streamCorrupt) unless it is a change stream. */
   async readForm(): Promise<StreamForm> {
     if (isLz4(await this.#call(this.#native.peek(LZ4_MAGIC.length)))) this.#decompress();
     const crlf = await this.#readHandshake();
@@ -63,7 +63,7 @@ export class ChangeReader {
     if (first === 'none' && crlf) throw this.#faults.cut('before its first record');
     if (first !== 'control') return { form: 'classic', leftover: false, empty: first === 'none' };
     const { frame } = await this.#call(this.#native.next(new ArrayBuffer(0)));
-    if (frame?.type !== FRAME.hello) throw this.#faults.corrupt('its first frame is no HELLO');
+    if (frame?.type !== FRAME.hello) throw this.#faults.corrupt('its first frame is not a HELLO');
     this.#requireVersion(frame);
     const hello = decodeHello(frame.payload);
     // Under the original's line end, a peer's HELLO was copied by an old receiver into its snapback.
@@ -135,13 +135,13 @@ export class ChangeReader {
     return this.#end;
   }
 
-  /** What was read, as an answer to the sender tells it. */
+  /** The amount that was read, as an answer to the sender reports it. */
   get counts(): { readonly records: number; readonly bytes: number; readonly digest: string } {
     const { records, bytes } = this.#counts;
     return { records, bytes, digest: this.mark.digest };
   }
 
-  /** Of a framed stream: how far it was found right; after begin, and whenever next has returned a group. */
+  /** For a framed stream: how far it was found right; after begin, and whenever next has returned a group. */
   get mark(): Mark {
     const { position, digest } = this.#native.state();
     return { bytes: position, digest: Buffer.from(digest).toString('hex') };
@@ -157,7 +157,7 @@ export class ChangeReader {
     await this.#lz4?.close();
   }
 
-  /** What follows in the input is compressed. */
+  /** From here on the input is compressed. */
   #decompress(): void {
     this.#lz4 = new Lz4Input(this.#fd);
     this.#lz4.start(this.#native.switchTo(this.#lz4.readFd), this.name);
@@ -181,7 +181,7 @@ export class ChangeReader {
       const result = await this.#call(this.#native.next(slab));
       if (result.stop !== 'badGroup') return result;
       fault = this.#faults.corrupt(result.reason, {
-        hint: 'Nothing of that group, or of what follows it, was written.',
+        hint: 'Neither that group nor anything after it was written.',
       });
     } catch (error) {
       if (!isDamage(error) || this.#hello?.kind !== 'snapback') throw error;
@@ -204,18 +204,18 @@ export class ChangeReader {
     };
     if (this.#counts.groups === 0 && !this.#mayBeUnused) {
       refuse(
-        'no group of it is intact (if its run was cut off before the first one was durable, nothing was overwritten and nothing is to be undone)',
+        'it holds no complete group, so nothing can be restored from it (if its run stopped before the first group was durable, it overwrote nothing, and nothing needs to be undone)',
       );
     }
     if (this.#lz4 !== undefined || !fstatSync(this.#fd).isFile()) {
       refuse(
-        'whether this is the harmless end of an interrupted run can only be told of a file that is not compressed',
+        'only an uncompressed file allows a check whether this is the harmless end of an interrupted run',
       );
     }
     const scan = await this.#call(native.scanMarks(this.#fd, groupStart, this.#tag()));
     const number = this.#counts.groups;
     if (scan.endSeen || scan.highestDurable >= number) {
-      refuse('later parts of the file show that this group was in use: the file is damaged');
+      refuse('later parts of the file show that this group was used: the file is damaged');
     }
   }
 
@@ -235,17 +235,17 @@ export class ChangeReader {
       end.records === records &&
       end.bytes === bytes &&
       Buffer.compare(end.digest, digest) === 0;
-    if (!agrees) throw this.#faults.corrupt('its end mark does not agree with what came before it');
+    if (!agrees) throw this.#faults.corrupt('its end mark does not match the data before it');
     await this.#requireEndOfInput();
     this.#finish({ sourceChanged: end.sourceChanged });
   }
 
-  /** Of the stream that its frames belong to. */
+  /** The tag of the stream that its frames belong to. */
   #tag(): Uint8Array {
     return this.#hello?.streamId.subarray(0, STREAM_TAG_SIZE) ?? new Uint8Array();
   }
 
-  /** Only a sender that was told so by a receiver changes over, once. */
+  /** Only a sender that a receiver has asked for it changes over, once. */
   #mayCompress(): boolean {
     return this.#hello?.kind === 'wire' && this.#lz4 === undefined;
   }
@@ -253,13 +253,13 @@ export class ChangeReader {
   #requireVersion({ type, version }: NativeFrame): void {
     if (version === FRAME_VERSION) return;
     throw this.#faults.corrupt(
-      `a frame of type ${type} in version ${version}, which is not known here`,
+      `a frame of type ${type} has version ${version}, which this lvmsync does not know`,
     );
   }
 
   async #requireEndOfInput(): Promise<void> {
     const first = await this.#first();
-    if (first !== 'none') throw this.#faults.corrupt('there are data after its end mark');
+    if (first !== 'none') throw this.#faults.corrupt('there is data after its end mark');
   }
 
   #finishWithoutEnd(): void {

@@ -17,7 +17,7 @@ export interface Group {
 }
 
 export interface ReaderEnd {
-  /** Of payload past the destination's end: classic streams only. */
+  /** Payload bytes past the destination's end: classic streams only. */
   readonly droppedBytes: number;
   /** A snapback whose last, never used group is damaged, or that has no END: why. */
   readonly tornTail: LvmsyncError | undefined;

@@ -58,7 +58,7 @@ export class ChangeWriter {
   readonly #framed: boolean;
   /** Makes records and counts them; without compression it writes them, too. */
   readonly #records: NativeRecordWriter;
-  /** What the descriptor is written through. */
+  /** The medium that the descriptor is written through. */
   readonly #sink: NativeRecordWriter;
   readonly #pace: Pace | undefined;
   #lz4: Lz4Output | undefined;
@@ -81,7 +81,7 @@ export class ChangeWriter {
   ): Promise<ChangeWriter> {
     const writer = new ChangeWriter(fd, { ...options, framed: true });
     const { streamId } = writer;
-    // The line end is what tells a peer that frames follow; a file keeps the original's.
+    // The line end shows a peer that frames follow; a file keeps the original's.
     const lineEnd = facts.kind === 'wire' ? '\r\n' : '\n';
     await writer.#write(Buffer.from(HANDSHAKE + lineEnd));
     const { place = { setId: streamId, streamIndex: 1, streamCount: 1 }, ...rest } = facts;
@@ -103,12 +103,12 @@ export class ChangeWriter {
     return this.#lz4 !== undefined;
   }
 
-  /** What was compressed so far; undefined without a compression. */
+  /** The input that was compressed so far; undefined without a compression. */
   get packed(): Packed | undefined {
     return this.#lz4?.packed;
   }
 
-  /** What follows is compressed; only for a receiver that said it knows this. */
+  /** From here on the stream is compressed; only for a receiver that reported that it knows this. */
   async compressFromHere(): Promise<void> {
     await this.#writeFrame(FRAME.compressed, new Uint8Array());
     this.#lz4 = new Lz4Output(this.#sink, this.#pace);
@@ -151,7 +151,7 @@ export class ChangeWriter {
     await this.#lz4?.drain();
   }
 
-  /** What was written before is durable when this resolves. */
+  /** Writes before it are durable when this resolves. */
   syncData(): Promise<void> {
     return this.#sink.syncData();
   }

@@ -53,27 +53,27 @@ export interface HelloAttributes {
   /** ISO 8601, UTC. */
   readonly createdAt?: string;
   readonly program?: string;
-  /** Of a snapback: the size of the file before it was made larger, in decimal. */
+  /** In a snapback: the size of the file before it was made larger, in decimal. */
   readonly formerSize?: string;
   /** When the toPoint was made: ISO 8601, UTC, whole seconds. */
   readonly toTime?: string;
   /** The same of the fromPoint. */
   readonly fromTime?: string;
-  /** Of a snapback in a chain: stream id, in hexadecimal, of the one before it. */
+  /** In a snapback of a chain: stream id, in hexadecimal, of the one before it. */
   readonly previousLink?: string;
-  /** Of a stream that ends here: DRY_RUN asks whether the receiver would take such a one. */
+  /** In a stream that ends here: DRY_RUN asks whether the receiver would take such a one. */
   readonly question?: string;
   /** Bytes, in decimal, that a copy has to hold already: what is not in the stream has to be there. */
   readonly copySize?: string;
   /** How many of the bytes to come are zeros that a receiver which knows discards gets as such, in decimal. */
   readonly zeroBytes?: string;
-  /** Of a snapback that counts on another: stream id, in hexadecimal, of that one. See counted-link. */
+  /** In a snapback that counts on another: stream id, in hexadecimal, of that one. See counted-link. */
   readonly countedLink?: string;
   /** Bytes of that file, in decimal. */
   readonly countedBytes?: string;
   /** SHA-256, in hexadecimal, of what those bytes hold and count on. */
   readonly countedHash?: string;
-  /** What a copy may be by its first bytes, see head-kind; several are separated by commas. */
+  /** The allowed kinds of a copy's first bytes, see head-kind; several are separated by commas. */
   readonly headKinds?: string;
 }
 
@@ -164,14 +164,15 @@ function attributeTags(): [keyof HelloAttributes, number][] {
   return Object.entries(ATTRIBUTE_TAGS) as [keyof HelloAttributes, number][];
 }
 
-/** Throws (streamCorrupt) for a payload that is no HELLO, or one of a hash that is not known here. */
+/** Throws (streamCorrupt) for a payload that is not a HELLO, or one of a hash that is not known here. */
 export function decodeHello(payload: Uint8Array): Hello {
   const bytes = asBuffer(payload);
   if (bytes.length < HELLO_FIXED_SIZE) throw corrupt('its first control frame is too short');
   const kind = STREAM_KINDS[bytes.readUInt8(0) - 1];
-  if (kind === undefined) throw corrupt(`it is of unknown kind ${bytes.readUInt8(0)}`);
+  if (kind === undefined) throw corrupt(`it has the unknown kind ${bytes.readUInt8(0)}`);
   const hash = bytes.readUInt8(1);
-  if (hash !== HASH_XXH3_128) throw corrupt(`its hash algorithm ${hash} is not known here`);
+  if (hash !== HASH_XXH3_128)
+    throw corrupt(`this lvmsync does not know its hash algorithm ${hash}`);
   const flags = bytes.readUInt16BE(2);
   const total = readUint64(bytes, 48);
   return {
@@ -252,7 +253,7 @@ function writeUint64(bytes: Buffer, value: number, at: number): void {
 
 function readUint64(bytes: Buffer, at: number): number {
   const value = bytes.readBigUInt64BE(at);
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt('it holds an absurd number');
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw corrupt('it holds an impossible number');
   return Number(value);
 }
 

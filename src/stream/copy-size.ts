@@ -11,7 +11,7 @@ export function copySizeOf({ kind, deviceSize, attributes }: Hello): number {
   return parseSize(attributes.copySize) ?? 0;
 }
 
-/** Of an attribute, in bytes; undefined for one that is not there, or not a number. */
+/** The value of an attribute, in bytes; undefined for one that is not there, or not a number. */
 export function parseSize(text: string | undefined): number | undefined {
   return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined;
 }

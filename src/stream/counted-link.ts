@@ -10,9 +10,9 @@ import { LvmsyncError } from '../base/errors.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 
 export interface Counted {
-  /** Of the link that is counted on, in hexadecimal. */
+  /** The id of the link that is counted on, in hexadecimal. */
   readonly streamId: string;
-  /** Of its file, from the beginning to the end of its last group. */
+  /** The length of its file, from the beginning to the end of its last group. */
   readonly bytes: number;
   /** Over these groups and all that this link counts on itself. */
   readonly hash: string;
@@ -54,12 +54,15 @@ export function countedIn({ attributes }: Hello): Counted | undefined {
     /^\d{1,15}$/.test(countedBytes ?? '') &&
     /^[0-9a-f]{64}$/.test(countedHash ?? '');
   if (!known || countedLink === undefined || countedHash === undefined) {
-    throw new LvmsyncError('streamCorrupt', 'what it counts on cannot be read');
+    throw new LvmsyncError(
+      'streamCorrupt',
+      'the reference to the snapback that it needs cannot be read',
+    );
   }
   return { streamId: countedLink, bytes: Number(countedBytes), hash: countedHash };
 }
 
-/** Watches a link while it is read, and tells whether all is there that others count on. */
+/** Watches a link while it is read, and checks whether all is there that others count on. */
 export class CountedParts {
   readonly #hello: Hello;
   readonly #wanted: readonly CountedBy[];
@@ -84,10 +87,9 @@ export class CountedParts {
     const lost = this.#wanted.find((one) => !this.#found.has(one));
     if (lost === undefined) return undefined;
     const { by, bytes } = lost;
-    const what = tornTail?.message ?? `${path}: it is not what it was`;
-    const message = `${what}, and ${by} counts on its first ${bytes} bytes`;
-    const hint =
-      'What they saved can only be undone with both of them: bring back that file from a backup.';
+    const what = tornTail?.message ?? `${path}: it has changed`;
+    const message = `${what}, but ${by} needs its first ${bytes} bytes`;
+    const hint = 'Their runs can only be undone with both files: restore that file from a backup.';
     return new LvmsyncError(tornTail?.code ?? 'streamCorrupt', message, { hint, cause: tornTail });
   }
 }

@@ -22,12 +22,12 @@ export function mayBeUnnamed(identity: string | null): boolean {
   return identity === null || isNewerKind(identity);
 }
 
-/** What to say where a chain begins that could not tell another disk of that name; undefined for nothing. */
+/** Advice for the beginning of a chain on a disk that only its name identifies; undefined for nothing. */
 export async function nameAdvice(device: FileDevice): Promise<string | undefined> {
   const { path } = device;
   if (!device.info.blockDevice || path.startsWith('/dev/disk/by-')) return undefined;
   if ((await stableIdentity(device)) !== undefined) return undefined;
-  return `${path}: it has no serial number and no uuid, so the chain knows it by this name only, which another disk may have after a reboot. Use a name that stays with the disk, such as one in /dev/disk/by-id or /dev/disk/by-path`;
+  return `${path}: it has no serial number and no uuid, so the chain knows it only by this name, which another disk may have after a reboot. Use a permanent name of the disk, such as one in /dev/disk/by-id or /dev/disk/by-path`;
 }
 
 /**
@@ -54,7 +54,7 @@ export async function snapbackFacts(
   return { deviceSize: size, attributes };
 }
 
-/** What a stream says of its source. */
+/** A stream's description of its source. */
 export async function streamAttributes({
   device,
   attributes,
@@ -74,7 +74,7 @@ export function headKindsIn({ headKinds }: HelloAttributes): readonly string[] {
   return headKinds === undefined ? [] : headKinds.split(',');
 }
 
-/** What a stream or snapback says of the device it belongs to. */
+/** A stream's or snapback's description of the device it belongs to. */
 export async function deviceAttributes(device: FileDevice): Promise<HelloAttributes> {
   const deviceIdentity = await stableIdentity(device);
   const machineId = await machineIdentity();

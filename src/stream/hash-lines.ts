@@ -7,7 +7,7 @@ import { type BatchLimits, PAGE } from '../device/extent.js';
 import type { Writes } from '../device/write-watch.js';
 import type { Operations } from '../host/native.js';
 
-/** Of one request. The answer, 33 characters for each hash, has to fit a line that any peer reads whole. */
+/** For one request. The answer, 33 characters for each hash, has to fit a line that any peer reads whole. */
 export const HASH_LIMITS: BatchLimits = {
   bytes: 2 * 1024 * 1024,
   operations: 240,
@@ -118,7 +118,7 @@ export function hashAnswerStart(line: string, session: string): number {
   return line.indexOf(`${ANSWER} ${VERSION} ${session}`);
 }
 
-/** Undefined for a line that is none of this session's answers. */
+/** Undefined unless a line is one of this session's answers. */
 export function parseHashAnswer(
   line: string,
   session: string,

@@ -1,4 +1,4 @@
-/** What a file of changes holds, read to its end and checked, without a destination. */
+/** The content of a file of changes, read to its end and checked, without a destination. */
 
 import { closeSync, openSync, statSync } from 'node:fs';
 import { reasonOf } from '../base/errno.js';
@@ -27,7 +27,7 @@ export interface Inspection {
   readonly hello: Hello | undefined;
   readonly records: number;
   readonly bytes: number;
-  /** Of places that are to read as zeros. */
+  /** Bytes of ranges that are to read as zeros. */
   readonly discardedBytes: number;
   /** Runs of bytes without a gap, in the order of the file. */
   readonly stretches: number;
@@ -37,7 +37,7 @@ export interface Inspection {
   readonly map: DeviceMap;
   /** The source was written while it was read. */
   readonly sourceChanged: boolean;
-  /** Of a snapback whose run was cut off: where it ends. Its use is not harmed. */
+  /** For a snapback whose run was cut off: where it ends. Its use is not harmed. */
   readonly tornTail: LvmsyncError | undefined;
   /** Why it cannot be applied, or not to its end. */
   readonly fault: LvmsyncError | undefined;
@@ -46,7 +46,7 @@ export interface Inspection {
 export interface InspectOptions extends Pick<ReadingRules, 'mayBeUnused'> {
   /** Sees each group that was found right. */
   readonly onGroup?: (group: Group) => void;
-  /** What others may count on in it: it is at fault if any of that is not there. */
+  /** The parts that others may count on in it: it is at fault if any of that is not there. */
   readonly countedBy?: readonly CountedBy[];
 }
 

@@ -36,7 +36,7 @@ export interface Lz4Block {
   readonly summed: boolean;
 }
 
-/** What ends a frame: how much its content was, where the frame says so. */
+/** The end of a frame: how much its content was, where the frame says so. */
 export interface Lz4FrameEnd {
   readonly contentSize: number | undefined;
   readonly contentChecksum: number | undefined;
@@ -60,9 +60,9 @@ export async function* readLz4Frames(
     if (magic >>> 4 === SKIPPABLE_MAGIC) {
       await cursor.skip((await cursor.take(4)).readUInt32LE(0));
     } else if (magic === LEGACY_MAGIC) {
-      throw cursor.refuse('the legacy format of lz4 (-l) is not read here');
+      throw cursor.refuse('the legacy format of lz4 (-l) is not supported');
     } else if (magic !== Buffer.from(LZ4_MAGIC).readUInt32LE(0)) {
-      throw cursor.refuse('what follows an LZ4 frame is none');
+      throw cursor.refuse('the data after an LZ4 frame is not another frame');
     } else {
       yield* readFrame(cursor);
     }
@@ -100,11 +100,11 @@ async function readDescriptor(cursor: Cursor): Promise<Descriptor> {
   const flags = fixed.readUInt8(0);
   const code = (fixed.readUInt8(1) >> 4) & 7;
   if (flags >> 6 !== 1 || (flags & RESERVED_FLAG) !== 0 || (fixed.readUInt8(1) & 0x8f) !== 0) {
-    throw cursor.refuse('an LZ4 frame of a version that is not known here');
+    throw cursor.refuse('an LZ4 frame of an unknown version');
   }
   if ((flags & DICTIONARY_ID) !== 0) throw cursor.refuse('an LZ4 frame that needs a dictionary');
   if ((flags & INDEPENDENT_BLOCKS) === 0) {
-    throw cursor.refuse('LZ4 blocks that depend on one another (lz4 -BD) are not read here');
+    throw cursor.refuse('LZ4 blocks that depend on one another (lz4 -BD) are not supported');
   }
   if (code < SMALLEST_BLOCK_CODE) throw cursor.refuse('an LZ4 frame of an unknown block size');
   const size = (flags & CONTENT_SIZE) !== 0 ? await cursor.take(8) : Buffer.alloc(0);

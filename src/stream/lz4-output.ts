@@ -23,7 +23,7 @@ export class Lz4Output {
     this.#pace = pace;
   }
 
-  /** Of the pieces that are compressed, whether they are written yet or not. */
+  /** Bytes of the pieces that are compressed, whether they are written yet or not. */
   get packed(): Packed {
     return { plainBytes: this.#plainBytes, packedBytes: this.#packedBytes };
   }

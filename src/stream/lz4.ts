@@ -19,7 +19,7 @@ let loaded: Promise<Lz4Napi> | undefined;
 function lz4Napi(): Promise<Lz4Napi> {
   loaded ??= import('lz4-napi').catch((cause: unknown) => {
     throw new LvmsyncError('usage', 'LZ4: the package lz4-napi cannot be loaded', {
-      hint: 'Install it with npm, or do without --compress; "lz4 -d" decompresses a stream, too.',
+      hint: 'Install it with npm, or leave out --compress; "lz4 -d" can also decompress a stream.',
       cause,
     });
   });
@@ -31,7 +31,7 @@ const DEPTH = 16;
 /** Blocks that may be larger are decompressed on this thread: see compressBlocks. Bytes. */
 const LARGEST_FOR_THREADS = BLOCK_SIZE;
 
-/** What is tried first: pieces from all over the group. */
+/** The sample that is tried first: pieces from all over the group. */
 const SAMPLE_PIECES = 16;
 const SAMPLE_PIECE = 4096;
 /** A group is worth compressing if it shrinks to this share. */
@@ -107,7 +107,7 @@ export async function* decompress(
       throw corrupt(name, 'the checksum of an LZ4 frame does not match');
     }
     if (part.contentSize !== undefined && part.contentSize !== size) {
-      throw corrupt(name, 'an LZ4 frame holds more or less than it says');
+      throw corrupt(name, 'an LZ4 frame holds more or less data than its header states');
     }
     sum = new native.Xxh32();
     size = 0;

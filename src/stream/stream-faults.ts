@@ -1,4 +1,4 @@
-/** What is said of a change stream that cannot be read, or not be believed. */
+/** The errors for a change stream that cannot be read, or not be believed. */
 
 import { fstatSync } from 'node:fs';
 import { type ErrorContext, type ExitName, LvmsyncError } from '../base/errors.js';
@@ -16,7 +16,7 @@ export class StreamFaults {
     this.#stream = stream;
   }
 
-  /** What a call of the addon failed with; a cancelled one stays as it is. */
+  /** The error for a failed call of the addon; a cancelled one stays as it is. */
   translate(error: NativeError): unknown {
     if (error.code === 'CANCELLED') return error;
     if (error.code === 'UNEXPECTED_END') return this.cut(error.detail, error);
@@ -29,7 +29,7 @@ export class StreamFaults {
     const what = `${error.detail} at byte ${error.offset}`;
     if (this.#stream.isFramed()) return this.corrupt(what, { cause: error });
     return this.corrupt(`${what}: it looks desynchronised`, {
-      hint: 'The Ruby lvmsync sends such a stream where the size of the source is no multiple of its chunk size. --force applies what does not fit, too.',
+      hint: 'The Ruby lvmsync sends such a stream if the size of the source is not a multiple of its chunk size. --force applies it anyway.',
       cause: error,
     });
   }
@@ -59,17 +59,17 @@ export interface StreamState {
   readonly isFramed: () => boolean;
 }
 
-/** What may have sent another first line. */
+/** A guess at the sender of another first line. */
 export function handshakeHint(text: string, fd: number): string | undefined {
   const [, version] = /^lvmsync PROTO\[(\d+)\]/.exec(text) ?? [];
   if (version !== undefined) {
-    return `It speaks version ${version} of the protocol, this program version 3.`;
+    return `It has version ${version} of the protocol, but this program supports version 3.`;
   }
   if (fstatSync(fd).isFile()) return undefined;
-  return 'If it comes through ssh, a login script of the other side may print this: it must print nothing.';
+  return 'If the stream comes through ssh, a login script on the remote host may print this: login scripts must print nothing.';
 }
 
-/** What the bytes of the stream say, as opposed to a failure to read them. */
+/** Whether the error is in the bytes of the stream, as opposed to a failure to read them. */
 export function isDamage(error: unknown): error is LvmsyncError {
   return (
     error instanceof LvmsyncError &&

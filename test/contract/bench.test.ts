@@ -51,7 +51,7 @@ describe('bench', () => {
     );
     assert.ok(!existsSync(scratch));
     writeFileSync(scratch, 'mine');
-    assertFails(bench('--scratch', scratch), 12, /scratch: it exists already/);
+    assertFails(bench('--scratch', scratch), 12, /scratch: it already exists/);
     assert.equal(readFileSync(scratch, 'utf8'), 'mine');
     assertFails(bench('--scratch', fixture.path('no/folder')), 12, /ENOENT/);
   });
@@ -90,7 +90,7 @@ describe('bench with another host', () => {
 
   const failures: readonly [what: string, script: string, message: RegExp][] = [
     ['cannot be reached', 'echo "ssh: no" >&2; exit 255', /could not be reached.*ssh: no/],
-    ['ends at once', 'exit 0', /ended before|ended too early/],
+    ['ends at once', 'exit 0', /ended without|ended too early/],
     ['breaks off', 'echo lvmsync-bench-ready; head -c 1000000 >/dev/null; exit 3', /status 3/],
     ['says nothing', 'exec sleep 600', /no answer for 1 seconds/],
   ];
@@ -105,6 +105,6 @@ describe('bench with another host', () => {
     const there = 'case "$line" in *lvmsync*bench*--json*) echo old >&2; exit 1 ;; esac';
     const { command } = fixture.rsh(`${there}\nexec sh -c "$line"`);
     const words = ['-e', command, '--streams', '1', '--scratch', fixture.path('s'), 'backup:'];
-    assertFails(bench(...words), 17, /its disk was not measured \(it said: old\)/);
+    assertFails(bench(...words), 17, /its disk was not measured \(its output: old\)/);
   });
 });

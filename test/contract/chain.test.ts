@@ -57,7 +57,7 @@ describe('a chain', () => {
     );
     assert.ok(!existsSync(chain.chain));
     const { stdout, status } = lvmsync(['chain', chain.chain]);
-    assert.match(stdout.toString(), /is not there; one begins with a full copy under --init/);
+    assert.match(stdout.toString(), /is not there; the first run, with --init, creates one/);
     assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
   });
 
@@ -145,7 +145,7 @@ describe('a chain', () => {
     await chain.advanceTo(1);
     const { stderr } = await cutOff(chain, 2, 2);
     assert.doesNotMatch(stderr, /--apply|snapback name/);
-    assert.match(stderr, /Take the same turn again/);
+    assert.match(stderr, /Run the same command again to complete it/);
     const command = `lvmsync rollback --steps 0 ${chain.destination} ${chain.chain}`;
     assert.ok(stderr.endsWith(`: ${command}\n`), stderr);
     assertSucceeds(lvmsync(command.split(' ').slice(1)));
@@ -171,7 +171,7 @@ describe('a chain', () => {
       assertSucceeds(await chain.turn(1));
       writeFileSync(filler, Buffer.alloc(3000 * 1024));
       const back = ['rollback', '--steps', '1', chain.destination, chain.chain];
-      assertFails(lvmsync(back), 16, /redo.snapback: there is no room for it/);
+      assertFails(lvmsync(back), 16, /redo.snapback: not enough room/);
       assert.deepEqual(
         readdirSync(chain.chain).filter((name) => name.startsWith('undone')),
         [],
@@ -204,11 +204,11 @@ describe('a chain', () => {
     assertFails(lvmsync(words), 14, /cut off/);
     const { exists, point, incomplete } = chain.survey();
     assert.deepEqual([exists, point, incomplete], [true, null, true]);
-    assertFails(await chain.turn(1), 12, /holds no point yet/);
+    assertFails(await chain.turn(1), 12, /holds no restore point yet/);
     assertFails(
       lvmsync(['rollback', '--steps', '0', chain.destination, chain.chain]),
       12,
-      /the full copy has not come to its end/,
+      /the full copy is not finished/,
     );
     assertSucceeds(await chain.turn(0));
     chain.assertHolds(0);
@@ -217,7 +217,7 @@ describe('a chain', () => {
   test('is begun anew under --init --force, and says what is of no use any more', async () => {
     const chain = laboratory();
     await chain.advanceTo(2);
-    assertFails(await chain.turn(0), 12, /holds a point already/);
+    assertFails(await chain.turn(0), 12, /already holds a restore point/);
     chain.assertHolds(2);
     assertSucceeds(await chain.turn(0, ['--force']));
     chain.assertHolds(0);
@@ -260,7 +260,7 @@ describe('a chain', () => {
     const ahead = { attributes: { ...attributes, toTime: '2199-01-01T00:00:00Z' } };
     const result = lvmsync(['--keep', '1h', ...(await chain.words(4, ahead))]);
     assertSucceeds(result);
-    const warning = /of 2199-01-01T00:00:00Z, and the clock here says .*no snapback is removed/;
+    const warning = /dated 2199-01-01T00:00:00Z, but the clock here shows .*no snapback is removed/;
     assert.match(result.stderr, warning);
     assert.equal(chain.survey().links.length, 4);
   });
@@ -370,18 +370,18 @@ describe('before a turn writes anything', () => {
       12,
       /the stream is a full copy/,
     ],
-    ['a second --init', (chain) => chain.words(0), 12, /holds a point already/],
+    ['a second --init', (chain) => chain.words(0), 12, /already holds a restore point/],
     [
       'changes under --init',
       async (chain) => ['--init', ...(await chain.words(3))],
       12,
-      /holds changes only/,
+      /holds only changes/,
     ],
     [
       'a stream that names no points',
       (chain) => chain.words(3, { attributes: {} }),
       12,
-      /does not say which point it leads to/,
+      /does not record which restore point it leads to/,
     ],
     [
       'a classic stream',
@@ -407,7 +407,7 @@ describe('before a turn writes anything', () => {
       'a snapback',
       async (chain) => chain.words(3, { kind: 'snapback' }),
       12,
-      /a snapback is no turn/,
+      /a snapback cannot be applied as a cycle run/,
     ],
     [
       'another destination',
@@ -426,7 +426,7 @@ describe('before a turn writes anything', () => {
         return chain.words(3);
       },
       12,
-      /holds 1052672 bytes, and held 1048576/,
+      /size is .*\(1052672 bytes\), but the chain recorded .*\(1048576 bytes\)/,
     ],
     [
       'a directory that others may write to',
@@ -446,7 +446,7 @@ describe('before a turn writes anything', () => {
         return chain.words(3, { attributes: { ...attributes, toPoint } });
       },
       12,
-      /a turn to .*point-3.* has not come to its end/,
+      /a cycle run to .*point-3.* is not finished/,
     ],
     [
       'a damaged record',
@@ -462,7 +462,7 @@ describe('before a turn writes anything', () => {
       async (chain) =>
         (await chain.words(3)).map((word) => (word === chain.chain ? `${word}/chain.json` : word)),
       16,
-      /no directory|ENOTDIR/,
+      /not a directory|ENOTDIR/,
     ],
   ];
   for (const [what, words, status, message] of refusals) {
@@ -495,7 +495,7 @@ describe('before a turn writes anything', () => {
   const usage: readonly [string[], RegExp][] = [
     [['--init'], /--init needs --chain/],
     [['--keep', '3'], /--keep needs --chain/],
-    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of snapbacks/],
+    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of restore points/],
     [['--chain', 'x', '--keep', '3', '--keep', ''], /--keep: expected/],
     [['--chain', 'x', '--snapback', 'y'], /--snapback cannot be used with --chain/],
     [['--chain', 'x', '--allow-smaller'], /--allow-smaller cannot be used with --chain/],

@@ -88,7 +88,7 @@ describe('a compressed stream', () => {
     assertSucceeds(lvmsync(['--apply', plain, '-b', snapback, copy]));
     const bytes = readFileSync(snapback);
     const torn = lz4([], bytes.subarray(0, bytes.length - 100));
-    assertFails(lvmsync(['--apply', '-', copy], { input: torn }), 15, /not compressed/);
+    assertFails(lvmsync(['--apply', '-', copy], { input: torn }), 15, /uncompressed/);
     assertSucceeds(lvmsync(['--apply', '-', copy], { input: lz4([], bytes) }));
     assert.ok(fixture.isUntouched(copy));
   });
@@ -140,7 +140,7 @@ describe('towards another host', () => {
 test('a local run has nothing to compress', () => {
   const copy = fixture.copy();
   const result = lvmsync([...fixture.source, '--compress', copy]);
-  assertFails(result, 1, /--compress needs another host, or --stdout/);
+  assertFails(result, 1, /--compress needs a remote host, or --stdout/);
 });
 
 test('--bwlimit holds a run below its rate', () => {

@@ -63,7 +63,7 @@ function entriesOf({ destination }: ChainLaboratory): string[] {
     .filter((path) => readFileSync(path, 'utf8').includes(destination));
 }
 
-const WARNED = /is the copy of the chain in .*: when this run has written to it, the next turn/;
+const WARNED = /is the copy of the chain in .*: the next cycle run or rollback will be refused/;
 
 async function assertRefused(chain: ChainLaboratory, message: RegExp): Promise<void> {
   const before = readFileSync(chain.destination);
@@ -82,7 +82,7 @@ describe('F34: a run that is of no chain, on the copy of one,', () => {
     const synced = plainSync(chain.destination);
     assertSucceeds(synced);
     assert.match(synced.stderr, WARNED);
-    await assertRefused(chain, /written at .* by ".*lvmsync.*", which is no run of this chain/);
+    await assertRefused(chain, /written at .* by ".*lvmsync.*", which is not a run of this chain/);
     assertSucceeds(await chain.turn(2, ['--force']));
     assertSucceeds(await chain.turn(3));
   });
@@ -91,7 +91,7 @@ describe('F34: a run that is of no chain, on the copy of one,', () => {
     const chain = await begun();
     const undo = join(folder, `undo-${count++}`);
     assertSucceeds(plainSync(chain.destination, '--snapback', undo));
-    await assertRefused(chain, /no run of this chain/);
+    await assertRefused(chain, /not a run of this chain/);
     const undone = lvmsync(['--apply', undo, chain.destination]);
     assertSucceeds(undone);
     assert.doesNotMatch(undone.stderr, WARNED);
@@ -109,7 +109,7 @@ describe('F34: a run that is of no chain, on the copy of one,', () => {
     const words = ['--apply', undo, chain.destination];
     assertFails(lvmsync(words), 12, /after the run that this snapback undoes/);
     assertSucceeds(lvmsync([...words, '--force']));
-    await assertRefused(chain, /no run of this chain/);
+    await assertRefused(chain, /not a run of this chain/);
   });
 
   test('is noticed also when it knew the copy by another name', async () => {
@@ -117,7 +117,7 @@ describe('F34: a run that is of no chain, on the copy of one,', () => {
     const name = `${chain.destination}-other`;
     linkSync(chain.destination, name);
     assert.match(plainSync(name).stderr, WARNED);
-    await assertRefused(chain, /no run of this chain/);
+    await assertRefused(chain, /not a run of this chain/);
   });
 
   test('that had nothing to write does not stand in the way', async () => {
@@ -207,7 +207,7 @@ describe('F34: chains', () => {
     const result = plainSync(chain.destination);
     assertSucceeds(result);
     assert.match(result.stderr, /its entry in the registry of copies cannot be understood: if it/);
-    assertFails(await chain.turn(2), 12, /which is no run of this chain/);
+    assertFails(await chain.turn(2), 12, /which is not a run of this chain/);
   });
 
   test('whose entry is damaged go on, with one warning', async () => {
@@ -229,7 +229,7 @@ describe('F34: chains', () => {
   });
 });
 
-const WRITTEN = /something else wrote to it since the last run of this chain, as a mount does/;
+const WRITTEN = /something else wrote to it since the last run of this chain, such as a mount/;
 
 /** As a mount of it would. */
 function overwrite(path: string): void {
@@ -333,7 +333,7 @@ describe('F34: a chain goes on where the registry only lags behind:', () => {
     const words = ['--apply', names[0] ?? '', chain.destination];
     assertFails(lvmsync(words), 12, /after the run that this snapback undoes/);
     assertSucceeds(lvmsync([...words, '--force']));
-    assertFails(await chain.turn(2), 12, /which is no run of this chain/);
+    assertFails(await chain.turn(2), 12, /which is not a run of this chain/);
   });
 
   const skip = canTrace() ? false : 'strace is not permitted here';
@@ -495,7 +495,11 @@ describe('F34: undo files of a copy of no chain', () => {
     }
     // One that was undone is not taken for one of a later run.
     assertSucceeds(plainSync(path, '--snapback', `${path}-fourth`));
-    assertFails(lvmsync(['--apply', last, path]), 12, /it was undone|after the run that this snap/);
+    assertFails(
+      lvmsync(['--apply', last, path]),
+      12,
+      /this run was already undone|after the run that this snap/,
+    );
   });
 });
 
@@ -515,6 +519,6 @@ for (const history of ['a turn', 'a rollback'] as const) {
     assert.ok(mark !== undefined && left.spots.length > 0);
     writeFileSync(path, JSON.stringify({ ...record, left }));
     for (const entry of entriesOf(chain)) rmSync(entry);
-    await assertRefused(chain, /or a merge of a snapshot of it/);
+    await assertRefused(chain, /or the merge of a snapshot/);
   });
 }

@@ -118,13 +118,13 @@ describe('F30: a turn that took two tries', () => {
       }
       const seen = lvmsync(['inspect', link]);
       assert.equal(seen.status, status);
-      assert.match(String(seen.stdout), /cannot be applied whole: .*\.2\.snapback counts on/);
+      assert.match(String(seen.stdout), /cannot be applied completely: .*\.2\.snapback needs/);
       const alone = ['--apply', link, chain.destination];
       assertRefused(await runInProcess(alone), status);
       chain.assertHolds(2, what);
       if (status === 14) {
         const { gap, points } = chain.survey();
-        assert.match(gap ?? '', /\.2\.snapback counts on/);
+        assert.match(gap ?? '', /\.2\.snapback needs/);
         assert.deepEqual(points, [{ ...pointAt(2), steps: 0, undoBytes: 0 }]);
       }
       writeFileSync(link, whole);
@@ -147,7 +147,10 @@ test('F30: a third try goes on when the second cannot count on the first any mor
   const whole = readFileSync(first);
   writeFileSync(first, whole.subarray(0, groupEnds(whole).at(-2)));
   const { stderr } = await runInProcess(await chain.words(2));
-  assert.match(stderr, /\.2\.snapback counts on its first .* this turn cannot be undone later/);
+  assert.match(
+    stderr,
+    /\.2\.snapback needs its first .* it will not be possible to undo this cycle run/,
+  );
   chain.assertHolds(2);
   assertRefused(await back(chain, '--steps', '1'), 14);
   chain.assertHolds(2);
@@ -169,7 +172,7 @@ describe('F30: a rollback that took two tries', () => {
       assert.equal(lvmsync(['inspect', redo]).status, status);
       if (status === 14) {
         const said = lvmsync(['chain', chain.chain]);
-        assert.match(String(said.stdout), /cannot be taken back: .*redo\.2\.snapback counts on/);
+        assert.match(String(said.stdout), /cannot be undone: .*redo\.2\.snapback needs/);
       }
       writeFileSync(redo, whole);
       assertSucceeds(await back(chain, '--redo'));

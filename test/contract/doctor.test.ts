@@ -60,8 +60,8 @@ describe('the doctor', () => {
     const before = readdirSync(fixture.folder);
     const result = doctor('-b', fixture.path('undo'), '-', path);
     assert.equal(result.status, 0, result.stdout.toString());
-    assert.match(find(result, 'destination').text, /may be written, a file of 16\.0 MiB$/);
-    assert.match(find(result, 'snapback').text, /undo can be made; .* are free there/);
+    assert.match(find(result, 'destination').text, /can be written, a file of 16\.0 MiB$/);
+    assert.match(find(result, 'snapback').text, /undo can be created; .* free there/);
     assert.ok(fixture.isUntouched(path));
     assert.deepEqual(readdirSync(fixture.folder), before);
   });
@@ -107,10 +107,10 @@ describe('the doctor of another host', () => {
     assert.equal(find(result, 'lvmsync', 'backup').text, VERSION);
     assert.equal(find(result, 'Node.js', 'backup').level, 'ok');
     assert.match(find(result, 'destination', 'backup').text, /a file of 16\.0 MiB$/);
-    assert.match(find(result, 'snapback', 'backup').text, /undo there can be made/);
+    assert.match(find(result, 'snapback', 'backup').text, /undo there can be created/);
     assert.ok(linesOf(result).some(({ host, subject }) => host === undefined && subject === 'lvs'));
     const text = lvmsync(['doctor', '-e', rsh, '-', `backup:${path}`]).stdout.toString();
-    assert.match(text, /^ok {7}destination {3}backup: .* may be written/m);
+    assert.match(text, /^ok {7}destination {3}backup: .* can be written/m);
   });
 
   test('is 1 where its destination is missing', () => {
@@ -125,19 +125,22 @@ describe('the doctor of another host', () => {
     const older = fixture.rsh(`echo '${line}'; echo '${end}'`).command;
     const found = find(doctor('-e', older, '-', 'backup:/x'), 'lvmsync', 'backup');
     assert.equal(found.level, 'warning');
-    assert.equal(found.text, `3.9.1 there, ${VERSION} here: what both know is used`);
+    assert.equal(
+      found.text,
+      `3.9.1 there, ${VERSION} here: only the features that both support are used`,
+    );
 
     const ruby = fixture.rsh('echo "I am the old one" >&2; exit 1').command;
     const result = doctor('-e', ruby, '-', 'backup:/x');
     assert.equal(result.status, 0, 'it may serve all the same');
     assert.match(
-      find(result, 'other host', 'backup').text,
-      /no doctor \(it said: I am the old one\)/,
+      find(result, 'remote host', 'backup').text,
+      /no doctor \(its output: I am the old one\)/,
     );
   });
 
   const failures: readonly [what: string, script: string, text: RegExp, remedy: RegExp][] = [
-    ['no lvmsync', 'exit 127', /no such program/, /--remote-path/],
+    ['no lvmsync', 'exit 127', /was not found/, /--remote-path/],
     [
       'a connection that breaks',
       `echo '${JSON.stringify({ level: 'ok', subject: 'lvmsync', text: VERSION })}'; exit 255`,
@@ -147,7 +150,7 @@ describe('the doctor of another host', () => {
     [
       'an answer without an end',
       `echo '${JSON.stringify({ level: 'ok', subject: 'lvmsync', text: VERSION })}'; exit 0`,
-      /said nothing of the destination/,
+      /does not mention the destination/,
       /again/,
     ],
     [
@@ -163,7 +166,7 @@ describe('the doctor of another host', () => {
       const command = fixture.rsh(script).command;
       const result = doctor('-e', command, '-', 'backup:/x');
       assert.equal(result.status, 1);
-      const found = find(result, 'other host');
+      const found = find(result, 'remote host');
       assert.match(found.text, text);
       assert.match(found.remedy ?? '', remedy);
     });
@@ -173,7 +176,7 @@ describe('the doctor of another host', () => {
     const command = fixture.rsh('exec sleep 600').command;
     const result = doctor('--timeout', '1', '-e', command, '-', 'backup:/x');
     assert.equal(result.status, 1);
-    assert.match(find(result, 'other host').text, /no answer for 1 seconds/);
+    assert.match(find(result, 'remote host').text, /no answer for 1 seconds/);
   });
 
   test('cannot be made to say what another host has not found, nor to move the cursor', () => {

@@ -57,16 +57,16 @@ describe('inspect', () => {
     assertSucceeds(result);
     const text = String(result.stdout);
     assert.match(text, /^ +is +a change stream, \d+(\.\d)? KiB$/m);
-    assert.match(text, /^ +state +whole, every hash is right$/m);
+    assert.match(text, /^ +state +complete, all hashes match$/m);
     assert.match(text, /^ +made +\d{4}-\d\d-\d\dT.*Z by lvmsync \d/m);
     assert.match(text, /^ +device +\/\S+data\.img, 1\.0 MiB$/m);
-    assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest 8\.0 KiB$/m);
+    assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest of 8\.0 KiB$/m);
     assert.match(text, /^ +lies +from byte 12288 to byte 823295$/m);
     assert.equal(result.stderr, '');
   });
 
   test('draws a map with a mark wherever something changed', () => {
-    const [, map = ''] = /\|(.*)\| 16\.0 KiB a cell/.exec(String(inspect(plain).stdout)) ?? [];
+    const [, map = ''] = /\|(.*)\| 16\.0 KiB per cell/.exec(String(inspect(plain).stdout)) ?? [];
     assert.equal(map.length, 64);
     const marked = [...map].flatMap((cell, at) => (cell === ' ' ? [] : [at]));
     assert.deepEqual(marked, [0, 1, 2, 50]);
@@ -97,7 +97,7 @@ describe('inspect', () => {
     writeFileSync(path('torn'), bytes.subarray(0, bytes.length - 100));
     const result = inspect(path('torn'));
     assertSucceeds(result);
-    assert.match(String(result.stdout), /its run was cut off; it undoes what that run did/);
+    assert.match(String(result.stdout), /its run was interrupted; it undoes what that run wrote/);
     const { complete, applicable } = inspectJson(path('torn'));
     assert.deepEqual([complete, applicable], [false, true]);
   });
@@ -105,7 +105,7 @@ describe('inspect', () => {
   test('reads the classic form, and LZ4', () => {
     const classic = inspect(dumped('classic', '--format', 'classic'));
     assertSucceeds(classic);
-    assert.match(String(classic.stdout), /in the classic form.*\n +state +no contradiction found/);
+    assert.match(String(classic.stdout), /in the classic form.*\n +state +no error found/);
     assert.match(String(classic.stdout), /holds +16\.0 KiB in 4 records, 3 stretches/);
     const compressed = inspectJson(dumped('compressed', '--compress'));
     assert.deepEqual([compressed.compressed, compressed.complete], [true, true]);
@@ -133,7 +133,7 @@ describe('inspect', () => {
       writeFileSync(path('damaged'), damage(readFileSync(plain)));
       const result = inspect(path('damaged'));
       assert.equal(result.status, status);
-      assert.match(String(result.stdout), /state +cannot be applied whole: /);
+      assert.match(String(result.stdout), /state +cannot be applied completely: /);
       assert.match(String(result.stdout), message);
       assert.equal(inspectJson(path('damaged')).applicable, false);
     });

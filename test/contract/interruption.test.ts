@@ -219,7 +219,7 @@ describe('a signal', () => {
     run.child.kill('SIGINT');
     const result = await run.ended;
     assertFails(result, 130, /interrupted by SIGINT/);
-    const [, command = ''] = /^Undo it with: (lvmsync .*?); or run/m.exec(result.stderr) ?? [];
+    const [, command = ''] = /^Undo it with: (lvmsync .*?); or keep/m.exec(result.stderr) ?? [];
     const typed = command.replace('lvmsync', `'${process.execPath}' '${CLI}'`);
     assertSucceeds(runTool(['bash', '-c', typed]));
     assert.ok(readFileSync(destination).equals(source.former), 'undone');

@@ -72,7 +72,7 @@ describe('F43: the links of a chain that was begun anew', () => {
     const { stderr } = await take(chain, 0, '--force');
     assert.match(
       stderr,
-      /3 files of the chain \(.*\) are of no more use, nothing goes back to them/,
+      /3 files in the chain directory \(.*\) can be removed: no restore point needs them/,
     );
     await take(chain, 1);
     const shown = String(lvmsync(['chain', chain.chain]).stdout);

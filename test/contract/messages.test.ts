@@ -321,7 +321,7 @@ describe('--metrics', () => {
   test('are refused before anything is done where the file is another one', () => {
     const copy = fixture.copy();
     const result = lvmsync(['--metrics', copy, ...fixture.source, copy]);
-    assertFails(result, 1, /--metrics: .* it is not a file of metrics of lvmsync/);
+    assertFails(result, 1, /--metrics: .* it is not a metrics file of lvmsync/);
     assert.match(result.stderr, /Nothing was done\./);
     assert.ok(fixture.isUntouched(copy));
   });

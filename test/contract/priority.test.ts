@@ -76,6 +76,6 @@ describe('a run', () => {
     const nobody = lvmsync(words, input);
     // Root may do it: then the run goes on to its input.
     if (process.getuid?.() === 0) assert.equal(nobody.status, 14, nobody.stderr);
-    else assertFails(nobody, 1, /--nice: it is refused/);
+    else assertFails(nobody, 1, /--nice: not permitted/);
   });
 });

@@ -96,7 +96,7 @@ describe('a host without lvmsync', () => {
       fixture.rsh(`(dd bs=1 count=1 2>/dev/null | tr '#' '+'; cat) | ${there}`).command,
       path,
     );
-    assertFails(result, 17, /^FATAL ERROR: backup: --push-helper: it did not arrive whole/);
+    assertFails(result, 17, /^FATAL ERROR: backup: --push-helper: it did not arrive complete/);
     assert.match(result.stderr, /^Nothing was written there\.$/m);
     assert.ok(fixture.isUntouched(path));
     assertNothingLeft();
@@ -140,7 +140,7 @@ describe('a helper', () => {
 
   test('is refused where it could have no effect', () => {
     const refusals: [RegExp, ...string[]][] = [
-      [/--push-helper needs another host/, fixture.copy()],
+      [/--push-helper needs a remote host/, fixture.copy()],
       [/--push-helper cannot be used with --transport ssh2/, '--transport', 'ssh2', 'backup:/x'],
     ];
     for (const [message, ...words] of refusals) {

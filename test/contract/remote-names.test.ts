@@ -99,7 +99,7 @@ describe('where the login shell is sh', () => {
 
   test('the name of the program there is one word, too', () => {
     const result = fixture.send(rsh, '/x', '--remote-path', HOSTILE_NAMES.slice(0, 10).join(''));
-    assertFails(result, 17, /backup: the remote side has no such program/);
+    assertFails(result, 17, /backup: the remote command was not found/);
     assert.equal(existsSync(join(home, 'PWNED')), false);
   });
 

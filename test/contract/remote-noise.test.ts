@@ -51,7 +51,7 @@ const NO_CHAIN = { point: undefined, doing: undefined };
 
 function assertExamined(result: CliResult): void {
   const found =
-    /"subject":"destination","text":"[^"]*may be written[^"]*","fileSize":\d+,"host":"backup"/;
+    /"subject":"destination","text":"[^"]*can be written[^"]*","fileSize":\d+,"host":"backup"/;
   assert.match(result.stdout.toString(), found, result.stderr);
 }
 

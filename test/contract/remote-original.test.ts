@@ -145,7 +145,7 @@ describe('the original sends', () => {
     const result = await receive(atRandom(stream), '--apply', '-', destination);
     assertFails(result, 15, /looks desynchronised/);
     assertQuiet(result);
-    assert.match(result.stderr, /size of the source is no multiple of its chunk size/);
+    assert.match(result.stderr, /size of the source is not a multiple of its chunk size/);
   });
 
   test('a stream that is cut inside a record: status 14, in whole lines', async () => {

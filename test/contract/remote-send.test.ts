@@ -235,7 +235,7 @@ describe('a remote side that fails', () => {
       'ends with 0 in the middle',
       'head -c 100000 > /dev/null; exit 0',
       // Which of the two depends on how much of the stream had found room in the pipe by then.
-      /before everything was sent|had left \d+ bytes unread/,
+      /before everything was sent|did not read the last \d+ bytes/,
     ],
     ['ends with 1', 'cat > /dev/null; exit 1', /status 1\. APPLY FAILED/],
     [
@@ -245,9 +245,9 @@ describe('a remote side that fails', () => {
       /--sudo/,
     ],
     [
-      'has no such program',
+      'was not found',
       'exec sh -c "no-such-$line"',
-      /\(status 127\) \(it said: /,
+      /\(status 127\) \(its output: /,
       /--remote-path/,
     ],
     [

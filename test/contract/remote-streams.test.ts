@@ -320,7 +320,7 @@ describe('one of several streams that fails', () => {
   const COUNT = 3;
   const failures: readonly [what: string, body: string, message: RegExp][] = [
     ['cannot connect', 'exit 255', /could not be reached/],
-    ['finds no program', 'exec no-such-program', /no such program/],
+    ['finds no program', 'exec no-such-program', /was not found/],
     ['ends at once', 'exit 0', /before everything was sent/],
     [
       'dies in the middle',
@@ -495,6 +495,6 @@ describe('several originals that receive', () => {
     const path = copy();
     const result = send(3, rsh(), path, '--format', 'classic');
     assertFails(result, 17, /status 19|locked/);
-    assert.match(result.stderr, /leave out --format=classic/);
+    assert.match(result.stderr, /Leave out --format=classic/);
   });
 });

@@ -243,7 +243,10 @@ describe('a signal', { skip }, () => {
     const tracing = { paths: [], calls: ['rename'], inject, output };
     const result = await tracedLvmsync(words, tracing);
     assertFails(result, 143, /interrupted by SIGTERM/);
-    assert.match(result.stderr, /is between two points: the rollback has not|Nothing was written/);
+    assert.match(
+      result.stderr,
+      /is between two restore points: the rollback is not|Nothing was written/,
+    );
     assert.match(result.stderr, /Run the same command again to finish it/);
     assert.equal(chain.survey().incomplete, true);
     assertSucceeds(rollback(chain, '--to', pointAt(0).time));
@@ -285,10 +288,10 @@ describe('a rollback that is killed', { skip }, () => {
     for (const nth of [2, 4]) assert.ok(await kill(chain, `pwrite64:signal=KILL:when=${nth}`));
     assert.ok(isMixed());
     const refused = await chain.turn(3);
-    assertFails(refused, 12, /a rollback has not come to its end/);
+    assertFails(refused, 12, /a rollback is not finished/);
     const command = `lvmsync rollback --to \\S+Z ${destination} ${chain.chain}`;
     assert.match(refused.stderr, new RegExp(`^Finish it first: ${command}$`, 'm'));
-    assertFails(rollback(chain, '--steps', '1'), 12, /only that one can follow/);
+    assertFails(rollback(chain, '--steps', '1'), 12, /run it again, or roll back further/);
     assertSucceeds(rollback(chain, '--redo'));
     chain.assertHolds(3);
     for (const nth of [2, 4]) assert.ok(await kill(chain, `pwrite64:signal=KILL:when=${nth}`));
@@ -320,7 +323,7 @@ describe('a rollback that cannot be finished', { skip }, () => {
       const folder = readdirSync(chain.chain).find((name) => name.startsWith('undone'));
       rmSync(join(chain.chain, folder ?? assert.fail(), 'redo.snapback'));
       const held = readFileSync(destination);
-      assertFails(lvmsync(await chain.words(0)), 12, /a rollback has not come to its end/);
+      assertFails(lvmsync(await chain.words(0)), 12, /a rollback is not finished/);
       assert.ok(readFileSync(destination).equals(held));
       assertSucceeds(await chain.turn(0, ['--force']));
       chain.assertHolds(0);
@@ -369,7 +372,7 @@ test('a rollback needs room for what it overwrites, a place of several turns onc
     // Of 512 KiB, with what every snapback needs; all turns together wrote 2880 KiB.
     let filler = fill(chain, 1500 * KiB);
     for (const more of [[], ['--dry-run']]) {
-      assertFails(lvmsync([...back, ...more]), 16, /redo.snapback: there is no room for it/);
+      assertFails(lvmsync([...back, ...more]), 16, /redo.snapback: not enough room/);
       assert.deepEqual(undoneFolders(), []);
     }
     rmSync(filler);
@@ -431,7 +434,7 @@ describe('before a rollback writes anything', () => {
       'a missing link',
       (chain) => rmSync(link(chain, 2)),
       15,
-      /the link before .*03-00-00Z.* is not there/,
+      /the link before .*03-00-00Z.* is missing/,
     ],
     [
       'a flipped bit',
@@ -442,31 +445,31 @@ describe('before a rollback writes anything', () => {
         writeFileSync(link(chain, 1), bytes);
       },
       15,
-      /snapback: .*(this group was in use|no group of it is intact)/,
+      /snapback: .*(this group was used|it holds no complete group)/,
     ],
     [
       'a link that lost its end',
       (chain) => truncateSync(link(chain, 2), readFileSync(link(chain, 2)).length - 1),
       14,
-      /its run had come to its end/,
+      /although its run had finished/,
     ],
     [
       'a link that has something behind its end',
       (chain) => appendFileSync(link(chain, 3), 'more'),
       15,
-      /there are data after its end mark/,
+      /there is data after its end mark/,
     ],
     [
       "a foreign file in a link's place",
       (chain) => writeFileSync(link(chain, 2), 'lvmsync PROTO[3]\nsomething else'),
       15,
-      /is not there/,
+      /is missing/,
     ],
     [
       'a link of another chain in its place',
       async (chain) => copyFileSync(link(await grown(), 2), link(chain, 2)),
       15,
-      /is not there/,
+      /is missing/,
     ],
     [
       'a copy of a link under another name',
@@ -478,7 +481,7 @@ describe('before a rollback writes anything', () => {
       'a destination of another size',
       (chain) => appendFileSync(chain.destination, 'x'),
       12,
-      /holds 524289 bytes, and held 524288/,
+      /size is .*\(524289 bytes\), but the chain recorded .*\(524288 bytes\)/,
     ],
     [
       'a destination of another name',
@@ -537,7 +540,7 @@ describe('before a rollback writes anything', () => {
     const undone = chain.survey().undone?.folder ?? '';
     const redo = join(chain.chain, undone, 'redo.snapback');
     truncateSync(redo, readFileSync(redo).length - 1000);
-    assertFails(rollback(chain, '--redo'), 14, /its run had come to its end/);
+    assertFails(rollback(chain, '--redo'), 14, /although its run had finished/);
     chain.assertHolds(1);
   });
 

@@ -166,7 +166,7 @@ describe('F5: standard output that is what a run reads is refused', () => {
     const path = undoFile();
     const before = readFileSync(path);
     const result = withStdout(path, 'a', ['inspect', path]);
-    assertRefused(result, path, before, /this is standard output/);
+    assertRefused(result, path, before, /this file is also standard output/);
   });
 });
 
@@ -210,11 +210,7 @@ describe('F5: the file of --metrics', () => {
     ];
     for (const [path, words] of cases) {
       const result = lvmsync(['--metrics', path, ...words]);
-      assertFails(
-        result,
-        1,
-        /--metrics: .*: (this run reads or writes it|it is not a file of metrics)/,
-      );
+      assertFails(result, 1, /--metrics: .*: (this run uses that file|it is not a metrics file)/);
       assert.match(result.stderr, /Nothing was done/);
     }
     assert.equal(readFileSync(destination).length, 0);
@@ -258,7 +254,7 @@ describe('a file that is taken away while a run writes it', () => {
         renameSync(path, `${path}.moved`);
         if (replace) writeFileSync(path, source.former);
       });
-      assertFails(result, 13, replace ? /another file has its name by now/ : /it is gone/);
+      assertFails(result, 13, replace ? /another file now has its name/ : /it no longer exists/);
       assert.match(result.stderr, /is in the file that had this name when the run began/);
     }
   });
@@ -267,6 +263,6 @@ describe('a file that is taken away while a run writes it', () => {
     const undo = fresh();
     const words = ['--force', '--snapback', undo, copy()];
     const result = await meanwhile(words, undo, () => rmSync(undo));
-    assertFails(result, 16, /it was removed while it was written/);
+    assertFails(result, 16, /it was removed while it was being written/);
   });
 });

@@ -36,7 +36,7 @@ test('F45: --redo refuses a copy that was written since the rollback', async () 
   });
   held.fill('journal ', unchanged, (unchanged ?? assert.fail()) + 4096);
   writeFileSync(destination, held);
-  const refused = /something else wrote to it since the last run of this chain, as a mount does/;
+  const refused = /something else wrote to it since the last run of this chain, such as a mount/;
   for (const more of [['--redo'], ['--redo', '--dry-run'], ['--steps', '1']]) {
     assertFails(await rollback(...more), 12, refused);
     assert.ok(readFileSync(destination).equals(held));

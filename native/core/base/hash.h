@@ -12,7 +12,7 @@ namespace lvmsync {
 // 128 bits in canonical (big endian) order.
 using Digest = std::array<uint8_t, 16>;
 
-// Of bytes that come one after the other.
+// The hash of bytes that come one after the other.
 class Hasher {
  public:
   Hasher();
@@ -23,7 +23,7 @@ class Hasher {
   // Begins anew.
   void Reset();
   void Update(std::span<const std::byte> bytes);
-  // Of all bytes since the last Reset; more may follow.
+  // The hash of all bytes since the last Reset; more may follow.
   Digest Finish() const;
 
  private:
@@ -31,7 +31,7 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-// Of one stretch of bytes, by itself.
+// The hash of one stretch of bytes, by itself.
 Digest HashOf(std::span<const std::byte> bytes);
 
 }  // namespace lvmsync

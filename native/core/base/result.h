@@ -9,7 +9,7 @@
 
 namespace lvmsync {
 
-// What kind of failure a Status describes.
+// The kinds of failure that a Status describes.
 enum class Fault : uint8_t {
   kNone,
   kSystem,         // a system call failed: `error` is its errno, `syscall` its name
@@ -19,7 +19,7 @@ enum class Fault : uint8_t {
 };
 
 // The outcome of one core call. `offset` is in bytes, in whatever the call was reading or writing;
-// `file` tells which, where the call had two of them.
+// `file` shows which, where the call had two of them.
 struct [[nodiscard]] Status {
   Fault fault = Fault::kNone;
   int error = 0;

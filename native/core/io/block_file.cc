@@ -13,7 +13,7 @@
 namespace lvmsync {
 namespace {
 
-// What direct transfers of a regular file are aligned to: a page serves every common file system,
+// Alignment of direct transfers of a regular file: a page serves every common file system,
 // and keeps what goes through the page cache apart from what goes past it.
 constexpr uint32_t kPage = 4096;
 
@@ -72,7 +72,7 @@ Status BlockFile::OpenDirect(const std::string& path, int flags) {
   FileDescriptor direct(::open(path.c_str(), flags | O_DIRECT));
   if (!direct.valid()) {
     info_.direct_error = errno;
-    // What the page cache holds of a device that others write past it may be old.
+    // The page cache of a device that others write past it may be stale.
     if (info_.block_device) ::ioctl(buffered_.get(), BLKFLSBUF, 0);
     return Status::Ok();
   }

@@ -9,7 +9,8 @@ namespace lvmsync {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-// Of each file at once. The bytes are compared while the processor still has them in its caches.
+// Read from each file at once. The bytes are compared while the processor still has them in its
+// caches.
 constexpr size_t kTogether = 32;
 
 void Add(uint64_t offset, uint64_t length, ExtentList* list) {

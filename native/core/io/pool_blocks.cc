@@ -5,7 +5,7 @@
 namespace lvmsync {
 namespace {
 
-// What the operations cover of the stretch: ascending, neighbours as one.
+// The parts of the stretch that the operations cover: ascending, neighbours as one.
 ExtentList Covered(std::span<const Operation> operations, const PoolStretch& stretch) {
   ExtentList pieces;
   for (const Operation& operation : operations) {

@@ -24,7 +24,7 @@ struct PunchRules {
 
 // Gives back what it can, in order, and lists in `left` what has to be written as zeros instead:
 // ends that are no whole blocks, and everything from the point where the device turns out not to be
-// able to. A refusal (EOPNOTSUPP, EINVAL) is no failure; any other error is one.
+// able to. A refusal (EOPNOTSUPP, EINVAL) is not a failure; any other error is one.
 Status PunchExtents(const BlockFile& file, const PunchRules& rules, std::span<const Extent> extents,
                     ExtentList* left);
 

@@ -122,8 +122,8 @@ class RingBatch {
     return TransferAll(syscalls_, direction_, refused_);
   }
 
-  // What the kernel has taken over uses the caller's memory until it completes, and completions
-  // come without entering; what it has not is done here.
+  // A request that the kernel has taken over uses the caller's memory until it completes, and
+  // completions come without entering; what it has not is done here.
   Status FinishWithoutRing() {
     broken_ = true;
     while (slots_.size() - free_.size() > io_uring_sq_ready(ring_)) {

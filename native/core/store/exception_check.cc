@@ -23,7 +23,7 @@ Status AddStretches(const EntrySpan& entries, ChunkSet& set, std::optional<uint6
     const std::span<uint64_t> chunks(memory.data(), std::min(kStretch, entries.count() - first));
     if (Status status = check(first, chunks); !status.ok()) return status;
     *repeat = set.Add(chunks);
-    if (repeat->has_value()) return entries.Corrupt(first, "here or later a chunk is named twice");
+    if (repeat->has_value()) return entries.Corrupt(first, "a chunk is named twice, here or later");
   }
   return Status::Ok();
 }

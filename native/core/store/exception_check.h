@@ -1,4 +1,4 @@
-// What an entry of an exception store must be like. The kernel checks none of this.
+// The rules for an entry of an exception store. The kernel checks none of this.
 #pragma once
 
 #include <cstdint>

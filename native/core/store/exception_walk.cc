@@ -76,7 +76,7 @@ Status PieceReader::Again(EntrySpan* entries) {
 Status PieceReader::ReadBatch() {
   if (area_ >= geometry_.areas()) {
     return Status::Corrupt(geometry_.size, "area " + std::to_string(area_) +
-                                               ": the list goes on beyond the end of the store");
+                                               ": the list continues beyond the end of the store");
   }
   batch_.clear();
   extents_.clear();

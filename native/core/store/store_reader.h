@@ -1,4 +1,4 @@
-// What decoding an exception store needs from outside: its bytes, and what is known about them.
+// The needs of decoding an exception store: its bytes, and what is known about them.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,7 @@ constexpr uint16_t kFrameMagic = 0x4C56;
 constexpr uint8_t kFrameVersion = 1;
 constexpr size_t kMaxPayloadWords = 4096;
 
-// What a framed stream allows itself.
+// The limits of a framed stream.
 constexpr uint64_t kLargestFramedRecord = 1 << 20;  // bytes of payload
 constexpr uint32_t kLargestGroupRecords = 1024;
 constexpr uint64_t kLargestGroupBytes = 4 << 20;  // of payload
@@ -58,13 +58,14 @@ class FrameParser {
   const char* reason_ = "";
 };
 
-// What a DISCARD frame says: each extent is to read as zeros. It belongs to the group that the next
-// GROUP frame closes, whose hash covers its payload. At most kLargestDiscard extents, ascending.
+// The content of a DISCARD frame: each extent is to read as zeros. It belongs to the group that the
+// next GROUP frame closes, whose hash covers its payload. At most kLargestDiscard extents,
+// ascending.
 constexpr size_t kLargestDiscard = 256;
 std::vector<std::byte> EncodeDiscard(std::span<const Extent> extents);
 std::optional<ExtentList> DecodeDiscard(const Frame& frame);
 
-// What a GROUP frame says of the records before it.
+// The content of a GROUP frame: a summary of the records before it.
 struct GroupMark {
   // No group is known to be durable.
   static constexpr uint64_t kNoneDurable = UINT64_MAX;

@@ -32,7 +32,7 @@ std::vector<Extent> ExtentSet::Add(Extent extent) {
   return fresh;
 }
 
-// What no odd end covers of a range that no page covers.
+// The parts of a range that neither an odd end nor a page covers.
 void ExtentSet::AppendFresh(uint64_t start, uint64_t end, std::vector<Extent>* fresh) const {
   auto it = odd_.upper_bound(start);
   if (it != odd_.begin() && std::prev(it)->second > start) --it;

@@ -59,7 +59,7 @@ const char* ClassicCheck::NextRecord(const Extent& record) {
   if (first) first_length_ = record.length;
   if (record.length > first_length_) return "a record of another length than the first";
   const bool aligned = record.offset % first_length_ == 0;
-  if (!aligned && !first) return "an offset that is no multiple of the record length";
+  if (!aligned && !first) return "an offset that is not a multiple of the record length";
   if (const char* fault = Note(record, seen_); fault != nullptr) return fault;
   ended_ = record.length < first_length_ || !aligned;
   return nullptr;

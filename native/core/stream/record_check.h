@@ -14,7 +14,7 @@ namespace lvmsync {
 constexpr uint64_t kLargestClassicRecord = 1 << 30;  // bytes: dm's largest chunk
 constexpr uint64_t kLargestOffset = uint64_t{1} << 53;
 
-// What the reader demands of the records it is about to see.
+// The reader's demands on the records it is about to see.
 struct FramedRules {
   StreamId stream_id{};
   uint64_t device_size = 0;  // as HELLO says; no record may reach past it
@@ -25,8 +25,8 @@ struct FramedRules {
 struct ClassicRules {
   uint64_t device_size = 0;  // of the destination; what lies past it is dropped and counted
   // Refuse what the original's sender cannot have meant: lengths that vary except in the last
-  // record, offsets that are no multiple of the length, a place named twice. Off for a stream with
-  // overridden checks.
+  // record, offsets that are not a multiple of the length, a place named twice. Off for a stream
+  // with overridden checks.
   bool strict = true;
   // Pass over zero-length records, which an old receiver copied into its snapback.
   bool skip_control = false;

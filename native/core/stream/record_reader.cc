@@ -232,7 +232,7 @@ bool RecordReader::Clashes(const Header& header, const ReadResult& result) const
                      });
 }
 
-// Puts the payload, or as much of it as fits, into the slab. What does not fit stays pending.
+// Puts the payload, or as much of it as fits, into the slab. The rest stays pending.
 Status RecordReader::PlacePayload(const Header& header, std::span<std::byte> slab,
                                   ReadResult* result, bool* full) {
   if (mode_ == Mode::kFramed) HashHeader(header);

@@ -54,7 +54,7 @@ class RecordReader {
   Status ReadLine(size_t limit, std::string* line);
 
   enum class FirstRecord : uint8_t { kNone, kControl, kData };
-  // What the first record is, without consuming it.
+  // The kind of the first record, without consuming it.
   Status First(FirstRecord* first);
 
   void BeginFramed(const FramedRules& rules);

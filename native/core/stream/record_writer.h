@@ -44,8 +44,8 @@ class RecordWriter {
   // lies outside the slab or the group is larger than the format allows.
   Status WriteGroup(std::span<std::byte> slab, std::span<const Operation> operations, bool framed,
                     uint64_t durable_group);
-  // What WriteGroup would write, in one piece of memory, which is assigned to *bytes. The group
-  // counts as written.
+  // The bytes that WriteGroup would write, in one piece of memory, which is assigned to *bytes. The
+  // group counts as written.
   Status EncodeGroup(std::span<std::byte> slab, std::span<const Operation> operations, bool framed,
                      uint64_t durable_group, EncodedGroup* bytes);
   // The bytes of a group of no records that asks the receiver to make up to kLargestDiscard extents

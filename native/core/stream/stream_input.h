@@ -1,4 +1,4 @@
-// What a change stream is read from: a descriptor with a buffer before it.
+// The input of a change stream: a descriptor with a buffer before it.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class StreamInput {
   // only at the end of the input.
   Status Read(std::span<std::byte> into, size_t* count);
 
-  // Of the next byte not yet taken.
+  // The offset of the next byte not yet taken.
   uint64_t position() const { return position_; }
   void Cancel() const { cancellation_.Cancel(); }
 

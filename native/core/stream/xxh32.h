@@ -17,7 +17,7 @@ class Xxh32 {
   Xxh32& operator=(const Xxh32&) = delete;
 
   void Update(std::span<const std::byte> bytes);
-  // Of all bytes so far; more may follow.
+  // The hash of all bytes so far; more may follow.
   uint32_t Sum() const;
 
  private:

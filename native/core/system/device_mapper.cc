@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kControl = "/dev/mapper/control";
 constexpr size_t kFirstSize = 16 * 1024;
-// A table of a million lines: more is no device that anybody has.
+// A table of a million lines: no real device has more.
 constexpr size_t kLargestSize = 256UL * 1024 * 1024;
 
 uint32_t FlagsOf(MappedQuestion question) {

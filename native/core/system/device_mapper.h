@@ -47,7 +47,7 @@ enum class MappedQuestion : uint8_t {
 Status AskDeviceMapper(const MappedSelector& selector, MappedQuestion question,
                        MappedDevice* device);
 
-// What the kernel answered to DM_TABLE_STATUS (linux/dm-ioctl.h), header included. Corrupt where it
+// The kernel's answer to DM_TABLE_STATUS (linux/dm-ioctl.h), header included. Corrupt where it
 // leads out of the bytes.
 Status ParseMappedDevice(std::span<const std::byte> answer, MappedDevice* device);
 

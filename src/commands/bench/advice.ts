@@ -4,18 +4,18 @@ import { humanSize } from '../../base/text.js';
 import { type BenchRow, formatRange, type Measured } from './report.js';
 
 export interface Advice {
-  /** What a run would wait for; undefined where there is nothing to compare. */
+  /** The stage that a run would wait for; undefined where there is nothing to compare. */
   readonly bottleneck: Measured | undefined;
   /** To be added to a sync. */
   readonly options: readonly string[];
-  /** Of a whole run that is mostly sequential, with these options; undefined: not known. */
+  /** The rate of a whole run that is mostly sequential, with these options; undefined: not known. */
   readonly bytesPerSecond: number | undefined;
   readonly text: string;
 }
 
 /** Less gain is not worth an option. */
 const WORTHWHILE = 1.15;
-/** What --bwlimit leaves to others: the rest of it. */
+/** The share that --bwlimit takes; the rest is left to others. */
 const SHARE_TAKEN = 0.7;
 
 const NAMES: Readonly<Record<Measured, string>> = {
@@ -59,7 +59,7 @@ const NOTHING: Advice = {
   bottleneck: undefined,
   options: [],
   bytesPerSecond: undefined,
-  text: 'Too little was measured to name a bottleneck: name a SNAPSHOT or DEVICE, and a HOST.',
+  text: 'Not enough was measured to name a bottleneck: give a SNAPSHOT or DEVICE, and a HOST.',
 };
 
 /** Whether its samples lie far apart, and some of them below the part that seems to be the slowest. */
@@ -117,12 +117,12 @@ function linkOf(
 }
 
 function sentenceOn({ what, rate }: Stage, options: readonly string[]): string {
-  const speed = `${humanSize(rate)} a second`;
+  const speed = `${humanSize(rate)} per second`;
   if (options.length > 0) {
-    return `Use ${options.join(' ')}: then the bottleneck is ${NAMES[what].toLowerCase()}, with ${speed}.`;
+    return `Use ${options.join(' ')}: the bottleneck is then ${NAMES[what].toLowerCase()}, at ${speed}.`;
   }
   const limit = rateOption(rate * SHARE_TAKEN);
-  return `${NAMES[what]} is the bottleneck, with ${speed}; no option makes that faster, ${limit} leaves others a part of it.`;
+  return `${NAMES[what]} is the bottleneck, at ${speed}. No option makes it faster; ${limit} leaves a part of it to other programs.`;
 }
 
 /** As --bwlimit takes it. */
@@ -140,5 +140,5 @@ function scatteredNote(rows: readonly BenchRow[], rate: number): string {
   const [least] = random;
   if (least === undefined || least.bytesPerSecond >= rate) return '';
   const size = humanSize(least.requestSize ?? 0).replace('.0', '');
-  return ` Changes that lie scattered in pieces of ${size} are read with ${humanSize(least.bytesPerSecond)} a second only.`;
+  return ` Changes scattered in pieces of ${size} are read at only ${humanSize(least.bytesPerSecond)} per second.`;
 }

@@ -84,8 +84,8 @@ async function askForScratch(
   if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
   requirePeer({ host, remote }, answer);
   const said = answer.lastLines.join(' | ');
-  throw new LvmsyncError('transport', `${host}: its disk was not measured (it said: ${said})`, {
-    hint: 'It takes this lvmsync there, and a FILE that does not exist.',
+  throw new LvmsyncError('transport', `${host}: its disk was not measured (its output: ${said})`, {
+    hint: 'The remote host needs this version of lvmsync, and FILE must not exist yet.',
   });
 }
 

@@ -92,7 +92,7 @@ async function openAll(link: Link, streams: number, context: RunContext): Promis
   }
 }
 
-/** What the other side says. */
+/** The output of the remote side. */
 class Heard {
   readonly #last = new LastLines(LONGEST_LINE);
   isReady = false;
@@ -125,7 +125,7 @@ class Heard {
 
 /** One connection. */
 class Line {
-  /** Rejects (transport) if the other side ends, or says nothing for too long. */
+  /** Rejects (transport) if the remote side ends, or is silent for too long. */
   readonly ready: Promise<void>;
   /** Bytes, so far. */
   sent = 0;
@@ -185,7 +185,7 @@ class Line {
     }
     const ended = this.#session.close();
     await this.#session.hears(this.#heard.done);
-    // What the login left behind may hold the connection open.
+    // A process that the login left behind may hold the connection open.
     this.kill();
     await ended;
     if (this.#heard.isDone) return this.sent;

@@ -1,4 +1,4 @@
-/** What the processor of this host makes of a stream: framing with hashes, and LZ4. */
+/** The speed of this host's processor with a stream: framing with hashes, and LZ4. */
 
 import { randomFillSync } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';

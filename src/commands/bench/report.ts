@@ -1,4 +1,4 @@
-/** What `lvmsync bench` measures, one row each, as a table and as JSON. Pure. */
+/** The results of `lvmsync bench`, one row each, as a table and as JSON. Pure. */
 
 import { objectIn } from '../../base/json-object.js';
 import { escapeText, humanSize } from '../../base/text.js';
@@ -13,23 +13,23 @@ export interface BenchRow {
   /** Of these samples; older programs leave them out. */
   readonly lowest?: number;
   readonly highest?: number;
-  /** Of reads and writes: bytes. */
+  /** For reads and writes: bytes. */
   readonly requestSize?: number;
   readonly order?: 'sequential' | 'random';
-  /** Of the link: connections at once. */
+  /** For the link: connections at once. */
   readonly streams?: number;
   /** Of LZ4: bytes before for each byte after. */
   readonly ratio?: number;
   /** Past the page cache. */
   readonly direct?: boolean;
-  /** The other host that measured it. */
+  /** The remote host that measured it. */
   readonly host?: string;
 }
 
 const LABEL_WIDTH = 36;
 const RATE_WIDTH = 14;
 
-const HEADINGS = ['measured'.padEnd(LABEL_WIDTH), 'a second'.padStart(RATE_WIDTH), '  samples'];
+const HEADINGS = ['measured'.padEnd(LABEL_WIDTH), 'per second'.padStart(RATE_WIDTH), '  samples'];
 
 export const TABLE_HEADING = `${HEADINGS.join('')}\n`;
 

@@ -15,7 +15,7 @@ import { resumable, SAMPLES, type Sample, takeSamples } from './samples.js';
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const LARGEST = 1024 * MIB;
-/** Of what is free. */
+/** The share of the free space that it may take. */
 const LARGEST_SHARE = 0.25;
 const MILLISECONDS = 1500;
 
@@ -34,7 +34,7 @@ export async function* measureScratch(
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
     const size = Math.min(LARGEST, Math.floor((bavail * bsize * LARGEST_SHARE) / MIB) * MIB);
-    if (size === 0) throw new LvmsyncError('destinationUnfit', `${path}: there is no room for it`);
+    if (size === 0) throw new LvmsyncError('destinationUnfit', `${path}: the file system is full`);
     yield* measureFile(path, size, signal);
   } finally {
     rmSync(path, { force: true });
@@ -46,10 +46,10 @@ function create(path: string): void {
     closeSync(openSync(path, 'wx', 0o600));
   } catch (cause) {
     const code = reasonOf(cause);
-    const why = code === 'EEXIST' ? 'it exists already' : `it cannot be made (${code})`;
+    const why = code === 'EEXIST' ? 'it already exists' : `it cannot be created (${code})`;
     throw new LvmsyncError('destinationUnfit', `${path}: ${why}`, {
       ...UNTOUCHED,
-      hint: 'Name a file that does not exist, in a directory that can be written.',
+      hint: 'Name a new file in a directory that can be written.',
       cause,
     });
   }

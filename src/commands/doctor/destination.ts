@@ -12,7 +12,7 @@ import type { SourceFindings } from './source.js';
 
 const SUBJECT = 'destination';
 
-/** Of a source on another host nothing is known. */
+/** Nothing is known of a source on another host. */
 export async function examineDestination(
   path: string,
   source: SourceSizes & Pick<SourceFindings, 'members' | 'headKinds'>,
@@ -46,11 +46,11 @@ export interface Place extends Pick<Diagnosis, 'size' | 'fileSize' | 'text'> {
 }
 
 function describe({ path, size, info: { blockDevice } }: FileDevice): Place {
-  if (blockDevice) return { path, size, text: `${path} may be written, ${humanSize(size)}` };
-  return { path, fileSize: size, text: `${path} may be written, a file of ${humanSize(size)}` };
+  if (blockDevice) return { path, size, text: `${path} can be written, ${humanSize(size)}` };
+  return { path, fileSize: size, text: `${path} can be written, a file of ${humanSize(size)}` };
 }
 
-/** What is not known is no obstacle. */
+/** An unknown size is not an obstacle. */
 export function judgeSize({ path, ...place }: Place, source: SourceSizes): Diagnosis[] {
   const { size, fileSize } = place;
   const { size: sourceSize = 0, copySize = 0 } = source;
@@ -70,7 +70,7 @@ export function examineSnapback(path: string): Diagnosis {
     checkSnapback({ path, overwrite: false, roomFor: undefined });
     const { bavail, bsize } = statfsSync(dirname(path));
     const free = humanSize(bavail * bsize);
-    const text = `${path} can be made; ${free} are free there, and it holds all that is overwritten`;
+    const text = `${path} can be created; ${free} free there. It takes everything that is overwritten`;
     return { level: 'ok', subject: 'snapback', text };
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;

@@ -1,4 +1,4 @@
-/** What a run needs of this machine, apart from tools: Node, the kernel, rights, directories, packages. */
+/** The needs of a run on this machine, apart from tools: Node, the kernel, rights, directories, packages. */
 
 import { accessSync, constants, existsSync } from 'node:fs';
 import { release } from 'node:os';
@@ -28,12 +28,12 @@ export interface MachineFacts {
   readonly uid: number;
   readonly lz4: boolean;
   readonly ssh2: boolean;
-  /** Of the kernel, as dmsetup lists those that are loaded, or why it cannot. */
+  /** The kernel's targets, as dmsetup lists those that are loaded, or why it cannot. */
   readonly targets: readonly string[] | LvmsyncError;
-  /** What can be loaded, or is built in: the text of the kernel's own lists. */
+  /** The modules that can be loaded, or are built in: the text of the kernel's own lists. */
   readonly modules: string;
   readonly locks: LockPlace;
-  /** What notes of a held metadata snap are kept in can be written, or made. */
+  /** The directory for records of a held metadata snap can be written, or made. */
   readonly canKeepRecords: boolean;
 }
 
@@ -81,40 +81,44 @@ export function judgeMachine(facts: MachineFacts, needs: Needs): Diagnosis[] {
     ...judgeTargets(facts, needs),
     judgeLocks(facts.locks),
     ...judgeRecords(facts, needs),
-    judgePackage('lz4-napi', facts.lz4, 'no --compress, and no compressed stream is read'),
-    judgePackage('ssh2', facts.ssh2, 'no --transport ssh2; the command ssh serves'),
+    judgePackage(
+      'lz4-napi',
+      facts.lz4,
+      '--compress is not available, and compressed streams cannot be read',
+    ),
+    judgePackage('ssh2', facts.ssh2, '--transport ssh2 is not available; the ssh command is used'),
   ];
 }
 
 function judgeNode(version: string): Diagnosis {
   const subject = 'Node.js';
   if (isAtLeast(version, OLDEST_NODE)) return { level: 'ok', subject, text: version };
-  const text = `${version}, where ${OLDEST_NODE} is the oldest that serves`;
-  const remedy = 'On Debian 12 or newer: apt-get install nodejs. Or use the single file.';
+  const text = `${version} is too old: ${OLDEST_NODE} or newer is needed`;
+  const remedy =
+    'On Debian 12 or newer: apt-get install nodejs. Or use the single-file executable.';
   return { level: 'missing', subject, text, remedy };
 }
 
 function judgeUser(uid: number, needs: Needs): Diagnosis {
   const subject = 'rights';
   if (uid === 0) return { level: 'ok', subject, text: 'root' };
-  const text = `user ${uid}: LVM and most block devices are for root only`;
+  const text = `user ${uid}: only root can use LVM and most block devices`;
   return { level: needs.lvm ? 'missing' : 'warning', subject, text, remedy: 'Run it with sudo.' };
 }
 
 function judgeEngine({ name, refused }: MachineFacts['engine']): Diagnosis {
   const subject = 'io_uring';
-  if (name === 'io_uring') return { level: 'ok', subject, text: 'it is used' };
-  const text = `threads are used instead, which may be slower (${refused ?? 'as was asked for'})`;
+  if (name === 'io_uring') return { level: 'ok', subject, text: 'in use' };
+  const text = `threads are used instead, which may be slower (${refused ?? 'as requested'})`;
   const remedy = remedyForEngine(refused ?? '');
   return { level: 'warning', subject, text, ...(remedy !== undefined && { remedy }) };
 }
 
 function remedyForEngine(refused: string): string | undefined {
   if (/EPERM|EACCES/.test(refused)) {
-    return 'It is forbidden: see sysctl kernel.io_uring_disabled, or what confines this process, such as a container.';
+    return 'It is forbidden: check sysctl kernel.io_uring_disabled and the limits of the container, if this is one.';
   }
-  if (/ENOSYS|EINVAL/.test(refused))
-    return 'It needs a kernel of 5.6 or newer that was built with it.';
+  if (/ENOSYS|EINVAL/.test(refused)) return 'It needs Linux 5.6 or newer, built with io_uring.';
   return undefined;
 }
 
@@ -124,17 +128,17 @@ function judgeTargets({ targets, modules, uid }: MachineFacts, { lvm }: Needs): 
   if (targets instanceof CommandError && targets.status === undefined) return [];
   if (targets instanceof LvmsyncError) {
     if (uid !== 0) {
-      return [{ level: 'warning', subject, text: 'only root can ask the device mapper' }];
+      return [{ level: 'warning', subject, text: 'only root can query the device mapper' }];
     }
     const reason = reasonOf(targets);
-    const text = `the device mapper cannot be asked, so no snapshot can be read (${reason})`;
+    const text = `the device mapper cannot be queried, so no snapshot can be read (${reason})`;
     return [{ level: lvm ? 'missing' : 'warning', subject, text, remedy: 'Try: modprobe dm-mod' }];
   }
   return TARGETS.map(({ target, module, purpose }) => {
     if (targets.includes(target)) return { level: 'ok', subject, text: `target ${target}` };
     // Their names are written with either sign.
     if (new RegExp(`/${module.replaceAll('-', '[-_]')}\\.ko`).test(modules)) {
-      return { level: 'ok', subject, text: `target ${target}, loaded when it is needed` };
+      return { level: 'ok', subject, text: `target ${target}, loaded when needed` };
     }
     const text = `no target ${target}: ${purpose}`;
     return { level: 'warning', subject, text, remedy: `Try: modprobe ${module}` };
@@ -150,8 +154,8 @@ function reasonOf(error: LvmsyncError): string {
 function judgeLocks(place: LockPlace): Diagnosis {
   const subject = 'locks';
   if (place.kind === 'found') return { level: 'ok', subject, text: place.path };
-  const text = `no directory for lock files (${place.faults.join('; ')})`;
-  return { level: 'missing', subject, text, remedy: 'Make one of them usable.' };
+  const text = `no usable directory for lock files (${place.faults.join('; ')})`;
+  return { level: 'missing', subject, text, remedy: 'Make one of these directories usable.' };
 }
 
 function judgeRecords({ canKeepRecords }: MachineFacts, { thin }: Needs): Diagnosis[] {
@@ -164,6 +168,6 @@ function judgeRecords({ canKeepRecords }: MachineFacts, { thin }: Needs): Diagno
 
 function judgePackage(subject: string, isThere: boolean, without: string): Diagnosis {
   if (isThere) return { level: 'ok', subject, text: 'installed' };
-  const remedy = `npm install ${subject}, or use the Debian package or the single file.`;
+  const remedy = `npm install ${subject}, or use the Debian package or the single-file executable.`;
   return { level: 'warning', subject, text: `not installed: ${without}`, remedy };
 }

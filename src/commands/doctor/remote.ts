@@ -12,8 +12,8 @@ import { interrupted } from '../../run/interruption.js';
 import { judgeSize, type SourceSizes } from './destination.js';
 import { type Diagnosis, failureOf, parseDiagnosis } from './report.js';
 
-const SUBJECT = 'other host';
-/** Of what the other host says of its destination. */
+const SUBJECT = 'remote host';
+/** The subject of the remote host's findings on its destination. */
 const SUBJECT_OF_PLACE = 'destination';
 
 export interface RemotePlace {
@@ -52,13 +52,13 @@ function readAnswer(
   if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
   requirePeer(place, answer);
   if (found.length > 0) {
-    throw new LvmsyncError('transport', `${host}: it said nothing of the destination`, {
-      hint: 'Its answer was cut off: ask again.',
+    throw new LvmsyncError('transport', `${host}: its answer does not mention the destination`, {
+      hint: 'The answer was cut off: run the command again.',
     });
   }
   const said = answer.lastLines.map((line) => escapeText(line, 200)).join(' | ');
-  const text = `the lvmsync there has no doctor (it said: ${said})`;
-  const remedy = `It is the Ruby lvmsync, or one of ours that is too old: install ${VERSION} there.`;
+  const text = `lvmsync there has no doctor (its output: ${said})`;
+  const remedy = `It is the Ruby lvmsync, or too old a version: install ${VERSION} there.`;
   return [{ level: 'warning', subject: SUBJECT, text, remedy }];
 }
 
@@ -75,7 +75,7 @@ function judgeRemote(
     return judgeSize({ path, text, ...sizes }, source).map((one) => ({ ...one, host }));
   }
   if (subject === 'lvmsync' && text !== VERSION) {
-    const both = `${text} there, ${VERSION} here: what both know is used`;
+    const both = `${text} there, ${VERSION} here: only the features that both support are used`;
     return [{ level: 'warning', subject, host, text: both, remedy: 'Install the same version.' }];
   }
   return [{ ...found, host }];

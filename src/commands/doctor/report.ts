@@ -1,4 +1,4 @@
-/** What `lvmsync doctor` finds, one diagnosis a line. Pure. */
+/** The findings of `lvmsync doctor`, one diagnosis a line. Pure. */
 
 import { EXIT, type LvmsyncError } from '../../base/errors.js';
 import { objectIn } from '../../base/json-object.js';
@@ -11,11 +11,11 @@ export interface Diagnosis {
   readonly level: Level;
   /** One or two words: what was looked at. */
   readonly subject: string;
-  /** What was found, and what it means. */
+  /** The finding, and what it means. */
   readonly text: string;
   /** What to install or change. */
   readonly remedy?: string;
-  /** The other host that found it. */
+  /** The remote host that found it. */
   readonly host?: string;
   /** Bytes, of a device. */
   readonly size?: number;
@@ -23,7 +23,7 @@ export interface Diagnosis {
   readonly fileSize?: number;
 }
 
-/** What a run would fail with. */
+/** The diagnosis of a failure that a run would have. */
 export function failureOf(subject: string, { message, hint }: LvmsyncError): Diagnosis {
   return { level: 'missing', subject, text: message, ...(hint !== undefined && { remedy: hint }) };
 }

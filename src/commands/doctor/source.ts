@@ -1,4 +1,4 @@
-/** Whether a snapshot could be read now, told without reading its list of changes. */
+/** Whether a snapshot could be read now, without reading its list of changes. */
 
 import { LvmsyncError } from '../../base/errors.js';
 import { humanSize } from '../../base/text.js';
@@ -19,11 +19,11 @@ import { type Diagnosis, failureOf } from './report.js';
 
 export interface SourceFindings {
   readonly diagnoses: readonly Diagnosis[];
-  /** Undefined where it could not be told. */
+  /** Undefined where it is unknown. */
   readonly kind: 'thick' | 'thin' | undefined;
-  /** Bytes, of the whole source; undefined where it could not be told. */
+  /** Bytes, of the whole source; undefined where it is unknown. */
   readonly size: number | undefined;
-  /** Bytes that a copy has to hold already; undefined where it could not be told. */
+  /** Bytes that a copy has to hold already; undefined where it is unknown. */
   readonly copySize: number | undefined;
   readonly members: readonly SourceMember[];
   /** See InspectedSource. */
@@ -94,7 +94,7 @@ async function examineThin(volume: ThinVolume, opened: OpenDevices): Promise<Exa
   const path = await pathToRead(volume);
   const device = await opened.open(path, 'source');
   const { poolName, origin } = volume;
-  const since = origin === undefined ? '; it has no origin, and needs --since' : '';
+  const since = origin === undefined ? '; it has no origin, so --since is needed' : '';
   return {
     what: `a thin volume of the pool ${poolName}${since}`,
     device,
@@ -117,8 +117,13 @@ export function judgeFill({ name, what, percent }: Fill): Diagnosis {
   const text = `${what} of ${name}: ${percent.toFixed(1)}% full`;
   if (percent < NEARLY_FULL) return { level: 'ok', subject: 'room', text };
   const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
-  const remedy = `Make room: lvextend ${option} +SIZE ${name}. --max-cow-use ends a run in time.`;
-  return { level: 'warning', subject: 'room', text: `${text}; an overflow ends it`, remedy };
+  const remedy = `Make room: lvextend ${option} +SIZE ${name}. --max-cow-use stops a run in time.`;
+  return {
+    level: 'warning',
+    subject: 'room',
+    text: `${text}; the snapshot is lost if it overflows`,
+    remedy,
+  };
 }
 
 function judgeDirect({ path, info: { directError } }: FileDevice): Diagnosis[] {

@@ -4,11 +4,11 @@ import { LvmsyncError } from '../../base/errors.js';
 import { type Argv, CommandError, type CommandOutput, runCommand } from '../../host/subprocess.js';
 import type { Diagnosis } from './report.js';
 
-/** What runs are to do on this machine: what they do not need is missed by nobody. */
+/** The planned use of this machine: a tool that it does not need is not missed. */
 export interface Needs {
   /** Snapshots are read here. */
   readonly lvm: boolean;
-  /** Of thin volumes. */
+  /** Thin volumes are read. */
   readonly thin: boolean;
   /** Another host is reached by the command ssh. */
   readonly ssh: boolean;
@@ -20,7 +20,7 @@ export interface Tool {
   /** The version is its first group, in what the tool prints. */
   readonly pattern: RegExp;
   readonly minimum?: string;
-  /** What cannot be done without it. */
+  /** The use that is impossible without it. */
   readonly purpose: string;
   readonly need: keyof Needs;
   /** Of Debian. */
@@ -52,7 +52,7 @@ export const TOOLS: readonly Tool[] = [
     name: 'dmsetup',
     argv: ['dmsetup', '--version'],
     pattern: /Library version:\s+([\d.]+)/,
-    purpose: 'no snapshot can be read, and less is known of a destination',
+    purpose: 'no snapshot can be read, and fewer checks of a destination are possible',
     need: 'lvm',
     package: 'dmsetup',
   },
@@ -69,14 +69,14 @@ export const TOOLS: readonly Tool[] = [
     name: 'ssh',
     argv: ['ssh', '-V'],
     pattern: /OpenSSH_([\d.]+)/,
-    purpose: 'no other host is reached but with --transport ssh2',
+    purpose: 'a remote host can only be reached with --transport ssh2',
     need: 'ssh',
     package: 'openssh-client',
     userProgram: true,
   },
 ];
 
-/** What the tool printed on both streams, or why it could not. */
+/** The output of the tool on both streams, or why there is none. */
 export type ToolAnswer = CommandOutput | LvmsyncError;
 
 export function judgeTool(tool: Tool, answer: ToolAnswer, needs: Needs): Diagnosis {
@@ -90,16 +90,16 @@ export function judgeTool(tool: Tool, answer: ToolAnswer, needs: Needs): Diagnos
   }
   const version = tool.pattern.exec(`${answer.stdout}\n${answer.stderr}`)?.[1];
   if (version === undefined) {
-    return { level: 'warning', subject, text: 'it is there, but does not tell its version' };
+    return { level: 'warning', subject, text: 'installed, but it does not report its version' };
   }
   if (minimum === undefined || isAtLeast(version, minimum)) {
     return { level: 'ok', subject, text: version };
   }
-  const text = `${version}, where ${minimum} is the oldest that serves: ${purpose}`;
+  const text = `${version} is too old, ${minimum} or newer is needed: ${purpose}`;
   return { level: worse, subject, text, remedy: `Install a newer ${tool.package}.` };
 }
 
-/** Of versions such as 2.03.16, number by number; what is left out counts as 0. */
+/** Compares versions such as 2.03.16, number by number; a part that is left out counts as 0. */
 export function isAtLeast(version: string, minimum: string): boolean {
   const [actual = [], wanted = []] = [version, minimum].map((text) => text.split('.').map(Number));
   for (let i = 0; i < Math.max(actual.length, wanted.length); i++) {

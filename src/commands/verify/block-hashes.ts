@@ -23,7 +23,7 @@ export interface HashedDestination extends BlockHashes {
   close(): Promise<void>;
 }
 
-/** Of a device of this machine: read and hashed on threads of the addon. */
+/** The hashes of a device of this machine: read and hashed on threads of the addon. */
 export class DeviceHashes implements BlockHashes {
   readonly #device: Pick<FileDevice, 'hashBatch'>;
   readonly #pool = new SlabPool(HASH_DEPTH, slabSizeFor(HASH_LIMITS));

@@ -7,7 +7,7 @@ import type { Comparer } from './compare.js';
 
 /** Batches under way at once: threads that read and compare. */
 const DEPTH = 6;
-/** Of both devices at once in each. What was read is compared before it leaves the processor's caches. */
+/** Read from both devices at once. The bytes are compared before they leave the processor's caches. */
 const SCRATCH_BYTES = 4 * 1024 * 1024;
 
 export class ByteComparer implements Comparer {

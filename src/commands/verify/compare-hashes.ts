@@ -47,7 +47,7 @@ export class HashComparer implements Comparer {
     ]);
     if (ours.status === 'rejected') throw ours.reason;
     if (theirs.status === 'rejected') throw theirs.reason;
-    // Of a whole batch that is equal, as most are, no single hash is looked at.
+    // If a whole batch is equal, as most are, no single hash is looked at.
     if (Buffer.compare(ours.value, theirs.value) === 0) return [];
     const different: Stretch[] = [];
     for (let i = 0; i < operations.length / 3; i++) {

@@ -7,9 +7,9 @@ import { type BatchLimits, ExtentList, planBatches } from '../../device/extent.j
 import { forEachExtent } from '../../device/operations.js';
 import type { ExtentPairs, Operations } from '../../host/native.js';
 
-/** Two devices, and a way to tell where they differ. Several batches may be looked at at once. */
+/** Two devices, and a way to find where they differ. Several batches may be looked at at once. */
 export interface Comparer {
-  /** Of what it is asked at once. */
+  /** Batches at once. */
   readonly limits: BatchLimits;
   /** How many batches it is asked before the oldest answer. */
   readonly depth: number;

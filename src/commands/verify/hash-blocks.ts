@@ -26,7 +26,7 @@ const INPUT_SIZE = 64 * 1024;
 
 export async function runHashBlocks(command: HashCommand, context: RunContext): Promise<number> {
   if (isatty(STDIN)) {
-    throw new LvmsyncError('usage', '--hash-blocks is started by a verify, not by hand', {
+    throw new LvmsyncError('usage', '--hash-blocks is internal: verify starts it', {
       hint: 'lvmsync verify SNAPSHOT HOST:DESTINATION',
     });
   }
@@ -37,7 +37,7 @@ export async function runHashBlocks(command: HashCommand, context: RunContext): 
   let session = '';
   try {
     const hello = await requests.next();
-    if (hello.done || hello.value.kind !== 'hello') throw refuse('it has no beginning');
+    if (hello.done || hello.value.kind !== 'hello') throw refuse('its first line is missing');
     session = hello.value.session;
     selectEngine(context);
     await serve(command.destination, { requests, session });
@@ -70,7 +70,7 @@ async function serve(path: string, { requests, session }: Conversation): Promise
   });
   const output = new native.RecordWriter(STDOUT, new Uint8Array(16));
   const answer = (one: HashAnswer): Promise<void> =>
-    // What the login printed before may not have ended its line.
+    // A line that the login printed before may not have ended.
     output.writeRaw(Buffer.from(`\n${formatHashAnswer(session, one)}`));
   try {
     await answer({ kind: 'ready', size: destination.size });
@@ -89,7 +89,7 @@ async function answerAll(
   let answered = 0;
   for await (const one of replies) {
     if (one.number !== answered) {
-      throw refuse(`it asks for ${one.number} where ${answered} comes next`);
+      throw refuse(`it asks for number ${one.number} where number ${answered} comes next`);
     }
     if (one.kind === 'end') {
       const writes = await destination.finish();
@@ -98,7 +98,7 @@ async function answerAll(
     await answer(one);
     answered++;
   }
-  throw new LvmsyncError('streamTruncated', 'standard input: the requests have no end');
+  throw new LvmsyncError('streamTruncated', 'standard input: the requests end without an end mark');
 }
 
 type Reply = Extract<HashAnswer, { kind: 'hashes' }> | { readonly kind: 'end'; number: number };
@@ -111,7 +111,7 @@ async function reply(request: HashRequest, destination: HashedDestination): Prom
       return { kind: 'end', number: request.requests };
     case 'blocks': {
       const { number, operations } = request;
-      if (endOf(operations) > destination.size) throw refuse('it asks for what is past the end');
+      if (endOf(operations) > destination.size) throw refuse('it asks for blocks beyond the end');
       return { kind: 'hashes', number, hashes: await destination.hash(operations) };
     }
   }
@@ -130,7 +130,7 @@ async function* readRequests(signal: AbortSignal): AsyncGenerator<HashRequest, v
       const lines = count === 0 ? splitter.end() : splitter.push(new Uint8Array(buffer, 0, count));
       for (const line of lines) {
         const request = parseHashRequest(line);
-        if (request === undefined) throw refuse('a line of it is of no known form');
+        if (request === undefined) throw refuse('it has a line of unknown form');
         yield request;
         if (request.kind === 'end') return;
       }
@@ -142,14 +142,15 @@ async function* readRequests(signal: AbortSignal): AsyncGenerator<HashRequest, v
 }
 
 function refuse(why: string): LvmsyncError {
-  return new LvmsyncError(
-    'streamCorrupt',
-    `standard input: not a conversation of a verify: ${why}`,
-  );
+  return new LvmsyncError('streamCorrupt', `standard input: not the requests of a verify: ${why}`);
 }
 
 function lostReader(cause: Error): LvmsyncError {
-  return new LvmsyncError('transport', `the verify that asked has gone (${cause.message})`, {
-    cause,
-  });
+  return new LvmsyncError(
+    'transport',
+    `the verify that started this process has ended (${cause.message})`,
+    {
+      cause,
+    },
+  );
 }

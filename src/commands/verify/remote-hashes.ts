@@ -160,7 +160,7 @@ class RemoteHashes implements HashedDestination {
     return this.#isReady && !this.#ended && this.#waiting.length === 0;
   }
 
-  /** One line after the other; that the peer takes no more is told by its end. */
+  /** One line after the other; if the peer takes no more, its end shows that. */
   #send(line: string): void {
     if (line.startsWith('end ')) this.#ended = true;
     const bytes = Buffer.from(line);
@@ -253,8 +253,8 @@ class Deferred<T> {
 }
 
 function unreadable(host: string): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: it gave an answer that fits no request`, {
-    hint: 'Nothing it said counts.',
+  return new LvmsyncError('transport', `${host}: its answer does not match any request`, {
+    hint: 'Its results were ignored. Is the same version of lvmsync on both hosts?',
   });
 }
 

@@ -1,4 +1,4 @@
-/** What a verify found, for a person and for a program. Pure. */
+/** The findings of a verify, for a person and for a program. Pure. */
 
 import { formatObject } from '../../base/json-object.js';
 import { escapeText, humanSize } from '../../base/text.js';
@@ -10,10 +10,10 @@ export interface Findings {
   readonly comparedBytes: number;
   /** Everything was compared; otherwise only what a sync would send. */
   readonly full: boolean;
-  /** Of the whole source. */
+  /** The size of the whole source. */
   readonly sourceBytes: number;
   readonly found: Differences;
-  /** What was sent before this was compared; 0 for a comparison without a repair. */
+  /** Bytes that were sent before this was compared; 0 for a comparison without a repair. */
   readonly repairedBytes: number;
 }
 
@@ -28,7 +28,7 @@ export function describeAsText(findings: Findings): string {
   if (found.bytes === 0) {
     if (full) return `${before}${there} equals ${here}: ${compared}\n`;
     const all = `--full compares all ${humanSize(findings.sourceBytes)}`;
-    return `${before}${there} equals ${here} in what changed: ${compared}; ${all}\n`;
+    return `${before}${there} equals ${here} in the changed blocks: ${compared}; ${all}\n`;
   }
   const ranges = found.count === 1 ? '1 range' : `${found.count} ranges`;
   const share = `${humanSize(found.bytes)} of ${compared}`;

@@ -2,6 +2,7 @@
 
 import { EXIT, LvmsyncError, UNTOUCHED } from '../../base/errors.js';
 import { RateLimit } from '../../base/rate-limit.js';
+import { exactSize } from '../../base/text.js';
 import type { SyncCommand, VerifyCommand } from '../../cli/command.js';
 import { tooShort } from '../../destination/open-destination.js';
 import { FileDevice } from '../../device/block-device.js';
@@ -30,7 +31,7 @@ interface Verification {
   readonly context: RunContext;
 }
 
-/** The status tells whether they are equal, after a repair whether they are so now. */
+/** The status shows whether they are equal, after a repair whether they are so now. */
 export async function runVerify(command: VerifyCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const source = await open(command, context);
@@ -99,7 +100,7 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Comp
 
 /** Open; whoever opened it closes it. */
 interface ComparedDestination {
-  /** Of the source and this. */
+  /** Compares the source with this. */
   readonly comparer: Comparer;
   /** Bytes. */
   readonly size: number;
@@ -147,17 +148,17 @@ async function openLocal(path: string, source: Source): Promise<ComparedDestinat
   }
 }
 
-/** What lies past the end of the destination is not there, and so differs. */
+/** Data past the end of the destination is missing there, and so differs. */
 function addMissing(
   { source, command, context }: Verification,
   shape: { readonly extents: ExtentList; readonly size: number; readonly found: Differences },
 ): void {
   const { extents, size, found } = shape;
   if (size >= source.device.size) return;
-  const sizes = `it holds ${size} bytes, the source ${source.device.size}`;
+  const sizes = `it has ${exactSize(size)}, the source ${exactSize(source.device.size)}`;
   const name = nameOf(command);
   if (command.allowSmaller) {
-    context.reporter.warn(`${name}: ${sizes}; what lies beyond its end is not compared`);
+    context.reporter.warn(`${name}: ${sizes}; the part beyond its end is not compared`);
     return;
   }
   context.reporter.warn(`${name}: ${sizes}`);
@@ -165,17 +166,17 @@ function addMissing(
   forEachExtent(pairs, (offset, length) => found.add(offset, length));
 }
 
-/** Either end that others wrote to makes a difference that is none, or hides one. */
+/** If others wrote to either end, that makes a false difference, or hides a real one. */
 function reportWrites({ source, command, context }: Verification, atDestination: Writes): void {
   const { watch } = source;
   const writes = watch.writes();
   if (atDestination === 'some') {
     context.reporter.warn(
-      `${nameOf(command)}: it was written while it was compared: differences may come of that`,
+      `${nameOf(command)}: it was written while it was compared, which may explain differences`,
     );
   }
   if (writes === 'none' || (writes === 'unknown' && !command.requireQuiet)) return;
-  const what = `${watch.path}: it was written while it was compared: differences may come of that`;
+  const what = `${watch.path}: it was written while it was compared, which may explain differences`;
   const hint = `Stop what writes to it${watch.remedy}.`;
   if (command.requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });
   context.reporter.warn(`${what}. ${hint}`);
@@ -202,10 +203,14 @@ async function repair(job: Verification, found: Differences): Promise<Difference
   const { source, command, context } = job;
   const extents = found.list();
   if (extents === undefined) {
-    throw new LvmsyncError('destinationUnfit', `${nameOf(command)}: too much of it differs`, {
-      ...UNTOUCHED,
-      hint: 'A full copy is the shorter way.',
-    });
+    throw new LvmsyncError(
+      'destinationUnfit',
+      `${nameOf(command)}: too much of it differs for a repair`,
+      {
+        ...UNTOUCHED,
+        hint: 'Make a full copy instead.',
+      },
+    );
   }
   const part = { ...source, extents, zeros: NO_EXTENTS };
   const { transfer } = await import('../transfer.js');

@@ -77,7 +77,7 @@ function checkSamePool(left: ThinSuperblock, right: ThinSuperblock): void {
     );
   }
   if (left.state !== right.state) {
-    throw new LvmsyncError('pool', 'thin_dump: two dumps are not of the same metadata snap');
+    throw new LvmsyncError('pool', 'thin_dump: two dumps are from different metadata snaps');
   }
 }
 
@@ -105,7 +105,7 @@ function merge(
   }
 }
 
-/** What is left of the run that a list of mappings has come to. Blocks. */
+/** The rest of the run that a list of mappings has come to. Blocks. */
 class Cursor {
   begin = 0;
   data = 0;

@@ -29,7 +29,7 @@ export interface FoundRecord extends HeldRecord {
 
 export interface HeldSnap {
   readonly heldRoot: number;
-  /** Of the pool now. */
+  /** The state of the pool now. */
   readonly transactionId: number;
 }
 
@@ -43,14 +43,14 @@ export function openHeldRecord(poolUuid: string, directory = HELD_DIRECTORY): He
 /** The record of one pool. Only who holds the lock of the pool may change it. */
 export class HeldRecordFile {
   readonly path: string;
-  /** Of what this process wrote last: says to the kernel that it lives. */
+  /** The descriptor of the record that this process wrote last: its lock shows that the process lives. */
   #fd: number | undefined;
 
   constructor(path: string) {
     this.path = path;
   }
 
-  /** Of this process. Durable when it returns. Throws (pool). */
+  /** The record of this process. Durable when it returns. Throws (pool). */
   write(state: Omit<HeldRecord, 'owner'>): void {
     const compose = (fd: number): string => JSON.stringify({ owner: ownFile(fd), ...state });
     attempt(this.path, () => {
@@ -129,7 +129,7 @@ function attempt(path: string, action: () => void): void {
     const reason = messageOf(cause);
     throw new LvmsyncError(
       'pool',
-      `${path}: the record of who holds the metadata snap cannot be kept (${reason})`,
+      `${path}: the record of the held metadata snap cannot be written (${reason})`,
       { cause },
     );
   }

@@ -27,7 +27,7 @@ class Words {
   }
 }
 
-/** What stands before, between and behind the numbers. */
+/** The text before, between and behind the numbers. */
 const BEFORE_BLOCK = new Words('<single_mapping origin_block="');
 const BEFORE_DATA_BLOCK = new Words('" data_block="');
 const BEFORE_BEGIN = new Words('<range_mapping origin_begin="');

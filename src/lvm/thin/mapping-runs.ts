@@ -26,7 +26,7 @@ interface Mapping {
   readonly length: number;
 }
 
-/** Grows as needed. What cannot be appended throws LvmsyncError (pool). */
+/** Grows as needed. A mapping that cannot be appended throws LvmsyncError (pool). */
 export class MappingRuns {
   readonly #tags: XmlTags;
   #triples = new Float64Array(FIRST_CAPACITY * 3);
@@ -49,7 +49,7 @@ export class MappingRuns {
     return this.#blocks;
   }
 
-  /** Appends the mapping that the tag found last is; false if it is none. */
+  /** Appends the mapping that the tag found last is; false if it is not a mapping. */
   appendTag(): boolean {
     const tags = this.#tags;
     if (tags.isNamed(SINGLE_MAPPING)) {
@@ -84,7 +84,7 @@ export class MappingRuns {
 
   append(begin: number, data: number, length: number): void {
     if (!isPossible({ begin, data, length })) {
-      throw this.#tags.refuse('a mapping has a length that cannot be');
+      throw this.#tags.refuse('a mapping has an impossible length');
     }
     if (begin < this.#end) throw this.#tags.refuse('mappings overlap or are out of order');
     if (this.#used === this.#triples.length) this.#grow();

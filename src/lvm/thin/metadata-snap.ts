@@ -101,7 +101,7 @@ async function lockPool(pool: LockedPool, context: SnapContext): Promise<RunLock
   let waited = false;
   const onTaken = ({ message }: LvmsyncError): void => {
     context.signal.throwIfAborted();
-    if (!waited) context.reporter.info(`${message}: waiting for it`);
+    if (!waited) context.reporter.info(`${message}: waiting for it to finish`);
     waited = true;
   };
   return waitForLock(pool, { ...context, onTaken });
@@ -128,7 +128,7 @@ async function waitForLock(pool: LockedPool, context: LockContext): Promise<RunL
 }
 
 function waitedTooLong(cause: LvmsyncError, limitMs: number): LvmsyncError {
-  const message = `${cause.message}; waited for it for ${Math.round(limitMs / 1000)} seconds`;
+  const message = `${cause.message}; gave up after ${Math.round(limitMs / 1000)} seconds`;
   const { hint } = cause;
   const state = 'Nothing was reserved in the pool.';
   return new LvmsyncError('locked', message, {
@@ -148,7 +148,7 @@ export async function releaseForDeadRun(
   { run = askHost, lockDirectory }: Pick<SnapContext, 'run' | 'lockDirectory'> = {},
 ): Promise<void> {
   const lock = await waitForLock(pool, {
-    command: `releases the metadata snap of ${pool.name} for a run that died`,
+    command: `releases the metadata snap of ${pool.name} for a crashed run`,
     ...(lockDirectory === undefined ? {} : { lockDirectory }),
     onTaken: () => undefined,
   });
@@ -177,7 +177,7 @@ async function prepare(
   if (heldRoot === undefined) return transactionId;
   if (!isLeftover(left, { heldRoot, transactionId })) throw foreign(pool, heldRoot);
   reporter.info(
-    `${pool.name}: a run that died left its metadata snap held (root ${heldRoot}): released`,
+    `${pool.name}: released the metadata snap that a crashed run left (root ${heldRoot})`,
   );
   await release(pool, run);
   record.remove();
@@ -197,7 +197,7 @@ async function hold<T>(
   try {
     const { heldRoot } = await readPoolStatus(pool, run);
     if (heldRoot === undefined) {
-      throw new LvmsyncError('pool', `${pool.name}: it reserved no metadata snap`);
+      throw new LvmsyncError('pool', `${pool.name}: the kernel reserved no metadata snap`);
     }
     record.write({ heldRoot });
     reporter.verbose(`${pool.name}: reserved its metadata snap (root ${heldRoot})`);
@@ -223,14 +223,15 @@ async function reserve(pool: ThinPool, record: HeldRecordFile, run: RunCommand):
   }
 }
 
-/** A failure to release is told, but must not hide why the work failed. */
+/** A failure to release is reported, but must not hide why the work failed. */
 async function releaseAfter(
   pool: ThinPool,
   record: HeldRecordFile,
   after: { readonly reporter: Reporter; readonly run: RunCommand; readonly failure: unknown },
 ): Promise<void> {
   try {
-    if (await release(pool, after.run)) after.reporter.verbose(`${pool.name}: released it`);
+    if (await release(pool, after.run))
+      after.reporter.verbose(`${pool.name}: released its metadata snap`);
     record.remove();
   } catch (error) {
     if (after.failure === undefined || !(error instanceof LvmsyncError)) throw error;
@@ -249,10 +250,14 @@ async function release(pool: MessageTarget, run: RunCommand): Promise<boolean> {
   }
   const { heldRoot } = await readPoolStatus(pool, run);
   if (heldRoot === undefined) return true;
-  throw new LvmsyncError('pool', `${pool.name}: its metadata snap stays held (root ${heldRoot})`, {
-    hint: `Until it is released, space that is freed in the pool is not returned: ${releaseCommand(pool)} (a read-only pool must be repaired first).`,
-    cause,
-  });
+  throw new LvmsyncError(
+    'pool',
+    `${pool.name}: its metadata snap could not be released (root ${heldRoot})`,
+    {
+      hint: `Until it is released, the pool cannot reuse freed space: ${releaseCommand(pool)} (repair a read-only pool first).`,
+      cause,
+    },
+  );
 }
 
 function foreign(pool: ThinPool, heldRoot: number): LvmsyncError {
@@ -260,7 +265,7 @@ function foreign(pool: ThinPool, heldRoot: number): LvmsyncError {
     'pool',
     `${pool.name}: its metadata snap is already held (root ${heldRoot}), and there is no record that a crashed lvmsync left it`,
     {
-      state: 'It was left as it is.',
+      state: 'It was left unchanged.',
       hint: `If no other program needs it: ${releaseCommand(pool)}`,
     },
   );

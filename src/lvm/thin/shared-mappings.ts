@@ -1,4 +1,4 @@
-/** What `<def>` defines: stretches of mappings that devices share, by name. Pure. */
+/** The content of `<def>`: stretches of mappings that devices share, by name. Pure. */
 
 import { MappingRuns } from './mapping-runs.js';
 import { xmlName } from './xml-bytes.js';
@@ -11,7 +11,7 @@ const LONGEST_NAME = 64;
 /** A tree of metadata has a dozen levels at most. */
 const DEEPEST = 500;
 
-/** What a list takes however short it is, in mappings of 24 bytes. */
+/** The least cost of a list, however short it is, in mappings of 24 bytes. */
 const LEAST_COST = 16;
 
 /** No `<def>` can have it. */
@@ -61,7 +61,7 @@ export class SharedMappings {
     this.#begin(name);
   }
 
-  /** What follows in a device, up to its end, is to be kept as if it were a `<def>`. Once only. */
+  /** From here on mappings of a device, up to its end, are to be kept as if it were a `<def>`. Once only. */
   beginRemainder(): void {
     this.#begin(REMAINDER);
   }
@@ -114,7 +114,7 @@ export class SharedMappings {
     const known = this.#defined.get(name);
     if (known !== undefined) return known;
     const parts = this.#deferred.get(name);
-    if (parts === undefined) throw this.#tags.refuse('a <ref> names no <def>');
+    if (parts === undefined) throw this.#tags.refuse('a <ref> names an unknown <def>');
     if (this.#resolving.has(name)) throw this.#tags.refuse('a <ref> leads back into its own <def>');
     if (this.#resolving.size === DEEPEST)
       throw this.#tags.refuse('its <def> are nested too deeply');
@@ -140,7 +140,7 @@ export class SharedMappings {
   #countUp(mappings: number): void {
     this.#count += mappings;
     if (this.#count > this.#most) {
-      throw this.#tags.refuse('its shared mappings (<def>) are more than fit in memory');
+      throw this.#tags.refuse('its shared mappings (<def>) do not fit in memory');
     }
   }
 

@@ -27,7 +27,7 @@ export async function startPoolWatcher(pool: ThinPool, recordPath: string): Prom
   if (word !== READY) {
     throw new LvmsyncError(
       'pool',
-      `${pool.name}: the watcher process could not be started (${word})`,
+      `${pool.name}: the process that watches the metadata snap could not be started (${word})`,
     );
   }
   return { dismiss: () => companion.dismiss() };

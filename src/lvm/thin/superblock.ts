@@ -1,4 +1,4 @@
-/** What thin_dump says of the pool, and the bounds of dm-thin. Pure. */
+/** thin_dump's description of the pool, and the bounds of dm-thin. Pure. */
 
 import { xmlName } from './xml-bytes.js';
 import type { XmlTags } from './xml-tags.js';

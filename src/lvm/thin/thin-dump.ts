@@ -66,7 +66,7 @@ export class ThinDumpScanner {
   readonly #shared: SharedMappings;
   #place: Place = 'start';
   #superblock: ThinSuperblock | undefined;
-  /** Of the wanted device; undefined until it begins. */
+  /** The count of the wanted device; undefined until it begins. */
   #mappedBlocks: number | undefined;
 
   constructor(deviceId: number, limits: Partial<ThinDumpLimits> = {}) {
@@ -172,7 +172,7 @@ export class ThinDumpScanner {
     return undefined;
   }
 
-  /** Of the wanted device, behind a `<ref>` whose `<def>` is still to come. */
+  /** The mappings of the wanted device, behind a `<ref>` whose `<def>` is still to come. */
   #takeInRemainder(): undefined {
     if (this.#tags.kind !== 'empty') {
       this.#leave(DEVICE);

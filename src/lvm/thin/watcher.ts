@@ -11,7 +11,7 @@ import { releaseForDeadRun } from './metadata-snap.js';
  * device-mapper name and uuid, its major:minor, and the path of the record.
  */
 export async function watchPool(args: readonly string[]): Promise<void> {
-  // What ends the run (Ctrl-C, a closed terminal) must not end who cleans up after it.
+  // A signal that ends the run (Ctrl-C, a closed terminal) must not end the process that cleans up after it.
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
 
   const [name = '', dmName = '', dmUuid = '', number = '', recordPath = ''] = args;

@@ -146,7 +146,7 @@ export class XmlTags {
     );
   }
 
-  /** What the tag is called, for a message. */
+  /** The name of the tag, for a message. */
   shownName(): string {
     const shown = this.#bytes.subarray(
       this.#nameStart,
@@ -157,7 +157,7 @@ export class XmlTags {
 
   #unfit(name: Uint8Array): LvmsyncError {
     const attribute = Buffer.from(name).toString('latin1');
-    return this.refuse(`'${attribute}' of <${this.shownName()}> is not a number that can be`);
+    return this.refuse(`'${attribute}' of <${this.shownName()}> is not a valid number`);
   }
 
   #byte(at: number): number {

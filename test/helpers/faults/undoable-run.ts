@@ -60,4 +60,4 @@ export class UndoableRun {
 
 /** Cut off before its first group was whole. */
 const NOTHING_DURABLE =
-  /nothing is to be undone|: it is empty|: it holds no change at all|: it is cut off/;
+  /nothing needs to be undone|: it is empty|: the file is empty|: it is cut off/;

@@ -38,7 +38,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
     after(() => laboratory.destroy());
 
     test('a first turn without --init is refused, before there is a snapshot', () => {
-      assertFails(laboratory.turn(), EXIT.destinationUnfit, /no chain in .* says what it holds/);
+      assertFails(laboratory.turn(), EXIT.destinationUnfit, /no history in .* yet/);
       assert.deepEqual(laboratory.snapshots(), []);
     });
 
@@ -55,7 +55,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
 
     test('a second --init is refused', () => {
       const refused = laboratory.turn('--init');
-      assertFails(refused, EXIT.destinationUnfit, /its chain has begun/);
+      assertFails(refused, EXIT.destinationUnfit, /it already has a history/);
       assert.equal(laboratory.hash(), hashes.at(-1));
     });
 
@@ -71,7 +71,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
 
     test('a turn from a state of which there is no snapshot any more is refused, and says what to do', () => {
       const refused = laboratory.turn();
-      assertFails(refused, EXIT.sourceUnfit, /its snapshot of .* is gone/);
+      assertFails(refused, EXIT.sourceUnfit, /its snapshot of .* no longer exists/);
       assert.match(refused.stderr, /--init --force/);
       assert.equal(laboratory.snapshots().length, 1);
       laboratory.turnSucceeds('--init', '--force');

@@ -137,7 +137,7 @@ describe('a turn that cannot be taken', () => {
   test('because a snapshot is fuller than --max-cow-use permits goes on under another limit', () => {
     fillRandom(laboratory.origin.path, random, 2 * MiB);
     const refused = laboratory.turn('--max-cow-use', '10');
-    const full = /its COW store is [2-9]\d\.\d% full, and --max-cow-use is 10/;
+    const full = /its COW store is [2-9]\d\.\d% full, which reaches --max-cow-use 10/;
     assertFails(refused, EXIT.sourceUnfit, full);
     laboratory.turnSucceeds('--max-cow-use', '90', '--nice', '5', '--ionice', 'idle');
   });
@@ -147,7 +147,7 @@ describe('a turn that cannot be taken', () => {
     laboratory.turnSucceeds(...small);
     fillRandom(laboratory.origin.path, random, 4 * MiB);
     const refused = laboratory.turn();
-    assertFails(refused, EXIT.sourceUnfit, /it overflowed, its list of changes is lost/);
+    assertFails(refused, EXIT.sourceUnfit, /it overflowed, so its list of changes is lost/);
     assert.match(refused.stderr, /--init --force/);
     laboratory.turnSucceeds('--init', '--force');
   });
@@ -195,7 +195,7 @@ describe('a turn that cannot be taken', () => {
     const [next] = laboratory.snapshots().filter(({ uuid }) => uuid !== held);
     tool('lvremove', '-q', '-f', `vg0/${next?.lvName}`);
     const refused = laboratory.turn();
-    assertFails(refused, EXIT.destinationUnfit, /holds part of a snapshot that is gone/);
+    assertFails(refused, EXIT.destinationUnfit, /holds part of a snapshot that no longer exists/);
     runAdvice(refused.stderr);
     laboratory.turnSucceeds();
   });
@@ -222,7 +222,7 @@ describe('a turn that cannot be taken', () => {
       assert.deepEqual(await ended, [EXIT.sourceUnfit, null], await said);
       const stderr = (await said).replace(/^remote:.*\n/gm, '');
       const result = { status: EXIT.sourceUnfit, stderr };
-      assertFails(result, EXIT.sourceUnfit, /it overflowed while it was sent/);
+      assertFails(result, EXIT.sourceUnfit, /it overflowed while it was being sent/);
       assert.notEqual(laboratory.hash(), former, 'part of it was written');
       const refused = laboratory.turn();
       assertFails(refused, EXIT.sourceUnfit, /it overflowed, and .* holds part of it/);
@@ -246,7 +246,11 @@ describe('a turn that cannot be taken', () => {
     tool('lvchange', '-q', '-ay', 'vg0/mail');
     writeRandom(path, random, [{ offset: size + MiB, length: MiB }]);
     const refused = laboratory.turn();
-    assertFails(refused, EXIT.destinationUnfit, /it holds \d+ bytes, and held \d+/);
+    assertFails(
+      refused,
+      EXIT.destinationUnfit,
+      /its size is .* bytes\), but the chain recorded .* bytes\)/,
+    );
     laboratory.turnSucceeds('--force');
     writeSomething();
     laboratory.turnSucceeds();
@@ -277,7 +281,7 @@ describe('a turn that cannot be taken', () => {
     } finally {
       moveClock(-400);
     }
-    const future = /the newest snapshot is of a time in the future/;
+    const future = /the newest snapshot is dated in the future/;
     const rehearsed = laboratory.turn('--dry-run');
     assert.equal(rehearsed.status, 0, rehearsed.stderr);
     assert.match(rehearsed.stderr, future);
@@ -286,7 +290,7 @@ describe('a turn that cannot be taken', () => {
       const { status, stderr } = laboratory.turn('--keep', '1h', ...options);
       assert.equal(status, 0, stderr);
       assert.match(stderr, future);
-      assert.match(stderr, /until then no snapback is removed for its age/);
+      assert.match(stderr, /no snapback is removed for its age before that time/);
       const [snapshot, ...others] = laboratory.snapshots();
       assert.deepEqual([snapshot?.uuid, others], [laboratory.point(), []]);
     }
@@ -294,11 +298,11 @@ describe('a turn that cannot be taken', () => {
 
   test('because no --size is given, or no volume is named, is refused', () => {
     const sizeless = laboratory.words().filter((word) => !['--size', '120%'].includes(word));
-    assertFails(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need a --size/);
+    assertFails(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need --size/);
     const snapshot = laboratory.snapshots()[0]?.lvName ?? '';
     for (const [volume, expected, message] of [
       ['vg0/nothing', EXIT.usage, /no such logical volume/],
-      [`vg0/${snapshot}`, EXIT.sourceUnfit, /name the volume that it is of/],
+      [`vg0/${snapshot}`, EXIT.sourceUnfit, /name its origin instead/],
     ] as const) {
       assertFails(laboratory.turnOf(volume), expected, message);
     }

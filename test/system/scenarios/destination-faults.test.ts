@@ -79,7 +79,7 @@ test('a volume that the run reads is refused, though the other host is this one'
       assertFails(
         result,
         EXIT.destinationUnfit,
-        /is a volume that the sender, on this same machine/,
+        /is the source of this run: the sender reads it on this same machine/,
       );
       assert.match(result.stderr, /^Nothing was written there\.$/m);
     }

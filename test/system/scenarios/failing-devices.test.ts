@@ -96,7 +96,7 @@ test('the disk of the snapback is full: stops with the part that is covered undo
   tool('mount', '-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', small);
   t.after(() => tool('umount', small));
   const words = ['--snapback', `${small}/snapback`, snapshot.path, copy.path];
-  assertFails(lvmsync(words), EXIT.snapback, /there is no room for it/);
+  assertFails(lvmsync(words), EXIT.snapback, /not enough room/);
   assertSameContent(copy.path, `${folder}/former`);
   assertFails(lvmsync(['--force', ...words]), EXIT.snapback, /snapback/);
   syncs(['--apply', `${small}/snapback`, copy.path]);

@@ -77,7 +77,7 @@ describe('a thick snapshot under a writer', () => {
   });
 
   const limited = ['--max-cow-use', '60', ...SLOWLY];
-  const FULL = /vg0\/snap: its COW store is [6-9]\d\.\d% full, and --max-cow-use is 60/;
+  const FULL = /vg0\/snap: its COW store is [6-9]\d\.\d% full, which reaches --max-cow-use 60/;
   const mayGoOn = (): void => assert.match(snapshotStatus(snapshot), /^\d+\/\d+ /);
 
   for (const [where, remote] of [

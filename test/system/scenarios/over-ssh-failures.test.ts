@@ -49,7 +49,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
       'an unknown host',
       HOST.unknown,
       /Host key verification failed/,
-      /^.*onnect once by hand with ssh, compare the key, accept it\./m,
+      /^.*onnect once by hand with ssh, compare the key, and accept it\./m,
     ],
     [
       'a user whose login is refused',
@@ -83,7 +83,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
 
   test('a host without lvmsync is a failure that names the remedy', () => {
     const result = sending(HOST.bare);
-    assertFails(result, EXIT.transport, /no such program \(status 127\)/);
+    assertFails(result, EXIT.transport, /was not found \(status 127\)/);
     assert.match(result.stderr, /lvmsync: (command )?not found/);
     assert.match(result.stderr, /Install lvmsync there, or name it with --remote-path\./);
     assert.match(result.stderr, /Nothing was written there\./);
@@ -102,7 +102,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
       assertFails(
         result,
         EXIT.transport,
-        /ended before everything was sent|had left \d+ bytes unread/,
+        /ended before everything was sent|did not read the last \d+ bytes/,
       );
       lab.assertUntouched();
     });
@@ -117,7 +117,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
 
   test('a remote side that a signal ends is a failure', () => {
     const path = server.addProgram('impostor', 'head -c 100000 >/dev/null; kill -KILL $$');
-    assertFails(sending(HOST.right, '--remote-path', path), EXIT.transport, /remote side|KILL/);
+    assertFails(sending(HOST.right, '--remote-path', path), EXIT.transport, /remote command|KILL/);
     lab.assertUntouched();
   });
 

@@ -175,7 +175,7 @@ test('F34: a run on the file, or on a larger part of it, counts as one on the co
     const synced = lvmsync(['--force', ...words, place]);
     assertSucceeds(synced);
     assert.match(synced.stderr, /which shares bytes with .*, is the copy of the chain/, place);
-    assertFails(await chain.turn(3), 12, /which is no run of this chain/);
+    assertFails(await chain.turn(3), 12, /which is not a run of this chain/);
     assertSucceeds(await chain.turn(3, ['--force']));
     assertSucceeds(rollback(chain, copy));
     assertSucceeds(lvmsync(['rollback', '--redo', copy, chain.chain]));

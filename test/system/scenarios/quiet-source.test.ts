@@ -149,7 +149,7 @@ describe('a thick snapshot that overflows while the run goes on', () => {
     assert.equal(result.status, 0, result.stderr);
     assert.match(
       result.stderr,
-      /^WARNING: .*vg0\/snap: snapshot overflowed.*cannot serve another run$/m,
+      /^WARNING: .*vg0\/snap: snapshot overflowed.*cannot be used again$/m,
     );
     assert.match(result.stderr, WARNING);
     assertSameContent(origin.path, copy.path, half);
@@ -179,7 +179,7 @@ describe('a snapshot that data are read from and that overflows after the last o
       const result = run(flood, ['--data-source', newer.path, older.path], lab.copy.path);
       assert.equal(snapshotStatus(newer), 'Invalid');
       assertFails(result, EXIT.sourceUnfit, /vg0\/newer: it overflowed while it was read/);
-      assert.match(result.stderr, /Make a new snapshot in its place/);
+      assert.match(result.stderr, /Make a new, larger snapshot/);
     });
   }
 });
@@ -220,7 +220,7 @@ describe('a thin volume that is read', () => {
       assert.match(result.stderr, WARNING);
       assert.match(
         result.stderr,
-        /\(lvmsync does, too: its records are in \/var\/lib\/lvmsync, which lies on it\)/,
+        /\(lvmsync itself writes to it: its records are in \/var\/lib\/lvmsync, which lies on it\)/,
       );
     } finally {
       tool('umount', root);

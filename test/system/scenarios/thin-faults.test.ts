@@ -180,7 +180,7 @@ describe('a metadata snap that is held when a run ends', () => {
   const releasedByNextRun = (): void => {
     const { status, stderr } = lvmsync(['vg0/snap', copy]);
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /a run that died left its metadata snap held \(root \d+\): released/);
+    assert.match(stderr, /released the metadata snap that a crashed run left \(root \d+\)/);
     assertSameContent(machine.data.path, copy);
     assert.equal(machine.pool.heldRoot(), '-');
     assert.ok(!existsSync(machine.pool.recordPath()), 'no record is left');

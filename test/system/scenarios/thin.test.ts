@@ -170,7 +170,7 @@ for (const blockSize of [64 * KiB, 192 * KiB, MiB]) {
       const [first = -1, ...others] = [
         /^vg0\/pool: reserved its metadata snap \(root \d+\)$/,
         /^vg0\/pool: read the mappings of vg0\/snap and vg0\/data$/,
-        /^vg0\/pool: released it$/,
+        /^vg0\/pool: released its metadata snap$/,
         /^vg0\/data: .* changed since vg0\/snap, .* discarded, in blocks of /,
       ].map((wanted) => lines.findIndex((line) => wanted.test(line)));
       assert.ok(first >= 0, stderr);

@@ -175,7 +175,7 @@ describe('a verify of a thick snapshot', () => {
   test('with a host that has no lvmsync ends with 17', { skip: !hasServer }, () => {
     const result: CliResult = lvmsync(['verify', snapshot.path, `${HOST.bare}:${lab.copy.path}`]);
     const stderr = result.stderr.replace(/^remote:.*\n/gm, '');
-    assertFails({ ...result, stderr }, EXIT.transport, /no such program/);
+    assertFails({ ...result, stderr }, EXIT.transport, /was not found/);
   });
 });
 

@@ -40,10 +40,10 @@ describe('splitting a command into words', () => {
   }
 
   const refused: readonly [text: string, reason: RegExp][] = [
-    ['', /names no program/],
-    [' \t\n', /names no program/],
-    ["'' -p 22", /names no program/],
-    ['\\\n', /names no program/],
+    ['', /does not name a program/],
+    [' \t\n', /does not name a program/],
+    ["'' -p 22", /does not name a program/],
+    ['\\\n', /does not name a program/],
     ["ssh 'a", /the ' at character 5 is never closed/],
     ['ssh "a', /the " at character 5 is never closed/],
     ['ssh "a\\"', /the " at character 5 is never closed/],

@@ -68,7 +68,7 @@ test('F34: where nothing can be written the run goes on, with a warning', async 
     owner.announce(owner.newWriter(), folder);
   });
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? '', /cannot be noted in the registry of copies \(ENOENT/);
+  assert.match(warnings[0] ?? '', /cannot be recorded in the registry of copies \(ENOENT/);
 });
 
 test('F34: entries of copies that are gone do not grow without bounds', async () => {

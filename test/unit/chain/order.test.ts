@@ -50,7 +50,7 @@ describe('orderChain', () => {
         const missing = which % links.length;
         const rest = links.filter((_, index) => index !== missing);
         const chain = orderChain(record, rest);
-        assert.match(chain.gap ?? '', /is not there/);
+        assert.match(chain.gap ?? '', /is missing/);
         const newer = links.slice(missing + 1);
         const doubtful = newer[0]?.to.uuid;
         const sure = newer.filter(({ to }) => to.uuid !== doubtful);
@@ -72,7 +72,7 @@ describe('orderChain', () => {
     const chain = orderChain({ ...record, last: again.streamId, doing }, [...links, again]);
     assert.deepEqual([chain.present, chain.attempts, chain.turns], [false, [], []]);
     assert.deepEqual(pointsOf(pointAt(2), chain), []);
-    assert.match(chain.gap ?? '', /the link before turn 2, run 2 .* is not there/);
+    assert.match(chain.gap ?? '', /the link before turn 2, run 2 .* is missing/);
   });
 
   test('begins without a gap where older links were pruned', () => {
@@ -114,17 +114,17 @@ describe('orderChain', () => {
     [
       'a newest link that does not lead to the point',
       [{ ...record, point: pointAt(9) }, links],
-      /does not lead to what the destination holds/,
+      /does not lead to the present state of the destination/,
     ],
     [
       'an attempt where the record knows of none',
       [{ ...record, last: idOf(4) }, [...links, linkAfter(links, 3)]],
-      /turn 3, run 1 does not lead to what the destination holds/,
+      /turn 3, run 1 does not lead to the present state of the destination/,
     ],
     [
       'links that go round in a circle',
       [record, [{ ...oldest, previous: newest.streamId }, middle, newest]],
-      /turn 2, run 1 is before itself/,
+      /turn 2, run 1 comes before itself/,
     ],
   ];
   for (const [what, [someRecord, someLinks], message] of refusals) {

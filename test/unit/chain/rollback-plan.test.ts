@@ -87,12 +87,12 @@ describe('planRollback', () => {
     [
       'to go over a gap',
       () => plan({ ...chain, links: chain.links.slice(1) }, { steps: 3 }),
-      refusedWith(15, /is not there/),
+      refusedWith(15, /is missing/),
     ],
     [
       'a chain without a point',
       () => plan({ ...chain, record: { ...chain.record, point: null } }, { steps: 0 }),
-      refusedWith(12, /the full copy has not come to its end/),
+      refusedWith(12, /the full copy is not finished/),
     ],
     [
       'to begin while a redo is under way',
@@ -101,7 +101,7 @@ describe('planRollback', () => {
           { ...chain, record: { ...chain.record, doing: { what: 'redo', ...undone } } },
           { steps: 1 },
         ),
-      refusedWith(12, /a rollback --redo has not come to its end/),
+      refusedWith(12, /a rollback --redo is not finished/),
     ],
   ];
   for (const [what, action, expected] of refused) {
@@ -114,7 +114,7 @@ describe('planRollback', () => {
     assert.deepEqual(plan(model, { steps: 2 }).to, pointAt(1));
     assert.deepEqual(plan(model, { steps: 3 }).to, pointAt(0));
     for (const steps of [0, 1]) {
-      assert.throws(() => plan(model, { steps }), refusedWith(12, /has not come to its end/));
+      assert.throws(() => plan(model, { steps }), refusedWith(12, /is not finished/));
     }
   });
 });

@@ -36,22 +36,22 @@ describe('whyNot', () => {
     [
       'refuses another turn in the place of one that was begun',
       { step: step(2, 4), record: doing({ what: 'turn', to: pointAt(3) }), ...take },
-      /a turn to 2026-11-23T03:00:00Z \(point-3\) has not come to its end/,
+      /a cycle run to 2026-11-23T03:00:00Z \(point-3\) is not finished/,
     ],
     [
       'refuses a step from an older point',
       { step: step(1, 3), record, ...take },
-      /leads from 2026-11-23T01:00:00Z \(point-1\), and the destination holds .*point-2/,
+      /leads from 2026-11-23T01:00:00Z \(point-1\), but the destination holds .*point-2/,
     ],
     [
       'refuses changes where there is no chain',
       { step: step(2, 3), record: undefined, ...take },
-      /holds no point yet/,
+      /holds no restore point yet/,
     ],
     [
       'refuses changes after half a copy',
       { step: step(0, 1), record: beginning, ...take },
-      /holds no point yet/,
+      /holds no restore point yet/,
     ],
     [
       'refuses a full copy without --init',
@@ -61,7 +61,7 @@ describe('whyNot', () => {
     [
       'refuses --init on a chain with a point',
       { step: copyTo(3), record, ...init },
-      /holds a point already/,
+      /already holds a restore point/,
     ],
     ['lets --force do that', { step: copyTo(3), record, init: true, force: true }, undefined],
     [
@@ -72,17 +72,17 @@ describe('whyNot', () => {
     [
       'refuses changes under --init',
       { step: step(2, 3), record: undefined, ...init },
-      /holds changes only/,
+      /holds only changes/,
     ],
     [
       'refuses a turn in the middle of a rollback',
       { step: step(2, 3), record: doing({ what: 'rollback', to: pointAt(1), ...undone }), ...take },
-      /a rollback has not come to its end/,
+      /a rollback is not finished/,
     ],
     [
       'refuses a full copy in the middle of a redo',
       { step: copyTo(3), record: doing({ what: 'redo', ...undone }), ...init },
-      /a rollback has not come to its end/,
+      /a rollback is not finished/,
     ],
     [
       'lets --force begin anew in the middle of a redo: everything is overwritten',
@@ -97,7 +97,7 @@ describe('whyNot', () => {
         init: true,
         force: true,
       },
-      /holds changes only/,
+      /holds only changes/,
     ],
     [
       'lets --force alone not take a turn in the middle of a rollback',
@@ -107,7 +107,7 @@ describe('whyNot', () => {
         init: false,
         force: true,
       },
-      /a rollback has not come to its end/,
+      /a rollback is not finished/,
     ],
   ];
   for (const [title, question, message] of rows) {
@@ -152,30 +152,38 @@ describe('stepOf', () => {
   const refused: readonly [string, StreamForm, RegExp][] = [
     ['a classic stream', { form: 'classic', leftover: false, empty: false }, /classic form/],
     ['an empty one', { form: 'classic', leftover: false, empty: true }, /classic form/],
-    ['a snapback', framed(points, { kind: 'snapback' }), /a snapback is no turn/],
+    [
+      'a snapback',
+      framed(points, { kind: 'snapback' }),
+      /a snapback cannot be applied as a cycle run/,
+    ],
     ['one of several streams', framed(points, { streamCount: 2 }), /a single stream/],
-    ['a stream without points', framed({}), /which point it leads to/],
+    ['a stream without points', framed({}), /which restore point it leads to/],
     [
       'a stream without times',
       framed({ fromPoint, toPoint: 'point-2' }),
-      /which point it leads to/,
+      /which restore point it leads to/,
     ],
     [
       'a stream whose beginning has no time',
       framed({ ...toOnly, fromPoint }),
-      /which point it begins at/,
+      /which restore point it starts from/,
     ],
     [
       'a stream that leads nowhere',
       framed({ ...points, fromPoint: 'point-2' }),
-      /which point it begins at/,
+      /which restore point it starts from/,
     ],
     [
       'a time that is none',
       framed({ ...points, fromTime: `${fromTime}x` }),
-      /which point it begins at/,
+      /which restore point it starts from/,
     ],
-    ['a name that is none', framed({ ...points, toPoint: '../x\n' }), /which point it leads to/],
+    [
+      'a name that is none',
+      framed({ ...points, toPoint: '../x\n' }),
+      /which restore point it leads to/,
+    ],
   ];
   for (const [what, form, message] of refused) {
     test(`refuses ${what}`, () => {

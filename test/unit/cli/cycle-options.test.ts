@@ -94,7 +94,7 @@ describe('the command line of a cycle', () => {
     [[...TURN, '--format', 'classic'], /--format cannot be used with cycle/],
     [[...TURN, '--snapback-overwrite'], /--snapback-overwrite cannot be used with cycle/],
     [[...TURN, '--allow-smaller'], /--allow-smaller cannot be used with cycle/],
-    [['vg/mail', '/copy', '--snapback', '/chain', '--compress'], /--compress needs another host/],
+    [['vg/mail', '/copy', '--snapback', '/chain', '--compress'], /--compress needs a remote host/],
   ];
   for (const [words, message] of refused) {
     test(`is refused: ${words.join(' ')}`, () => {

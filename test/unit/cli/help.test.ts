@@ -127,11 +127,11 @@ describe('the help of a command', () => {
 
   test('is not there for what is no command: what was meant is said', () => {
     assert.throws(() => toCommand(parseOptions(['help', 'verfy'])), {
-      message: 'there is no command "verfy"',
+      message: 'unknown command "verfy"',
       hint: 'Did you mean "verify"?',
     });
     assert.throws(() => toCommand(parseOptions(['help', 'nothing'])), {
-      hint: /^There are sync, /,
+      hint: /^The commands are sync, /,
     });
   });
 });

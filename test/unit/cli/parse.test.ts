@@ -184,11 +184,11 @@ describe('command', () => {
     [['--compress=zip', '-s', 'a'], '--compress: expected "auto" or "lz4" or "none", saw "zip"'],
     [
       ['--bwlimit', '0', 'a', 'b'],
-      '--bwlimit: expected bytes a second, such as 500K, 1.5M or 10MiB, saw "0"',
+      '--bwlimit: expected bytes per second, such as 500K, 1.5M or 10MiB, saw "0"',
     ],
     [
       ['--bwlimit', '5T', 'a', 'b'],
-      '--bwlimit: expected bytes a second, such as 500K, 1.5M or 10MiB, saw "5T"',
+      '--bwlimit: expected bytes per second, such as 500K, 1.5M or 10MiB, saw "5T"',
     ],
     [['--format', 'xml', 'a', 'b'], '--format: expected "auto" or "classic", saw "xml"'],
     [['--format', '\x1b[2J', 'a', 'b'], '--format: expected "auto" or "classic", saw "\\x1b[2J"'],
@@ -214,7 +214,7 @@ describe('command', () => {
       [`--streams=${text}`, 'a', 'h:b'],
       `--streams: expected a number from 1 to 16, saw "${text}"`,
     ]),
-    [['--streams', '2', 'a', 'b'], '--streams needs another host: a local run has no connection'],
+    [['--streams', '2', 'a', 'b'], '--streams needs a remote host: a local run has no connection'],
     [['--streams', '2', '-s', 'a'], '--streams cannot be used with --stdout'],
     [['--timeout=', 'a', 'h:b'], '--timeout: the value is empty'],
     ...['remote-path', 'transport', 'timeout'].map((name): [string[], string] => [
@@ -223,7 +223,10 @@ describe('command', () => {
     ]),
     [['--sudo', '-s', 'a'], '--sudo cannot be used with --stdout'],
     [['--require-ack', '-s', 'a'], '--require-ack cannot be used with --stdout'],
-    [['--remote-path=-Jevil', 'a', 'h:b'], '--remote-path: a program must not begin with "-"'],
+    [
+      ['--remote-path=-Jevil', 'a', 'h:b'],
+      '--remote-path: the name of a program must not begin with "-"',
+    ],
     ...[
       ['a', 'x\ufffd'],
       ['\ufffd', 'b'],
@@ -236,7 +239,7 @@ describe('command', () => {
     [['--apply=', 'a'], '--apply: the value is empty'],
     [['-b', '', 'a', 'b'], '--snapback: the value is empty'],
     [['--rsh=', 'a', 'b'], '--rsh: the value is empty'],
-    [['-e', ' ', 'a', 'b'], 'remote shell command " ": it names no program'],
+    [['-e', ' ', 'a', 'b'], 'remote shell command " ": it does not name a program'],
     [[], 'missing operand: SNAPSHOT'],
     [['v/a'], 'missing operand: DESTINATION'],
     [['-s'], 'missing operand: SNAPSHOT'],

@@ -29,15 +29,15 @@ describe('F21: a mistyped', () => {
     ['--xyzzy vg0/snap copy', /^invalid option: --xyzzy \/ "lvmsync help COMMAND" lists/],
     [
       '--re vg0/snap copy',
-      'ambiguous option: --re / It may be --redo, --remote-path, --repair, --require-ack or --require-quiet.',
+      'ambiguous option: --re / It could be --redo, --remote-path, --repair, --require-ack or --require-quiet.',
     ],
     [
       '--keep 5 vg0/snap copy',
-      '--keep cannot be used with a SNAPSHOT and a DESTINATION / It belongs to: --apply, cycle.',
+      '--keep cannot be used with a SNAPSHOT and a DESTINATION / It can be used with: --apply, cycle.',
     ],
     [
       'verify --dry-run vg0/snap copy',
-      '--dry-run cannot be used with verify / It belongs to: a sync, --stdout, --apply, cycle, rollback.',
+      '--dry-run cannot be used with verify / It can be used with: a sync, --stdout, --apply, cycle, rollback.',
     ],
   ] as const) {
     test(`word is answered with what was meant: ${line}`, () => {

@@ -45,7 +45,7 @@ describe('what a dry run says', () => {
       'zeros that are given back',
       'zeros',
       { zeroBytes: MIB },
-      '1.0 MiB of that, given back where that can be done',
+      '1.0 MiB of that, discarded at the destination where possible',
     ],
     ['zeros that are written', 'zeros', { zeroBytes: MIB, discards: false }, '1.0 MiB of that'],
     [
@@ -58,7 +58,7 @@ describe('what a dry run says', () => {
       'what was done to a thin pool',
       'pool',
       { fills: [{ name: 'vg/pool', what: 'data', percent: 5 }] },
-      'its metadata snap was reserved while the changes were listed, and is released again',
+      'its metadata snap was reserved to list the changes, and has been released',
     ],
     [
       'nothing of a pool where there is none',
@@ -66,42 +66,42 @@ describe('what a dry run says', () => {
       { fills: [{ name: 'vg/s', what: 'COW store', percent: 5 }] },
       undefined,
     ],
-    ['that nothing was measured', 'time', {}, 'nothing was measured'],
+    ['that nothing was measured', 'time', {}, 'unknown: nothing was measured'],
     [
       'the rate that is asked for',
       'time',
       { bytesPerSecond: MIB },
-      'about 1:40, as --bwlimit has it',
+      'about 1:40, limited by --bwlimit',
     ],
     [
       'the rate of the source where it is known',
       'time',
       { reading: { bytes: 20 * MIB, seconds: 2 } },
-      'at least 0:10: the source was read at 10.0 MiB a second; what writes may be slower',
+      'at least 0:10: the source was read at 10.0 MiB per second; writing may be slower',
     ],
     [
       'the rate of the source where that is below the one asked for',
       'time',
       { reading: { bytes: 20 * MIB, seconds: 2 }, bytesPerSecond: 11 * MIB },
-      'at least 0:10: the source was read at 10.0 MiB a second; what writes may be slower',
+      'at least 0:10: the source was read at 10.0 MiB per second; writing may be slower',
     ],
     [
       'the rate asked for where that is the lower one',
       'time',
       { reading: { bytes: 20 * MIB, seconds: 2 }, bytesPerSecond: 5 * MIB },
-      'about 0:20, as --bwlimit has it',
+      'about 0:20, limited by --bwlimit',
     ],
     [
       'the time that is left without the zeros',
       'time',
       { bytesPerSecond: MIB, zeroBytes: 40 * MIB },
-      'about 1:00, as --bwlimit has it',
+      'about 1:00, limited by --bwlimit',
     ],
     [
       'the time that reading all took',
       'time',
       { reading: { bytes: 100 * MIB, seconds: 0.25 } },
-      'reading it took 0.25 s; what writes may be slower',
+      'reading it took 0.25 s; writing may be slower',
     ],
   ];
   for (const [title, label, facts, expected] of cases) {

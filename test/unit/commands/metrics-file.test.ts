@@ -63,13 +63,13 @@ describe('the file of metrics', () => {
   });
 
   const strangers: readonly [what: string, make: () => void, message: RegExp][] = [
-    ['an image', () => writeFileSync(path, 'SnAp'), /it is not a file of metrics/],
+    ['an image', () => writeFileSync(path, 'SnAp'), /it is not a metrics file/],
     [
       'metrics of another program',
       () => writeFileSync(path, '# HELP node_load1 1m load average.\n'),
-      /it is not a file of metrics/,
+      /it is not a metrics file/,
     ],
-    ['a large file', () => writeFileSync(path, Buffer.alloc(2 ** 21)), /it is not a file of met/],
+    ['a large file', () => writeFileSync(path, Buffer.alloc(2 ** 21)), /it is not a metrics file/],
     ['a folder', () => mkdirSync(path), /it is not a regular file/],
     ['a link', () => symlinkSync('/nowhere', path), /it is a symbolic link/],
   ];
@@ -96,7 +96,11 @@ describe('the file of metrics', () => {
   });
 
   const meanwhile: readonly [what: string, make: () => void, message: RegExp][] = [
-    ['is another file', () => writeFileSync(path, 'lvmsync PROTO[3]\n'), /it is not a file of met/],
+    [
+      'is another file',
+      () => writeFileSync(path, 'lvmsync PROTO[3]\n'),
+      /it is not a metrics file/,
+    ],
     ['is a folder', () => mkdirSync(path), /it is not a regular file/],
     ['has no folder any more', () => rmSync(folder, { recursive: true }), /not written \(ENOENT\)/],
   ];
@@ -109,7 +113,7 @@ describe('the file of metrics', () => {
       assert.match(said[0] ?? '', message);
       assert.match(
         said[0] ?? '',
-        /^ERROR: --metrics: .*: the run is not affected, but its figures are lost\n$/,
+        /^ERROR: --metrics: .*: the run is not affected, but its figures were not saved\n$/,
       );
     });
   }

@@ -180,7 +180,7 @@ describe('real commands around the making of a snapshot', () => {
     const { thaw, effects, thaws } = scene({ hook: 300, work: 60_000 });
     const work = async (): Promise<never> => assert.fail('it was not frozen');
     const running = whileFrozen({ freeze: ['sleep', '30'], thaw }, work, NEVER, effects);
-    await assert.rejects(running, /--freeze-cmd: sleep has not ended after 0.3 s: it was ended/);
+    await assert.rejects(running, /--freeze-cmd: sleep did not finish in 0.3 s and was stopped/);
     assert.equal(thaws(), 1);
   });
 
@@ -189,7 +189,7 @@ describe('real commands around the making of a snapshot', () => {
     const thaw = ['sleep', '30'] as const;
     await assert.rejects(
       whileFrozen({ freeze: undefined, thaw }, async () => undefined, NEVER, effects),
-      { message: /--thaw-cmd: sleep has not ended/, state: /may still be frozen/ },
+      { message: /--thaw-cmd: sleep did not finish/, state: /may still be frozen/ },
     );
   });
 
@@ -203,7 +203,7 @@ describe('real commands around the making of a snapshot', () => {
     const running = whileFrozen({ freeze: undefined, thaw }, work, NEVER, effects);
     await assert.rejects(running, {
       exitStatus: 10,
-      message: /was not made 0.2 s after the freeze/,
+      message: /no snapshot within 0.2 s of the freeze/,
     });
     assert.ok(wasThawed, 'its end was waited for');
   });

@@ -70,7 +70,7 @@ describe('the directory of a chain', () => {
           assert.ok(error instanceof LvmsyncError);
           assert.equal(error.exitStatus, EXIT.snapback);
           assert.match(error.message, /: it is stored on vg0\/root, the volume that is copied/);
-          assert.match(error.hint ?? '', /another volume; --force/);
+          assert.match(error.hint ?? '', /another volume, or use --force/);
           return true;
         },
       );
@@ -98,9 +98,9 @@ describe('F41: what is said of the records of lvmsync', () => {
   test('is that they are written to the source, where they lie on it', () => {
     const said = (device: string, directory: string): string =>
       ownWrites({ kind: 'block', device }, directory, machine.effects);
-    const own = ` (lvmsync does, too: its records are in ${here('origin/x')}, which lies on it)`;
+    const own = ` (lvmsync itself writes to it: its records are in ${here('origin/x')}, which lies on it)`;
     assert.equal(said('254:1', here('origin/x')), own);
-    assert.match(said('254:1', here('encrypted')), /lvmsync does/);
+    assert.match(said('254:1', here('encrypted')), /lvmsync itself/);
     assert.equal(said('254:1', here('other')), '');
     assert.equal(said('254:3', here('origin/x')), '');
   });

@@ -21,12 +21,17 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
   ],
   [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
   [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
-  [{ why: 'baseGone', point }, EXIT.sourceUnfit, /^vg0\/mail: .*gone/, /--init --force/],
+  [
+    { why: 'baseGone', point },
+    EXIT.sourceUnfit,
+    /^vg0\/mail: .*no longer exists/,
+    /--init --force/,
+  ],
   [
     { why: 'baseGone', point, wentBack: true },
     EXIT.sourceUnfit,
-    /^vg0\/mail: .*gone/,
-    /take that back first, .*: lvmsync rollback --redo .*; or/,
+    /^vg0\/mail: .*no longer exists/,
+    /undo the rollback first, .*: lvmsync rollback --redo .*; or/,
   ],
   [
     {
@@ -37,7 +42,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     },
     EXIT.sourceUnfit,
     /^vg0\/snap: .*10:55:07Z.* backup:\/dev\/vg1\/the mail .*another spelling/,
-    /same words as before.*: lvchange --deltag lvmsync_old --addtag lvmsync_new vg0\/snap vg0\/newer$/,
+    /same names as before.*: lvchange --deltag lvmsync_old --addtag lvmsync_new vg0\/snap vg0\/newer$/,
   ],
   [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
   [{ why: 'merging', snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*merged/, /--init --force/],
@@ -45,13 +50,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'nextGone', point },
     EXIT.destinationUnfit,
     /part of a snapshot/,
-    /^Go back to that, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /^Go back to that state, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
   [
     { why: 'nextLost', next: snapshot, point },
     EXIT.sourceUnfit,
     /^vg0\/snap: it overflowed, and backup:.* holds part of it/,
-    /--size .*, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /--size\. .*, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
 ];
 
@@ -82,6 +87,6 @@ describe('a new snapshot that overflows while it is sent', () => {
   });
 
   test('is only made again where nothing was held before', () => {
-    assert.match(hint(true), /The next turn, under --init, makes another\.$/);
+    assert.match(hint(true), /The next run with --init makes another one\.$/);
   });
 });

@@ -48,7 +48,7 @@ test('a path that leads elsewhere once it has been checked is refused', async ()
   const content = readFileSync(other);
   await assert.rejects(openDestination({ ...request, path }, reporterThat(swap)), {
     code: 'destinationUnfit',
-    message: /became another device while it was being checked/,
+    message: /another device took this name during the checks/,
   });
   assert.equal(warnings, 1);
   assert.ok(readFileSync(other).equals(content));
@@ -139,14 +139,14 @@ function takesFlock(path: string): boolean {
 
 for (const [whose, isTurn, hint] of [
   ['a sync', false, /--allow-smaller/],
-  ['a turn of a chain, which takes no --allow-smaller', true, /^Enlarge it.* with --force/],
+  ['a turn of a chain, which takes no --allow-smaller', true, /^Enlarge it.* use --force/],
 ] as const) {
   test(`a device that is too small for ${whose}, is refused with what helps there`, () => {
     const error = tooSmall({ path: '/dev/vg/copy', size: 1024 }, { sourceSize: 2048, isTurn });
     assert.equal(error.code, 'destinationUnfit');
     assert.match(
       error.message,
-      /^\/dev\/vg\/copy: too small: it holds 1024 bytes, the source 2048$/,
+      /^\/dev\/vg\/copy: too small: it has 1\.0 KiB \(1024 bytes\), the source 2\.0 KiB \(2048 bytes\)$/,
     );
     assert.match(error.hint ?? '', hint);
     if (isTurn) assert.doesNotMatch(error.hint ?? '', /allow-smaller/);

@@ -236,7 +236,8 @@ test('a file, or a loop device over one, in a file system on the origin is only 
   const machine = groupOnLoop();
   const image = { kind: 'file', device: '254:0', inode: '12' } as const;
   machine.node('/srv/image', image);
-  const warning = 'warning: DEST lies in a file system on the origin: writing it changes that';
+  const warning =
+    'warning: DEST lies in a file system on the origin: writing it changes the source';
   assert.deepEqual(await inspect({ machine, target: image, source: thickSource }), [warning]);
   machine.add({ device: '7:1', kernelName: 'loop1', loopBacking: '/srv/image' });
   assert.deepEqual(await inspect({ machine, target: block('7:1'), source: thickSource }), [
@@ -363,7 +364,7 @@ test('F14: where nothing is known of the source, a label is a warning', async ()
   const given = { target: block('254:6'), head: labelled(1) };
   const source = { ...noSource, headKinds: 'unknown' } as const;
   assert.deepEqual(await inspect({ ...given, source }), [
-    `warning: DEST is labelled as an LVM physical volume (${PRINTED}): only a copy of such a source may`,
+    `warning: DEST is labelled as an LVM physical volume (${PRINTED}): this is right only if the source holds the same`,
   ]);
 });
 

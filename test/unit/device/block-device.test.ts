@@ -124,7 +124,7 @@ const unopened: OpenRefusal[] = [
     path: () => '/nowhere/at/all',
     options: { role: 'source' },
     status: 10,
-    message: /^\/nowhere\/at\/all: cannot open: there is no such device or file \(ENOENT\)$/,
+    message: /^\/nowhere\/at\/all: cannot open: no such device or file \(ENOENT\)$/,
   },
   {
     what: 'a missing COW store',
@@ -178,7 +178,7 @@ const unopened: OpenRefusal[] = [
     },
     options: { role: 'destination', write: true },
     status: 12,
-    message: /too large: it holds 8 PiB or more/,
+    message: /too large: it has 8 PiB or more/,
   },
 ];
 

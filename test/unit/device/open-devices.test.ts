@@ -22,6 +22,6 @@ test('F46: another device by the name of the one that was looked up is refused',
   const wrong = withDevices(reporter, (opened) => opened.open(path, 'source', `${number}1`));
   await assert.rejects(wrong, {
     exitStatus: 10,
-    message: `${path}: another device has this name by now`,
+    message: `${path}: another device now has this name`,
   });
 });

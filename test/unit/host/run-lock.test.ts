@@ -224,7 +224,7 @@ test('F10: a lock file of an older version in another container is named, to be 
   await assert.rejects(acquire(directory, disk), {
     code: 'locked',
     message: new RegExp(`in another container: lvmsync x y, lock file ${path}\\)$`),
-    hint: /When it has ended, remove that file/,
+    hint: /Once it has ended, remove that file/,
   });
 });
 

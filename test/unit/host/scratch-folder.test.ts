@@ -72,7 +72,7 @@ describe('a folder for a small file', () => {
       withScratchFolder(async () => undefined, ['/no/such', '/proc']),
       {
         code: 'usage',
-        message: /^no folder for a temporary file \(\/no\/such: ENOENT; \/proc: /,
+        message: /^no usable directory for a temporary file \(\/no\/such: ENOENT; \/proc: /,
         hint: /TMPDIR/,
       },
     );

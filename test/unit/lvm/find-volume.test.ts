@@ -54,7 +54,7 @@ describe('findSnapshot refuses with exit code 10', () => {
       thick,
       'my-vg/mid',
       /^my-vg\/mid: not a snapshot/,
-      /^It has none; lvcreate --snapshot makes one\.$/,
+      /^It has no snapshots; lvcreate --snapshot makes one\.$/,
     ],
     ['a thin pool', thin, 'v/pool', /^v\/pool: not a snapshot but a volume of type thin-pool$/],
     ['an internal volume', thin, 'v/pool_tmeta', /^v\/pool_tmeta: not a snapshot/],
@@ -111,7 +111,7 @@ describe('findSnapshot refuses with exit code 1', () => {
   for (const [what, kind] of others) {
     test(`a path that is ${what}`, async () => {
       const error = await refusal(findSnapshot('/dev/x/y', runOn(thick), async () => kind));
-      assert.equal(error.message, `/dev/x/y: not a logical volume (it is ${what})`);
+      assert.equal(error.message, `/dev/x/y: not a logical volume, but ${what}`);
       assert.equal(error.exitStatus, 1);
     });
   }
@@ -123,7 +123,7 @@ describe('findSnapshot refuses with exit code 1', () => {
     test(`the internal device "${layer}" and names the volume it belongs to`, async () => {
       const inspect = deviceOf(thick, `${name}-${layer}`);
       const error = await refusal(findSnapshot('/dev/dm-2', runOn(thick), inspect));
-      assert.match(error.message, /\(it is the internal device "(cow|real)" of my-vg\/[\w-]+\)$/);
+      assert.match(error.message, /, but the internal device "(cow|real)" of my-vg\/[\w-]+$/);
       assert.equal(error.exitStatus, 1);
     });
   }

@@ -17,15 +17,15 @@ describe('readSnapshotStatus', () => {
   });
 
   const states = [
-    ['snapshot Invalid', /snapshot overflowed, its change list is lost: full copy needed/],
-    ['snapshot Overflow', /snapshot overflowed, its change list is lost: full copy needed/],
+    ['snapshot Invalid', /snapshot overflowed, its change list is lost: a full copy is needed/],
+    ['snapshot Overflow', /snapshot overflowed, its change list is lost: a full copy is needed/],
     ['snapshot Merge failed', /its merge into the origin failed/],
     ['snapshot Unknown', /a transient snapshot keeps no change list/],
     [
       'snapshot-merge 16/65536 16',
-      /the kernel has "snapshot-merge" in its place, not one snapshot/,
+      /the kernel has "snapshot-merge" in its place, not a single snapshot/,
     ],
-    ['error ', /the kernel has "error" in its place, not one snapshot/],
+    ['error ', /the kernel has "error" in its place, not a single snapshot/],
   ] as const;
   for (const [status, message] of states) {
     test(`refuses "${status}" with exit code 10`, async () => {

@@ -29,7 +29,7 @@ describe('inspectPath', () => {
     ] as const;
     for (const [name, kind] of kinds) assert.deepEqual(await inspectPath(join(folder, name)), kind);
     const terminal = await inspectPath('/dev/null');
-    assert.deepEqual(terminal, { kind: 'other', what: 'not a block device' });
+    assert.deepEqual(terminal, { kind: 'other', what: 'a special file' });
   });
 
   test('tells the number of a block device, however large', async (test) => {

@@ -150,7 +150,7 @@ describe('several streams to a pool that does not zero new blocks', () => {
     test(`F2: are refused over ${what}`, () => {
       assert.throws(
         () => refuseSharedBlocks([{ ...stretch, ...other }], '/dev/vg/copy'),
-        /without --streams|two streams may meet/,
+        /without --streams|two streams could write/,
       );
     });
   }

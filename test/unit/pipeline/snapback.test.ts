@@ -157,7 +157,7 @@ interface Refusal {
 
 const refusals: Refusal[] = [
   { what: 'an existing file', make: (path) => writeFileSync(path, 'precious'), message: /exists/ },
-  { what: 'a directory', make: (path) => mkdirSync(path), message: /this is a folder/ },
+  { what: 'a directory', make: (path) => mkdirSync(path), message: /this is a directory/ },
   {
     what: 'a symbolic link to a file',
     make: (path) => {
@@ -184,7 +184,7 @@ const refusals: Refusal[] = [
     what: 'a directory that is to be replaced',
     make: (path) => mkdirSync(path),
     overwrite: true,
-    message: /this is a folder/,
+    message: /this is a directory/,
   },
 ];
 
@@ -207,7 +207,7 @@ for (const { what, make, overwrite = false, message } of refusals) {
 
 test('a name in /dev is refused, where it would be gone after a restart, but not one in /dev/shm', async () => {
   const path = '/dev/lvmsync-test-snapback';
-  await assert.rejects(create(path), /what is in \/dev is in memory, and gone after a restart/);
+  await assert.rejects(create(path), /\/dev is in memory, so the file would be lost at a restart/);
   assert.ok(!existsSync(path));
   const shared = '/dev/shm/lvmsync-test-snapback';
   rmSync(shared, { force: true });

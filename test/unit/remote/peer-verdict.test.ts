@@ -81,14 +81,19 @@ const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number
     'an end with status 0 and a rest unread',
     { ...SILENT, unreadBytes: 7 },
     17,
-    /left 7 bytes unread/,
+    /did not read the last 7 bytes/,
   ],
-  ['a rest unread in spite of a good result', { unreadBytes: 1 }, 17, /left 1 bytes unread/],
+  [
+    'a rest unread in spite of a good result',
+    { unreadBytes: 1 },
+    17,
+    /did not read the last 1 bytes/,
+  ],
   [
     'status 0 without a result, but words of a failure',
     { ...SILENT, lastLines: ['FATAL ERROR: standard input: it is cut off'] },
     17,
-    /says that it failed, though with status 0/,
+    /reports a failure, although with status 0/,
   ],
   ['status 1', { ...SILENT, exit: status(1) }, 17, /status 1\. APPLY FAILED/],
   [
@@ -98,7 +103,7 @@ const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number
     /status 12: destinationUnfit/,
   ],
   ['status 126', { ...SILENT, exit: status(126) }, 17, /status 126/],
-  ['status 127', { ...SILENT, exit: status(127) }, 17, /no such program/],
+  ['status 127', { ...SILENT, exit: status(127) }, 17, /was not found/],
   ['status 255', { ...SILENT, exit: status(255) }, 17, /could not be reached/],
   ['a good result but status 1', { exit: status(1) }, 17, /status 1/],
   ['a good result but a signal', { exit: { kind: 'signal', signal: 'SIGKILL' } }, 17, /SIGKILL/],
@@ -130,7 +135,7 @@ test('the last words of the remote side are in the message', () => {
     exit: status(1),
     lastLines: ['one', 'two'],
   });
-  assert.match(message, /\(it said: one \| two\)$/);
+  assert.match(message, /\(its output: one \| two\)$/);
 });
 
 test('what is missing where no answer came depends on the form of the stream', () => {
@@ -156,7 +161,7 @@ const hints: readonly [status: number, said: string[], hint: RegExp | undefined]
       'Host key for h was revoked and you have requested strict checking.',
       'Host key verification failed.',
     ],
-    /has to give it another key/,
+    /must give it a new host key/,
   ],
   [
     255,

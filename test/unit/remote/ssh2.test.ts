@@ -176,7 +176,7 @@ function lockedKey(): string {
 
 const refusals: readonly [what: string, Partial<ServerBehaviour>, Attempt, RegExp, hint: RegExp][] =
   [
-    ['an unknown host', {}, { keys: [] }, /no key is known of \[127\.0\.0\.1\]:\d+/, /by hand/],
+    ['an unknown host', {}, { keys: [] }, /no key is known for \[127\.0\.0\.1\]:\d+/, /by hand/],
     [
       'an unknown host, where some key is revoked for all hosts',
       {},
@@ -192,7 +192,13 @@ const refusals: readonly [what: string, Partial<ServerBehaviour>, Attempt, RegEx
       /IDENTIFICATION HAS CHANGED/,
       /ssh-keygen -R/,
     ],
-    ['a revoked key', {}, { keys: [known(HOST), known(HOST, true)] }, /is revoked/, /another key/],
+    [
+      'a revoked key',
+      {},
+      { keys: [known(HOST), known(HOST, true)] },
+      /is revoked/,
+      /a new host key/,
+    ],
     ['a login that is refused', { user: STRANGER }, {}, /Permission denied/, /user name, the key/],
     ['no key at all', {}, { identityFiles: [] }, /Permission denied/, /ssh-agent/],
     [

@@ -104,7 +104,7 @@ test('silence is no answer where one is needed', async () => {
   const { set, told } = makeSet({ patience: 2, needsReady: true });
   await assert.rejects(set.ready(new Receiver()), {
     code: 'transport',
-    message: 'backup: no receiver says that it is ready',
+    message: 'backup: no receiver reported "ready"',
     hint: /--format=classic/,
   });
   assert.deepEqual(told, []);

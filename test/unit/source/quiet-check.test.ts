@@ -60,7 +60,7 @@ test('of a source that was written the user is warned, and the stream says it', 
 
 test('of a source that cannot be watched a note is made, and the stream says nothing', () => {
   const { said } = told(false, (rules) => checkWatch(uncounted, rules));
-  assert.match(said, /^\/dev\/vg\/data: whether it is written while it is read cannot be told\n$/);
+  assert.match(said, /^\/dev\/vg\/data: writes to it during the run cannot be detected\n$/);
   const { result } = told(false, (rules) => reportWrites(uncounted, 'unknown', rules));
   assert.deepEqual(result, { sourceChanged: false });
 });
@@ -69,8 +69,8 @@ test('a source that has to be quiet fails when it was written, or cannot be watc
   const throws = (work: Parameters<typeof told>[1], pattern: RegExp): void => {
     assert.throws(() => told(true, work), unfit(pattern));
   };
-  throws((rules) => checkWatch(uncounted, rules), /cannot be told Nothing was written\./);
-  throws((rules) => reportWrites(uncounted, 'unknown', rules), /cannot be told/);
+  throws((rules) => checkWatch(uncounted, rules), /cannot be detected Nothing was written\./);
+  throws((rules) => reportWrites(uncounted, 'unknown', rules), /cannot be detected/);
   throws(
     (rules) => reportWrites(counted, 'some', rules),
     /written while it was read.*read elsewhere/,

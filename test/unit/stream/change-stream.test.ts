@@ -92,5 +92,5 @@ test('an end mark of another stream is refused, even if all it says fits', async
     return (await applyToMemory(path, new DamagedDestination(before, []).open())).error;
   };
   assert.equal(await withTag(end.streamTag), undefined);
-  assert.match(String(await withTag(Buffer.alloc(8, 7))), /end mark does not agree/);
+  assert.match(String(await withTag(Buffer.alloc(8, 7))), /end mark does not match/);
 });

@@ -155,7 +155,7 @@ const refusals: Refusal[] = [
   { what: 'kind 0', change: (p) => put(p, 0, 0), message: /unknown kind 0/ },
   { what: 'kind 4', change: (p) => put(p, 0, 4), message: /unknown kind 4/ },
   { what: 'another hash', change: (p) => put(p, 1, 2), message: /hash algorithm 2/ },
-  { what: 'a size beyond 2^53', change: (p) => put(p, 40, 0x7f), message: /absurd number/ },
+  { what: 'a size beyond 2^53', change: (p) => put(p, 40, 0x7f), message: /impossible number/ },
   { what: 'an attribute longer than it is', change: (p) => put(p, 63, 99), message: /is cut/ },
 ];
 

@@ -83,7 +83,7 @@ describe('what bench advises', () => {
     const { text } = advise([read(500), link(10), link(40, 4), lz4(400, 2)]);
     assert.equal(
       text,
-      'Use --streams 4 --compress: then the bottleneck is the link, with 80.0 MiB a second.',
+      'Use --streams 4 --compress: the bottleneck is then the link, at 80.0 MiB per second.',
     );
     const slow = advise([read(100)]).text;
     const [, limit = ''] = /--bwlimit (\S+) /.exec(slow) ?? [];
@@ -95,7 +95,7 @@ describe('what bench advises', () => {
 
   test('tells of scattered changes where they are read more slowly', () => {
     const { text } = advise([read(500), read(3, 'random'), link(100)]);
-    assert.match(text, / in pieces of 4 KiB are read with 3\.0 MiB a second only\.$/);
+    assert.match(text, / in pieces of 4 KiB are read at only 3\.0 MiB per second\.$/);
     assert.doesNotMatch(advise([read(500), read(200, 'random'), link(100)]).text, /scattered/);
   });
 });

@@ -22,7 +22,7 @@ describe('what a verify found', () => {
   test('F3: says where only what changed was compared', () => {
     assert.equal(
       describeAsText(findings(0, 0, false)),
-      'backup:/dev/vg1/\\x1b[2Jmail equals /dev/vg/mail in what changed: 24.0 MiB compared; --full compares all 64.0 MiB\n',
+      'backup:/dev/vg1/\\x1b[2Jmail equals /dev/vg/mail in the changed blocks: 24.0 MiB compared; --full compares all 64.0 MiB\n',
     );
   });
 

@@ -71,7 +71,7 @@ describe('the record of who holds a metadata snap', () => {
     writeFileSync(join(scratch, 'file'), '');
     assert.throws(() => openHeldRecord('LVM-a', join(scratch, 'file')), {
       code: 'pool',
-      message: /^.*LVM-a\.held\.json: the record .* cannot be kept \(E/,
+      message: /^.*LVM-a\.held\.json: the record .* cannot be written \(E/,
     });
     const record = openHeldRecord('LVM-a', directory);
     rmSync(directory, { recursive: true });

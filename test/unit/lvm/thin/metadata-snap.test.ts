@@ -111,7 +111,7 @@ describe('withMetadataSnap', () => {
     assert.deepEqual(watchers, ['started', 'dismissed']);
     assert.deepEqual(lines, [
       'vg0/pool: reserved its metadata snap (root 31)',
-      'vg0/pool: released it',
+      'vg0/pool: released its metadata snap',
     ]);
     assertNothingLeft();
   });
@@ -133,10 +133,7 @@ describe('withMetadataSnap', () => {
     forgeRecord(DEAD, { heldRoot: 17 });
     assert.equal(await hold(pool, async () => pool.heldRoot), 31);
     assert.deepEqual(pool.messages, ['release', 'reserve', 'release']);
-    assert.match(
-      lines[0] ?? '',
-      /a run that died left its metadata snap held \(root 17\): released/,
-    );
+    assert.match(lines[0] ?? '', /released the metadata snap that a crashed run left \(root 17\)/);
     assertNothingLeft();
   });
 
@@ -145,7 +142,7 @@ describe('withMetadataSnap', () => {
     forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
     assert.equal(await hold(pool, async () => pool.heldRoot), 31);
     assert.deepEqual(pool.messages, ['release', 'reserve', 'release']);
-    assert.match(lines[0] ?? '', /\(root 17\): released/);
+    assert.match(lines[0] ?? '', /released the metadata snap .*\(root 17\)/);
     assertNothingLeft();
   });
 
@@ -214,7 +211,7 @@ describe('withMetadataSnap', () => {
     pool.onMessage = (message) => message === 'release_metadata_snap';
     await assert.rejects(hold(pool, nothing), {
       code: 'pool',
-      message: /stays held \(root 31\)/,
+      message: /could not be released \(root 31\)/,
       hint: /dmsetup message vg0-pool-tpool 0 release_metadata_snap/,
     });
     assert.equal(record().read()?.heldRoot, 31, 'the next run can tell whose it is');
@@ -291,7 +288,7 @@ describe('withMetadataSnap', () => {
       (error) => error === failure,
     );
     assert.ok(
-      lines.some((line) => /^ERROR: .*stays held \(root 31\)/.test(line)),
+      lines.some((line) => /^ERROR: .*could not be released \(root 31\)/.test(line)),
       lines.join('\n'),
     );
   });
@@ -347,7 +344,7 @@ describe('withMetadataSnap', () => {
     await assert.rejects(hold(pool, nothing, undefined, { lockLimitMs: 300 }), {
       code: 'locked',
       exitStatus: 19,
-      message: new RegExp(`vg0/pool.*process ${process.pid}: lvmsync of another.*waited`),
+      message: new RegExp(`vg0/pool.*process ${process.pid}: lvmsync of another.*gave up`),
     });
     assert.equal(lines.filter((line) => /waiting for it/.test(line)).length, 1);
     lock.release();
@@ -375,7 +372,7 @@ describe('withMetadataSnap', () => {
     writeFileSync(recordDirectory, 'a file where the directory should be');
     await assert.rejects(hold(pool, nothing), {
       code: 'pool',
-      message: /the record of who holds the metadata snap cannot be kept/,
+      message: /the record of the held metadata snap cannot be written/,
     });
     assert.deepEqual(pool.calls, []);
   });
