@@ -1,5 +1,5 @@
 /**
- * What wrote last to the copy of a chain, kept on the host of the copy. The record of a chain says which point its
+ * The last writer of the copy of a chain, kept on the host of the copy. The record of a chain says which point its
  * destination holds; another run that writes there cannot know that record, and finds this instead. It never decides
  * what a chain holds: it can only refuse or warn. Only who holds the lock of the copy may change its entry.
  */

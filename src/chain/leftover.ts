@@ -1,5 +1,5 @@
 /**
- * What a chain has left behind: the links of one that `--init --force` began anew, and the folder of a
+ * The files that a chain has left behind: the links of one that `--init --force` began anew, and the folder of a
  * rollback after which a turn was taken. Nothing goes back to these. The record names them, so that they can
  * be told from files that are only called so, and are found again after a crash.
  */

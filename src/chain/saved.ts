@@ -1,5 +1,5 @@
 /**
- * What attempts that were cut off saved already. They are undone after the attempt that follows them, so
+ * The data that attempts that were cut off saved already. They are undone after the attempt that follows them, so
  * that the oldest copy of each place is what remains: what stands in them need not be saved again.
  */
 

@@ -1,5 +1,5 @@
 /**
- * What takes a rollback back: a folder in the chain with the record as it was, the snapbacks of the
+ * The means to undo a rollback: a folder in the chain with the record as it was, the snapbacks of the
  * rollback itself, and the links that it undid.
  */
 

@@ -70,7 +70,7 @@ async function tryMaking(
 }
 
 /**
- * What has changed by now: the new snapshot would be made of the origin as it is, and one that an interrupted
+ * The changes by now: the new snapshot would be made of the origin as it is, and one that an interrupted
  * turn left differs from it only by what was written since.
  */
 async function openNow({ turn, origin, context }: DryCycle): Promise<Source> {

@@ -1,5 +1,5 @@
 /**
- * What one turn of a cycle has to do, decided from what LVM has and what the receiver says. Pure, and
+ * The steps of one turn of a cycle, decided from what LVM has and what the receiver reports. Pure, and
  * without memory: whatever an earlier turn was doing when it ended, the snapshots that exist and the
  * point that the destination holds tell it all.
  *

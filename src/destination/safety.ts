@@ -32,7 +32,7 @@ export interface InspectedSource {
   /** Empty where the change stream comes from elsewhere. */
   readonly members: readonly SourceMember[];
   /**
-   * What a copy of it may be by its first bytes, see headKindOf. A volume that a guest uses as a whole as its
+   * The allowed first bytes of a copy of it, see headKindOf. A volume that a guest uses as a whole as its
    * physical volume has a copy with the same label: that copy is not a physical volume of this host. "unknown": of
    * a source that is not there to be looked at.
    */
@@ -64,7 +64,7 @@ export interface Finding {
  * Everything that speaks against writing the target, in the order of the checks; its size is not
  * looked at. Throws what `readHeadKind` and `dmTable` throw, and if `/proc` cannot be read.
  *
- * What this run reads is `never` written, nor what that is stored on, nor what is built on it: it
+ * A device that this run reads is `never` written, nor what that is stored on, nor what is built on it: it
  * would change, or be destroyed, under the reader. Another thick snapshot of the origin has its own
  * COW store: to write it is rarely meant, but harms nothing, so it can be forced.
  */

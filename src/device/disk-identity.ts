@@ -1,5 +1,5 @@
 /**
- * What a block device is known by that outlives renaming and reboots. Read from sysfs and from partition
+ * An identity of a block device that outlives renaming and reboots. Read from sysfs and from partition
  * tables, never from links that udev's rules make. Small, synchronous reads.
  */
 
@@ -20,7 +20,7 @@ export function isNewerKind(identity: string): boolean {
 const LONGEST = 512;
 
 /**
- * Of the block device `major:minor`; undefined for one that has none. `root` is put before `/sys` and `/dev`.
+ * The identity of the block device `major:minor`; undefined if it has none. `root` is put before `/sys` and `/dev`.
  * The word before the first colon says what it is made of; device-mapper's has none, as programs wrote it
  * that knew no other.
  */

@@ -1,5 +1,5 @@
 /**
- * What the first bytes of a device or file say that it is, where raw data over it is hardly ever meant: a physical
+ * The kind of a device or file by its first bytes, where raw data over it is hardly ever meant: a physical
  * volume of LVM, or an image that is not raw. Only a copy of what begins alike may begin so.
  */
 

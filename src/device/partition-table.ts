@@ -1,5 +1,5 @@
 /**
- * What a partition is called in the table of its disk. Older kernels do not tell it (newer ones do in uevent),
+ * The name of a partition in the table of its disk. Older kernels do not report it (newer ones do in uevent),
  * and udev's links are a matter of rules. Sources: UEFI specification 2.10, 5.3 (GPT); blkid and the kernel
  * (block/partitions/msdos.c) for the form of the name on a disk with an MBR.
  */

@@ -126,7 +126,7 @@ export class Topology {
   }
 
   /**
-   * What a partition, or a loop device over a block device, is a part of: the bytes from `offset` on. `isMixed`
+   * The device of which a partition, or a loop device over one, is a part: the bytes from `offset` on. `isMixed`
    * where it is built on others in some other way, such as RAID; device-mapper's tables tell that better.
    */
   window(identity: DeviceIdentity): Window {

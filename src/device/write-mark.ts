@@ -14,7 +14,7 @@ const SECTORS_WRITTEN = 6;
 const SECTORS_DISCARDED = 13;
 
 /**
- * What a file system calls itself in statfs(2), of those whose time of modification changes with each write and
+ * The numbers of file systems in statfs(2), of those whose time of modification changes with each write and
  * only then, and is durable after fsync: ext2 to ext4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs. Not of those that
  * round it (FAT), or where another machine sets it later (NFS, SMB).
  */

@@ -1,5 +1,5 @@
 /**
- * What `lvs`, the volume group's metadata (vgcfgbackup) and the kernel (dmsetup) say of a volume has to agree: the
+ * `lvs`, the volume group's metadata (vgcfgbackup) and the kernel (dmsetup) have to agree about a volume: the
  * refusal of one that they describe differently.
  */
 

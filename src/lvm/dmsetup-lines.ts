@@ -1,5 +1,5 @@
 /**
- * What the lines of `dmsetup table` and `dmsetup status` have in common: a target at its place in a
+ * The common part of the lines of `dmsetup table` and `dmsetup status`: a target at its place in a
  * device, and words for devices and counts. Sizes are in 512-byte sectors, as the kernel prints them.
  */
 

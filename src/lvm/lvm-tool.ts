@@ -11,7 +11,7 @@ const TOOLS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What lvm.conf, a profile or the environment may set, and what a report or its words on standard error depend
+ * Settings that lvm.conf, a profile or the environment may make, and that a report or its words on stderr depend
  * on: as LVM has it by default (lvmconfig --type default report log). LVM puts --config above all of them.
  */
 const SETTINGS = [

@@ -27,7 +27,7 @@ export const PLAIN_RULES: WriteRules = {
 };
 
 /**
- * Of a destination that nothing was written to yet, and that has not been made larger. Throws (destinationUnfit) where
+ * For a destination that nothing was written to yet, and that has not been made larger. Throws (destinationUnfit) where
  * it cannot be told which blocks of a thin pool are new.
  */
 export async function findWriteRules(

@@ -32,7 +32,7 @@ export interface Peer {
 export type OnLine = (line: string, stream: PeerStream) => void;
 
 /**
- * What was printed before the end arrives within this time, or never: a ControlMaster that ssh left
+ * Output from before the end arrives within this time, or never: a ControlMaster that ssh left
  * behind keeps stderr open. Milliseconds.
  */
 const LAST_WORDS_MS = 500;

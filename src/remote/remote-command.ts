@@ -61,7 +61,7 @@ function pathArgs(path: string): string[] {
 }
 
 /**
- * What follows the host: the program there and its arguments. Throws (usage) for a word that no quoting
+ * The words after the host: the program there and its arguments. Throws (usage) for a word that no quoting
  * carries through every shell.
  */
 export function argsThere(

@@ -1,5 +1,5 @@
 /**
- * What the user's OpenSSH configuration says of a host, asked of `ssh -G`, and which keys it is known
+ * The user's OpenSSH configuration of a host, asked of `ssh -G`, and which keys it is known
  * by, asked of `ssh-keygen -F`: the same files, the same rules, and no parser of ours.
  */
 

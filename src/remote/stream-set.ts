@@ -1,5 +1,5 @@
 /**
- * What holds the streams of one run together: none sends data before all receivers are ready, none
+ * The rules that hold the streams of one run together: none sends data before all receivers are ready, none
  * ends before all have sent their data, and the first that fails stops the others.
  */
 

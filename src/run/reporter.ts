@@ -1,5 +1,5 @@
 /**
- * What a person reads, or a program as JSON, on stderr. Everything is written in whole lines, each by one
+ * The messages for a person, or for a program as JSON, on stderr. Everything is written in whole lines, each by one
  * call, because an old sender that started us waits for the end of a line it saw the beginning of. The
  * one exception, the progress line that rewrites itself, is for terminals.
  */

@@ -13,7 +13,7 @@ import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
 
 /**
- * Of a snapshot: all of what a sync reads, its origin or the data source. Anything else is read as it
+ * For a snapshot: all that a sync reads, its origin or the data source. Anything else is read as it
  * is. Whoever opened it closes it.
  */
 export async function openWhole(request: SourceRequest, context: RunContext): Promise<Source> {

@@ -1,5 +1,5 @@
 /**
- * What the control frames of a change stream say. Pure: payload bytes in, values out. The frames
+ * The content of the control frames of a change stream. Pure: payload bytes in, values out. The frames
  * around the payloads, and the GROUP frame, are made and checked in the addon; docs/format.md is the
  * specification.
  */

@@ -1,5 +1,5 @@
 /**
- * What a link of a chain counts on. The snapback of a further attempt saves only what those before it have
+ * The part that a link of a chain counts on. The snapback of a further attempt saves only what those before it have
  * not saved, so it is of use only together with them: it names the one before it, how much of it was there,
  * and a hash over all that it counts on. Without that a file that lost its end would look like that of a run
  * that was cut off there. docs/format.md has the attributes.

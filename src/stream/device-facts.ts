@@ -9,7 +9,7 @@ import { headKindOf } from '../device/head-kind.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 
 /**
- * What a block device is known by: device-mapper's uuid, which for a logical volume is made of LVM's own, or
+ * The identity of a block device: device-mapper's uuid, which for a logical volume is made of LVM's own, or
  * what a disk is called by its maker. Undefined for what has none, and for files: those have their path.
  */
 export async function stableIdentity(device: FileDevice): Promise<string | undefined> {
@@ -40,7 +40,7 @@ export async function machineIdentity(): Promise<string | undefined> {
 }
 
 /**
- * What a snapback says of its destination, which is about to have `size` bytes, and to hold a copy of what is of one of
+ * A snapback's description of its destination, which is about to have `size` bytes, and to hold a copy of one of
  * the `headKinds`.
  */
 export async function snapbackFacts(

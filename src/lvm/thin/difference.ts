@@ -1,5 +1,5 @@
 /**
- * What changed between two thin volumes of one pool: two thin_dump outputs, merged as they stream.
+ * The changes between two thin volumes of one pool: two thin_dump outputs, merged as they stream.
  * The same data block means the same data: dm-thin never writes to a block that two devices share,
  * and does not reuse one while any device maps it.
  */

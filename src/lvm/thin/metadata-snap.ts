@@ -139,7 +139,7 @@ function waitedTooLong(cause: LvmsyncError, limitMs: number): LvmsyncError {
 }
 
 /**
- * What is left to do when a run was killed: releases what its record says that it holds, or was about
+ * The work that is left when a run was killed: releases what its record says that it holds, or was about
  * to reserve. Under the lock of the pool, so that what a later run holds by now is never released.
  */
 export async function releaseForDeadRun(

@@ -29,7 +29,7 @@ export function isDef(tags: XmlTags): boolean {
 type Part = Float64Array | string;
 
 /**
- * What a `<def>` refers to is copied into it. So a `<ref>` is one step whatever the nesting, and one
+ * The mappings that a `<def>` refers to are copied into it. So a `<ref>` is one step whatever the nesting, and one
  * limit bounds both time and memory. A `<ref>` may come before its `<def>`, which no thin_dump so far
  * does: what holds one is kept in parts, and put together when all has been read.
  * Whatever cannot be throws LvmsyncError (pool).
