@@ -34,7 +34,7 @@ export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
   usage: 'wrong usage, or a failure that has no status of its own',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
   different: 'verify: the destination differs from the source',
-  sourceUnfit: 'the source cannot be used: not a snapshot, overflowed, merging, not quiet',
+  sourceUnfit: 'the source is unfit: not a snapshot, overflowed, merging, not quiet',
   sourceRead: 'reading the source failed',
   destinationUnfit: 'the destination must not be written: too small, mounted, in use',
   destinationWrite: 'writing or flushing the destination failed',
