@@ -118,7 +118,7 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
   return run(command, {
     reporter,
     signal,
-    command: ['lvmsync', ...argv].join(' '),
+    commandLine: ['lvmsync', ...argv].join(' '),
     // A line that a login prints may not have ended; an empty one is passed over.
     answer: (line) => writeOutput(`\n${line}`),
     print: (text) => {

@@ -43,7 +43,7 @@ export class CopyOwner {
     this.#device = device;
     this.#path = device.path;
     this.#markBefore = writeMark(device);
-    this.#command = context.command;
+    this.#command = context.commandLine;
     this.#reporter = context.reporter;
   }
 
@@ -288,7 +288,7 @@ interface Copies {
   readonly overlapping: readonly RegisteredCopy[];
 }
 
-type OwnerContext = Pick<RunContext, 'command'> & { readonly reporter: Pick<Reporter, 'warn'> };
+type OwnerContext = Pick<RunContext, 'commandLine'> & { readonly reporter: Pick<Reporter, 'warn'> };
 
 export interface OtherRun {
   /** Stream id, in hexadecimal, of the snapback that it keeps. */

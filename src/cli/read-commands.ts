@@ -124,7 +124,7 @@ export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
     throw clash('rsh', '--transport ssh2');
   }
   return {
-    transport: values.transport === 'ssh2' ? 'ssh2' : 'command',
+    transport: values.transport === 'ssh2' ? 'ssh2' : 'rsh',
     rsh: splitWords(values.rsh ?? 'ssh'),
     rshGiven: values.rsh !== undefined,
     program,

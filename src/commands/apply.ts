@@ -95,7 +95,7 @@ async function applyStream(
   const members = [...stream.members, ...chainMembers(command.chain?.directory)];
   const size = hello?.deviceSize;
   const { headKinds } = stream;
-  const request = { path, members, force, command: context.command, set, size, headKinds };
+  const request = { path, members, force, command: context.commandLine, set, size, headKinds };
   const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;
@@ -117,7 +117,7 @@ async function applyStream(
       const about = { step, device, owner, force };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
-        : await ChainTurn.open(command.chain, { ...about, command: context.command });
+        : await ChainTurn.open(command.chain, { ...about, command: context.commandLine });
       const advice = command.chain.init ? await nameAdvice(device) : undefined;
       if (advice !== undefined) reporter.warn(advice);
     } else owner.warnOfChain(undefined, hello);

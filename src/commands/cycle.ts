@@ -104,8 +104,12 @@ function tagOf({ destination, chain }: CycleCommand): string {
 }
 
 /** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
-function lockCycle(origin: CycleOrigin, tag: string, { command }: RunContext): Promise<RunLock> {
-  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command });
+function lockCycle(
+  origin: CycleOrigin,
+  tag: string,
+  { commandLine }: RunContext,
+): Promise<RunLock> {
+  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command: commandLine });
 }
 
 /** Throws (locked) as lockCycle would, and locks nothing. */
@@ -263,9 +267,9 @@ async function sendActive(step: Step, { origin, command, context }: Circumstance
 async function checkPlace(
   { members, device }: Source,
   { destination: { host, path }, force }: CycleCommand,
-  { command, reporter }: RunContext,
+  { commandLine, reporter }: RunContext,
 ): Promise<void> {
   if (host !== undefined) return;
   const headKinds = await headKindsOf(device);
-  await checkDestination({ path, members, force, command, headKinds }, reporter);
+  await checkDestination({ path, members, force, command: commandLine, headKinds }, reporter);
 }

@@ -30,19 +30,19 @@ import { whatWasLeft } from './outcome.js';
 export async function checkLocal(
   source: Source,
   command: SyncCommand,
-  { reporter, signal, command: words }: RunContext,
+  { reporter, signal, commandLine }: RunContext,
 ): Promise<CopyPlan> {
   const { destination, force } = command;
   const { size } = source.device;
   const headKinds = await headKindsOf(source.device);
   const path = destination.path;
-  const request = { path, members: source.members, force, command: words, size, headKinds };
+  const request = { path, members: source.members, force, command: commandLine, size, headKinds };
   const { device, close } = await openForDryRun(request, reporter);
   try {
     const plan = planCopy(device, source, command, reporter);
     const rules = await findWriteRules(device);
     const options = await snapbackOptions(command, signal, { device, source, rules, plan });
-    (await CopyOwner.find(device, { reporter, command: words })).warnOfChain();
+    (await CopyOwner.find(device, { reporter, commandLine })).warnOfChain();
     if (options !== undefined) checkSnapback(options);
     return plan;
   } finally {
@@ -62,7 +62,7 @@ export async function copyHere(
   const { size } = source.device;
   const headKinds = await headKindsOf(source.device);
   const { force } = command;
-  const request = { path, members, force, command: context.command, size, headKinds };
+  const request = { path, members, force, command: context.commandLine, size, headKinds };
   const destination = await openDestination(request, reporter);
   try {
     const writes = await copyTo(destination.device, source, { command, context });

@@ -52,11 +52,13 @@ export async function runRollback(command: RollbackCommand, context: RunContext)
   const { destination: path, directory, force, dryRun } = command;
   const members = chainMembers(directory);
   const headKinds = await sourceKinds(directory);
-  const request = { path, members, force, command: context.command, headKinds };
+  const request = { path, members, force, command: context.commandLine, headKinds };
   const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, context.reporter);
   try {
-    const lock = dryRun ? checkChainFree(directory) : await lockChain(directory, context.command);
+    const lock = dryRun
+      ? checkChainFree(directory)
+      : await lockChain(directory, context.commandLine);
     try {
       const owner = await CopyOwner.find(destination.device, context);
       await new Rollback(command, context, { device: destination.device, owner }).run();

@@ -17,7 +17,7 @@ export async function connectScript(
   { host, remote, script, onLine }: ScriptRequest,
   { agentSocket }: Pick<RunContext, 'agentSocket'>,
 ): Promise<Peer> {
-  if (remote.transport === 'command') {
+  if (remote.transport === 'rsh') {
     return connectCommand([...loginArgv(remote, host), script], onLine);
   }
   const { connectSsh2 } = await import('./ssh2.js');

@@ -15,7 +15,7 @@ export interface SendRequest extends WriteRequest, ReadRequest {
 
 /** How another host is reached, and what is run there. */
 export interface RemoteOptions {
-  readonly transport: 'command' | 'ssh2';
+  readonly transport: 'rsh' | 'ssh2';
   /** The program that stands for ssh, and its first arguments. */
   readonly rsh: readonly string[];
   /** The user chose it: its options are the user's, too. */

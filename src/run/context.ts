@@ -7,7 +7,7 @@ export interface RunContext {
   /** Aborted by the first signal; its reason is the signal's name. */
   readonly signal: AbortSignal;
   /** The command line, for a run that finds the destination locked. */
-  readonly command: string;
+  readonly commandLine: string;
   /** Takes text for standard output: the answer that the user asked for. */
   readonly print: (text: string) => void;
   /** Takes one line for the sender that started us. */

@@ -24,7 +24,7 @@ const source = offlineSource(folder, { size: MIB, changedChunks: [3, 4, 10, 200]
 
 const quietContext = {
   reporter: new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false }),
-  command: 'lvmsync inspect',
+  commandLine: 'lvmsync inspect',
   answer: () => undefined,
   agentSocket: undefined,
   engine: 'auto',

@@ -43,7 +43,7 @@ async function chainAnswer({ command: rsh }: FakeRsh, path: string): Promise<unk
   const reporter = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });
   const silent = { print: () => undefined, answer: () => undefined, agentSocket: undefined };
   const { signal } = new AbortController();
-  const context = { ...silent, reporter, signal, command: 'lvmsync', engine: 'auto' };
+  const context = { ...silent, reporter, signal, commandLine: 'lvmsync', engine: 'auto' };
   return askChain(command, context);
 }
 

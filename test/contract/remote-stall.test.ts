@@ -146,7 +146,7 @@ describe('--timeout', () => {
     const reporter = new Reporter({ verbosity: 'normal', write, isTTY: false });
     const { signal } = new AbortController();
     const silent = { print: () => undefined, answer: () => undefined, agentSocket: undefined };
-    const context = { ...silent, reporter, signal, command: 'lvmsync', engine: 'auto' };
+    const context = { ...silent, reporter, signal, commandLine: 'lvmsync', engine: 'auto' };
     const [, cowStore = '', , dataSource = ''] = big.words;
     const source = await openOffline({ kind: 'cowStore', cowStore, dataSource }, reporter);
     const point = { toPoint: 'point-1', toTime: '2024-01-01T00:00:00Z' };

@@ -437,7 +437,7 @@ async function applyPieces(stream: Buffer, destination: string): Promise<Applied
   const context = {
     reporter,
     signal: new AbortController().signal,
-    command: 'lvmsync --apply',
+    commandLine: 'lvmsync --apply',
     print: () => undefined,
     answer: (line: string) => answers.push(line),
     agentSocket: undefined,

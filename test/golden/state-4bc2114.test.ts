@@ -256,7 +256,7 @@ describe('a record of a held metadata snap, by 4bc2114', () => {
     const context = {
       reporter: new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false }),
       signal: new AbortController().signal,
-      command: 'lvmsync a b',
+      commandLine: 'lvmsync a b',
       run: pool.run,
       recordDirectory: folder,
       lockDirectory,

@@ -41,7 +41,7 @@ export async function runDoctor(command: DoctorCommand, context: RunContext): Pr
     const { host, path } = destination;
     const about = { command, source };
     if (host !== undefined) tell(await examineRemote({ host, path }, about, context));
-    else tell(await examineDestination(path, source, context.command));
+    else tell(await examineDestination(path, source, context.commandLine));
   }
   if (command.snapback !== undefined && destination?.host === undefined) {
     tell([examineSnapback(command.snapback)]);
@@ -59,6 +59,6 @@ function needsOf(command: DoctorCommand, { kind }: SourceFindings): Needs {
   return {
     lvm: !receives,
     thin: kind === 'thin',
-    ssh: destination?.host !== undefined && remote.transport === 'command' && !remote.rshGiven,
+    ssh: destination?.host !== undefined && remote.transport === 'rsh' && !remote.rshGiven,
   };
 }

@@ -32,7 +32,7 @@ export interface SnapContext {
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
   /** The command line, for a run that waits for this one. */
-  readonly command: string;
+  readonly commandLine: string;
   readonly run?: RunCommand;
   /** Where records are kept; default /var/lib/lvmsync. */
   readonly recordDirectory?: string;
@@ -92,7 +92,7 @@ async function readSettledStatus(
 
 type LockedPool = MessageTarget & Pick<ThinPool, 'number'>;
 
-interface LockContext extends Pick<SnapContext, 'command' | 'lockDirectory' | 'lockLimitMs'> {
+interface LockContext extends Pick<SnapContext, 'commandLine' | 'lockDirectory' | 'lockLimitMs'> {
   /** Called with who has the lock, each time that it is found taken; what it throws ends the wait. */
   readonly onTaken: (who: LvmsyncError) => void;
 }
@@ -108,7 +108,7 @@ async function lockPool(pool: LockedPool, context: SnapContext): Promise<RunLock
 }
 
 async function waitForLock(pool: LockedPool, context: LockContext): Promise<RunLock> {
-  const { command, lockDirectory: directory, lockLimitMs = LOCK_LIMIT_MS } = context;
+  const { commandLine: command, lockDirectory: directory, lockLimitMs = LOCK_LIMIT_MS } = context;
   const deadline = performance.now() + lockLimitMs;
   const request = {
     path: `thin pool ${pool.name}`,
@@ -148,7 +148,7 @@ export async function releaseForDeadRun(
   { run = askHost, lockDirectory }: Pick<SnapContext, 'run' | 'lockDirectory'> = {},
 ): Promise<void> {
   const lock = await waitForLock(pool, {
-    command: `releases the metadata snap of ${pool.name} for a crashed run`,
+    commandLine: `releases the metadata snap of ${pool.name} for a crashed run`,
     ...(lockDirectory === undefined ? {} : { lockDirectory }),
     onTaken: () => undefined,
   });

@@ -12,7 +12,7 @@ const pool = new FakePool();
 const context = {
   reporter: new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false }),
   signal: new AbortController().signal,
-  command: 'lvmsync held a',
+  commandLine: 'lvmsync held a',
   run: pool.run,
   recordDirectory,
   lockDirectory,

@@ -10,7 +10,7 @@ export function command(...argv: string[]): Command {
 
 /** How another host is asked where no option says anything of it. */
 export const REMOTE = {
-  transport: 'command',
+  transport: 'rsh',
   rsh: ['ssh'],
   rshGiven: false,
   program: 'lvmsync',

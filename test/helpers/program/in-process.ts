@@ -23,7 +23,7 @@ export function contextOf(
   return {
     reporter: new Reporter({ verbosity: 'normal', write, isTTY: false }),
     signal: new AbortController().signal,
-    command: ['lvmsync', ...words].join(' '),
+    commandLine: ['lvmsync', ...words].join(' '),
     print: () => undefined,
     answer: () => undefined,
     agentSocket: undefined,

@@ -26,7 +26,7 @@ async function withCopy<T>(work: (device: FileDevice) => Promise<T>): Promise<T>
 
 function context(warnings: string[] = []) {
   return {
-    command: 'lvmsync test',
+    commandLine: 'lvmsync test',
     reporter: { warn: (text: string) => void warnings.push(text) },
   };
 }

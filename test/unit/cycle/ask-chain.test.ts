@@ -24,7 +24,7 @@ function cycle(script: string, ...options: string[]): CycleCommand {
 function context(signal = new AbortController().signal): RunContext {
   const reporter = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });
   const silent = { print: () => undefined, answer: () => undefined, agentSocket: undefined };
-  return { ...silent, reporter, signal, command: 'lvmsync cycle', engine: 'auto' };
+  return { ...silent, reporter, signal, commandLine: 'lvmsync cycle', engine: 'auto' };
 }
 
 /** A script that prints the answer and ends with the status. */

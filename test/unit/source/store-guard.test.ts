@@ -34,7 +34,7 @@ const QUIET = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: 
 
 function contextOf(signal = new AbortController().signal, reporter = QUIET): RunContext {
   const silent = { print: () => undefined, answer: () => undefined };
-  return { reporter, signal, command: '', agentSocket: undefined, engine: 'auto', ...silent };
+  return { reporter, signal, commandLine: '', agentSocket: undefined, engine: 'auto', ...silent };
 }
 
 function guardOf(stores: StoreGuard['source']['stores'], maxPercent?: number): StoreGuard {

@@ -62,7 +62,7 @@ function hold<T>(
     {
       reporter: new Reporter({ verbosity: 'verbose', write, isTTY: false }),
       signal,
-      command: 'lvmsync a b',
+      commandLine: 'lvmsync a b',
       run: pool.run,
       recordDirectory,
       lockDirectory,
