@@ -97,7 +97,7 @@ const BENCH: readonly [what: string, work: Work] = [
   (rsh) => {
     const scratch = fixture.path('scratch');
     const words = ['bench', '--json', '-e', rsh.command, '--streams', '1', '--scratch', scratch];
-    const result = lvmsync([...words, 'backup']);
+    const result = lvmsync([...words, 'backup:']);
     assertSucceeds(result);
     assert.match(result.stdout.toString(), /"what":"link"/);
     assert.match(result.stdout.toString(), /"host":"backup"/);

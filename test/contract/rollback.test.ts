@@ -96,7 +96,7 @@ describe('a rollback', () => {
       assertSucceeds(rollback(chain, '--steps', '1'));
       chain.assertHolds(target);
     }
-    assertFails(rollback(chain, '--steps', '1'), 12, /does not go back 1 steps/);
+    assertFails(rollback(chain, '--steps', '1'), 12, /does not go back 1 step,/);
   });
 
   test('is taken back by --redo, as often as there were rollbacks', async () => {

@@ -255,7 +255,7 @@ describe('a file that is taken away while a run writes it', () => {
         if (replace) writeFileSync(path, source.former);
       });
       assertFails(result, 13, replace ? /another file now has its name/ : /it no longer exists/);
-      assert.match(result.stderr, /is in the file that had this name when the run began/);
+      assert.match(result.stderr, /was written to the file that had this name when the run began/);
     }
   });
 

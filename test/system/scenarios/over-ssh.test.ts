@@ -141,7 +141,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
           ...['/dev/vg0/mail-snap', `${HOST.right}:${lab.copy.path}`],
         ]);
         assert.equal(status, EXIT.transport, stderr);
-        assert.match(stderr, /through sudo without a password/);
+        assert.match(stderr, /refused to run lvmsync through sudo.*NOPASSWD/s);
       });
     });
   }

@@ -177,7 +177,7 @@ function blocksOf(markdown: string): Block[] {
     if (text.trim() === '' || text.startsWith('#')) {
       open = undefined;
       // A heading is no sentence.
-      if (text.startsWith('#')) blocks.push({ line, text });
+      if (text.startsWith('#')) blocks.push({ line, text: text.replace(/^(#+) \d+\./, '$1') });
     } else if (text.startsWith('|')) {
       // Nor are those of a table.
       const isHead =
@@ -265,7 +265,7 @@ describe('the patterns', () => {
 
   test('look at paragraphs, items and cells, but not at code', () => {
     const markdown =
-      '# What\n\nOne\ntwo `is no x`.\n\n- three\n  four\n\n```\nis none\n```\n\n| What |\n|---|\n| a |\n';
+      '# 1. What\n\nOne\ntwo `is no x`.\n\n- three\n  four\n\n```\nis none\n```\n\n| What |\n|---|\n| a |\n';
     const found = blocksOf(markdown).map(({ line, text }) => `${line}: ${text}`);
     assert.deepEqual(found, [
       '1: # What',
