@@ -140,8 +140,9 @@ export function refuseRest([unexpected]: readonly string[]): void {
   throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`);
 }
 
-export function clash(name: string, other: string): LvmsyncError {
-  return new LvmsyncError('usage', `--${name} cannot be used with ${other}`);
+export function clash(name: string, other: string, hint?: string): LvmsyncError {
+  const context = hint === undefined ? {} : { hint };
+  return new LvmsyncError('usage', `--${name} cannot be used with ${other}`, context);
 }
 
 export function needs(name: string, needed: OptionEntry['name']): LvmsyncError {

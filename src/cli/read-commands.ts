@@ -121,7 +121,11 @@ export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
     throw clash('push-helper', '--transport ssh2');
   }
   if (values.rsh !== undefined && values.transport === 'ssh2') {
-    throw clash('rsh', '--transport ssh2');
+    throw clash(
+      'rsh',
+      '--transport ssh2',
+      'Put its options into ~/.ssh/config, which both read, or leave out --transport.',
+    );
   }
   return {
     transport: values.transport === 'ssh2' ? 'ssh2' : 'rsh',

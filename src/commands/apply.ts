@@ -1,6 +1,6 @@
 /** `lvmsync --apply FILE|- DESTINATION`: writes a change stream or snapback to a device. */
 
-import { EXIT, LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { EXIT, LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { requireCountedParts } from '../chain/counted-file.js';
 import { chainMembers } from '../chain/directory.js';
@@ -36,7 +36,7 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     selectEngine(context);
     const stop = (): void => reader.cancel();
     context.signal.addEventListener('abort', stop);
-    const form = await reader.readForm();
+    const form = await readForm(reader, input.identity !== undefined);
     const isTurn = command.chain !== undefined;
     const stream = new ReceivedStream(reader, form, input.identity);
     if (stream.isEmpty && !isTurn) return applyNothing(stream, context);
@@ -49,6 +49,22 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
   } finally {
     await reader.close();
     closeChanges(input);
+  }
+}
+
+/** Nothing is opened before it. */
+async function readForm(
+  reader: ChangeReader,
+  isFile: boolean,
+): ReturnType<ChangeReader['readForm']> {
+  try {
+    return await reader.readForm();
+  } catch (error) {
+    if (!(error instanceof LvmsyncError)) throw error;
+    const hint = isFile
+      ? 'Check that it is the right file, and that it was copied whole: "lvmsync inspect FILE" shows what it holds.'
+      : 'Look for the message of the sender.';
+    throw withContext(error, { ...UNTOUCHED, hint });
   }
 }
 

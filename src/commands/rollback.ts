@@ -93,7 +93,10 @@ class Rollback {
     const { directory, target } = this.#command;
     const { record, files } = await readChain(directory);
     if (record === undefined) {
-      throw new LvmsyncError('destinationUnfit', `${directory}: not a chain`, UNTOUCHED);
+      throw new LvmsyncError('destinationUnfit', `${directory}: not a chain`, {
+        ...UNTOUCHED,
+        hint: 'Name the directory of its restore points: lvmsync rollback --steps 1 DESTINATION DIR.',
+      });
     }
     await this.#refuseOther(record);
     if (target === 'redo') return this.#redo(record);

@@ -4,6 +4,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  existsSync,
   fchmodSync,
   fstatSync,
   ftruncateSync,
@@ -123,6 +124,9 @@ function unread(path: string, cause: unknown): LvmsyncError {
 function cannotCreate(path: string, cause: unknown): LvmsyncError {
   return new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(cause)})`, {
     state: UNTOUCHED,
+    hint: existsSync(dirname(path))
+      ? 'Name a file that you may create.'
+      : `There is no directory ${dirname(path)}: create it, or name another place.`,
     cause,
   });
 }
@@ -144,7 +148,8 @@ export function checkSnapback(place: SnapbackTarget): void {
   }
 }
 
-const UNTOUCHED = 'The destination was not touched.';
+/** The state after a snapback that could not be begun. */
+export const UNTOUCHED = 'The destination was not touched.';
 
 /** Headers, marks and the file system's own records: less than this share, and this. */
 const OVERHEAD_SHARE = 1 / 32;

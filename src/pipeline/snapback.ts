@@ -6,7 +6,7 @@
 import { closeSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errno.js';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, withContext } from '../base/errors.js';
 import { ioFailure, type Slab } from '../device/block-device.js';
 import { BATCH_LIMITS, regroup } from '../device/extent.js';
 import { bytesOf } from '../device/operations.js';
@@ -16,7 +16,12 @@ import { cancelSoonAfter, interrupted } from '../run/interruption.js';
 import { ChangeWriter, type HelloFacts } from '../stream/change-writer.js';
 import { countedAttributes } from '../stream/counted-link.js';
 import { addPlaces } from './places.js';
-import { type OpenSnapback, openSnapback, type SnapbackTarget } from './snapback-file.js';
+import {
+  type OpenSnapback,
+  openSnapback,
+  type SnapbackTarget,
+  UNTOUCHED,
+} from './snapback-file.js';
 
 export interface SnapbackOptions extends SnapbackTarget {
   /** Facts of the destination. */
@@ -80,7 +85,8 @@ export class Snapback {
     } catch (error) {
       closeSync(file.fd);
       if (file.fresh) rmSync(path, { force: true });
-      throw failure(path, error, options.signal);
+      const cause = failure(path, error, options.signal);
+      throw cause instanceof LvmsyncError ? withContext(cause, { state: UNTOUCHED }) : cause;
     }
   }
 

@@ -163,8 +163,10 @@ function sudoFailure(end: PeerEnd): LvmsyncError {
     const [name, subject = ''] = line.split(': ');
     return /^sudo(-rs)?$/.test(name ?? '') && subject.replace(/^['‘`]|['’]$/g, '') === program;
   });
-  if (isMissing) return broken(end, `cannot find ${program} through sudo`, FOR_SUDO.program);
-  return broken(end, 'refused to run lvmsync through sudo (status 1)', FOR_SUDO.user);
+  const [what, hint] = isMissing
+    ? [`sudo does not find ${program} there`, FOR_SUDO.program]
+    : ['sudo refused to run lvmsync there (status 1)', FOR_SUDO.user];
+  return new LvmsyncError('transport', `${end.host}: ${what}${outputOf(end)}`, { hint });
 }
 
 const FOR_SUDO = {
@@ -237,12 +239,12 @@ type Words = Pick<PeerOutcome, 'host' | 'lastLines'>;
 
 function broken(outcome: Words, what: string, hint?: string): LvmsyncError {
   const words = outcome.lastLines.join(' | ');
-  const said = words === '' ? '' : ` (its output: ${words})`;
   const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];
   const context: ErrorContext = advice === undefined ? {} : { hint: advice };
-  return new LvmsyncError(
-    'transport',
-    `${outcome.host}: the remote command ${what}${said}`,
-    context,
-  );
+  const message = `${outcome.host}: the remote command ${what}${outputOf(outcome)}`;
+  return new LvmsyncError('transport', message, context);
+}
+
+function outputOf({ lastLines }: Words): string {
+  return lastLines.length === 0 ? '' : ` (its output: ${lastLines.join(' | ')})`;
 }

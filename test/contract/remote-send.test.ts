@@ -131,7 +131,7 @@ describe('a receiver that behaves', () => {
       assertFails(
         result,
         17,
-        /refused to run lvmsync through sudo \(status 1\) \(it said: .*notwendig/,
+        /sudo refused to run lvmsync there \(status 1\) \(its output: .*notwendig/,
       );
       assert.match(result.stderr, /NOPASSWD/);
       if (more[0] !== '--dry-run') assert.match(result.stderr, /Nothing was written there\./);

@@ -22,9 +22,9 @@ export async function runBench(command: BenchCommand, context: RunContext): Prom
   selectEngine(context);
   const { json } = command;
   const rows: BenchRow[] = [];
-  if (!json) context.print(TABLE_HEADING);
   for await (const row of measure(command, context)) {
     if (context.signal.aborted) throw interrupted(context.signal);
+    if (rows.length === 0 && !json) context.print(TABLE_HEADING);
     rows.push(row);
     context.print(json ? formatObject(row) : formatRow(row));
   }

@@ -141,7 +141,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
           ...['/dev/vg0/mail-snap', `${HOST.right}:${lab.copy.path}`],
         ]);
         assert.equal(status, EXIT.transport, stderr);
-        assert.match(stderr, /refused to run lvmsync through sudo.*NOPASSWD/s);
+        assert.match(stderr, /sudo refused to run lvmsync there.*NOPASSWD/s);
       });
     });
   }
