@@ -281,7 +281,7 @@ function settledIn({ left, settled }: CopyEntry): string | undefined {
 }
 
 const FORCED =
-  '--force undoes that run anyway. Everything written since then stays, so the destination may become inconsistent.';
+  '--force restores the blocks that this run overwrote, and leaves every other later change in place: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';
 
 interface Copies {
   readonly own: RegisteredCopy;

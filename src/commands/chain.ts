@@ -188,7 +188,7 @@ export function describe(survey: Survey): string {
   const head = escapeText(directory);
   if (record === undefined) {
     const what = existsSync(directory) ? 'holds no chain' : 'is not there';
-    return `${head}: ${what}; the first run, with --init, creates one\n`;
+    return `${head}: ${what}. Check the name. The first cycle run creates one: "lvmsync cycle --init VOLUME DESTINATION --snapback ${head}".\n`;
   }
   const { path, identity, size } = record.destination;
   const rows: [string, string][] = [

@@ -36,7 +36,7 @@ export async function openSeen({ path, size }: Wanted): Promise<FileDevice> {
     if (size === undefined || !isMissing(error)) throw error;
     const { code, message, cause } = error;
     // A sync to an empty one would end well, and leave no copy.
-    const hint = `Check its name${inactive(path)}. A new destination needs a full copy before a sync: create it with "${creation(path, size)}", and copy everything to it.`;
+    const hint = `Check its name${inactive(path)}. Where it is new, create it with "${creation(path, size)}", then copy the whole snapshot to it with dd, or use lvmsync cycle --init: a sync to an empty destination makes no copy.`;
     throw new LvmsyncError(code, message, { ...UNTOUCHED, hint, cause });
   }
 }

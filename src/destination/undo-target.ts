@@ -43,6 +43,6 @@ function isAt(devicePath: string | undefined, device: FileDevice): boolean {
 function refusal(message: string): LvmsyncError {
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'If the device was moved, or restored in another place, use --force.',
+    hint: 'Check both names. Use --force only if it is the same copy, moved or restored elsewhere: on any other volume it destroys data.',
   });
 }

@@ -103,7 +103,7 @@ async function listGroupOf(wanted: WantedVolume, run: RunCommand): Promise<Volum
 function noSuchVolume(subject: string, cause?: CommandError): LvmsyncError {
   const detail = cause === undefined ? '' : ` (${cause.message})`;
   return new LvmsyncError('usage', `${subject}: no such logical volume${detail}`, {
-    hint: NAME_FORMS,
+    hint: `"vgs" and "lvs" list the groups and volumes. ${NAME_FORMS}`,
     cause,
   });
 }

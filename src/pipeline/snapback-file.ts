@@ -74,7 +74,7 @@ export function openSnapback(place: SnapbackTarget): OpenSnapback {
       return { fd: openSync(path, O_WRONLY | O_NONBLOCK), durable: false, fresh: false };
     }
     refusePlace(path);
-    if (present !== undefined && !overwrite) throw exists(path);
+    if (present !== undefined && !overwrite) throw exists(path, inUse);
     // Before what it would replace is given up.
     requireRoom(place, present);
     const fresh = present === undefined;
@@ -90,7 +90,7 @@ export function openSnapback(place: SnapbackTarget): OpenSnapback {
     }
   } catch (error) {
     if (error instanceof LvmsyncError) throw error;
-    if (errorCode(error) === 'EEXIST') throw exists(path);
+    if (errorCode(error) === 'EEXIST') throw exists(path, inUse);
     if (errorCode(error) === 'ENXIO') throw unread(path, error);
     throw cannotCreate(path, error);
   }
@@ -138,7 +138,7 @@ export function checkSnapback(place: SnapbackTarget): void {
     const present = lstatSync(path, { throwIfNoEntry: false });
     if (present !== undefined && isSink(present)) return;
     refusePlace(path);
-    if (present !== undefined && !overwrite) throw exists(path);
+    if (present !== undefined && !overwrite) throw exists(path, inUse);
     requireRoom(place, present);
     accessSync(present === undefined ? dirname(path) : path, constants.W_OK);
     if (present === undefined) return;
@@ -205,7 +205,10 @@ function refuseInUse(
     );
     if (!same && !carries) continue;
     const what = same ? `this is ${role}` : `this carries ${role}`;
-    throw new LvmsyncError('snapback', `snapback ${path}: ${what}`, { state: UNTOUCHED });
+    throw new LvmsyncError('snapback', `snapback ${path}: ${what}`, {
+      state: UNTOUCHED,
+      hint: 'Name a new file.',
+    });
   }
 }
 
@@ -213,10 +216,14 @@ function isSink(stats: Stats): boolean {
   return stats.isCharacterDevice() || stats.isFIFO();
 }
 
-function exists(path: string): LvmsyncError {
+/** Where it is something of this run, that is said instead: nobody is to overwrite it. */
+function exists(path: string, inUse: readonly FileInUse[]): LvmsyncError {
+  const present = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (present?.isFile()) refuseInUse(identityFromStat(present), path, inUse);
+  if (present?.isSymbolicLink()) return noPlace(path, 'this is a symbolic link');
   return new LvmsyncError('snapback', `snapback ${path}: this file already exists`, {
-    state: 'The destination was not touched, nor was the file.',
-    hint: `It may be the only way back to an earlier state. Use another name, such as ${path}.${timestamp()}, or --snapback-overwrite.`,
+    state: 'Nothing was changed.',
+    hint: `Use a new name: --snapback ${path}.${timestamp()}. To destroy the old file, which may be the only way to undo an earlier run, add --snapback-overwrite.`,
   });
 }
 

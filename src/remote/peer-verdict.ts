@@ -172,7 +172,7 @@ function sudoFailure(end: PeerEnd): LvmsyncError {
 const FOR_SUDO = {
   program:
     'Install lvmsync there, or name it with --remote-path: sudo looks in its own "secure_path".',
-  user: 'The user has to be in sudoers there, with NOPASSWD and without "requiretty". Or log in as root.',
+  user: 'Add to sudoers on that host: USER ALL=(root) NOPASSWD: /path/to/lvmsync, and no "requiretty" for USER. Or log in as root, without --sudo.',
   sudo: 'Install sudo there, or log in as root without --sudo.',
 };
 

@@ -63,6 +63,6 @@ function describeSilence(progress: number): string {
 /** The failure of who waited in vain. */
 export function noAnswer(host: string, seconds: number): LvmsyncError {
   return new LvmsyncError('transport', `${host}: no answer for ${seconds} seconds: given up`, {
-    hint: `Check that the host answers: log in by hand, then try lvmsync --version. --timeout sets the waiting time.`,
+    hint: `Try: ssh ${host} lvmsync --version. If the host is only slow, use a longer --timeout.`,
   });
 }

@@ -57,7 +57,10 @@ describe('a chain', () => {
     );
     assert.ok(!existsSync(chain.chain));
     const { stdout, status } = lvmsync(['chain', chain.chain]);
-    assert.match(stdout.toString(), /is not there; the first run, with --init, creates one/);
+    assert.match(
+      stdout.toString(),
+      /is not there\. Check the name\. The first cycle run creates one: "lvmsync cycle --init/,
+    );
     assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
   });
 

@@ -26,9 +26,12 @@ describe('F19, F49: a destination that is missing', () => {
   const rows: readonly [path: string, hint: RegExp][] = [
     [
       '/dev/no-such-vg/mail',
-      /activate it if it is an inactive volume: lvchange -ay -K no-such-vg\/mail\. .*needs a full copy before a sync: make it with "lvcreate --size 1048576b --name mail no-such-vg"/,
+      /activate it if it is an inactive volume: lvchange -ay -K no-such-vg\/mail\. .*create it with "lvcreate --size 1048576b --name mail no-such-vg", then copy the whole snapshot/,
     ],
-    [fixture.path('no-copy.img'), /needs a full copy .*: make it with "truncate --size 1048576 /],
+    [
+      fixture.path('no-copy.img'),
+      /create it with "truncate --size 1048576 .*, then copy the whole snapshot/,
+    ],
   ];
   for (const [path, hint] of rows) {
     test(`is refused with how it is activated or made: ${path}`, () => {

@@ -164,12 +164,12 @@ const refusals: Refusal[] = [
       writeFileSync(`${path}.target`, 'precious');
       symlinkSync(`${path}.target`, path);
     },
-    message: /exists/,
+    message: /this is a symbolic link/,
   },
   {
     what: 'a symbolic link that leads nowhere',
     make: (path) => symlinkSync('/nowhere/at/all', path),
-    message: /exists/,
+    message: /this is a symbolic link/,
   },
   {
     what: 'a symbolic link that is to be replaced',
