@@ -92,6 +92,12 @@ export function refuseUnknownCommand(
   exists: (path: string) => boolean = existsSync,
 ): void {
   if (word === undefined || word.includes('/') || exists(word)) return;
+  const form = COMMAND_TABLE.find(({ name, isWord }) => name === word && !isWord);
+  if (form !== undefined) {
+    throw new LvmsyncError('usage', `"${word}" is not typed as a word`, {
+      hint: `Type: lvmsync ${form.synopsis[0]}`,
+    });
+  }
   const meant = nearest(word, [...COMMAND_WORDS, 'help']);
   if (meant === undefined && others.length === 1) return;
   throw new LvmsyncError('usage', `unknown command "${escapeText(word, 80)}"`, {

@@ -388,7 +388,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync', 'verify'],
     group: 'Undo',
     brief: 'replace the snapback if it exists',
-    help: 'Replace FILE, the snapback, if it exists. By default an existing file is refused.',
+    help: 'Replace FILE, the snapback, if it exists and is a file of lvmsync. By default an existing file is refused.',
   },
   {
     name: 'chain',

@@ -81,6 +81,7 @@ function helpCommand({ flags, operands, ...parsed }: ParsedOptions): Command {
   }
   const given = OPTION_TABLE.filter((entry) => isGiven({ flags, operands, ...parsed }, entry));
   const { action } = chooseAction(given, operands);
-  const about = action === 'sync' ? undefined : commandOf(action);
+  const named = COMMAND_TABLE.find((command) => command.name === first);
+  const about = action === 'sync' ? named : commandOf(action);
   return about === undefined ? { kind: 'help' } : { kind: 'help', about };
 }

@@ -10,6 +10,7 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
+  readSync,
   realpathSync,
   type Stats,
   statfsSync,
@@ -26,6 +27,7 @@ import {
   Topology,
 } from '../device/topology.js';
 import type { NativeExtentSet } from '../host/native.js';
+import { HANDSHAKE } from '../stream/change-writer.js';
 import type { Counted } from '../stream/counted-link.js';
 
 export interface SnapbackTarget {
@@ -63,7 +65,7 @@ export interface OpenSnapback {
   readonly fresh: boolean;
 }
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const OWNER_ONLY = 0o600;
 
 export function openSnapback(place: SnapbackTarget): OpenSnapback {
@@ -143,6 +145,7 @@ export function checkSnapback(place: SnapbackTarget): void {
     accessSync(present === undefined ? dirname(path) : path, constants.W_OK);
     if (present === undefined) return;
     refuseInUse(identityFromStat(lstatSync(path, { bigint: true })), path, inUse);
+    refuseForeign(path, path);
   } catch (error) {
     throw error instanceof LvmsyncError ? error : cannotCreate(path, error);
   }
@@ -183,6 +186,7 @@ function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | 
 /** Its former content is given up only after it was seen that no file of this run is meant. */
 function replaceContent(fd: number, path: string, inUse: readonly FileInUse[]): void {
   refuseInUse(identityFromStat(fstatSync(fd, { bigint: true })), path, inUse);
+  refuseForeign(`/proc/self/fd/${fd}`, path);
   fchmodSync(fd, OWNER_ONLY);
   ftruncateSync(fd);
 }
@@ -210,6 +214,22 @@ function refuseInUse(
       hint: 'Name a new file.',
     });
   }
+}
+
+/** Only a file of lvmsync is replaced, whole or cut off: a mistyped name may be that of anything. */
+function refuseForeign(file: string, path: string): void {
+  const fd = openSync(file, O_RDONLY | O_NONBLOCK);
+  try {
+    const head = Buffer.alloc(HANDSHAKE.length);
+    const length = readSync(fd, head);
+    if (HANDSHAKE.startsWith(head.toString('latin1', 0, length))) return;
+  } finally {
+    closeSync(fd);
+  }
+  throw new LvmsyncError('snapback', `snapback ${path}: this is not a file of lvmsync`, {
+    state: 'Nothing was changed.',
+    hint: '--snapback-overwrite replaces only snapbacks and change files. Use a new name.',
+  });
 }
 
 function isSink(stats: Stats): boolean {

@@ -134,14 +134,14 @@ test('one that was made in vain is removed, and no other', async () => {
   used.close();
   assert.ok(existsSync(used.path));
   const replaced = freshPath();
-  writeFileSync(replaced, 'something');
+  writeFileSync(replaced, 'lvmsync PROTO[3]\n');
   (await create(replaced, true)).close();
   assert.ok(existsSync(replaced));
 });
 
 test('a file that is replaced becomes readable by its owner only', async () => {
   const path = freshPath();
-  writeFileSync(path, 'x'.repeat(10_000), { mode: 0o644 });
+  writeFileSync(path, 'lvmsync PROTO[3]'.repeat(1000), { mode: 0o644 });
   const snapback = await create(path, true);
   await snapback.finish();
   assert.equal(statSync(path).mode & 0o777, 0o600);
@@ -242,6 +242,26 @@ test('a file that belongs to the run is not replaced, by whatever name it is cal
     return true;
   });
   assert.equal(readFileSync(path, 'utf8'), 'the only copy');
+});
+
+test('only a file of lvmsync is replaced, whole or cut off', async () => {
+  const image = freshPath();
+  writeFileSync(image, 'the image of a disk, whose name was mistyped');
+  await assert.rejects(create(image, true), (error) => {
+    assert.ok(error instanceof LvmsyncError);
+    assert.equal(error.exitStatus, 16);
+    assert.match(error.message, /this is not a file of lvmsync/);
+    return true;
+  });
+  assert.equal(readFileSync(image, 'utf8'), 'the image of a disk, whose name was mistyped');
+  for (const content of ['', 'lvmsync PR', 'lvmsync PROTO[3]\nmore']) {
+    const older = freshPath();
+    writeFileSync(older, content);
+    const snapback = await create(older, true);
+    await snapback.save(native.allocateSlab(4096), operations(0, 4096, 0));
+    await snapback.finish();
+    assert.ok(readFileSync(older).length > 4096, JSON.stringify(content));
+  }
 });
 
 test('/dev/null is accepted', async () => {
