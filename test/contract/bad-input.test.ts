@@ -395,7 +395,7 @@ describe('a snapback', () => {
       const destination = fileOf(source.former);
       const result = lvmsync([...source.words, '--snapback', path, destination]);
       assertFails(result, 16, message);
-      assert.match(result.stderr, /The destination was not touched/);
+      assert.match(result.stderr, /Nothing was changed|The destination was not touched/);
       assert.ok(readFileSync(destination).equals(source.former));
     });
   };

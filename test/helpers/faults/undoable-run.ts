@@ -52,7 +52,7 @@ export class UndoableRun {
 
   /** What a run says of the state it left has to be true. */
   assertTruthful({ stderr }: CliResult): void {
-    if (/Nothing was written|was not touched/.test(stderr)) {
+    if (/Nothing was (written|changed)|was not touched/.test(stderr)) {
       this.assertHolds('former', 'where nothing is said to be written');
     }
   }

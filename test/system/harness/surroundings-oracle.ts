@@ -73,7 +73,7 @@ function wrongRefusal(expected: Expectation, seen: Observation): string | undefi
   const fatal = stderr.match(/^FATAL ERROR: /gm)?.length ?? 0;
   if (fatal !== 1 && !(status === 3 || status === 4)) return `${fatal} fatal lines, ${said}`;
   const promised =
-    /othing was written|was not touched/.test(stderr) || status === 12 || status === 19;
+    /othing was (written|changed)|was not touched/.test(stderr) || status === 12 || status === 19;
   return promised ? written(seen) : undefined;
 }
 
