@@ -1,6 +1,6 @@
-/** Where the self-contained executable begins: what is set for some other Node.js does not reach the one inside. */
+/** Where the self-contained executable begins: variables for another Node.js do not reach the one inside. */
 
-/** Of these it obeys some before the first line of a program runs. */
+/** Node obeys some of these before the first line of a program runs. */
 const FOR_NODE = /^(NODE|OPENSSL|UV)_/;
 
 const kept = Object.entries(process.env).filter(([name]) => !FOR_NODE.test(name));

@@ -54,7 +54,7 @@ export async function closeInput(peer: Peer): Promise<number> {
   }
 }
 
-/** Reads what is left of the pipe, so that nothing that the peer left behind can read it; resolves with its bytes. */
+/** Reads what is left of the pipe, so that nothing that the peer left behind can read it. Returns its bytes. */
 function takeRest(pipe: number): number {
   const piece = Buffer.alloc(PIECE);
   let total = 0;
