@@ -7,6 +7,7 @@
 import { statfsSync, statSync } from 'node:fs';
 import { readText } from '../host/virtual-files.js';
 import type { FileDevice } from './block-device.js';
+import { awaitTickAfter } from './file-tick.js';
 import { identifyPath } from './topology.js';
 
 /** Positions in /sys/dev/block/M:N/stat (Documentation/block/stat.rst): sectors written, and discarded. */
@@ -59,6 +60,7 @@ function countedMark(folder: string, root: string): string | undefined {
 function fileMark(path: string): string | undefined {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined || !EXACT_TIMES.has(statfsSync(path).type)) return undefined;
+  awaitTickAfter(stats);
   return `file ${stats.size} ${stats.mtimeNs}`;
 }
 

@@ -54,4 +54,15 @@ describe('F45: writeMark', () => {
     utimesSync(path, 1, 1);
     assert.equal(wasWritten(before, writeMark({ path, identity })), true);
   });
+
+  test('F45: of a file is another one after a write that follows at once', () => {
+    const path = join(scratchFolder(), 'copy.img');
+    const identity = { kind: 'file', device: '1', inode: '2' } as const;
+    for (let round = 0; round < 20; round++) {
+      writeFileSync(path, 'ours');
+      const before = writeMark({ path, identity });
+      writeFileSync(path, 'them');
+      assert.equal(wasWritten(before, writeMark({ path, identity })), true, `round ${round}`);
+    }
+  });
 });
