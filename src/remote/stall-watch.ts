@@ -49,7 +49,7 @@ export function watchForStall(watch: StallWatch): () => void {
     } else if (stalled >= TOLD_AFTER && !reported) {
       reported = true;
       watch.reporter.warn(
-        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} seconds; giving up after ${watch.limitSeconds} seconds (see --timeout)`,
+        `${watch.host}: ${describeSilence(seen)} for ${Math.round(stalled)} s; giving up after ${watch.limitSeconds} s (see --timeout)`,
       );
     }
   }, LOOK_EVERY_MS);
@@ -62,7 +62,7 @@ function describeSilence(progress: number): string {
 
 /** The failure of who waited in vain. */
 export function noAnswer(host: string, seconds: number): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: no answer for ${seconds} seconds: given up`, {
+  return new LvmsyncError('transport', `${host}: no answer for ${seconds} s: given up`, {
     hint: `Try: ssh ${host} lvmsync --version. If the host is only slow, use a longer --timeout.`,
   });
 }

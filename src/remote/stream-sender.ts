@@ -244,7 +244,7 @@ export class StreamSender {
 
   #timeout(seconds: number): LvmsyncError {
     if (!this.mayHaveOpened) return noAnswer(this.name, seconds);
-    const message = `${this.name}: nothing moved for ${seconds} seconds: given up`;
+    const message = `${this.name}: nothing moved for ${seconds} s: given up`;
     return new LvmsyncError('transport', message);
   }
 }

@@ -92,7 +92,7 @@ describe('bench with another host', () => {
     ['cannot be reached', 'echo "ssh: no" >&2; exit 255', /could not be reached.*ssh: no/],
     ['ends at once', 'exit 0', /ended without|ended too early/],
     ['breaks off', 'echo lvmsync-bench-ready; head -c 1000000 >/dev/null; exit 3', /status 3/],
-    ['says nothing', 'exec sleep 600', /no answer for 1 seconds/],
+    ['says nothing', 'exec sleep 600', /no answer for 1 s/],
   ];
   for (const [what, script, message] of failures) {
     test(`ends with 17 where it ${what}`, () => {

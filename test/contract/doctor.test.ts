@@ -176,7 +176,7 @@ describe('the doctor of another host', () => {
     const command = fixture.rsh('exec sleep 600').command;
     const result = doctor('--timeout', '1', '-e', command, '-', 'backup:/x');
     assert.equal(result.status, 1);
-    assert.match(find(result, 'remote host').text, /no answer for 1 seconds/);
+    assert.match(find(result, 'remote host').text, /no answer for 1 s/);
   });
 
   test('cannot be made to say what another host has not found, nor to move the cursor', () => {

@@ -204,7 +204,7 @@ describe('a dry run', () => {
     const words = ['--dry-run', '--timeout', '1', '-e', hanging, ...fixture.source, 'backup:/x'];
     const result = lvmsync(words);
     assert.equal(result.status, 17, result.stderr);
-    assert.match(result.stderr, /no answer for 1 seconds/);
+    assert.match(result.stderr, /no answer for 1 s/);
   });
 });
 

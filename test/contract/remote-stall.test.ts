@@ -65,7 +65,7 @@ describe('--timeout', () => {
   for (const body of ['exec sleep 600', 'kill -STOP $$', 'sleep 600 & kill -STOP $$']) {
     test(`ends a run whose receiver has read nothing: ${body}`, () => {
       const result = lvmsync(sendBig(fixture.rsh(body), '/x', '--timeout', '1'));
-      assertFails(result, 17, /backup: no answer for 1 seconds: given up/);
+      assertFails(result, 17, /backup: no answer for 1 s: given up/);
       assert.match(result.stderr, /Nothing was written there\./);
     });
   }
@@ -78,7 +78,7 @@ describe('--timeout', () => {
   for (const [what, body] of stalls) {
     test(`ends a run whose receiver ${what}`, () => {
       const result = lvmsync(sendBig(fixture.rsh(body), '/x', '--timeout', '1'));
-      assertFails(result, 17, /backup: nothing moved for 1 seconds: given up/);
+      assertFails(result, 17, /backup: nothing moved for 1 s: given up/);
       assert.match(result.stderr, /backup:\/x may be incomplete\./);
     });
   }
@@ -95,7 +95,7 @@ describe('--timeout', () => {
       const result = lvmsync([...wordsFor('backup:/x'), '-e', rsh.command, '--timeout', '1']);
       assert.notEqual(result.status, 0);
       const said = result.stderr + result.stdout.toString();
-      assert.match(said, /backup: no answer for 1 seconds: given up/);
+      assert.match(said, /backup: no answer for 1 s: given up/);
       assert.doesNotMatch(said, /Ruby|remote-path|knows no|incomplete|APPLY FAILED/);
     });
   }
@@ -117,7 +117,7 @@ describe('--timeout', () => {
     );
     const rsh = fixture.rsh(`exec ${process.execPath} ${script}`);
     const result = lvmsync(sendBig(rsh, '/x', '--timeout', '2'));
-    assertFails(result, 17, /nothing moved for 2 seconds: given up/);
+    assertFails(result, 17, /nothing moved for 2 s: given up/);
     assert.match(result.stderr, /at rest/);
     assert.doesNotMatch(result.stderr, /lvmsync-busy/);
   });
@@ -130,7 +130,7 @@ describe('--timeout', () => {
     );
     const result = lvmsync(sendBig(rsh, destination, '--timeout', '1'));
     process.kill(Number(readFileSync(stopped, 'utf8')), 'SIGKILL');
-    assertFails(result, 17, /(no answer|nothing moved) for 1 seconds/);
+    assertFails(result, 17, /(no answer|nothing moved) for 1 s/);
   });
 
   test('does not end a turn of a chain that is confirmed, while its receiver clears up', async () => {

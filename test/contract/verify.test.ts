@@ -306,7 +306,7 @@ describe('the other side of a verify', () => {
   for (const deed of ['never answers', 'hangs in the middle', 'floods before it is asked']) {
     test(`that ${deed} is given up after --timeout`, () => {
       const result = misbehaving(deed, '--timeout', '2', '-q');
-      assertFails(result, 17, /(no answer|nothing moved) for 2 seconds: given up/);
+      assertFails(result, 17, /(no answer|nothing moved) for 2 s: given up/);
     });
   }
 

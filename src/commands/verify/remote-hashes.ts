@@ -259,5 +259,5 @@ function unreadable(host: string): LvmsyncError {
 }
 
 function stalled(host: string, seconds: number): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: nothing moved for ${seconds} seconds: given up`);
+  return new LvmsyncError('transport', `${host}: nothing moved for ${seconds} s: given up`);
 }

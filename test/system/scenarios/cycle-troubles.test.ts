@@ -298,7 +298,11 @@ describe('a turn that cannot be taken', () => {
 
   test('because no --size is given, or no volume is named, is refused', () => {
     const sizeless = laboratory.words().filter((word) => !['--size', '120%'].includes(word));
-    assertFails(lvmsync(sizeless), EXIT.usage, /vg0\/mail: its snapshots need --size/);
+    assertFails(
+      lvmsync(sizeless),
+      EXIT.usage,
+      /vg0\/mail: a thick volume: its snapshots need --size/,
+    );
     const snapshot = laboratory.snapshots()[0]?.lvName ?? '';
     for (const [volume, expected, message] of [
       ['vg0/nothing', EXIT.usage, /no such logical volume/],

@@ -130,7 +130,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     const result = sending(HOST.right, '--remote-path', path, '--timeout', '8');
     const stopped = Number(readFileSync(pidFile, 'utf8'));
     assert.match(readFileSync(`/proc/${stopped}/status`, 'utf8'), /^State:\tT/m, 'it is stopped');
-    assertFails(result, EXIT.transport, /nothing moved for 8 seconds/);
+    assertFails(result, EXIT.transport, /nothing moved for 8 s/);
     assert.match(result.stderr, /may be incomplete/);
 
     process.kill(stopped, 'SIGKILL');

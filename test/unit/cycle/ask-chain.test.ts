@@ -152,7 +152,7 @@ describe('the question what a chain holds', () => {
   test('is given up after --timeout', async () => {
     const script = 'setTimeout(() => undefined, 60_000)';
     const error = await refusal(askChain(cycle(script, '--timeout', '0.3'), context()));
-    assert.match(error.message, /^backup: no answer for 0.3 seconds: given up$/);
+    assert.match(error.message, /^backup: no answer for 0.3 s: given up$/);
   });
 
   test('ends at a signal', async () => {

@@ -55,7 +55,7 @@ test('F13: a stall is reported after 10 seconds, once, with when it is ended', (
   assert.deepEqual(state.said, []);
   pass(600);
   assert.deepEqual(state.said, [
-    'WARNING: backup: nothing has moved for 10 seconds; giving up after 3600 seconds (see --timeout)',
+    'WARNING: backup: nothing has moved for 10 s; giving up after 3600 s (see --timeout)',
   ]);
   assert.equal(state.timeouts, 0);
   stop();
@@ -93,8 +93,7 @@ test('the time set by the user ends it, once', () => {
 test('F13: who has not said a word is said to give no answer', () => {
   const { state } = watched(60);
   pass(59);
-  const said =
-    'WARNING: backup: no answer for 10 seconds; giving up after 60 seconds (see --timeout)';
+  const said = 'WARNING: backup: no answer for 10 s; giving up after 60 s (see --timeout)';
   assert.deepEqual(state.said, [said]);
   assert.equal(state.timeouts, 0);
   pass(1);
