@@ -3,7 +3,7 @@
 import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { reasonOf } from '../base/errno.js';
-import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { type ErrorContext, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { exactSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import type { SourceMember } from '../device/relation.js';
@@ -77,6 +77,11 @@ export function makeChainDirectory(directory: string): void {
   }
 }
 
+const NAME_THE_CHAIN: ErrorContext = {
+  ...UNTOUCHED,
+  hint: 'Name the directory of the restore points, which "lvmsync cycle" was given as --snapback.',
+};
+
 function statDirectory(directory: string): Stats | undefined {
   let stats: Stats | undefined;
   try {
@@ -88,7 +93,7 @@ function statDirectory(directory: string): Stats | undefined {
     return undefined;
   }
   if (stats?.isDirectory() === true) return stats;
-  throw new LvmsyncError('snapback', `${directory}: not a directory`);
+  throw new LvmsyncError('snapback', `${directory}: not a directory`, NAME_THE_CHAIN);
 }
 
 /**
@@ -98,7 +103,7 @@ function statDirectory(directory: string): Stats | undefined {
 export function requireOwnDirectory(directory: string): void {
   const stats = statDirectory(directory);
   if (stats === undefined) {
-    throw new LvmsyncError('snapback', `${directory}: no such directory`);
+    throw new LvmsyncError('snapback', `${directory}: no such directory`, NAME_THE_CHAIN);
   }
   const fault = sharedWith(stats);
   if (fault === undefined) return;

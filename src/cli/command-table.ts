@@ -175,7 +175,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['rollback DESTINATION [DIR]'],
     summary: 'Return a replica to a restore point',
     description:
-      'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. DIR can be left out if it is next to DESTINATION and has the same name with ".chain" added. --redo undoes the last rollback.',
+      'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. Without DIR, the current directory is taken. --redo undoes the last rollback.',
     examples: [
       {
         command: 'lvmsync rollback --to 2026-11-23T10:15 /dev/vg1/mail /backup/mail.chain',

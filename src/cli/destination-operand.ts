@@ -1,6 +1,8 @@
 /** The operand DESTINATION, here or on another host. */
 
 import { existsSync } from 'node:fs';
+import { LvmsyncError } from '../base/errors.js';
+import { escapeText } from '../base/text.js';
 import { type Destination, parseDestination } from '../remote/destination-name.js';
 import { takeOperand } from './option-values.js';
 
@@ -17,7 +19,26 @@ export function takeDestination(operands: string[]): Destination {
 
 /** A destination on this machine. Throws (usage). */
 export function takeLocalDestination(operands: string[]): string {
-  return pathOf(takeOperand(operands, NAME));
+  return takeLocalPath(operands, NAME, pathOf);
+}
+
+/** An operand of a command that knows no other machine. Throws (usage) for what is no file here and names a host. */
+export function takeLocalPath(
+  operands: string[],
+  name: string,
+  resolve = (operand: string) => operand,
+): string {
+  const operand = takeOperand(operands, name);
+  refuseHost(operand, name);
+  return resolve(operand);
+}
+
+/** Only with a path from the root: other names with a colon are those of files, as they always were. */
+export function refuseHost(operand: string, name: string): void {
+  if (!/^[^/:]+:\/./.test(operand) || existsSync(operand)) return;
+  throw new LvmsyncError('usage', `${name}: "${escapeText(operand, 80)}" is not on this host`, {
+    hint: `Run lvmsync on that host. For a local path with a colon, put a slash before the colon, such as ./a:b.`,
+  });
 }
 
 /** VG/LV is /dev/VG/LV where nothing of the first name is there, and the volume is. */

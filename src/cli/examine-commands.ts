@@ -1,5 +1,7 @@
 /** Commands that examine machines, devices and links and change nothing, made of options. All throw (usage). */
 
+import { existsSync } from 'node:fs';
+import type { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import { parseDestination } from '../remote/destination-name.js';
 import type { RunRequest } from '../run/request.js';
@@ -45,8 +47,9 @@ export function benchCommand(parsed: ParsedOptions, run: RunRequest): BenchComma
   const host = operands.length === 0 ? undefined : takeOperand(operands, 'HOST:');
   refuseRest(operands);
   const { scratch, streams } = parsed.values;
+  if (source !== undefined && !source.includes('/') && !existsSync(source)) throw bareWord(source);
   if (source === undefined && host === undefined && scratch === undefined) {
-    throw usage('bench: name a SNAPSHOT or DEVICE, a HOST, or --scratch FILE');
+    throw usage('bench: name a SNAPSHOT or DEVICE, a HOST:, or --scratch FILE');
   }
   const remote = remoteOptions(parsed);
   return {
@@ -55,6 +58,11 @@ export function benchCommand(parsed: ParsedOptions, run: RunRequest): BenchComma
     streams: streams === undefined ? DEFAULT_STREAMS : remote.streams,
     json: parsed.flags.json === true,
   };
+}
+
+function bareWord(text: string): LvmsyncError {
+  const shown = escapeText(text, 80);
+  return usage(`bench: "${shown}": no such file. A colon ends the name of a host: "${shown}:".`);
 }
 
 function hostOf(text: string): string {

@@ -114,6 +114,8 @@ function setValue({ values }: MutableOptions, entry: ValueEntry, value: string):
 function nextWord(option: string, remaining: Remaining): string {
   const word = remaining.shift();
   if (word === undefined) throw refusal('missing argument', option);
+  // A file of that name can be written ./--help.
+  if (word === '--help') throw refusal('missing argument', option);
   return word;
 }
 

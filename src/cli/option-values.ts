@@ -12,7 +12,7 @@ import type { FillRequest } from '../source/request.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
 
-const NUMBER = 'a number of restore points';
+const NUMBER = 'a number of restore points, 1 or more';
 const AGE = 'an age such as 12h, 30d or 8w';
 
 /** What each option for the rules of a chain takes. */
@@ -45,7 +45,7 @@ export function parseSize(text: string | undefined): readonly string[] | undefin
     /^(\d{1,9}(?:\.\d{1,3})?)(?:([KMGT])(?:iB)?|(%))$/i.exec(text) ?? [];
   if (percent !== '' && /^[1-9]\d{0,2}$/.test(digits)) return ['--extents', `${digits}%ORIGIN`];
   if (letter !== '' && Number(digits) > 0) return ['--size', digits + letter.toLowerCase()];
-  const bare = /^\d{1,9}$/.test(text) ? ` Did you mean ${text}G or ${text}%?` : '';
+  const bare = /^0*[1-9]\d{0,8}$/.test(text) ? ` Did you mean ${text}G or ${text}%?` : '';
   throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}".${bare}`);
 }
 
@@ -59,7 +59,7 @@ export function fillRequest({ values }: ParsedOptions): FillRequest {
   if (text === undefined) return {};
   const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0;
   if (percent >= 1 && percent <= 100) return { maxCowUse: percent };
-  throw usage(`--max-cow-use: expected a percentage, saw "${escapeText(text, 80)}"`);
+  throw usage(`--max-cow-use: expected a percentage from 1 to 100, saw "${escapeText(text, 80)}"`);
 }
 
 export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunRequest, 'metrics'> {
@@ -109,7 +109,7 @@ export function parseSeconds(name: ValueName, text: string | undefined): number 
   const seconds = Number(digits) * (SECONDS_IN[unit] ?? 0);
   if (seconds > 0 && seconds <= LONGEST_TIMER) return seconds;
   throw usage(
-    `--${name}: expected a time such as 90, 90s, 5m or 1h, saw "${escapeText(text, 80)}"`,
+    `--${name}: expected a time such as 90, 90s, 5m or 1h, at most 596h, saw "${escapeText(text, 80)}"`,
   );
 }
 
@@ -150,5 +150,16 @@ export function needs(name: string, needed: OptionEntry['name']): LvmsyncError {
 }
 
 export function usage(message: string): LvmsyncError {
-  return new LvmsyncError('usage', message, { hint: '"lvmsync --help" shows the usage.' });
+  return new LvmsyncError('usage', message, { hint: GENERAL_HELP });
+}
+
+const GENERAL_HELP = '"lvmsync --help" shows the usage.';
+
+/** The same failure, where it points to the help of all commands pointing to that of the one that was asked for. */
+export function pointToHelp(error: unknown, command: string | undefined): unknown {
+  if (command === undefined || !(error instanceof LvmsyncError)) return error;
+  if (error.hint !== GENERAL_HELP) return error;
+  return new LvmsyncError(error.code, error.message, {
+    hint: `"lvmsync help ${command}" shows the usage.`,
+  });
 }

@@ -13,8 +13,8 @@ import {
   refuseUnknownCommand,
 } from './option-checks.js';
 import type { ParsedOptions } from './option-grammar.js';
-import { OPTION_TABLE } from './option-table.js';
-import { metricsRequest, priorityRequest } from './option-values.js';
+import { type Action, OPTION_TABLE, type OptionEntry } from './option-table.js';
+import { metricsRequest, pointToHelp, priorityRequest } from './option-values.js';
 import { cycleCommand, dumpCommand, syncCommand, verifyCommand } from './read-commands.js';
 import { nearest } from './suggest.js';
 import {
@@ -30,10 +30,23 @@ export function toCommand(parsed: ParsedOptions): Command {
   if (parsed.flags.version) return { kind: 'version' };
   if (parsed.flags.licenses) return { kind: 'licenses' };
   if (parsed.flags.help || parsed.operands[0] === 'help') return helpCommand(parsed);
-  const verbosity = chooseVerbosity(parsed);
   for (const word of [...Object.values(parsed.values), ...parsed.operands]) checkUtf8(word);
   const given = OPTION_TABLE.filter((entry) => isGiven(parsed, entry));
   const { action, asked } = chooseAction(given, parsed.operands);
+  try {
+    return commandFor(action, asked, parsed, given);
+  } catch (error) {
+    throw pointToHelp(error, action === 'sync' ? undefined : commandOf(action)?.name);
+  }
+}
+
+function commandFor(
+  action: Action,
+  asked: string,
+  parsed: ParsedOptions,
+  given: readonly OptionEntry[],
+): Command {
+  const verbosity = chooseVerbosity(parsed);
   const readsVolume = action === 'sync' && parsed.values['cow-store'] === undefined;
   if (readsVolume) refuseUnknownCommand(parsed.operands);
   for (const entry of given) checkValue(parsed, entry);
@@ -69,7 +82,7 @@ export function toCommand(parsed: ParsedOptions): Command {
 /** `--help` is of the command that was named before it; `help` of the one named after it. */
 function helpCommand({ flags, operands, ...parsed }: ParsedOptions): Command {
   const [first, name] = operands;
-  if (first === 'help' && name !== undefined) {
+  if (first === 'help' && name !== undefined && name !== 'help') {
     const about = COMMAND_TABLE.find((command) => command.name === name);
     if (about !== undefined) return { kind: 'help', about };
     const names = COMMAND_TABLE.map((command) => command.name);

@@ -23,7 +23,7 @@ import {
   takeOperand,
   usage,
 } from './option-values.js';
-import { dryRunRequest, writeRequest } from './write-commands.js';
+import { dryRunRequest, refuseHostInSnapback, writeRequest } from './write-commands.js';
 
 export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
@@ -74,6 +74,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
   const { snapback: directory } = values;
   if (directory === undefined)
     throw usage('cycle needs --snapback, the directory of its restore points');
+  refuseHostInSnapback(directory);
   const chain = { directory, init: flags.init === true, keep: parseKeep(values) };
   const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
   const send = sendRequest(parsed, { ...run, ...write, destination });

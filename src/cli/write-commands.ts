@@ -1,5 +1,6 @@
 /** Commands for what lies on the machine of a destination, made of options. All throw (usage). */
 
+import { LvmsyncError } from '../base/errors.js';
 import { endOfTime } from '../base/local-time.js';
 import { escapeText } from '../base/text.js';
 import type { ChainRequest } from '../chain/request.js';
@@ -14,17 +15,9 @@ import type {
   InspectCommand,
   RollbackCommand,
 } from './command.js';
-import { takeLocalDestination } from './destination-operand.js';
+import { refuseHost, takeLocalDestination, takeLocalPath } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
-import {
-  clash,
-  givenKeep,
-  needs,
-  parseKeep,
-  refuseRest,
-  takeOperand,
-  usage,
-} from './option-values.js';
+import { clash, givenKeep, needs, parseKeep, refuseRest, usage } from './option-values.js';
 
 export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyCommand {
   const operands = [...parsed.operands];
@@ -59,7 +52,7 @@ function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefine
 
 export function chainCommand(parsed: ParsedOptions, run: RunRequest): ChainCommand {
   const [, ...operands] = parsed.operands;
-  const directory = takeOperand(operands, 'DIR');
+  const directory = takeLocalPath(operands, 'DIR');
   const destination = operands.length === 0 ? undefined : takeLocalDestination(operands);
   refuseRest(operands);
   return { kind: 'chain', ...run, directory, destination, json: parsed.flags.json === true };
@@ -71,6 +64,8 @@ export function inspectCommand(
 ): InspectCommand {
   const [, ...files] = operands;
   if (files.length === 0) throw usage('missing operand: FILE');
+  for (const file of files) refuseHost(file, 'FILE');
+  if (files.includes('-')) throw usage('inspect reads files, not standard input');
   return { kind: 'inspect', ...run, files, json: flags.json === true };
 }
 
@@ -78,7 +73,7 @@ export function rollbackCommand(parsed: ParsedOptions, run: RunRequest): Rollbac
   const { flags } = parsed;
   const [, ...operands] = parsed.operands;
   const destination = takeLocalDestination(operands);
-  const directory = operands.length === 0 ? '.' : takeOperand(operands, 'DIR');
+  const directory = operands.length === 0 ? '.' : takeLocalPath(operands, 'DIR');
   refuseRest(operands);
   const target = rollbackTarget(parsed);
   const dryRun = flags['dry-run'] === true;
@@ -120,10 +115,23 @@ export function writeRequest({
   values,
 }: ParsedOptions): Omit<WriteRequest, keyof RunRequest> {
   const overwrite = flags['snapback-overwrite'] === true;
-  if (overwrite && values.snapback === undefined) throw needs('snapback-overwrite', 'snapback');
+  const { snapback } = values;
+  if (overwrite && snapback === undefined) throw needs('snapback-overwrite', 'snapback');
+  refuseHostInSnapback(snapback);
   return {
-    snapback: values.snapback === undefined ? undefined : { path: values.snapback, overwrite },
+    snapback: snapback === undefined ? undefined : { path: snapback, overwrite },
     allowSmaller: flags['allow-smaller'] === true,
     force: flags.force === true,
   };
+}
+
+/** Only with a path from the root: a name with a time in it has a colon, too. */
+export function refuseHostInSnapback(path: string | undefined): void {
+  const [, inside] = /^[^/:]+:(\/.*)$/s.exec(path ?? '') ?? [];
+  if (path === undefined || inside === undefined) return;
+  throw new LvmsyncError(
+    'usage',
+    `--snapback: "${escapeText(path, 80)}" names a host; a snapback always lies on the host of DESTINATION`,
+    { hint: `Give its path there, without the host: --snapback ${escapeText(inside, 80)}` },
+  );
 }

@@ -1,6 +1,6 @@
 /** The report of `--dry-run`: one row a fact. Pure. */
 
-import { escapeText, humanDuration, humanSize } from '../base/text.js';
+import { counted, escapeText, humanDuration, humanSize } from '../base/text.js';
 import type { Measurement } from '../device/read-speed.js';
 import type { Fill } from '../run/progress.js';
 
@@ -28,7 +28,7 @@ export function sendingRows(facts: SendingFacts): Row[] {
   const { path, sourceSize, totalBytes, extentCount, zeroBytes, discards } = facts;
   const share = sourceSize === 0 ? 0 : (100 * totalBytes) / sourceSize;
   const manner = discards ? ', discarded at the destination where possible' : '';
-  const sent = `${humanSize(totalBytes)} (${totalBytes} bytes) in ${extentCount} extents, ${share.toFixed(1)}% of the volume`;
+  const sent = `${humanSize(totalBytes)} (${totalBytes} bytes) in ${counted(extentCount, 'extent')}, ${share.toFixed(1)}% of the volume`;
   return [
     ['source', `${path}, ${humanSize(sourceSize)}`],
     ['to be sent', sent],

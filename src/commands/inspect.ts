@@ -1,7 +1,7 @@
 /** `lvmsync inspect FILE...`: what files of changes hold, and whether they are whole. */
 
 import { dirname } from 'node:path';
-import { EXIT, type LvmsyncError } from '../base/errors.js';
+import { EXIT, LvmsyncError } from '../base/errors.js';
 import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
 import { escapeText, humanSize } from '../base/text.js';
@@ -16,27 +16,42 @@ import type { CountedBy } from '../stream/counted-link.js';
 import { type Inspection, inspectFile } from '../stream/inspection.js';
 import { refuseOutputTo } from './own-output.js';
 
-/** The status is that of the first file that cannot be applied. */
+/** The status is that of the first file that cannot be opened or applied. */
 export async function runInspect(command: InspectCommand, context: RunContext): Promise<number> {
-  let status: number = EXIT.done;
   for (const path of command.files) refuseOutputTo(path, identifyPath(path));
   const beside = new Map<string, readonly CountedBy[]>();
+  const statuses: number[] = [];
   for (const path of command.files) {
     const folder = dirname(path);
     const countedBy = beside.get(folder) ?? (await countedBeside(folder));
     beside.set(folder, countedBy);
-    const look = inspectFile(path, context.signal, { countedBy });
-    const inspection = await look.catch((error: unknown) => {
-      throw context.signal.aborted ? interrupted(context.signal) : error;
-    });
-    if (context.signal.aborted) throw interrupted(context.signal);
-    const text = command.json ? formatObject(asJson(inspection)) : describe(inspection);
-    context.print(text);
-    if (inspection.fault !== undefined && status === EXIT.done) {
-      status = inspection.fault.exitStatus;
+    const fault = await inspect(path, countedBy, command.json, context);
+    if (fault !== undefined) statuses.push(fault.exitStatus);
+  }
+  return statuses[0] ?? EXIT.done;
+}
+
+/** Prints what it holds, and says why it cannot be applied; of a file that cannot be opened only that. */
+async function inspect(
+  path: string,
+  countedBy: readonly CountedBy[],
+  json: boolean,
+  { signal, print, reporter }: RunContext,
+): Promise<LvmsyncError | undefined> {
+  try {
+    const inspection = await inspectFile(path, signal, { countedBy });
+    if (!signal.aborted) {
+      print(json ? formatObject(asJson(inspection)) : describe(inspection));
+      return inspection.fault;
+    }
+  } catch (error) {
+    if (!signal.aborted) {
+      if (!(error instanceof LvmsyncError)) throw error;
+      reporter.fatal(error);
+      return error;
     }
   }
-  return status;
+  throw interrupted(signal);
 }
 
 const LABEL_WIDTH = 10;

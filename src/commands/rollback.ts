@@ -15,6 +15,7 @@ import {
   destinationMismatch,
   lockChain,
   readChain,
+  requireOwnDirectory,
   requireWritable,
 } from '../chain/directory.js';
 import { withUndone } from '../chain/leftover.js';
@@ -50,6 +51,7 @@ import type { RunContext } from '../run/context.js';
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const { destination: path, directory, force, dryRun } = command;
+  requireOwnDirectory(directory);
   const members = chainMembers(directory);
   const headKinds = await sourceKinds(directory);
   const request = { path, members, force, command: context.commandLine, headKinds };
@@ -95,7 +97,7 @@ class Rollback {
     if (record === undefined) {
       throw new LvmsyncError('destinationUnfit', `${directory}: not a chain`, {
         ...UNTOUCHED,
-        hint: 'Name the directory of its restore points: lvmsync rollback --steps 1 DESTINATION DIR.',
+        hint: 'Name the directory of its restore points after DESTINATION: lvmsync help rollback.',
       });
     }
     await this.#refuseOther(record);

@@ -72,8 +72,29 @@ export async function readOfflineStore(
   cowStore: FileDevice,
   originSize: number,
 ): Promise<Pick<ThickChanges, 'extents' | 'chunkSize' | 'exceptions'>> {
-  const decoded = await decode(cowStore, originSize, null);
-  return { ...decoded, extents: new ExtentList(decoded.extents) };
+  try {
+    const decoded = await decode(cowStore, originSize, null);
+    return { ...decoded, extents: new ExtentList(decoded.extents) };
+  } catch (error) {
+    throw isNoStore(error) ? notAStore(error) : error;
+  }
+}
+
+/** Its header is no header: more likely the wrong file than a damaged store. */
+function isNoStore(error: unknown): error is LvmsyncError {
+  return (
+    error instanceof LvmsyncError &&
+    isNativeError(error.cause) &&
+    error.cause.code === 'CORRUPT' &&
+    error.cause.offset === 0
+  );
+}
+
+function notAStore({ code, message, cause }: LvmsyncError): LvmsyncError {
+  return new LvmsyncError(code, message, {
+    hint: 'Is that the COW store of a snapshot? --data-source names the origin. If it is the COW store, it is damaged, and a full copy is needed.',
+    cause,
+  });
 }
 
 /** Undefined if the snapshot is still whole; else one line that says why the next run will not be. */

@@ -15,7 +15,7 @@ import { measureLink } from './link.js';
 import { measureHash, measureLz4 } from './processor.js';
 import { areaOf, measureReads, readSample } from './reads.js';
 import { type BenchRow, formatRow, isAdvice, parseRow, TABLE_HEADING } from './report.js';
-import { measureScratch } from './scratch.js';
+import { checkScratch, measureScratch } from './scratch.js';
 
 /** Each row is printed as soon as it is measured. */
 export async function runBench(command: BenchCommand, context: RunContext): Promise<number> {
@@ -38,6 +38,7 @@ async function* measure(
   context: RunContext,
 ): AsyncGenerator<BenchRow, void> {
   const { source, host, scratch, streams } = command;
+  if (scratch !== undefined && host === undefined) checkScratch(scratch);
   if (source !== undefined) yield* measureSource(source, context);
   yield await measureHash();
   if (host !== undefined) {

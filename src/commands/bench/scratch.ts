@@ -41,6 +41,12 @@ export async function* measureScratch(
   }
 }
 
+/** Before anything is measured. Throws (destinationUnfit). */
+export function checkScratch(path: string): void {
+  create(path);
+  rmSync(path);
+}
+
 function create(path: string): void {
   try {
     closeSync(openSync(path, 'wx', 0o600));

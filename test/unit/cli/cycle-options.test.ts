@@ -77,10 +77,13 @@ describe('the command line of a cycle', () => {
       [...TURN, `--size=${size}`],
       /--size: expected a size/,
     ]),
-    [[...TURN, '--keep', 'all'], /--keep: expected a number of restore points, or an age/],
+    [
+      [...TURN, '--keep', 'all'],
+      /--keep: expected a number of restore points, 1 or more, or an age/,
+    ],
     [
       [...TURN, '--keep-last', '30d'],
-      /--keep-last: expected a number of restore points, saw "30d"/,
+      /--keep-last: expected a number of restore points, 1 or more, saw "30d"/,
     ],
     [
       [...TURN, '--keep-within', '48'],

@@ -39,6 +39,13 @@ describe('F21: a mistyped', () => {
       'verify --dry-run vg0/snap copy',
       '--dry-run cannot be used with verify / It can be used with: a sync, --stdout, --apply, cycle, rollback.',
     ],
+    ['cycle vg0/mail', 'missing operand: DESTINATION / "lvmsync help cycle" shows the usage.'],
+    ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
+    ['--apply --help', /^missing argument: --apply/],
+    ['inspect -', /^inspect reads files, not standard input/],
+    ['bench backup', /^bench: "backup": no such file\. A colon ends the name of a host: "backup:"/],
+    ['cycle vg0/m /c --snapback /d --size 0', /saw "0"\. \//],
+    ['cycle vg0/m /c --snapback /d --size 5', /saw "5"\. Did you mean 5G or 5%\?/],
   ] as const) {
     test(`word is answered with what was meant: ${line}`, () => {
       const text = said(line.split(' '));
@@ -52,6 +59,33 @@ describe('F21: a mistyped', () => {
     assert.doesNotThrow(() => refuseUnknownCommand(['cylce', 'copy'], () => true));
     assert.doesNotThrow(() => refuseUnknownCommand(['sdq1', 'copy'], () => false));
     assert.doesNotThrow(() => refuseUnknownCommand([], () => false));
+  });
+});
+
+describe('a host where there can be none', () => {
+  for (const line of [
+    '--apply undo backup:/dev/vg1/mail',
+    'rollback --steps 1 backup:/dev/vg1/mail',
+    'rollback --steps 1 copy backup:/var/mail.chain',
+    'chain backup:/var/mail.chain',
+    'inspect backup:/root/undo',
+  ]) {
+    test(`is not taken for a file: ${line}`, () => {
+      assert.match(said(line.split(' ')), /"backup:\/.*" is not on this host \/ Run lvmsync on/);
+    });
+  }
+  for (const line of ['vg0/snap backup:/copy', 'cycle vg0/mail backup:/copy']) {
+    test(`is not taken for a directory of the other host: ${line} --snapback`, () => {
+      const words = [...line.split(' '), '--snapback', 'backup:/root/undo'];
+      assert.match(
+        said(words),
+        /names a host; .* Give its path there, .*: --snapback \/root\/undo/,
+      );
+    });
+  }
+  test('is no part of a name with a time in it', () => {
+    assert.equal(said(['vg0/snap', 'copy', '--snapback', 'undo-2026-11-23T10:15']), 'nothing');
+    assert.equal(said(['--apply', 'undo', '10:15']), 'nothing');
   });
 });
 
