@@ -17,7 +17,7 @@ import type { Verbosity } from './run/request.js';
 
 /** Does what the words ask for, and ends the process with the exit status. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
-  const { status, didRun } = await main(argv);
+  const { status, didRun } = await perform(argv, OF_THE_PROCESS);
   process.exitCode = status;
   if (!didRun) return;
   // Where the addon cannot be loaded, nothing was started that could hold the process up.
@@ -41,10 +41,37 @@ interface Outcome {
   readonly didRun: boolean;
 }
 
-async function main(argv: readonly string[]): Promise<Outcome> {
+/** Where a run says something, and what stops it. */
+export interface Surroundings {
+  /** Messages. */
+  readonly write: (text: string) => void;
+  /** Answers; throws where they cannot be written. */
+  readonly writeOutput: (text: string) => void;
+  readonly terminal: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>;
+  readonly stopping: (reporter: Reporter) => AbortSignal;
+  /** How I/O is done: "auto", or one of the engines. */
+  readonly engine: string;
+}
+
+const OF_THE_PROCESS: Surroundings = {
+  write: writeWords,
+  writeOutput,
+  get terminal() {
+    return process.stderr;
+  },
+  stopping: stopOnSignals,
+  engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
+};
+
+/** What the words ask for. Never rejects. */
+export async function perform(argv: readonly string[], around: Surroundings): Promise<Outcome> {
   let didRun = false;
   const form = saysJson(argv) ? 'json' : 'text';
-  let reporter = makeReporter('normal', form);
+  let reporter = makeReporter('normal', form, around);
+  const print = (text: string): number => {
+    around.writeOutput(text);
+    return EXIT.done;
+  };
   try {
     const command = toCommand(parseOptions(argv));
     if (command.kind === 'version') return { status: print(VERSION_LINE), didRun };
@@ -60,9 +87,9 @@ async function main(argv: readonly string[]): Promise<Outcome> {
       };
     }
     didRun = true;
-    reporter = makeReporter(command.verbosity, form);
+    reporter = makeReporter(command.verbosity, form, around);
     for (const warning of command.warnings) reporter.warn(warning);
-    return { status: await runMeasured(command, reporter, argv), didRun };
+    return { status: await runMeasured(command, { reporter, argv, around }), didRun };
   } catch (thrown) {
     const error = explainThreads(thrown);
     reporter.fatal(error);
@@ -72,15 +99,18 @@ async function main(argv: readonly string[]): Promise<Outcome> {
   }
 }
 
+interface Asked {
+  readonly reporter: Reporter;
+  readonly argv: readonly string[];
+  readonly around: Surroundings;
+}
+
 /** Runs it and keeps the figures of that. Throws what made it fail, as the last thing to be said. */
-async function runMeasured(
-  command: Run,
-  reporter: Reporter,
-  argv: readonly string[],
-): Promise<number> {
+async function runMeasured(command: Run, asked: Asked): Promise<number> {
+  const { reporter } = asked;
   const metrics = await openMetrics(command);
   const started = performance.now();
-  const { exitStatus, failure } = await start(command, reporter, argv).then(
+  const { exitStatus, failure } = await start(command, asked).then(
     (status) => ({ exitStatus: status, failure: undefined }),
     (error: unknown) => ({ exitStatus: exitStatusOf(error), failure: { error } }),
   );
@@ -101,14 +131,14 @@ async function openMetrics(
   return new MetricsFile(command.metrics, labelsOf(command), pathsOf(command));
 }
 
-async function start(command: Run, reporter: Reporter, argv: readonly string[]): Promise<number> {
+async function start(command: Run, { reporter, argv, around }: Asked): Promise<number> {
   // Starts Node's threads for files. Where the system allows too few of them Node ends the process: here,
   // while nothing is claimed, and not after ours took the last.
   await access('/');
   if (command.priority !== undefined) {
     (await import('./host/priority.js')).setPriority(command.priority);
   }
-  const signal = stopOnSignals(reporter);
+  const signal = around.stopping(reporter);
   const { interrupted } = await import('./run/interruption.js');
   superviseCommands({
     signal,
@@ -120,14 +150,14 @@ async function start(command: Run, reporter: Reporter, argv: readonly string[]):
     signal,
     commandLine: ['lvmsync', ...argv].join(' '),
     // A line that a login prints may not have ended; an empty one is passed over.
-    answer: (line) => writeOutput(`\n${line}`),
+    answer: (line) => around.writeOutput(`\n${line}`),
     print: (text) => {
       // On a terminal both go to the same line.
       reporter.clearProgress();
-      print(text);
+      around.writeOutput(text);
     },
     agentSocket: process.env.SSH_AUTH_SOCK,
-    engine: process.env.LVMSYNC_IO_ENGINE ?? 'auto',
+    engine: around.engine,
   });
 }
 
@@ -172,20 +202,19 @@ function stopOnSignals(reporter: Reporter): AbortSignal {
   return controller.signal;
 }
 
-function makeReporter(verbosity: Verbosity, form: MessageForm): Reporter {
-  const { isTTY = false } = process.stderr;
+function makeReporter(
+  verbosity: Verbosity,
+  form: MessageForm,
+  { write, terminal }: Surroundings,
+): Reporter {
+  const { isTTY = false } = terminal;
   return new Reporter({
     verbosity,
     form,
-    write: writeWords,
+    write,
     isTTY,
     get columns() {
-      return process.stderr.columns;
+      return terminal.columns;
     },
   });
-}
-
-function print(text: string): number {
-  writeOutput(text);
-  return EXIT.done;
 }

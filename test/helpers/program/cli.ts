@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { EXIT } from '../../../src/base/errors.js';
+import { canRunWarm, runWarm } from './warm.js';
 
 export const CLI = fileURLToPath(new URL('../../../lvmsync.cjs', import.meta.url));
 
@@ -35,6 +36,8 @@ const LARGEST_OUTPUT = 256 * 1024 * 1024;
 /** Runs it to its end. */
 export function lvmsync(words: readonly string[], options: CliOptions = {}): CliResult {
   const { engine, stdinFile, stdoutFile, ...others } = options;
+  const isPlain = Object.keys(options).every((name) => name === 'engine');
+  if (isPlain && canRunWarm(words)) return runWarm(words, engine);
   const argv = [process.execPath, CLI, ...words];
   const settings = engine === undefined ? others : { ...others, env: engineSetting(engine) };
   if (stdinFile === undefined && stdoutFile === undefined) return runTool(argv, settings);
