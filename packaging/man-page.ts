@@ -1,8 +1,9 @@
 /** lvmsync(8) and a page for each command, made from what `--help` is made of. */
 
-import { EXIT, EXIT_MEANING } from '../src/base/errors.js';
+import { EXIT } from '../src/base/errors.js';
 import { COMMAND_TABLE, type CommandSpec, type Example } from '../src/cli/command-table.js';
 import {
+  BY_SIGNAL,
   exitStatuses,
   GRAMMAR,
   GROUPS,
@@ -82,10 +83,10 @@ export function formatManPage(edition: Edition): string {
 export function formatCommandPage(command: CommandSpec, edition: Edition): string {
   const { name, synopsis, summary, description, examples, statuses } = command;
   const options = optionsOf(command).map((option) => entry(optionSignature(option), option.help));
-  const own = [...statuses].sort((a, b) => EXIT[a] - EXIT[b]);
-  const endings = (['done', 'usage', ...own] as const).map((status) =>
-    entry(String(EXIT[status]), EXIT_MEANING[status]),
-  );
+  const own = (['done', 'usage', ...statuses] as const).map((name) => String(EXIT[name]));
+  const endings = exitStatuses()
+    .filter(([status]) => own.includes(status) || status === BY_SIGNAL)
+    .map(([status, meaning]) => entry(status, meaning));
   return [
     heading(edition, `lvmsync-${name}`),
     section('NAME', `${prose(`lvmsync-${name}`)} \\- ${prose(summary)}\n`),

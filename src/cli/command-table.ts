@@ -31,6 +31,10 @@ export interface Example {
 const WRITING: readonly ExitName[] = ['destinationUnfit', 'destinationWrite', 'snapback', 'locked'];
 const READING: readonly ExitName[] = ['sourceUnfit', 'sourceRead', 'pool'];
 const STREAM: readonly ExitName[] = ['streamTruncated', 'streamCorrupt'];
+/** A receiver that fails has its own status here, too. */
+const SENDING: readonly ExitName[] = [...READING, ...WRITING, ...STREAM, 'transport'];
+/** A stream may say that its sender gave up, and why. */
+const GAVE_UP: readonly ExitName[] = ['sourceUnfit', 'sourceRead'];
 
 export const COMMAND_TABLE: readonly CommandSpec[] = [
   {
@@ -55,7 +59,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'thin volumes: what changed between two snapshots',
       },
     ],
-    statuses: [...READING, ...WRITING, 'transport'],
+    statuses: SENDING,
   },
   {
     name: 'stdout',
@@ -75,7 +79,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'into a compressed file that only you can read',
       },
     ],
-    statuses: [...READING, 'destinationWrite'],
+    statuses: [...READING, 'destinationUnfit', 'destinationWrite', 'transport', 'locked'],
   },
   {
     name: 'apply',
@@ -92,7 +96,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'applies a file, and keeps what it overwrites',
       },
     ],
-    statuses: ['partlyBeyondEnd', ...WRITING, ...STREAM],
+    statuses: ['partlyBeyondEnd', ...GAVE_UP, ...WRITING, ...STREAM],
   },
   {
     name: 'inspect',
@@ -108,7 +112,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'is it complete, and which device does it belong to?',
       },
     ],
-    statuses: STREAM,
+    statuses: [...GAVE_UP, 'destinationUnfit', 'destinationWrite', ...STREAM],
   },
   {
     name: 'verify',
@@ -128,7 +132,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'compares everything and repairs the copy',
       },
     ],
-    statuses: ['different', ...READING, ...WRITING, 'transport'],
+    statuses: ['different', ...SENDING],
   },
   {
     name: 'cycle',
@@ -150,7 +154,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'each further run, of a thick volume; keeps 48 restore points',
       },
     ],
-    statuses: [...READING, ...WRITING, 'transport'],
+    statuses: SENDING,
   },
   {
     name: 'chain',
@@ -166,7 +170,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'on the host of the copy',
       },
     ],
-    statuses: ['destinationUnfit', 'streamCorrupt'],
+    statuses: ['destinationUnfit', 'destinationWrite', 'streamCorrupt', 'snapback'],
   },
   {
     name: 'rollback',
@@ -202,7 +206,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'would this sync work?',
       },
     ],
-    statuses: [],
+    statuses: ['destinationWrite'],
   },
   {
     name: 'bench',
@@ -213,7 +217,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     description:
       'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file.',
     examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'both ends' }],
-    statuses: [...READING, 'transport'],
+    statuses: [...READING, 'destinationUnfit', 'destinationWrite', 'transport', 'locked'],
   },
 ];
 

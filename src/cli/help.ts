@@ -134,10 +134,13 @@ export function optionSignature(option: OptionSpec): string {
   return short === undefined ? long : `-${short}, ${long}`;
 }
 
+/** The status of a run that a signal ended, as every command may. */
+export const BY_SIGNAL = '128+N';
+
 /** Every status a run can end with and what it means, ascending. */
 export function exitStatuses(): readonly (readonly [status: string, meaning: string])[] {
   const named = exitNames().map((name) => [String(EXIT[name]), EXIT_MEANING[name]] as const);
-  return [...named, ['128+N', 'ended by signal N'] as const];
+  return [...named, [BY_SIGNAL, 'ended by signal N'] as const];
 }
 
 function exitNames(): readonly ExitName[] {
