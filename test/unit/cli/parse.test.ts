@@ -208,7 +208,7 @@ describe('command', () => {
       '0.0',
     ].map((text): [string[], string] => [
       [`--timeout=${text}`, 'a', 'h:b'],
-      `--timeout: expected a time such as 90, 90s, 5m or 1h, saw "${text}"`,
+      `--timeout: expected a time such as 90, 90s, 5m or 1h, at most 596h, saw "${text}"`,
     ]),
     ...['0', '17', '-1', '2.5', 'all', '1e1', '002'].map((text): [string[], string] => [
       [`--streams=${text}`, 'a', 'h:b'],
