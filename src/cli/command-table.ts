@@ -44,7 +44,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['SNAPSHOT DESTINATION'],
     summary: 'Bring a copy up to date (no command word)',
     description:
-      'Sends the blocks of the origin that changed since SNAPSHOT was taken. DESTINATION must already hold what SNAPSHOT holds: a first copy is made with dd, or with "lvmsync cycle --init". With --snapback the run can be undone.',
+      'Sends the blocks of the origin that changed since SNAPSHOT was taken. DESTINATION must already hold what SNAPSHOT holds: make the first copy with dd from SNAPSHOT. With --snapback the run can be undone, on the host of DESTINATION.',
     examples: [
       {
         command: 'lvmsync --snapback /root/undo vg0/mail-snap /dev/vg1/mail',
@@ -88,7 +88,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['--apply FILE DESTINATION'],
     summary: 'Write changes, or undo a run (--apply)',
     description:
-      'Writes the changes in FILE to DESTINATION: a change stream brings a copy up to date, a snapback undoes the run that made it. "-" reads standard input. Every block is checked before it is written.',
+      'Writes the changes in FILE to DESTINATION, both on this host: a change stream brings a copy up to date, a snapback undoes the run that made it. "-" reads standard input. Each group of blocks is checked by its hash before it is written; a classic stream has no hashes.',
     examples: [
       { command: 'lvmsync --apply /root/undo /dev/vg1/mail', says: 'undoes a run' },
       {
@@ -176,7 +176,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     name: 'rollback',
     action: 'rollback',
     isWord: true,
-    synopsis: ['rollback DESTINATION [DIR]'],
+    synopsis: ['rollback --to TIME|--steps N|--redo DESTINATION [DIR]'],
     summary: 'Return a replica to a restore point',
     description:
       'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. Without DIR, the current directory is taken. --redo undoes the last rollback.',
@@ -215,8 +215,10 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['bench [SNAPSHOT|DEVICE] [HOST:]'],
     summary: 'Measure disk and link, and suggest options',
     description:
-      'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file.',
-    examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'both ends' }],
+      'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file. For a thin snapshot, the metadata snap of the pool is reserved for a moment.',
+    examples: [
+      { command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'the source and the link' },
+    ],
     statuses: [...READING, 'destinationUnfit', 'destinationWrite', 'transport', 'locked'],
   },
 ];

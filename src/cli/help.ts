@@ -35,7 +35,7 @@ export const GROUPS: readonly OptionGroup[] = [
 ];
 
 export const GRAMMAR =
-  'Long options can be shortened as long as they stay unique. Options and operands can be mixed; "--" ends the options.';
+  'Long options can be shortened; where several suit, one of the Ruby lvmsync goes first. Options and operands can be mixed; "--" ends the options.';
 
 /** On the first screen: what a sync of a script or a beginner needs, that of the Ruby lvmsync first. */
 const FIRST_OPTIONS: readonly OptionEntry['name'][] = [
