@@ -1,8 +1,9 @@
 /** lvmsync(8) and a page for each command, made from what `--help` is made of. */
 
-import { EXIT, EXIT_MEANING } from '../src/base/errors.js';
+import { EXIT } from '../src/base/errors.js';
 import { COMMAND_TABLE, type CommandSpec, type Example } from '../src/cli/command-table.js';
 import {
+  BY_SIGNAL,
   exitStatuses,
   GRAMMAR,
   GROUPS,
@@ -25,22 +26,22 @@ const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
   ],
   [
     'TMPDIR',
-    'Where the self-contained executable puts its native part while it loads it. It tries other places, too.',
+    'Where temporary files go, the native part of the self-contained executable while it is loaded, and the lock files of users other than root. Give all runs the same value: with another one they do not see the locks of the others.',
   ],
 ];
 
 const FILES: readonly (readonly [path: string, meaning: string])[] = [
   [
-    '/run/lvmsync',
-    'The lock files of runs. They have no meaning after a reboot, and can be removed while no run is active.',
+    '/run/lvmsync, $TMPDIR/lvmsync-UID',
+    'The lock files of runs; those of users other than root are in lvmsync-UID in $TMPDIR or /tmp. They have no meaning after a reboot, and can be removed while no run is active.',
   ],
   [
     '/var/lib/lvmsync',
-    'Records of which run wrote last to each copy on this host, and of the metadata snaps of thin pools that a run holds. For a user who is not root, XDG_STATE_HOME sets another place.',
+    'Records of the last run on each copy of a cycle, or after a run with --snapback, and of the metadata snaps of thin pools that a run holds. Users other than root have the first kind in $XDG_STATE_HOME/lvmsync, by default ~/.local/state/lvmsync.',
   ],
   [
-    'DIR/chain.json, DIR/*.snapback',
-    'The record and the restore points of a replica, in the directory given as --snapback to "lvmsync cycle".',
+    'DIR/chain.json, DIR/*.snapback, DIR/undone-*/',
+    'The record and the restore points of a replica, in the directory given as --snapback to "lvmsync cycle". What a rollback undid lies in DIR/undone-*/.',
   ],
   [
     '/etc/lvmsync/cycle/NAME.conf',
@@ -82,10 +83,10 @@ export function formatManPage(edition: Edition): string {
 export function formatCommandPage(command: CommandSpec, edition: Edition): string {
   const { name, synopsis, summary, description, examples, statuses } = command;
   const options = optionsOf(command).map((option) => entry(optionSignature(option), option.help));
-  const own = [...statuses].sort((a, b) => EXIT[a] - EXIT[b]);
-  const endings = (['done', 'usage', ...own] as const).map((status) =>
-    entry(String(EXIT[status]), EXIT_MEANING[status]),
-  );
+  const own = (['done', 'usage', ...statuses] as const).map((name) => String(EXIT[name]));
+  const endings = exitStatuses()
+    .filter(([status]) => own.includes(status) || status === BY_SIGNAL)
+    .map(([status, meaning]) => entry(status, meaning));
   return [
     heading(edition, `lvmsync-${name}`),
     section('NAME', `${prose(`lvmsync-${name}`)} \\- ${prose(summary)}\n`),

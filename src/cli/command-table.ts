@@ -31,6 +31,10 @@ export interface Example {
 const WRITING: readonly ExitName[] = ['destinationUnfit', 'destinationWrite', 'snapback', 'locked'];
 const READING: readonly ExitName[] = ['sourceUnfit', 'sourceRead', 'pool'];
 const STREAM: readonly ExitName[] = ['streamTruncated', 'streamCorrupt'];
+/** A receiver that fails has its own status here, too. */
+const SENDING: readonly ExitName[] = [...READING, ...WRITING, ...STREAM, 'transport'];
+/** A stream may say that its sender gave up, and why. */
+const GAVE_UP: readonly ExitName[] = ['sourceUnfit', 'sourceRead'];
 
 export const COMMAND_TABLE: readonly CommandSpec[] = [
   {
@@ -40,7 +44,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['SNAPSHOT DESTINATION'],
     summary: 'Bring a copy up to date (no command word)',
     description:
-      'Sends the blocks of the origin that changed since SNAPSHOT was taken. DESTINATION must already hold what SNAPSHOT holds: a first copy is made with dd, or with "lvmsync cycle --init". With --snapback the run can be undone.',
+      'Sends the blocks of the origin that changed since SNAPSHOT was taken. DESTINATION must already hold what SNAPSHOT holds: make the first copy with dd from SNAPSHOT. With --snapback the run can be undone, on the host of DESTINATION.',
     examples: [
       {
         command: 'lvmsync --snapback /root/undo vg0/mail-snap /dev/vg1/mail',
@@ -55,7 +59,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'thin volumes: what changed between two snapshots',
       },
     ],
-    statuses: [...READING, ...WRITING, 'transport'],
+    statuses: SENDING,
   },
   {
     name: 'stdout',
@@ -75,7 +79,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'into a compressed file that only you can read',
       },
     ],
-    statuses: [...READING, 'destinationWrite'],
+    statuses: [...READING, 'destinationUnfit', 'destinationWrite', 'transport', 'locked'],
   },
   {
     name: 'apply',
@@ -84,7 +88,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['--apply FILE DESTINATION'],
     summary: 'Write changes, or undo a run (--apply)',
     description:
-      'Writes the changes in FILE to DESTINATION: a change stream brings a copy up to date, a snapback undoes the run that made it. "-" reads standard input. Every block is checked before it is written.',
+      'Writes the changes in FILE to DESTINATION, both on this host: a change stream brings a copy up to date, a snapback undoes the run that made it. "-" reads standard input. Each group of blocks is checked by its hash before it is written; a classic stream has no hashes.',
     examples: [
       { command: 'lvmsync --apply /root/undo /dev/vg1/mail', says: 'undoes a run' },
       {
@@ -92,7 +96,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'applies a file, and keeps what it overwrites',
       },
     ],
-    statuses: ['partlyBeyondEnd', ...WRITING, ...STREAM],
+    statuses: ['partlyBeyondEnd', ...GAVE_UP, ...WRITING, ...STREAM],
   },
   {
     name: 'inspect',
@@ -108,7 +112,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'is it complete, and which device does it belong to?',
       },
     ],
-    statuses: STREAM,
+    statuses: [...GAVE_UP, 'destinationUnfit', 'destinationWrite', ...STREAM],
   },
   {
     name: 'verify',
@@ -128,7 +132,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'compares everything and repairs the copy',
       },
     ],
-    statuses: ['different', ...READING, ...WRITING, 'transport'],
+    statuses: ['different', ...SENDING],
   },
   {
     name: 'cycle',
@@ -150,7 +154,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'each further run, of a thick volume; keeps 48 restore points',
       },
     ],
-    statuses: [...READING, ...WRITING, 'transport'],
+    statuses: SENDING,
   },
   {
     name: 'chain',
@@ -166,13 +170,13 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'on the host of the copy',
       },
     ],
-    statuses: ['destinationUnfit', 'streamCorrupt'],
+    statuses: ['destinationUnfit', 'destinationWrite', 'streamCorrupt', 'snapback'],
   },
   {
     name: 'rollback',
     action: 'rollback',
     isWord: true,
-    synopsis: ['rollback DESTINATION [DIR]'],
+    synopsis: ['rollback --to TIME|--steps N|--redo DESTINATION [DIR]'],
     summary: 'Return a replica to a restore point',
     description:
       'Returns DESTINATION to a restore point that "lvmsync chain" lists. Everything it needs is checked before the first write. Without DIR, the current directory is taken. --redo undoes the last rollback.',
@@ -202,7 +206,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
         says: 'would this sync work?',
       },
     ],
-    statuses: [],
+    statuses: ['destinationWrite'],
   },
   {
     name: 'bench',
@@ -211,9 +215,11 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['bench [SNAPSHOT|DEVICE] [HOST:]'],
     summary: 'Measure disk and link, and suggest options',
     description:
-      'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file.',
-    examples: [{ command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'both ends' }],
-    statuses: [...READING, 'transport'],
+      'Measures how fast the source can be read, hashed and compressed, and how fast the link to HOST is. Nothing is written unless --scratch names a new file. For a thin snapshot, the metadata snap of the pool is reserved for a moment.',
+    examples: [
+      { command: 'lvmsync bench vg0/mail-snap root@backup:', says: 'the source and the link' },
+    ],
+    statuses: [...READING, 'destinationUnfit', 'destinationWrite', 'transport', 'locked'],
   },
 ];
 

@@ -35,7 +35,7 @@ export const GROUPS: readonly OptionGroup[] = [
 ];
 
 export const GRAMMAR =
-  'Long options can be shortened as long as they stay unique. Options and operands can be mixed; "--" ends the options.';
+  'Long options can be shortened; where several suit, one of the Ruby lvmsync goes first. Options and operands can be mixed; "--" ends the options.';
 
 /** On the first screen: what a sync of a script or a beginner needs, that of the Ruby lvmsync first. */
 const FIRST_OPTIONS: readonly OptionEntry['name'][] = [
@@ -134,10 +134,13 @@ export function optionSignature(option: OptionSpec): string {
   return short === undefined ? long : `-${short}, ${long}`;
 }
 
+/** The status of a run that a signal ended, as every command may. */
+export const BY_SIGNAL = '128+N';
+
 /** Every status a run can end with and what it means, ascending. */
 export function exitStatuses(): readonly (readonly [status: string, meaning: string])[] {
   const named = exitNames().map((name) => [String(EXIT[name]), EXIT_MEANING[name]] as const);
-  return [...named, ['128+N', 'ended by signal N'] as const];
+  return [...named, [BY_SIGNAL, 'ended by signal N'] as const];
 }
 
 function exitNames(): readonly ExitName[] {

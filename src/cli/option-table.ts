@@ -117,7 +117,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'dump', 'sync', 'cycle', 'rollback'],
     group: 'What to do',
     brief: 'check everything, report it, write nothing',
-    help: 'Check everything, here and on the remote host, report what would be done, and write nothing. Only the metadata snap of a thin pool is reserved for a moment. Exits with the status that the real run would fail with, or 0.',
+    help: 'Check everything, here and on the remote host, report what would be done, and write nothing. Only the metadata snap of a thin pool is reserved for a moment. Exits with the status with which the run would be refused, or 0 if it would begin.',
   },
   {
     name: 'version',
@@ -182,7 +182,7 @@ export const OPTION_TABLE = [
     actions: READING,
     group: 'Source',
     brief: 'fail if the source is written during the run',
-    help: 'Fail if the device that the data is read from is written during the run. By default this is a warning.',
+    help: 'Fail if the device that the data is read from is written during the run, or if writes to it cannot be detected. By default a write is a warning.',
   },
   {
     name: 'max-cow-use',
@@ -191,7 +191,7 @@ export const OPTION_TABLE = [
     actions: ['dump', 'sync', 'cycle'],
     group: 'Source',
     brief: 'stop cleanly when the snapshot is this full',
-    help: "Stop cleanly when the COW store, or the pool's data or metadata, reaches PERCENT. By default an overflow is only detected at the end.",
+    help: "Stop cleanly when the COW store, or the pool's data or metadata, reaches PERCENT. By default an overflow shows only when a read fails, or at the end.",
   },
   {
     name: 'size',
@@ -200,7 +200,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Source',
     brief: 'room for a new thick snapshot: 5G, or 20%',
-    help: 'Room for a new thick snapshot, such as 5G, or a share of the volume such as 20%. It must hold everything that is overwritten until the next cycle run is finished.',
+    help: 'Room for a new thick snapshot, such as 5G, or a share of the volume such as 20%. Required for a thick volume, refused for a thin one. It must hold everything that is written from its own run to the end of the next one.',
   },
   {
     name: 'freeze-cmd',
@@ -239,7 +239,7 @@ export const OPTION_TABLE = [
     actions: ['dump', 'sync', 'cycle'],
     group: 'Stream',
     brief: '"auto", "lz4" or "none"',
-    help: 'Compress the change stream. "lz4" always compresses. "auto", also the meaning without MODE, compresses only if the link is the bottleneck and the receiver supports it. Compressed input is detected automatically.',
+    help: 'Compress the change stream. "none" is the default, "lz4" always compresses. "auto", also the meaning without MODE, compresses only if the link is the bottleneck and the receiver supports it; with --stdout it always compresses. Compressed input is detected automatically.',
   },
   {
     name: 'bwlimit',
@@ -313,7 +313,7 @@ export const OPTION_TABLE = [
     actions: REMOTE,
     group: 'Remote host',
     brief: 'give up when nothing has moved for this long',
-    help: 'Give up when nothing has moved for this long: a number of seconds, or a time such as 5m. Default: one hour for a sync, because old receivers are silent; ten minutes for hashes, five for a chain, one for any other answer.',
+    help: 'Give up when nothing has moved for this long: a number of seconds, or a time such as 5m. Default: one hour for a change stream, because old receivers are silent; ten minutes for hashes and for --push-helper, five for a chain, 90 seconds for --scratch, one minute for any other answer.',
   },
   {
     name: 'require-ack',
@@ -344,8 +344,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'sync', 'verify', 'cycle', 'rollback'],
     group: 'Destination',
-    brief: 'write even if a check advises against it',
-    help: 'Write even if the destination is in use, there is not enough room for the snapback, or a classic change stream looks damaged.',
+    brief: 'write although a check refuses; can destroy data',
+    help: 'Write although a check refuses: the destination is in use or holds something else, there is not enough room for the snapback, a classic change stream looks damaged, a snapback is incomplete or belongs to another device or an older run, something else wrote to the copy, the copy of a chain is another device or changed its size, or the chain lies on the volume that is copied. With --init it discards all restore points. It can destroy data.',
   },
   {
     name: 'scratch',
@@ -380,7 +380,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'sync', 'verify', 'cycle', 'doctor'],
     group: 'Undo',
     brief: 'save the overwritten blocks, to undo the run',
-    help: 'Save the overwritten blocks to FILE, on the host of the destination. "--apply FILE" then undoes the run. For a cycle this is the directory of its restore points.',
+    help: 'Save the overwritten blocks to FILE, on the host of the destination. "--apply FILE", run there, undoes the run. For a cycle this is the directory of its restore points. For doctor: check whether FILE could be created. With verify it needs --repair.',
   },
   {
     name: 'snapback-overwrite',
@@ -487,7 +487,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'messages or answers as JSON, one object per line',
-    help: 'Write messages to standard error as JSON, one object per line. inspect, verify, chain, doctor and bench print their result as JSON on standard output.',
+    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, doctor and bench stay text. inspect, verify, chain, doctor and bench print their result as JSON on standard output.',
   },
   {
     name: 'metrics',
@@ -496,7 +496,7 @@ export const OPTION_TABLE = [
     actions: ['sync', 'dump', 'apply', 'cycle', 'verify', 'rollback'],
     group: 'Messages',
     brief: 'write metrics of the run for Prometheus',
-    help: 'Replace FILE with the metrics of this run and of earlier ones in the Prometheus format: bytes, seconds, exit status, time of the last success.',
+    help: 'Replace FILE with the metrics of this run and of earlier ones in the Prometheus format: bytes, seconds, exit status, time of the last success. Not with --dry-run.',
   },
   {
     name: 'verbose',

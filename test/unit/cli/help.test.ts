@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { EXIT, EXIT_MEANING } from '../../../src/base/errors.js';
+import { EXIT, EXIT_MEANING, type ExitName } from '../../../src/base/errors.js';
 import { splitWords } from '../../../src/base/shell-words.js';
-import { COMMAND_TABLE, COMMAND_WORDS } from '../../../src/cli/command-table.js';
+import { COMMAND_TABLE, COMMAND_WORDS, type CommandSpec } from '../../../src/cli/command-table.js';
 import {
   exitStatuses,
   formatCommandHelp,
@@ -13,7 +13,7 @@ import {
 } from '../../../src/cli/help.js';
 import { checkActions } from '../../../src/cli/option-checks.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
-import { OPTION_TABLE } from '../../../src/cli/option-table.js';
+import { OPTION_TABLE, type OptionEntry } from '../../../src/cli/option-table.js';
 import { toCommand } from '../../../src/cli/parse.js';
 
 const TEXTS = [
@@ -133,6 +133,60 @@ describe('the help of a command', () => {
     assert.throws(() => toCommand(parseOptions(['help', 'nothing'])), {
       hint: /^The commands are sync, /,
     });
+  });
+});
+
+describe('the statuses of a command', () => {
+  const statusesOf = (name: string): readonly ExitName[] =>
+    COMMAND_TABLE.find((command) => command.name === name)?.statuses ?? [];
+  const including = (...wanted: ExitName[]) =>
+    COMMAND_TABLE.filter(({ statuses }) => wanted.every((one) => statuses.includes(one)));
+  const namesOf = (commands: readonly CommandSpec[]) => commands.map(({ name }) => name);
+  const taking = (option: OptionEntry['name']) =>
+    COMMAND_TABLE.filter((command) => optionsOf(command).some(({ name }) => name === option));
+
+  for (const { name, statuses } of COMMAND_TABLE) {
+    test(`are named once each: ${name}`, () => {
+      assert.equal(new Set(statuses).size, statuses.length);
+    });
+
+    test(`have that of an answer that cannot be written: ${name}`, () => {
+      assert.ok(statuses.includes('destinationWrite'));
+    });
+  }
+
+  test('have those of a source and its pool wherever one is read', () => {
+    const reading = including('sourceUnfit', 'sourceRead', 'pool', 'locked');
+    assert.deepEqual(namesOf(reading), ['sync', 'stdout', 'verify', 'cycle', 'bench']);
+  });
+
+  test('have those of the receiver wherever there is one', () => {
+    // A stream that is sent to be answered says how large its source is.
+    const received = statusesOf('apply').filter((one) => one !== 'partlyBeyondEnd');
+    const sending = including(...received, 'transport');
+    assert.deepEqual(namesOf(sending), ['sync', 'verify', 'cycle']);
+  });
+
+  test('have that of a connection wherever one is made, but for the doctor, who reports it', () => {
+    const connecting = namesOf(taking('rsh')).filter((name) => name !== 'doctor');
+    for (const name of connecting) assert.ok(statusesOf(name).includes('transport'), name);
+  });
+
+  test('have that of a snapback or chain wherever one is written or read', () => {
+    for (const { name } of taking('snapback').filter((one) => one.name !== 'doctor'))
+      assert.ok(statusesOf(name).includes('snapback'), name);
+    assert.ok(statusesOf('chain').includes('snapback'));
+    assert.ok(statusesOf('rollback').includes('snapback'));
+  });
+
+  test('have those of a stream whose sender gave up wherever one is read from a file', () => {
+    const reading = including('sourceUnfit', 'sourceRead', 'streamTruncated', 'streamCorrupt');
+    assert.deepEqual(namesOf(reading), ['sync', 'apply', 'inspect', 'verify', 'cycle']);
+  });
+
+  test('have that of standard output that leads to what is read', () => {
+    for (const name of ['stdout', 'inspect'])
+      assert.ok(statusesOf(name).includes('destinationUnfit'), name);
   });
 });
 
