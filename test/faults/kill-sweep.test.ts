@@ -115,7 +115,7 @@ describe('a run that is killed', () => {
     skip: canTrace() ? false : 'strace is not permitted here',
   }, async (t: TestContext) => {
     const campaign = new Campaign(t, 'T5 SIGKILL before a system call (strace)', random.seed);
-    const wanted = campaignSize({ commit: 300, release: 1000 });
+    const wanted = campaignSize({ commit: 150, release: 1000 });
     // Few calls, and yet three batches.
     const laboratory = await makeLaboratory(256 * KiB, 28);
     const { kills, places } = await planSweep(laboratory);
@@ -135,7 +135,7 @@ describe('a run that is killed', () => {
 
   test('at any time leaves a state that can be undone, and run again', async (t) => {
     const campaign = new Campaign(t, 'T5 SIGKILL at any time', random.seed);
-    const wanted = campaignSize({ commit: 30, release: 10_000 });
+    const wanted = campaignSize({ commit: 15, release: 10_000 });
     const laboratory = await makeLaboratory(16 * KiB, 1024);
     const { kinds } = laboratory;
     await inLanes(repeated(kinds, 10 * wanted), async (kind, lane) => {

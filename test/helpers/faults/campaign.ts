@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import type { Random } from '../random.js';
 
 export interface CampaignSize {
   /** Cases in each run of the tests. */
@@ -17,6 +18,13 @@ export interface CampaignSize {
 /** How many cases this run has; LVMSYNC_CAMPAIGN=release asks for the larger number. */
 export function campaignSize({ commit, release }: CampaignSize): number {
   return process.env.LVMSYNC_CAMPAIGN === 'release' ? release : commit;
+}
+
+/** Of many cases so many for a commit, drawn at random, and all for a release; in the order given. */
+export function someOf<T>(cases: readonly T[], commit: number, random: Random): readonly T[] {
+  const count = Math.min(campaignSize({ commit, release: cases.length }), cases.length);
+  const drawn = new Set(random.distinct(count, cases.length));
+  return cases.filter((_, index) => drawn.has(index));
 }
 
 /** Escapes that are shown whole; all of them are counted. */

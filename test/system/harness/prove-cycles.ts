@@ -25,7 +25,7 @@ export async function rollBack(laboratory: CycleLaboratory, ...words: string[]):
 
 export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): void {
   useOwnStateFolder();
-  const turns = campaignSize({ commit: 10, release: 30 });
+  const turns = campaignSize({ commit: 5, release: 30 });
 
   describe(`cycles of a ${kind} volume that is written all the time`, () => {
     const random = new Random();

@@ -11,7 +11,7 @@ import { useOwnStateFolder } from '../harness/thin.js';
 useOwnStateFolder();
 
 /** Killed turns of each kind of volume. */
-const KILLS = campaignSize({ commit: 3, release: 50 });
+const KILLS = campaignSize({ commit: 2, release: 50 });
 /** So that sending takes a second or two. */
 const RATE = { thick: '400K', thin: '4M' } as const;
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { someOf } from '../../helpers/faults/campaign.js';
 import { ENGINES, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -82,7 +83,7 @@ describe('destinations', () => {
     assertSameContent(origin.path, copy.path);
   });
 
-  for (const engine of ENGINES) {
+  for (const engine of someOf(ENGINES, 1, random)) {
     test(`a regular file (${engine})`, (t) => {
       const { group, origin } = lab(t);
       const file = `${scratchFolder()}/image`;
@@ -110,7 +111,7 @@ describe('destinations', () => {
 });
 
 describe('geometry', () => {
-  for (const engine of ENGINES) {
+  for (const engine of someOf(ENGINES, 1, random)) {
     test(`a last chunk that reaches beyond the origin is cut to its end (${engine})`, (t) => {
       const { group, origin } = lab(t, { extentSize: 128 * KiB, originSize: 8 * MiB + 128 * KiB });
       const chunkSize = 512 * KiB;

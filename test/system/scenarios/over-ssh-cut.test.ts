@@ -62,8 +62,8 @@ describe('a connection that breaks', { skip: SshServer.missing() ?? false }, () 
 
   // In the guest each takes some seconds.
   for (const [transport, count] of [
-    ['command', campaignSize({ commit: 20, release: 200 })],
-    ['ssh2', campaignSize({ commit: 5, release: 50 })],
+    ['command', campaignSize({ commit: 8, release: 200 })],
+    ['ssh2', campaignSize({ commit: 2, release: 50 })],
   ] as const) {
     test(`is an error at each of ${count} random bytes, and a new run completes (--transport ${transport})`, async (t) => {
       const campaign = new Campaign(t, `T8 cuts of a real ssh, ${transport}`, random.seed);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
+import { someOf } from '../../helpers/faults/campaign.js';
 import { assertFails, type CliResult, lvmsync } from '../../helpers/program/cli.js';
 import { withThickCopy } from '../harness/copies.js';
 import { MiB } from '../harness/lvm.js';
@@ -14,13 +15,17 @@ for (const transport of ['command', 'ssh2'] as const) {
     {
       skip: SshServer.missing() ?? false,
     },
-    () => scenarios(transport),
+    () => runOver(transport),
   );
 }
 
-function scenarios(transport: 'command' | 'ssh2'): void {
+function runOver(transport: 'command' | 'ssh2'): void {
   const lab = withThickCopy({ changes: 1000, elsewhere: true });
   const { folder } = lab;
+  const scenarios: (readonly [title: string, act: () => void | Promise<void>])[] = [];
+  const scenario = (title: string, act: () => void | Promise<void>): void => {
+    scenarios.push([title, act]);
+  };
   let server: SshServer;
 
   before(() => {
@@ -71,7 +76,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     ],
   ];
   for (const [title, host, message, hint] of unreachable) {
-    test(`${title} is a failed connection, with a hint`, () => {
+    scenario(`${title} is a failed connection, with a hint`, () => {
       const result = sending(host);
       assertFails(result, EXIT.transport, message);
       assert.match(result.stderr, hint);
@@ -81,7 +86,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     });
   }
 
-  test('a host without lvmsync is a failure that names the remedy', () => {
+  scenario('a host without lvmsync is a failure that names the remedy', () => {
     const result = sending(HOST.bare);
     assertFails(result, EXIT.transport, /was not found \(status 127\)/);
     assert.match(result.stderr, /lvmsync: (command )?not found/);
@@ -96,7 +101,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     ['ends with status 0 after a greeting', 'echo "lvmsync-result 1 ok"; exit 0'],
   ];
   for (const [title, script] of impostors) {
-    test(`a remote side that ${title} is a failure`, () => {
+    scenario(`a remote side that ${title} is a failure`, () => {
       const result = sending(HOST.right, '--remote-path', server.addProgram('impostor', script));
       // Whether the rest still fitted on the way is a matter of moments.
       assertFails(
@@ -108,37 +113,43 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     });
   }
 
-  test('a remote side that swallows everything and ends with 0 is a failure with --require-ack', () => {
-    const path = server.addProgram('impostor', 'cat >/dev/null');
-    const result = sending(HOST.right, '--require-ack', '--remote-path', path);
-    assertFails(result, EXIT.transport, /did not confirm/);
-    lab.assertUntouched();
-  });
+  scenario(
+    'a remote side that swallows everything and ends with 0 is a failure with --require-ack',
+    () => {
+      const path = server.addProgram('impostor', 'cat >/dev/null');
+      const result = sending(HOST.right, '--require-ack', '--remote-path', path);
+      assertFails(result, EXIT.transport, /did not confirm/);
+      lab.assertUntouched();
+    },
+  );
 
-  test('a remote side that a signal ends is a failure', () => {
+  scenario('a remote side that a signal ends is a failure', () => {
     const path = server.addProgram('impostor', 'head -c 100000 >/dev/null; kill -KILL $$');
     assertFails(sending(HOST.right, '--remote-path', path), EXIT.transport, /remote command|KILL/);
     lab.assertUntouched();
   });
 
-  test('a receiver that stops reading is given up after --timeout, and a new run completes', async () => {
-    const pidFile = `${folder}/stopped`;
-    const path = server.addProgram(
-      'stopping',
-      `{ head -c 500000; sh -c 'echo $PPID >${pidFile}; kill -STOP $PPID'; :; } | lvmsync "$@"`,
-    );
-    const result = sending(HOST.right, '--remote-path', path, '--timeout', '8');
-    const stopped = Number(readFileSync(pidFile, 'utf8'));
-    assert.match(readFileSync(`/proc/${stopped}/status`, 'utf8'), /^State:\tT/m, 'it is stopped');
-    assertFails(result, EXIT.transport, /nothing moved for 8 s/);
-    assert.match(result.stderr, /may be incomplete/);
+  scenario(
+    'a receiver that stops reading is given up after --timeout, and a new run completes',
+    async () => {
+      const pidFile = `${folder}/stopped`;
+      const path = server.addProgram(
+        'stopping',
+        `{ head -c 500000; sh -c 'echo $PPID >${pidFile}; kill -STOP $PPID'; :; } | lvmsync "$@"`,
+      );
+      const result = sending(HOST.right, '--remote-path', path, '--timeout', '8');
+      const stopped = Number(readFileSync(pidFile, 'utf8'));
+      assert.match(readFileSync(`/proc/${stopped}/status`, 'utf8'), /^State:\tT/m, 'it is stopped');
+      assertFails(result, EXIT.transport, /nothing moved for 8 s/);
+      assert.match(result.stderr, /may be incomplete/);
 
-    process.kill(stopped, 'SIGKILL');
-    await becomesFree(lab.copy.path);
-    assertCompletes();
-  });
+      process.kill(stopped, 'SIGKILL');
+      await becomesFree(lab.copy.path);
+      assertCompletes();
+    },
+  );
 
-  test('a receiver that floods is shown in part and completes', () => {
+  scenario('a receiver that floods is shown in part and completes', () => {
     const lines = 200_000;
     const path = server.addProgram(
       'flooding',
@@ -151,17 +162,20 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     assert.ok(shown > 0 && shown <= 200 * (seconds + 2), `${shown} lines in ${seconds} seconds`);
   });
 
-  test('a receiver that prints one endless line completes, and the line is shown in part', () => {
-    const path = server.addProgram(
-      'endless',
-      `head -c 20000000 /dev/zero | tr '\\0' x >&2 & lvmsync "$@"; wait`,
-    );
-    const { stderr } = assertCompletes('--remote-path', path);
-    assert.match(stderr, /^remote:x{1000}/m);
-    assert.ok(stderr.length < 10_000_000, `${stderr.length} characters are shown`);
-  });
+  scenario(
+    'a receiver that prints one endless line completes, and the line is shown in part',
+    () => {
+      const path = server.addProgram(
+        'endless',
+        `head -c 20000000 /dev/zero | tr '\\0' x >&2 & lvmsync "$@"; wait`,
+      );
+      const { stderr } = assertCompletes('--remote-path', path);
+      assert.match(stderr, /^remote:x{1000}/m);
+      assert.ok(stderr.length < 10_000_000, `${stderr.length} characters are shown`);
+    },
+  );
 
-  test('escape sequences of a receiver reach nobody, nor do those of its last words', () => {
+  scenario('escape sequences of a receiver reach nobody, nor do those of its last words', () => {
     const sequences = String.raw`printf '\033[2J\033]0;title\007\233A\r\010above\342\200\256gnp\n'`;
     const good = server.addProgram('coloured', `${sequences}; ${sequences} >&2; exec lvmsync "$@"`);
     assertHarmless(assertCompletes('--remote-path', good).stderr);
@@ -172,7 +186,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     assertHarmless(result.stderr);
   });
 
-  test('a smaller destination gives the same exit status as here', () => {
+  scenario('a smaller destination gives the same exit status as here', () => {
     const small = lab.there.createVolume('small', 12 * MiB);
     const words = ['--transport', transport, lab.snapshot.path, `${HOST.right}:${small.path}`];
     const result = lvmsync(words);
@@ -181,7 +195,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     assert.match(result.stderr, /Nothing was written there\./);
   });
 
-  test('a mounted destination gives the same exit status as here', () => {
+  scenario('a mounted destination gives the same exit status as here', () => {
     const mountPoint = `${folder}/mounted`;
     mkdirSync(mountPoint);
     tool('mkfs.ext4', '-q', lab.copy.path);
@@ -195,7 +209,7 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     }
   });
 
-  test('a missing destination gives the same exit status as here', () => {
+  scenario('a missing destination gives the same exit status as here', () => {
     const result = lvmsync([
       ...['--transport', transport],
       ...[lab.snapshot.path, `${HOST.right}:/dev/vg2/missing`],
@@ -203,11 +217,15 @@ function scenarios(transport: 'command' | 'ssh2'): void {
     assertFails(result, EXIT.destinationUnfit, /missing/);
   });
 
-  test('an existing snapback gives the same exit status as here', () => {
+  scenario('an existing snapback gives the same exit status as here', () => {
     const result = sending(HOST.right, '--snapback', lab.untouched);
     assertFails(result, EXIT.snapback, /untouched/);
     lab.assertUntouched();
   });
+
+  // They differ in how they connect: of the second one some, for a commit.
+  const some = transport === 'command' ? scenarios : someOf(scenarios, 3, lab.random);
+  for (const [title, act] of some) test(title, act);
 }
 
 /** No control character but the line ends, no mark that changes the reading order. */

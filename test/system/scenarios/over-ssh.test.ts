@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
+import { someOf } from '../../helpers/faults/campaign.js';
 import { CLI, type CliResult, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { assertDifferentContent, saveContent } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
@@ -52,26 +53,33 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
 
   for (const transport of TRANSPORTS) {
     describe(`with --transport ${transport}`, () => {
-      test('two hosts: a copy while the service runs, then only what changed; and back again', (t) => {
-        typed(`
+      const scenarios: (readonly [title: string, body: (t: TestContext) => void])[] = [];
+      const scenario = (title: string, act: (t: TestContext) => void): void => {
+        scenarios.push([title, act]);
+      };
+      scenario(
+        'two hosts: a copy while the service runs, then only what changed; and back again',
+        (t) => {
+          typed(`
           lvcreate --snapshot --size 24M --name mail-snap vg0/mail
           dd if=/dev/vg0/mail-snap bs=1M | ssh root@localhost dd of=/dev/vg2/mail bs=1M conv=fsync
         `);
-        t.after(() => tool('lvremove', '-q', '-f', 'vg0/mail-snap'));
-        lab.change(300);
-        assertDifferentContent(lab.origin.path, lab.copy.path);
-        lab.keep();
+          t.after(() => tool('lvremove', '-q', '-f', 'vg0/mail-snap'));
+          lab.change(300);
+          assertDifferentContent(lab.origin.path, lab.copy.path);
+          lab.keep();
 
-        typed(
-          `lvmsync --transport ${transport} --snapback ${snapback} /dev/vg0/mail-snap root@localhost:/dev/vg2/mail`,
-        );
-        lab.assertEqual();
+          typed(
+            `lvmsync --transport ${transport} --snapback ${snapback} /dev/vg0/mail-snap root@localhost:/dev/vg2/mail`,
+          );
+          lab.assertEqual();
 
-        typed(`ssh root@localhost lvmsync --apply ${snapback} /dev/vg2/mail`);
-        lab.assertUntouched();
-      });
+          typed(`ssh root@localhost lvmsync --apply ${snapback} /dev/vg2/mail`);
+          lab.assertUntouched();
+        },
+      );
 
-      test('without a snapback, the snapshot named as vg/lv', (t) => {
+      scenario('without a snapback, the snapshot named as vg/lv', (t) => {
         presynced(t);
         const { stderr } = lvmsync([
           ...['--transport', transport],
@@ -81,7 +89,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         assert.match(stderr, /^Transferred [1-9]\d* bytes in [\d.]+ seconds$/m);
       });
 
-      test('a classic stream, which no receiver confirms', (t) => {
+      scenario('a classic stream, which no receiver confirms', (t) => {
         presynced(t);
         const { status, stderr } = lvmsync([
           ...['--transport', transport, '--format', 'classic'],
@@ -92,13 +100,13 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         lab.assertEqual();
       });
 
-      test('no change at all', (t) => {
+      scenario('no change at all', (t) => {
         saveContent(lab.origin.path, lab.copy.path);
         lab.createSnapshot({ name: 'mail-snap', until: t });
         assert.match(sends(HOST.right, '--transport', transport).stderr, /^Transferred 0 bytes/m);
       });
 
-      test('an IPv6 address in brackets', (t) => {
+      scenario('an IPv6 address in brackets', (t) => {
         if (!hasIpv6()) {
           t.skip('this kernel has no IPv6');
           return;
@@ -107,19 +115,22 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         sends('root@[::1]', '--transport', transport);
       });
 
-      test('--remote-path names the program there, in a folder whose name needs quotes', (t) => {
-        presynced(t);
-        tool('mkdir', '-p', `${server.programs}/it's "here" $HOME`);
-        const path = server.addProgram(
-          `it's "here" $HOME/lvmsync`,
-          `touch ${folder}/used; exec ${process.execPath} ${CLI} "$@"`,
-        );
-        sends(HOST.bare, '--transport', transport, '--remote-path', path);
-        assert.ok(existsSync(`${folder}/used`));
-        rmSync(`${folder}/used`);
-      });
+      scenario(
+        '--remote-path names the program there, in a folder whose name needs quotes',
+        (t) => {
+          presynced(t);
+          tool('mkdir', '-p', `${server.programs}/it's "here" $HOME`);
+          const path = server.addProgram(
+            `it's "here" $HOME/lvmsync`,
+            `touch ${folder}/used; exec ${process.execPath} ${CLI} "$@"`,
+          );
+          sends(HOST.bare, '--transport', transport, '--remote-path', path);
+          assert.ok(existsSync(`${folder}/used`));
+          rmSync(`${folder}/used`);
+        },
+      );
 
-      test('--sudo runs the receiver through sudo -n', (t) => {
+      scenario('--sudo runs the receiver through sudo -n', (t) => {
         presynced(t);
         server.addProgram(
           'sudo',
@@ -133,7 +144,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         rmSync(`${folder}/sudo-log`);
       });
 
-      test('a sudo that wants a password is a failure with a hint', (t) => {
+      scenario('a sudo that wants a password is a failure with a hint', (t) => {
         presynced(t);
         server.addProgram('sudo', 'echo "sudo: a password is required" >&2; exit 1');
         const { status, stderr } = lvmsync([
@@ -143,6 +154,10 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
         assert.equal(status, EXIT.transport, stderr);
         assert.match(stderr, /sudo refused to run lvmsync there.*NOPASSWD/s);
       });
+
+      // They differ in how they connect: of the second one some, for a commit.
+      const chosen = transport === 'command' ? scenarios : someOf(scenarios, 2, lab.random);
+      for (const [title, act] of chosen) test(title, act);
     });
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
+import { someOf } from '../../helpers/faults/campaign.js';
 import { ENGINES, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { assertSameContent, writeRandom } from '../harness/content.js';
@@ -51,7 +52,7 @@ class CachingReader {
   }
 }
 
-for (const engine of ENGINES) {
+for (const engine of someOf(ENGINES, 1, random)) {
   describe(`the page cache (${engine})`, () => {
     test('of a COW store is old as soon as the kernel adds to it, and is not what is read', (t) => {
       const { origin, copy, snapshot, openReader } = lab(t);

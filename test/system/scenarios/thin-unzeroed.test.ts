@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { someOf } from '../../helpers/faults/campaign.js';
 import { assertFails, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -30,7 +31,7 @@ function usedPool(group: TestVolumeGroup, blockSize: number): TestThinPool {
   return pool;
 }
 
-for (const blockSize of [64 * KiB, 192 * KiB]) {
+for (const blockSize of someOf([64 * KiB, 192 * KiB], 1, random)) {
   describe(`F2: a copy in a pool without zeroing, in blocks of ${blockSize / KiB} KiB`, () => {
     const former = `${folder}/former`;
     const snapback = `${folder}/snapback`;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { rmSync, statSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
+import { someOf } from '../../helpers/faults/campaign.js';
 import { assertFails, CLI, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -57,7 +58,7 @@ function change(volume: LogicalVolume, written: number): void {
   writeRandom(path, random, [{ offset: 13 * MiB, length: 4 * KiB }]);
 }
 
-for (const blockSize of [64 * KiB, 192 * KiB, MiB]) {
+for (const blockSize of someOf([64 * KiB, 192 * KiB, MiB], 1, random)) {
   describe(`a thin snapshot with data blocks of ${blockSize / KiB} KiB`, () => {
     const size = 28 * MiB;
     const written = 18 * MiB;
