@@ -30,7 +30,7 @@ export type ExitName = keyof typeof EXIT;
 
 /** One line per exit status, as the help of a command and docs/troubleshooting.md print them. */
 export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
-  done: 'done: everything is written and flushed',
+  done: 'done: everything that was to be written is flushed',
   usage: 'wrong usage, or a failure that has no status of its own',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
   different: 'verify: the destination differs from the source',

@@ -17,7 +17,7 @@ export function humanSize(bytes: number): string {
 
 /** For a comparison: `16.0 MiB (16777216 bytes)`. */
 export function exactSize(bytes: number): string {
-  return bytes < 1024 ? `${bytes} bytes` : `${humanSize(bytes)} (${bytes} bytes)`;
+  return bytes < 1024 ? counted(bytes, 'byte') : `${humanSize(bytes)} (${bytes} bytes)`;
 }
 
 /** `0:07`, `12:34`, `1:02:03`: hours only where there are any. */

@@ -130,7 +130,7 @@ export class CopyOwner {
     const { entry, unreadable } = this.#copy;
     if (unreadable !== undefined && directory === undefined) {
       this.#reporter.warn(
-        `${this.#path}: its entry in the registry of copies ${unreadable}: if it is the copy of a cycle, the next cycle run or rollback will be refused once this run has written to it`,
+        `${this.#path}: its entry in the registry of copies ${unreadable}: if it is the copy of a cycle, the next cycle run or rollback of that cycle will be refused once this run has written to it`,
       );
     }
     for (const { entry: other } of this.#overlapping) {
@@ -145,7 +145,7 @@ export class CopyOwner {
 
   #warnOf(copy: string, chain: string): void {
     this.#reporter.warn(
-      `${copy} is the copy of the chain in ${chain}: the next cycle run or rollback will be refused once this run has written to it`,
+      `${copy} is the copy of the chain in ${chain}: once this run has written to it, the next cycle run or rollback of that chain will be refused`,
     );
   }
 
@@ -161,8 +161,7 @@ export class CopyOwner {
       throw this.#refusal(what, FORCED);
     }
     const id = idOf(undoes);
-    if (entry.undone?.includes(id))
-      throw this.#refusal('this run was already undone, before a later one was', FORCED);
+    if (entry.undone?.includes(id)) throw this.#refusal(UNDONE_BEFORE, FORCED);
     for (let former = entry.former; former !== null; former = former.former) {
       if (nameOf(former, undoes) !== id && !former.undone?.includes(id)) continue;
       const what = `it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
@@ -280,8 +279,11 @@ function settledIn({ left, settled }: CopyEntry): string | undefined {
   return left === WRITTEN ? settled : left;
 }
 
+const UNDONE_BEFORE =
+  'the run that this snapback undoes was already undone, and another run was undone after it';
+
 const FORCED =
-  '--force restores the blocks that this run overwrote, and leaves every other later change in place: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';
+  '--force puts back the blocks that are saved in this snapback, and leaves everything else that was written since: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';
 
 interface Copies {
   readonly own: RegisteredCopy;

@@ -114,12 +114,16 @@ export function isSameDirectory(recorded: string, directory: string): boolean {
 const REPAIR =
   'if the snapshot of that restore point still exists, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
 
+/** A rollback prints it, too. */
+const ANEW =
+  'start a new history with "lvmsync cycle --init --force", which copies everything and loses the restore points';
+
 const STRANGER: ErrorContext = {
   ...UNTOUCHED,
-  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or start a new history with --init --force.`,
+  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or ${ANEW}.`,
 };
 
 const WRITTEN_SINCE: ErrorContext = {
   ...UNTOUCHED,
-  hint: `Either, ${REPAIR}. Or start a new history with --init --force. With --force alone the run continues, and the foreign data stays in the copy.`,
+  hint: `Either, ${REPAIR}. Or ${ANEW}. With --force alone the run continues, and the foreign data stays in the copy.`,
 };

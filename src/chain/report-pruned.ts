@@ -17,8 +17,9 @@ export async function pruneChain(
     if (removed > 0) reporter.verbose(`removed ${counted(removed, 'old snapback')}`);
     if (leftover !== undefined && leftover.files.length > 0) {
       const { files, bytes } = leftover;
+      const them = files.length === 1 ? 'it' : 'them';
       reporter.info(
-        `${counted(files.length, 'file')} in the chain directory (${humanSize(bytes)}) can be removed: no restore point needs them. "lvmsync chain" lists them, --keep removes them`,
+        `${counted(files.length, 'file')} in the chain directory (${humanSize(bytes)}) can be removed: no restore point needs ${them}. "lvmsync chain" lists ${them}, --keep removes ${them}`,
       );
     }
     if (ahead === undefined) return;

@@ -68,8 +68,9 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
     return { what: 'the stream is a full copy, which starts a new history', hint };
   }
   if (record === undefined || record.point === null) {
-    const hint = 'Start with a full copy: use --init, and let it finish.';
-    return { what: 'the chain holds no restore point yet', hint };
+    const hint =
+      'Check the name of its directory. If the chain is new, start with a full copy: use --init, and let it finish.';
+    return { what: 'the chain holds no restore point', hint };
   }
   return whyNotFollowing({ from: step.from, to: step.to }, record.point, record);
 }

@@ -7,6 +7,7 @@ import { chainMembers } from '../chain/directory.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
+import type { IfMissing } from '../destination/first-look.js';
 import {
   openDestination,
   openForDryRun,
@@ -16,6 +17,7 @@ import {
 import { refuseOwnSource } from '../destination/own-source.js';
 import { refuseOtherTarget } from '../destination/undo-target.js';
 import { selectEngine } from '../device/select-engine.js';
+import { isNativeError } from '../host/native.js';
 import { findWriteRules } from '../lvm/write-rules.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
@@ -64,15 +66,22 @@ async function readForm(
     const hint = isFile
       ? 'Check that it is the right file, and that it was copied whole: "lvmsync inspect FILE" shows what it holds.'
       : 'Look for the message of the sender.';
-    throw withContext(error, { ...UNTOUCHED, hint });
+    throw withContext(error, isUnlikeStream(error) ? { ...UNTOUCHED, hint } : UNTOUCHED);
   }
+}
+
+/** Its bytes are to blame, not a failure to read or to decompress them. */
+function isUnlikeStream({ code, cause }: LvmsyncError): boolean {
+  if (code !== 'streamCorrupt' && code !== 'streamTruncated') return false;
+  return !isNativeError(cause) || cause.code === 'CORRUPT' || cause.code === 'UNEXPECTED_END';
 }
 
 function applyNothing({ name, identity }: ReceivedStream, { reporter }: RunContext): number {
   if (identity !== undefined) {
     throw new LvmsyncError(
       'streamTruncated',
-      `${name}: the file is empty: it holds no changes and no end mark`,
+      `${name}: it holds only the first line of a change stream, no changes and no end mark: nothing changed, or its sender stopped`,
+      UNTOUCHED,
     );
   }
   reporter.warn(`${name}: the stream is empty: either nothing changed or the sender failed`);
@@ -111,7 +120,9 @@ async function applyStream(
   const members = [...stream.members, ...chainMembers(command.chain?.directory)];
   const size = hello?.deviceSize;
   const { headKinds } = stream;
-  const request = { path, members, force, command: context.commandLine, set, size, headKinds };
+  const ifMissing = adviceWhereMissing(command, hello);
+  const about = { size, headKinds, ifMissing };
+  const request = { path, members, force, command: context.commandLine, set, ...about };
   const open = dryRun ? openForDryRun : openDestination;
   const destination = await open(request, reporter);
   let turn: ChainTurn | undefined;
@@ -124,8 +135,7 @@ async function applyStream(
         await requireCountedParts(command.input, hello, context.signal);
       }
       await refuseOwnSource(hello, device);
-      const rules = { allowSmaller, isTurn: command.chain !== undefined, reporter };
-      size = planSize(device, sizeNeeded(hello), rules);
+      size = planSize(device, sizeNeeded(hello), { allowSmaller, turn: turnOf(command), reporter });
     }
     const owner = await CopyOwner.find(device, context);
     if (hello?.kind === 'snapback' && !force) owner.requireNewest(hello);
@@ -149,6 +159,18 @@ async function applyStream(
     turn?.close();
     await destination.close();
   }
+}
+
+function turnOf({ chain }: ApplyCommand): 'first' | 'next' | undefined {
+  if (chain === undefined) return undefined;
+  return chain.init ? 'first' : 'next';
+}
+
+/** An undo and a further turn of a chain are for a copy that there is. */
+function adviceWhereMissing(command: ApplyCommand, hello: Hello | undefined): IfMissing {
+  const turn = turnOf(command);
+  if (turn === 'first') return 'make';
+  return turn === 'next' || hello?.kind === 'snapback' ? 'find' : 'makeAndCopy';
 }
 
 function sizeNeeded(hello: Hello): SizeNeeded {
@@ -181,6 +203,6 @@ function reportOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): 
   }
   if (streamCount === 1) return;
   reporter.info(
-    `${name}: this was snapback ${streamIndex} of ${streamCount} of its run: apply the others to undo the rest`,
+    `${name}: this was snapback ${streamIndex} of ${streamCount} of its run; the others undo the rest: apply those that you have not applied yet`,
   );
 }

@@ -188,7 +188,8 @@ export function describe(survey: Survey): string {
   const head = escapeText(directory);
   if (record === undefined) {
     const what = existsSync(directory) ? 'holds no chain' : 'is not there';
-    return `${head}: ${what}. Check the name. The first cycle run creates one: "lvmsync cycle --init VOLUME DESTINATION --snapback ${head}".\n`;
+    const typed = escapeText(typedPath(directory, undefined));
+    return `${head}: ${what}. Check the name. The first cycle run, on the host of VOLUME, creates one: "lvmsync cycle --init VOLUME DESTINATION --snapback ${typed}" (with --size for a thick VOLUME).\n`;
   }
   const { path, identity, size } = record.destination;
   const rows: [string, string][] = [
@@ -212,7 +213,8 @@ function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {
     paths.map((path) => typedPath(path, undefined)).join(' ');
   const rmdir = folders.length === 0 ? '' : `; rmdir ${typed(folders)}`;
   const what = `${counted(files.length, 'file')} (${humanSize(bytes)}) that no restore point needs`;
-  return `${what}: the next cycle run with --keep removes them, or: rm ${typed(files)}${rmdir}`;
+  const them = files.length === 1 ? 'it' : 'them';
+  return `${what}: the next cycle run with --keep removes ${them}, or: rm ${typed(files)}${rmdir}`;
 }
 
 function whatItHolds({ point, doing, undone }: ChainRecord): string {

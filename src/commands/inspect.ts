@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { EXIT, LvmsyncError } from '../base/errors.js';
 import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
-import { escapeText, humanSize } from '../base/text.js';
+import { counted, escapeText, humanSize } from '../base/text.js';
 import { countedBeside } from '../chain/link.js';
 import type { InspectCommand } from '../cli/command.js';
 import { identifyPath } from '../device/topology.js';
@@ -125,7 +125,8 @@ function contentOf(inspection: Inspection): string {
   const { bytes, records, stretches, largestStretch, discardedBytes } = inspection;
   const zeros = discardedBytes === 0 ? '' : `, and ${humanSize(discardedBytes)} to read as zeros`;
   if (bytes === 0) return `no data${zeros}`;
-  const pieces = `${records} records, ${stretches} stretches, the largest of ${humanSize(largestStretch)}`;
+  const regions = stretches === 1 ? '1 stretch' : `${stretches} stretches, the largest`;
+  const pieces = `${counted(records, 'record')}, ${regions} of ${humanSize(largestStretch)}`;
   return `${humanSize(bytes)} in ${pieces}${zeros}`;
 }
 

@@ -24,7 +24,7 @@ import { requireWhole } from '../source/overflow.js';
 import { reportWrites } from '../source/quiet-check.js';
 import type { Source } from '../source/source.js';
 import { snapbackFacts } from '../stream/device-facts.js';
-import { whatWasLeft } from './outcome.js';
+import { describeLeft } from './outcome.js';
 
 /** Throws what a run to a destination of this machine would throw before it writes. */
 export async function checkLocal(
@@ -81,7 +81,7 @@ export async function copyHere(
 function mixtureLeft(destination: string, snapback: string | undefined): ErrorContext {
   const again = 'Then run the same command again';
   return {
-    state: `${destination} was written completely, but may be inconsistent: the source changed while it was read.`,
+    state: `${destination} was written completely, but may be inconsistent.`,
     hint:
       snapback === undefined
         ? `${again}.`
@@ -132,7 +132,7 @@ async function copyTo(
     owner.settle();
   } catch (error) {
     const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
-    throw describeFailure(error, whatWasLeft(left));
+    throw describeLeft(error, left);
   } finally {
     snapback?.close();
   }

@@ -1,6 +1,7 @@
 /** Writes what arrives to a destination that was found to fit, and says what came of it. */
 
-import { EXIT, LvmsyncError } from '../base/errors.js';
+import { EXIT, type LvmsyncError } from '../base/errors.js';
+import { counted } from '../base/text.js';
 import type { CopyOwner } from '../chain/copy-owner.js';
 import { pruneChain } from '../chain/report-pruned.js';
 import type { ChainTurn } from '../chain/turn.js';
@@ -14,15 +15,14 @@ import { Snapback, type SnapbackOptions } from '../pipeline/snapback.js';
 import { WriteStage } from '../pipeline/write-stage.js';
 import { signOfLife, ticking } from '../remote/sign-of-life.js';
 import type { RunContext } from '../run/context.js';
-import { describeFailure, interrupted } from '../run/interruption.js';
+import { interrupted } from '../run/interruption.js';
 import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from '../stream/answer-lines.js';
 import type { ChangeReader } from '../stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
 import type { Hello } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
 import { snapbackFacts } from '../stream/device-facts.js';
-import { whatWasLeft } from './outcome.js';
-
+import { describeLeft, MixtureError } from './outcome.js';
 import { CHANGES_FILE, type ReceivedStream } from './received-stream.js';
 
 export interface Target {
@@ -108,8 +108,7 @@ export async function writeStream(
     return status;
   } catch (error) {
     const kept = { snapback: snapback?.path, chain: command.chain?.directory };
-    const left = { stage, destination: device.path, totalBytes, ...kept };
-    throw describeFailure(error, whatWasLeft(left));
+    throw describeLeft(error, { stage, destination: device.path, totalBytes, ...kept });
   } finally {
     snapback?.close();
   }
@@ -118,7 +117,7 @@ export async function writeStream(
 /** Data that was read at different moments is not a restore point. */
 function refuseMixture({ name, end }: ChangeReader): void {
   if (!end.sourceChanged) return;
-  throw new LvmsyncError(
+  throw new MixtureError(
     'sourceUnfit',
     `${name}: its source was written while it was read, so the data may be inconsistent`,
   );
@@ -164,7 +163,10 @@ function conclude(
   }
   const dropped = droppedBytes + result.leftOut;
   if (dropped === 0) return EXIT.done;
-  reporter.warn(`${result.device.path}: ${dropped} bytes beyond its end were left out`);
+  const were = dropped === 1 ? 'was' : 'were';
+  reporter.warn(
+    `${result.device.path}: ${counted(dropped, 'byte')} beyond its end ${were} left out`,
+  );
   return allowSmaller ? EXIT.done : EXIT.partlyBeyondEnd;
 }
 

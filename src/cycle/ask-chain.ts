@@ -6,6 +6,7 @@ import { escapeText } from '../base/text.js';
 import { isPendingStep, isPoint } from '../chain/record.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
 import { hostName, placeName } from '../remote/destination-name.js';
+import { outputOf } from '../remote/peer-verdict.js';
 import type { RemoteOptions } from '../remote/request.js';
 import { LIMITS, noAnswer } from '../remote/stall-watch.js';
 import type { RunContext } from '../run/context.js';
@@ -26,7 +27,9 @@ export async function askChain(command: CycleRequest, context: RunContext): Prom
   const request = { host: destination.host, remote, args, isLast, limitSeconds };
   const answer = await askPeer(request, context);
   if (answer.lateAfter !== undefined) {
-    throw withContext(noAnswer(host, answer.lateAfter), { state: 'Nothing was sent.' });
+    throw withContext(noAnswer({ host: destination.host }, answer.lateAfter), {
+      state: 'Nothing was sent.',
+    });
   }
   if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
   refuseFailure({ host, remote }, answer);
@@ -47,13 +50,13 @@ function refuseFailure(
 ): void {
   const { exit, lines, isWhole, lastLines } = answer;
   if (isWhole && exit.kind === 'signal') return;
-  const said = lastLines.map((line) => escapeText(line, 400)).join(' | ');
+  const said = outputOf(lastLines.map((line) => escapeText(line, 400)));
   const status = exit.kind === 'status' ? exit.status : undefined;
   if (status !== undefined && ANSWERED.includes(status) && lines.length > 0) return;
   requirePeer(place, answer);
   throw new LvmsyncError(
     'transport',
-    `${place.host}: lvmsync there does not report its chain, status ${status} (its output: ${said})`,
+    `${place.host}: lvmsync there does not report its chain, status ${status}${said}`,
     {
       state: 'Nothing was sent.',
       hint: 'A cycle needs this lvmsync on both hosts; the Ruby lvmsync has no cycles.',

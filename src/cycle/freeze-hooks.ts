@@ -63,7 +63,7 @@ export async function whileFrozen<T>(
     const freezeAndWork = async (): Promise<void> => {
       if (freeze !== undefined) await runHook('--freeze-cmd', freeze, hooks, signal);
       begun.work = work();
-      await within(limits.work, begun.work);
+      await within(limits.work, begun.work, thaw !== undefined);
     };
     [frozen] = await Promise.allSettled([freezeAndWork()]);
     if (thaw !== undefined) await runHook('--thaw-cmd', thaw, hooks);
@@ -103,12 +103,13 @@ async function runHook(
 }
 
 /** Throws (sourceUnfit) if the work takes longer than so many milliseconds. */
-async function within(limit: number, work: Promise<unknown>): Promise<void> {
+async function within(limit: number, work: Promise<unknown>, isThawed: boolean): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const message = `no snapshot within ${limit / 1000} s of the freeze: thawed without one`;
+    const outcome = isThawed ? ': thawed without one' : '';
+    const message = `no snapshot within ${limit / 1000} s of the freeze${outcome}`;
     const error = new LvmsyncError('sourceUnfit', message, {
-      state: 'Nothing was sent. A snapshot made after the thaw is removed by the next cycle run.',
+      state: 'Nothing was sent. A snapshot made after that is removed by the next cycle run.',
     });
     timer = setTimeout(() => reject(error), limit);
   });

@@ -10,7 +10,7 @@ import type { CycleRequest } from './request.js';
 import type { CycleOrigin, CycleSnapshot } from './volumes.js';
 
 const ANEW =
-  'Start a new history: the same command with --init --force copies everything. The existing restore points are then lost, so roll back first if you still need one.';
+  'Start a new history: the same command with --init --force copies everything. The restore points are then lost: if you need one, roll back to it and copy its data elsewhere before that.';
 
 export function describeRefusal(
   refusal: Refusal,
@@ -24,8 +24,8 @@ export function describeRefusal(
   switch (refusal.why) {
     case 'noPoint':
       return there(
-        `no history in ${chain.directory} yet, so its content is unknown`,
-        'Start with a full copy: the same command with --init.',
+        `there is no history in ${chain.directory}`,
+        'Check the name of the directory. If the copy has no history yet, start with a full copy: the same command with --init.',
       );
     case 'holdsPoint':
       return there(
@@ -42,7 +42,7 @@ export function describeRefusal(
         origin,
         `its snapshot of ${localTime(refusal.point.time)}, which ${place} matches, no longer exists`,
         refusal.wentBack === true
-          ? `The copy was rolled back to it. To continue the history, undo the rollback first, ${commandThere(redoCommand, { destination, chain })}; or, to keep the older state, start a new history with --init --force, which copies everything.`
+          ? `The copy was rolled back to it. To continue the history, undo the rollback first, ${commandThere(redoCommand, { destination, chain })}; or start a new history with --init --force: it overwrites the copy with the origin as it is now, and the restore points are lost. Copy what you need of the older state elsewhere first.`
           : ANEW,
       );
     case 'otherSpelling':
@@ -64,7 +64,7 @@ export function describeRefusal(
       return unfit(
         refusal.snapshot,
         'it is being merged into its origin, or will be',
-        `After the merge ${fullName(origin)} is back at that state. ${ANEW}`,
+        `Wait until the merge has finished (lvs no longer shows the snapshot); ${fullName(origin)} then holds what this snapshot held. Then run the same command again: it says if a new history is needed.`,
       );
     case 'nextGone':
       return there(
@@ -75,7 +75,7 @@ export function describeRefusal(
       return unfit(
         refusal.next,
         `it overflowed, and ${place} holds part of it; before that it matched the origin as of ${localTime(refusal.point.time)}`,
-        `${ROOM} Go back to that state, ${undoCommand({ destination, chain })}`,
+        `Undo that part first, then run the cycle again with a larger --size. Undo it ${undoCommand({ destination, chain })}`,
       );
   }
 }

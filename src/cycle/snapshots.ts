@@ -59,7 +59,7 @@ async function createFrozen(request: SnapshotRequest, run: RunCommand): Promise<
       return await whileFrozen(request.hooks, work, request.signal);
     } catch (error) {
       if (!isLocked(error)) throw error;
-      if (freezes === MOST_FREEZES) throw neverFree(request.origin, error);
+      if (freezes === MOST_FREEZES) throw neverFree(request, error);
     }
   }
 }
@@ -70,10 +70,17 @@ function isLocked(error: unknown): boolean {
   return cause instanceof CommandError && /can't get lock|flock failed/i.test(cause.stderr);
 }
 
-function neverFree({ vgName }: CycleOrigin, cause: unknown): LvmsyncError {
+function neverFree(
+  { origin: { vgName }, hooks: { thaw } }: SnapshotRequest,
+  cause: unknown,
+): LvmsyncError {
+  const thawed =
+    thaw === undefined
+      ? 'Nothing was thawed: there is no --thaw-cmd.'
+      : 'The service was thawed each time.';
   const what = `other LVM commands held its lock during each of ${MOST_FREEZES} freezes`;
   return new LvmsyncError('sourceUnfit', `${vgName}: ${what}`, {
-    state: 'The service was thawed each time. No snapshot was made, and nothing was sent.',
+    state: `${thawed} No snapshot was made, and nothing was sent.`,
     hint: 'Try again when fewer LVM commands are running.',
     cause,
   });

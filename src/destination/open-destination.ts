@@ -12,7 +12,7 @@ import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.
 import { readMappedTable } from '../lvm/dmsetup.js';
 import { refuseMergeInto } from '../lvm/origin-merge.js';
 import type { Reporter } from '../run/reporter.js';
-import { openSeen, openToCheck } from './first-look.js';
+import { type IfMissing, openSeen, openToCheck } from './first-look.js';
 import { type Finding, type InspectedSource, inspectDestination, requireFit } from './safety.js';
 
 export interface DestinationRequest {
@@ -26,6 +26,8 @@ export interface DestinationRequest {
   readonly headKinds?: InspectedSource['headKinds'];
   /** Bytes that it has to hold, where they are known: for the words where there is none. */
   readonly size?: number | undefined;
+  /** What helps where there is none; default: to make it, and to copy everything to it first. */
+  readonly ifMissing?: IfMissing;
   /** Names the set of streams of which this run receives one: the others write there, too. */
   readonly set?: string | undefined;
 }
@@ -139,8 +141,8 @@ export function planSize(
   needed: SizeNeeded,
   options: {
     readonly allowSmaller: boolean;
-    /** It is a turn of a chain. */
-    readonly isTurn?: boolean;
+    /** It is a turn of a chain; `first` begins that with a full copy. */
+    readonly turn?: Turn | undefined;
     readonly reporter: Reporter;
   },
 ): number {
@@ -152,12 +154,16 @@ export function planSize(
     return device.size;
   }
   if (device.info.blockDevice) {
-    throw tooSmall(device, { sourceSize, isTurn: options.isTurn === true });
+    throw tooSmall(device, { sourceSize, turn: options.turn });
   }
-  if (device.size < copySize)
-    throw needed.isUndo ? changedSize(device, copySize) : tooShort(device, copySize);
+  if (device.size < copySize) {
+    if (needed.isUndo) throw changedSize(device, copySize);
+    throw tooShort(device, { copySize, turn: options.turn });
+  }
   return sourceSize;
 }
+
+type Turn = 'first' | 'next';
 
 interface Measured {
   readonly path: string;
@@ -166,11 +172,17 @@ interface Measured {
 }
 
 /** A block that is not in the list of changes is not sent, so it has to be in the copy already. */
-export function tooShort({ path, size }: Measured, copySize: number): LvmsyncError {
+export function tooShort(
+  { path, size }: Measured,
+  { copySize, turn }: { readonly copySize: number; readonly turn?: Turn | undefined },
+): LvmsyncError {
   const message = `${path}: too short to be a copy: it has ${exactSize(size)}, the source had ${exactSize(copySize)}`;
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    hint: 'Make a full copy first, with dd from the snapshot or with lvmsync cycle --init: a sync sends only the changes.',
+    hint:
+      turn === undefined
+        ? 'Make a full copy first, with dd from the snapshot: a sync sends only the changes.'
+        : 'Start a new history with --init --force, which copies everything: a cycle run sends only the changes.',
   });
 }
 
@@ -184,16 +196,25 @@ function changedSize({ path, size }: Measured, formerSize: number): LvmsyncError
 
 export function tooSmall(
   { path, size }: Measured,
-  { sourceSize, isTurn = false }: { readonly sourceSize: number; readonly isTurn?: boolean },
+  { sourceSize, turn }: { readonly sourceSize: number; readonly turn?: Turn | undefined },
 ): LvmsyncError {
   const message = `${path}: too small: ${compareSizes(size, sourceSize)}`;
   return new LvmsyncError('destinationUnfit', message, {
     ...UNTOUCHED,
-    // A chain leads from whole states to whole states, and knows the former size.
-    hint: isTurn
-      ? 'Enlarge it, then use --force for one cycle run: the chain recorded its previous size.'
-      : 'Enlarge it, or use --allow-smaller to write what fits.',
+    hint: hintToEnlarge(turn),
   });
+}
+
+/** A chain leads from whole states to whole states, and once it has begun it knows the former size. */
+function hintToEnlarge(turn: Turn | undefined): string {
+  switch (turn) {
+    case undefined:
+      return 'Enlarge it, or use --allow-smaller to write what fits.';
+    case 'first':
+      return 'Enlarge it, then run the same command again.';
+    case 'next':
+      return 'Enlarge it, then use --force for one cycle run: the chain recorded its previous size.';
+  }
 }
 
 function compareSizes(held: number, needed: number): string {

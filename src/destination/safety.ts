@@ -142,12 +142,12 @@ function inspectFamily({ target, source, topology }: Subject): Problem[] {
     case 'beneath':
       return never(`carries the data of ${relation.member.role}`);
     case 'over':
-      return never(`is built on ${relation.member.role}: writing it changes the source`);
+      return never(`is built on ${relation.member.role}: writing it changes what this run reads`);
     case 'sibling':
       return refused(`shares ${topology.name(relation.layer)} with the source`);
     case 'within':
       return warning(
-        `lies in a file system on ${relation.member.role}: writing it changes the source`,
+        `lies in a file system on ${relation.member.role}: writing it changes what this run reads`,
       );
   }
 }

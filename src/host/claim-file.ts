@@ -96,9 +96,13 @@ function isOwner(value: unknown): value is Owner {
 
 export function locked(path: string, { owner, path: file }: Rival): LvmsyncError {
   if (owner === undefined) {
-    return new LvmsyncError('locked', `${path}: the lock file ${file} is damaged`, {
-      hint: 'If no lvmsync is running on this destination, remove that file.',
-    });
+    return new LvmsyncError(
+      'locked',
+      `${path}: the lock file ${file} cannot be read, or is of another version`,
+      {
+        hint: 'If no lvmsync is running on this destination, remove that file.',
+      },
+    );
   }
   const isElsewhere = mayBeElsewhere(owner);
   const place = isElsewhere ? ' in another container' : '';

@@ -29,9 +29,13 @@ export function refuseSiblingMerge(
   if (sibling === undefined) return;
   const { vgName, origin } = sibling;
   const into = fullName({ vgName, lvName: origin?.lvName ?? '' });
-  const what = sibling.mergeFailed ? 'failed' : 'is scheduled or running';
-  throw unfit(volume, `a merge of ${fullName(sibling)} into ${into} ${what}`, AFTER_IT);
+  const merge = `a merge of ${fullName(sibling)} into ${into}`;
+  if (sibling.mergeFailed) throw unfit(volume, `${merge} failed`, HALF_MERGED);
+  throw unfit(volume, `${merge} is scheduled or running`, AFTER_IT);
 }
+
+const HALF_MERGED =
+  'The origin is half merged: find out why with lvs and dmesg, and repair that first.';
 
 const AFTER_IT = 'The merge replaces the content of the origin: try again when it has finished.';
 

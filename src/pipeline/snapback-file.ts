@@ -19,6 +19,7 @@ import {
 import { dirname } from 'node:path';
 import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
+import { typedPath } from '../base/shell-words.js';
 import { humanSize } from '../base/text.js';
 import {
   type DeviceIdentity,
@@ -126,11 +127,21 @@ function unread(path: string, cause: unknown): LvmsyncError {
 function cannotCreate(path: string, cause: unknown): LvmsyncError {
   return new LvmsyncError('snapback', `snapback ${path}: cannot create it (${errorCode(cause)})`, {
     state: UNTOUCHED,
-    hint: existsSync(dirname(path))
-      ? 'Name a file that you may create.'
-      : `There is no directory ${dirname(path)}: create it, or name another place.`,
+    hint: hintToCreate(path, errorCode(cause)),
     cause,
   });
+}
+
+/** By the code of the error. */
+export function hintToCreate(path: string, code: string): string {
+  const folder = dirname(path);
+  if (code === 'ENOENT' && !existsSync(folder)) {
+    return `There is no directory ${folder}: create it, or name another place.`;
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return 'Make room there, or name a file on another file system.';
+  }
+  return 'Name a new file in a directory where you can create one.';
 }
 
 /** Throws what openSnapback would. Makes and changes nothing. */
@@ -226,10 +237,14 @@ function refuseForeign(file: string, path: string): void {
   } finally {
     closeSync(fd);
   }
-  throw new LvmsyncError('snapback', `snapback ${path}: this is not a file of lvmsync`, {
-    state: 'Nothing was changed.',
-    hint: '--snapback-overwrite replaces only snapbacks and change files. Use a new name.',
-  });
+  throw new LvmsyncError(
+    'snapback',
+    `snapback ${path}: this is not an uncompressed file of lvmsync`,
+    {
+      state: 'Nothing was changed.',
+      hint: '--snapback-overwrite replaces only empty files, snapbacks and uncompressed change files. Use a new name.',
+    },
+  );
 }
 
 function isSink(stats: Stats): boolean {
@@ -243,9 +258,17 @@ function exists(path: string, inUse: readonly FileInUse[]): LvmsyncError {
   if (present?.isSymbolicLink()) return noPlace(path, 'this is a symbolic link');
   return new LvmsyncError('snapback', `snapback ${path}: this file already exists`, {
     state: 'Nothing was changed.',
-    hint: `Use a new name: --snapback ${path}.${timestamp()}. To destroy the old file, which may be the only way to undo an earlier run, add --snapback-overwrite.`,
+    hint: `Use a new name: --snapback ${newNameFor(path)}. To destroy the old file, which may be the only way to undo an earlier run, add --snapback-overwrite.`,
   });
 }
+
+/** As a person types it. With several streams the name that was given is what stands before the part. */
+function newNameFor(path: string): string {
+  return typedPath(`${path.replace(PART_OF_RUN, '')}.${timestamp()}`, undefined);
+}
+
+/** As snapbackOfPart of remote-command.ts adds it. */
+const PART_OF_RUN = /\.\d+-of-\d+$/;
 
 /** 20261123T031500Z */
 function timestamp(): string {

@@ -32,6 +32,13 @@ export interface SnapbackOptions extends SnapbackTarget {
   readonly signal?: AbortSignal;
 }
 
+/** Found at the end, when everything is written: nothing can be undone with what is no longer there. */
+export class SnapbackRemoved extends LvmsyncError {
+  constructor(path: string) {
+    super('snapback', `snapback ${path}: it was removed while it was being written`);
+  }
+}
+
 /** Whoever creates it calls close, after finish if the run succeeded. */
 export class Snapback {
   readonly path: string;
@@ -132,7 +139,8 @@ export class Snapback {
       await this.#writer.end({ sourceChanged: false });
       await this.#syncData();
       this.#unused = false;
-      if (this.#durableMedium && fstatSync(this.#fd).nlink === 0) throw removed(this.path);
+      if (this.#durableMedium && fstatSync(this.#fd).nlink === 0)
+        throw new SnapbackRemoved(this.path);
       this.#closeFile();
     } catch (error) {
       throw failure(this.path, error, this.#signal);
@@ -202,16 +210,6 @@ export class Snapback {
       throw error;
     }
   }
-}
-
-function removed(path: string): LvmsyncError {
-  return new LvmsyncError(
-    'snapback',
-    `snapback ${path}: it was removed while it was being written`,
-    {
-      hint: 'Everything was written, but this run cannot be undone.',
-    },
-  );
 }
 
 function failure(path: string, error: unknown, signal: AbortSignal | undefined): LvmsyncError {

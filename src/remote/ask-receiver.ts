@@ -17,7 +17,7 @@ import { hostName } from './destination-name.js';
 import type { OnLine, PeerExit } from './peer.js';
 import { PeerOutput } from './peer-output.js';
 import { PeerSession, type SessionEnd } from './peer-session.js';
-import { exitFailure, isRefusedBySudo } from './peer-verdict.js';
+import { exitFailure, isRefusedBySudo, outputOf } from './peer-verdict.js';
 import { receiverArguments } from './remote-command.js';
 import type { SendRequest } from './request.js';
 import { LIMITS, noAnswer } from './stall-watch.js';
@@ -116,12 +116,12 @@ function isDone(exit: PeerExit): boolean {
 }
 
 function silent({ destination }: SendRequest, seconds: number): LvmsyncError {
-  return withContext(noAnswer(hostName(destination), seconds), UNTOUCHED);
+  return withContext(noAnswer({ host: destination.host }, seconds), UNTOUCHED);
 }
 
 function cannotBeAsked(command: SendRequest, lastLines: readonly string[]): LvmsyncError {
   const host = hostName(command.destination);
-  const said = lastLines.length === 0 ? '' : ` (its output: ${lastLines.join(' | ')})`;
+  const said = outputOf(lastLines);
   return new LvmsyncError('transport', `${host}: lvmsync there does not support --dry-run${said}`, {
     ...UNTOUCHED,
     hint: 'It is the Ruby lvmsync, or too old a version, so a run there cannot be checked in advance.',

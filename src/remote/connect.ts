@@ -45,5 +45,5 @@ export async function connect(
   }
   const argv = host === undefined ? [...OWN_PROGRAM, ...args] : argvTo(host, remote, args);
   reporter.verbose(`running: ${argv.join(' ')}`);
-  return connectCommand(argv, onLine);
+  return connectCommand(argv, onLine, host === undefined);
 }

@@ -1,6 +1,8 @@
 /** From how a peer ended to the outcome of the run. Pure. */
 
+import { basename } from 'node:path';
 import { type ErrorContext, EXIT, type ExitName, LvmsyncError } from '../base/errors.js';
+import { counted } from '../base/text.js';
 import type { Done, Failed } from '../stream/answer-lines.js';
 import type { PeerExit } from './peer.js';
 import type { RemoteOptions } from './request.js';
@@ -10,7 +12,9 @@ export interface PeerOutcome {
   readonly host: string;
   readonly exit: PeerExit;
   /** How it was started; undefined where sudo plays no part. */
-  readonly remote?: Pick<RemoteOptions, 'sudo' | 'program'> | undefined;
+  readonly remote?:
+    | (Pick<RemoteOptions, 'sudo' | 'program'> & Partial<Pick<RemoteOptions, 'rsh'>>)
+    | undefined;
   /** The stream was written to its last byte before the peer ended. */
   readonly sentAll: boolean;
   /** Bytes of the stream that were in the pipe when the peer had ended. */
@@ -43,10 +47,8 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
   if (!outcome.sentAll)
     throw broken(outcome, 'ended before everything was sent, although with status 0');
   if (outcome.unreadBytes > 0) {
-    throw broken(
-      outcome,
-      `ended with status 0, but did not read the last ${outcome.unreadBytes} bytes`,
-    );
+    const unread = outcome.unreadBytes === 1 ? 'byte' : counted(outcome.unreadBytes, 'byte');
+    throw broken(outcome, `ended with status 0, but did not read the last ${unread}`);
   }
   if (result === undefined) return unanswered(outcome);
   if (!isConfirmed(outcome)) throw broken(outcome, 'reports other data than was sent');
@@ -62,10 +64,18 @@ export function exitFailure(end: PeerEnd): LvmsyncError {
   const { host, exit, result } = end;
   if (result?.kind === 'failed') return receiverFailure(host, result);
   if (exit.kind === 'failed') return exit.error;
-  if (exit.kind === 'signal') return broken(end, `was ended by ${exit.signal}`);
+  if (exit.kind === 'signal') return killed(end, exit);
   if (isRefusedBySudo(end)) return sudoFailure(end);
   if (exit.status !== 0) return statusFailure(end, exit.status);
   return broken(end, 'ended without an answer, although with status 0');
+}
+
+/** The signal ended the program there only where that is known; else the command here that connects to it. */
+function killed(end: PeerEnd, { signal, isOfPeer }: PeerExit & { kind: 'signal' }): LvmsyncError {
+  if (isOfPeer) return broken(end, `was ended by ${signal}`);
+  const [program] = end.remote?.rsh ?? [];
+  const who = program === undefined ? 'the command that connects to it' : basename(program);
+  return brokenBy(end, `${who} on this machine was ended by ${signal}`);
 }
 
 /** By a signal, or with the connection: not by a failure that it reported. */
@@ -166,19 +176,21 @@ function sudoFailure(end: PeerEnd): LvmsyncError {
   const [what, hint] = isMissing
     ? [`sudo does not find ${program} there`, FOR_SUDO.program]
     : ['sudo refused to run lvmsync there (status 1)', FOR_SUDO.user];
-  return new LvmsyncError('transport', `${end.host}: ${what}${outputOf(end)}`, { hint });
+  return new LvmsyncError('transport', `${end.host}: ${what}${outputOf(end.lastLines)}`, { hint });
 }
 
 const FOR_SUDO = {
   program:
     'Install lvmsync there, or name it with --remote-path: sudo looks in its own "secure_path".',
   user: 'Add to sudoers on that host: USER ALL=(root) NOPASSWD: /path/to/lvmsync, and no "requiretty" for USER. Or log in as root, without --sudo.',
-  sudo: 'Install sudo there, or log in as root without --sudo.',
+  missing:
+    'Install what its output names. Where there is no sudo, log in as root and leave out --sudo.',
 };
 
 function statusFailure(outcome: PeerEnd, status: number): LvmsyncError {
   if (status === NOT_FOUND && outcome.remote?.sudo === true) {
-    return broken(outcome, 'has no sudo (status 127)', FOR_SUDO.sudo);
+    const what = "sudo or lvmsync's interpreter was not found there (status 127)";
+    return brokenBy(outcome, what, FOR_SUDO.missing);
   }
   if (status === NOT_FOUND) {
     return broken(
@@ -238,13 +250,18 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
 type Words = Pick<PeerOutcome, 'host' | 'lastLines'>;
 
 function broken(outcome: Words, what: string, hint?: string): LvmsyncError {
+  return brokenBy(outcome, `the remote command ${what}`, hint);
+}
+
+function brokenBy(outcome: Words, what: string, hint?: string): LvmsyncError {
   const words = outcome.lastLines.join(' | ');
   const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];
   const context: ErrorContext = advice === undefined ? {} : { hint: advice };
-  const message = `${outcome.host}: the remote command ${what}${outputOf(outcome)}`;
+  const message = `${outcome.host}: ${what}${outputOf(outcome.lastLines)}`;
   return new LvmsyncError('transport', message, context);
 }
 
-function outputOf({ lastLines }: Words): string {
+/** The last words of a peer, as a message ends with them; nothing where it printed nothing. */
+export function outputOf(lastLines: readonly string[]): string {
   return lastLines.length === 0 ? '' : ` (its output: ${lastLines.join(' | ')})`;
 }

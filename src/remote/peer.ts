@@ -11,7 +11,8 @@ import { native } from '../host/native.js';
 /** How a peer ended. */
 export type PeerExit =
   | { readonly kind: 'status'; readonly status: number }
-  | { readonly kind: 'signal'; readonly signal: string }
+  /** `isOfPeer`: it ended the program that was asked for, not the command that connects to it. */
+  | { readonly kind: 'signal'; readonly signal: string; readonly isOfPeer?: true }
   /** It could not be reached or started, or the connection broke after it had been. */
   | { readonly kind: 'failed'; readonly error: LvmsyncError; readonly hadStarted?: true };
 
@@ -71,8 +72,8 @@ function takeRest(pipe: number): number {
 
 const PIECE = 64 * 1024;
 
-/** Starts `argv` with a pipe as its input. */
-export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
+/** Starts `argv` with a pipe as its input. `isPeer`: it is the peer itself; else it connects to that. */
+export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer = false): Peer {
   const [program = '', ...rest] = argv;
   const { readFd, writeFd } = native.makePipe('ours');
   const { NODE_OPTIONS: _ours, ...env } = process.env;
@@ -88,7 +89,9 @@ export function connectCommand(argv: readonly string[], onLine: OnLine): Peer {
     child.once('error', (cause) => resolve({ kind: 'failed', error: cannotStart(program, cause) }));
     child.once('exit', (status, signal) => {
       resolve(
-        status === null ? { kind: 'signal', signal: signal ?? '' } : { kind: 'status', status },
+        status === null
+          ? { kind: 'signal', signal: signal ?? '', ...(isPeer && { isOfPeer: true }) }
+          : { kind: 'status', status },
       );
     });
   });

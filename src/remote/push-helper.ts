@@ -65,6 +65,15 @@ export async function withHelper<Request extends HelperRequest>(
   }
 }
 
+/** What it ends with where a command of its fails; ssh has another status for its own failures. */
+const KEEPER_FAILED = 1;
+
+/** Its words for a file that is of no use there. */
+const FAULTS: Readonly<Record<string, string>> = {
+  damaged: 'it did not arrive complete',
+  unfit: 'it does not run there',
+};
+
 const UNTOUCHED = { state: 'Nothing was written there.' };
 
 interface HelperFile {
@@ -186,18 +195,27 @@ class Keeper {
     const { signal } = this.#context;
     if (signal.aborted) return interrupted(signal, UNTOUCHED);
     const { exit, lateAfter } = this.#session;
-    if (lateAfter !== undefined) return withContext(noAnswer(this.#host, lateAfter), UNTOUCHED);
-    const reasons: Readonly<Record<string, string>> = {
-      damaged: 'it did not arrive complete',
-      unfit: 'it does not run there',
-    };
-    const ended = exit?.kind === 'failed' ? exit.error.message : 'it could not be sent';
-    const reason = reasons[answer ?? ''] ?? ended;
+    if (lateAfter !== undefined) {
+      const silent = { host: this.#host, program: 'sh' } as const;
+      return withContext(noAnswer(silent, lateAfter), UNTOUCHED);
+    }
+    const error = exit?.kind === 'failed' ? exit.error : undefined;
+    const reason = FAULTS[answer ?? ''] ?? error?.message ?? 'it could not be sent';
     const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
     return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
       ...UNTOUCHED,
-      hint: 'Set TMPDIR there to another directory, or install lvmsync there.',
+      hint: this.#isForWantOfPlace(answer)
+        ? 'Set TMPDIR there to another directory, or install lvmsync there.'
+        : (error?.hint ?? `Check that you can log in to ${this.#host}.`),
     });
+  }
+
+  /** It was reached, and had nowhere to put the file, or to run it. */
+  #isForWantOfPlace(answer: string | undefined): boolean {
+    if (FAULTS[answer ?? ''] !== undefined) return true;
+    const { exit } = this.#session;
+    const hasFailed = exit?.kind === 'status' && exit.status === KEEPER_FAILED;
+    return hasFailed && (this.#heard > 0 || /\bmktemp: /.test(this.#lastWords));
   }
 
   /** The lent file is removed by then, unless the remote side no longer answers. */

@@ -241,7 +241,9 @@ function channelEnd(client: Client, channel: ClientChannel, host: string): Promi
     channel.on('error', note);
     channel.on('exit', (status: number | null, signal?: string) => {
       exit =
-        status === null ? { kind: 'signal', signal: signal ?? '' } : { kind: 'status', status };
+        status === null
+          ? { kind: 'signal', signal: signal ?? '', isOfPeer: true }
+          : { kind: 'status', status };
     });
     const finish = (): void => {
       const why = broken === undefined ? 'it was closed' : broken.message;

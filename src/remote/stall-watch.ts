@@ -60,9 +60,23 @@ function describeSilence(progress: number): string {
   return progress === 0 ? 'no answer' : 'nothing has moved';
 }
 
+export interface Silent {
+  /** `[user@]host` as for ssh; undefined: this machine. */
+  readonly host: string | undefined;
+  /** As messages call it, where that is not the host. */
+  readonly name?: string;
+  /** The program that was to answer; default: lvmsync. */
+  readonly program?: 'lvmsync' | 'sh';
+}
+
 /** The failure of who waited in vain. */
-export function noAnswer(host: string, seconds: number): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: no answer for ${seconds} s: given up`, {
-    hint: `Try: ssh ${host} lvmsync --version. If the host is only slow, use a longer --timeout.`,
+export function noAnswer(
+  { host, name = host ?? 'this machine', program = 'lvmsync' }: Silent,
+  seconds: number,
+): LvmsyncError {
+  const start = program === 'lvmsync' ? ' and that lvmsync starts there' : '';
+  const check = host === undefined ? '' : `Check that you can log in to ${host}${start}. `;
+  return new LvmsyncError('transport', `${name}: no answer for ${seconds} s: given up`, {
+    hint: `${check}If it is only slow, use a longer --timeout.`,
   });
 }

@@ -243,7 +243,8 @@ export class StreamSender {
   }
 
   #timeout(seconds: number): LvmsyncError {
-    if (!this.mayHaveOpened) return noAnswer(this.name, seconds);
+    const { host } = this.#shipment.command.destination;
+    if (!this.mayHaveOpened) return noAnswer({ host, name: this.name }, seconds);
     const message = `${this.name}: nothing moved for ${seconds} s: given up`;
     return new LvmsyncError('transport', message);
   }

@@ -39,7 +39,11 @@ export function reportWrites(
   return { sourceChanged: true };
 }
 
-function unwatched({ path }: WriteWatch, context: { readonly state?: string } = {}): LvmsyncError {
+/** The failure of a source that had to be quiet, where nothing shows whether it was. */
+export function unwatched(
+  { path }: Pick<WriteWatch, 'path'>,
+  context: { readonly state?: string } = {},
+): LvmsyncError {
   return new LvmsyncError(
     'sourceUnfit',
     `${path}: writes to it during the run cannot be detected`,
@@ -55,6 +59,6 @@ export async function reportLateFault(source: Source, reporter: Reporter): Promi
   const fault = await source.findLateFault();
   if (fault === undefined) return;
   reporter.warn(
-    `${fault}. All changes of this run were sent, but the snapshot cannot be used again`,
+    `${fault}. This run is not affected, but the snapshot cannot be used for another one`,
   );
 }

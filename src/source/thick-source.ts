@@ -100,7 +100,7 @@ function reportChanges(
   );
   if (usage.allocatedSectors >= usage.totalSectors) {
     reporter.warn(
-      `${name}: its COW store is full: the next write to the origin invalidates the snapshot`,
+      `${name}: its COW store is full: the next write to a chunk that it does not hold yet invalidates the snapshot`,
     );
   }
   const gained = size - snapshot.originSizeAtSnapshot;

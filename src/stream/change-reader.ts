@@ -1,7 +1,7 @@
 /** Reads a change stream or snapback: what form it has, then its groups, each checked before it is used. */
 
 import { fstatSync } from 'node:fs';
-import { LvmsyncError } from '../base/errors.js';
+import { type ErrorContext, LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import type { Slab } from '../device/block-device.js';
 import {
@@ -199,12 +199,15 @@ export class ChangeReader {
    */
   async #requireTornTail(fault: LvmsyncError): Promise<void> {
     const { groupStart } = this.#native.state();
-    const refuse = (why: string): never => {
-      throw new LvmsyncError('streamCorrupt', `${fault.message}; ${why}`, { cause: fault });
+    const refuse = (why: string, context: ErrorContext = {}): never => {
+      const message = `${fault.message}; ${why}`;
+      throw new LvmsyncError('streamCorrupt', message, { ...context, cause: fault });
     };
     if (this.#counts.groups === 0 && !this.#mayBeUnused) {
       refuse(
-        'it holds no complete group, so nothing can be restored from it (if its run stopped before the first group was durable, it overwrote nothing, and nothing needs to be undone)',
+        'its first group is damaged or incomplete, so nothing of it is applied (if its run stopped before that group was durable, it overwrote nothing, and nothing needs to be undone)',
+        // Nobody has looked at them.
+        { hint: 'Keep the file: later groups of it may be whole.' },
       );
     }
     if (this.#lz4 !== undefined || !fstatSync(this.#fd).isFile()) {

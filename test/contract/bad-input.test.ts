@@ -142,7 +142,7 @@ describe('a changes file', () => {
       what: 'that ends after its first line',
       content: CLASSIC_HANDSHAKE,
       status: 14,
-      message: /the file is empty: it holds no changes/,
+      message: /it holds only the first line of a change stream, no changes and no end mark/,
     },
     {
       what: 'that ends after the first line of a framed one',
@@ -198,6 +198,15 @@ describe('a changes file', () => {
     const missing = lvmsync(['--apply', '/nowhere/at/all', destination]);
     assertFails(missing, 1, /\/nowhere\/at\/all: cannot open the changes file \(ENOENT\)/);
     assertFails(lvmsync(['--apply', folder, destination]), 1, /a directory, not a changes file/);
+  });
+
+  test('that cannot be read is not said to be the wrong one', () => {
+    const unread = lvmsync(['--apply', '/proc/self/mem', destination]);
+    assertFails(unread, 14, /read error at byte 0 \(EIO/);
+    assert.match(unread.stderr, /^Nothing was written\.$/m);
+    assert.doesNotMatch(unread.stderr, /Check that it is the right file/);
+    const foreign = lvmsync(['--apply', fileOf('something else\n'), destination]);
+    assert.match(foreign.stderr, /^Check that it is the right file/m);
   });
 
   test('of nothing but its first line is accepted from a pipe, with a warning', () => {

@@ -105,6 +105,8 @@ describe('bench with another host', () => {
     const there = 'case "$line" in *lvmsync*bench*--json*) echo old >&2; exit 1 ;; esac';
     const { command } = fixture.rsh(`${there}\nexec sh -c "$line"`);
     const words = ['-e', command, '--streams', '1', '--scratch', fixture.path('s'), 'backup:'];
-    assertFails(bench(...words), 17, /its disk was not measured \(its output: old\)/);
+    const result = bench(...words);
+    assertFails(result, 17, /its disk was not measured \(its output: old\)/);
+    assert.match(result.stderr, /needs an lvmsync with bench, and FILE must not exist yet\.$/m);
   });
 });

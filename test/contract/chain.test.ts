@@ -59,7 +59,7 @@ describe('a chain', () => {
     const { stdout, status } = lvmsync(['chain', chain.chain]);
     assert.match(
       stdout.toString(),
-      /is not there\. Check the name\. The first cycle run creates one: "lvmsync cycle --init/,
+      /is not there\. Check the name\. The first cycle run, on the host of VOLUME, creates one: "lvmsync cycle --init/,
     );
     assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
   });
@@ -143,6 +143,46 @@ describe('a chain', () => {
     );
   });
 
+  for (const number of [0, 1]) {
+    test(`refuses turn ${number} from a source that was written, and does not advise the same again`, async () => {
+      const chain = laboratory();
+      if (number > 0) await chain.advanceTo(number - 1);
+      const result = lvmsync(await chain.words(number, { sourceChanged: true }));
+      assertFails(result, 10, /its source was written while it was read/);
+      assert.match(result.stderr, /was written completely, but may be inconsistent\.$/m);
+      assert.doesNotMatch(result.stderr, /is incomplete|Run the same command again/);
+      assert.match(result.stderr, /^Make the stream again from a source that is not written, /m);
+      const { incomplete, point } = chain.survey();
+      assert.deepEqual([incomplete, point], [true, number === 0 ? null : pointAt(number - 1)]);
+      const [, command = ''] =
+        /go back to the state before: lvmsync (.*)$/m.exec(result.stderr) ?? [];
+      if (number === 0) assert.match(result.stderr, /, and apply that with --init\.$/m);
+      else {
+        assertSucceeds(lvmsync(command.split(' ')));
+        chain.assertHolds(number - 1);
+      }
+    });
+  }
+
+  test('completes a turn whose snapback was removed when it is run again', async () => {
+    const chain = laboratory();
+    await chain.advanceTo(1);
+    const stream = readFileSync(await chain.stream(2, { kind: 'wire' }));
+    const words = ['--apply', '-', '--chain', chain.chain, chain.destination];
+    const run = startLvmsync(words);
+    run.child.stdin?.write(stream.subarray(0, stream.length - 100));
+    const link = join(chain.chain, '2026-11-23T02-00-00Z.snapback');
+    while (!existsSync(link) && run.child.exitCode === null) await sleep(10);
+    rmSync(link);
+    run.child.stdin?.end(stream.subarray(stream.length - 100));
+    const result = await run.ended;
+    assertFails(result, 16, /it was removed while it was being written/);
+    assert.match(result.stderr, /^Run the same command again to complete this cycle run\.$/m);
+    assertSucceeds(lvmsync(words, { input: stream }));
+    assert.deepEqual(chain.survey().point, pointAt(2));
+    chain.assertHolds(2);
+  });
+
   test('says of a turn that was cut off how it is gone on with, and what command undoes it', async () => {
     const chain = laboratory();
     await chain.advanceTo(1);
@@ -207,7 +247,7 @@ describe('a chain', () => {
     assertFails(lvmsync(words), 14, /cut off/);
     const { exists, point, incomplete } = chain.survey();
     assert.deepEqual([exists, point, incomplete], [true, null, true]);
-    assertFails(await chain.turn(1), 12, /holds no restore point yet/);
+    assertFails(await chain.turn(1), 12, /holds no restore point$/m);
     assertFails(
       lvmsync(['rollback', '--steps', '0', chain.destination, chain.chain]),
       12,

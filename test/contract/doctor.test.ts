@@ -137,6 +137,8 @@ describe('the doctor of another host', () => {
       find(result, 'remote host', 'backup').text,
       /no doctor \(its output: I am the old one\)/,
     );
+    const mute = doctor('-e', fixture.rsh('exit 1').command, '-', 'backup:/x');
+    assert.match(find(mute, 'remote host', 'backup').text, /has no doctor$/);
   });
 
   const failures: readonly [what: string, script: string, text: RegExp, remedy: RegExp][] = [

@@ -16,6 +16,7 @@ import {
   runTool,
 } from '../helpers/program/cli.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder();
 const MIB = 2 ** 20;
@@ -63,6 +64,16 @@ describe('inspect', () => {
     assert.match(text, /^ +holds +16\.0 KiB in 3 records, 3 stretches, the largest of 8\.0 KiB$/m);
     assert.match(text, /^ +lies +from byte 12288 to byte 823295$/m);
     assert.equal(result.stderr, '');
+  });
+
+  test('counts one record and one stretch as such', async () => {
+    const single = path('single');
+    const groups = [[{ offset: 4096, data: Buffer.alloc(4096, 1) }]];
+    await framedStream(single, { deviceSize: 8192, groups });
+    assert.match(
+      String(inspect(single).stdout),
+      /^ +holds +4\.0 KiB in 1 record, 1 stretch of 4\.0 KiB$/m,
+    );
   });
 
   test('draws a map with a mark wherever something changed', () => {

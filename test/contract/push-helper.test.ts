@@ -32,6 +32,8 @@ function send(rsh: string, path: string, ...options: string[]): CliResult {
   return fixture.send({ command: rsh, argvFile: '' }, path, '--push-helper', HELPER, ...options);
 }
 
+const FOR_WANT_OF_PLACE = /^Set TMPDIR there to another directory, or install lvmsync there\.$/m;
+
 function assertNothingLeft(): void {
   assert.deepEqual(readdirSync(TEMPORARY), []);
 }
@@ -97,6 +99,7 @@ describe('a host without lvmsync', () => {
       path,
     );
     assertFails(result, 17, /^FATAL ERROR: backup: --push-helper: it did not arrive complete/);
+    assert.match(result.stderr, FOR_WANT_OF_PLACE);
     assert.match(result.stderr, /^Nothing was written there\.$/m);
     assert.ok(fixture.isUntouched(path));
     assertNothingLeft();
@@ -107,6 +110,7 @@ describe('a host without lvmsync', () => {
     writeFileSync(wrong, '#!/bin/sh\necho "made for another machine" >&2\nexit 1\n');
     const result = send(host(), fixture.copy(), '--push-helper', wrong);
     assertFails(result, 17, /it does not run there \(made for another machine\)/);
+    assert.match(result.stderr, FOR_WANT_OF_PLACE);
     assertNothingLeft();
   });
 
@@ -117,6 +121,17 @@ describe('a host without lvmsync', () => {
       17,
       /^FATAL ERROR: backup: --push-helper: it could not be sent \(no route\)/,
     );
+    assert.match(result.stderr, /^Check that you can log in to backup\.$/m);
+    const none = send(fixture.path('no-rsh'), fixture.copy());
+    assertFails(none, 17, /cannot be started/);
+    assert.match(none.stderr, /^See --rsh\.$/m);
+  });
+
+  test('that has no place for it is told from one that cannot be reached', () => {
+    const there = `TMPDIR=${fixture.path('nowhere')}; export TMPDIR; PATH=/usr/bin:/bin; export PATH`;
+    const result = send(fixture.rsh(`${there}; exec sh -c "$line"`).command, fixture.copy());
+    assertFails(result, 17, /it could not be sent \(mktemp: /);
+    assert.match(result.stderr, FOR_WANT_OF_PLACE);
   });
 });
 

@@ -91,10 +91,7 @@ describe('a source that is written while it is read', () => {
   test('ends a local run that requires quiet with 10, when all is written and can be undone', () => {
     const result = local('--require-quiet');
     assertFails(result, 10, MIXTURE);
-    assert.match(
-      result.stderr,
-      /was written completely, but may be inconsistent: the source changed while it was read\./,
-    );
+    assert.match(result.stderr, /was written completely, but may be inconsistent\.$/m);
     assert.match(result.stderr, /undo this run with: lvmsync --apply .*fifo/);
     assert.ok(fixture.isSynced(copy));
     assertSucceeds(lvmsync(['--apply', fixture.path('undo'), copy]));

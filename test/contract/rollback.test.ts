@@ -445,7 +445,7 @@ describe('before a rollback writes anything', () => {
         writeFileSync(link(chain, 1), bytes);
       },
       15,
-      /snapback: .*(this group was used|it holds no complete group)/,
+      /snapback: .*(this group was used|its first group is damaged or incomplete)/,
     ],
     [
       'a link that lost its end',

@@ -264,5 +264,7 @@ describe('a file that is taken away while a run writes it', () => {
     const words = ['--force', '--snapback', undo, copy()];
     const result = await meanwhile(words, undo, () => rmSync(undo));
     assertFails(result, 16, /it was removed while it was being written/);
+    assert.match(result.stderr, /^Everything was written and flushed\. The snapback is gone: /m);
+    assert.doesNotMatch(result.stderr, /is incomplete|--apply/);
   });
 });

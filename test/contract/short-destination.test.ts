@@ -33,6 +33,14 @@ describe('F19, F49: a destination that is missing', () => {
       /create it with "truncate --size 1048576 .*, then copy the whole snapshot/,
     ],
   ];
+  test('is not to be made where a snapback is to be applied', () => {
+    const undo = fixture.path('undo-of-missing');
+    assertSucceeds(lvmsync([...fixture.source, '--snapback', undo, fixture.copy()]));
+    const result = lvmsync(['--apply', undo, fixture.path('no-copy.img')]);
+    assertFails(result, 12, /ENOENT/);
+    assert.match(result.stderr, /^Check its name\.$/m);
+  });
+
   for (const [path, hint] of rows) {
     test(`is refused with how it is activated or made: ${path}`, () => {
       const here = lvmsync([...fixture.source, path]);

@@ -59,7 +59,7 @@ const NOTHING: Advice = {
   bottleneck: undefined,
   options: [],
   bytesPerSecond: undefined,
-  text: 'Not enough was measured to name a bottleneck: give a SNAPSHOT or DEVICE, and a HOST.',
+  text: 'Not enough was measured to name a bottleneck: give a SNAPSHOT or DEVICE, and HOST:.',
 };
 
 /** Whether its samples lie far apart, and some of them below the part that seems to be the slowest. */

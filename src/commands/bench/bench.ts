@@ -6,6 +6,7 @@ import type { BenchCommand } from '../../cli/command.js';
 import { selectEngine } from '../../device/select-engine.js';
 import { hasLz4 } from '../../host/addon.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../../remote/ask-peer.js';
+import { outputOf } from '../../remote/peer-verdict.js';
 import { noAnswer } from '../../remote/stall-watch.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
@@ -82,11 +83,11 @@ async function askForScratch(
   if (rows.length > 0 && endedWell(answer)) {
     return rows.map((row) => ({ ...row, host }));
   }
-  if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
+  if (answer.lateAfter !== undefined) throw noAnswer({ host }, answer.lateAfter);
   requirePeer({ host, remote }, answer);
-  const said = answer.lastLines.join(' | ');
-  throw new LvmsyncError('transport', `${host}: its disk was not measured (its output: ${said})`, {
-    hint: 'The remote host needs this version of lvmsync, and FILE must not exist yet.',
+  const said = outputOf(answer.lastLines);
+  throw new LvmsyncError('transport', `${host}: its disk was not measured${said}`, {
+    hint: 'The remote host needs an lvmsync with bench, and FILE must not exist yet.',
   });
 }
 

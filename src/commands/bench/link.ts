@@ -200,7 +200,8 @@ class Line {
   async #failure(): Promise<LvmsyncError> {
     const exit = await this.#session.exited;
     const { lateAfter } = this.#session;
-    if (lateAfter !== undefined) return noAnswer(this.#host, lateAfter);
-    return exitFailure({ host: this.#host, exit, lastLines: this.#heard.lastLines });
+    if (lateAfter !== undefined) return noAnswer({ host: this.#host, program: 'sh' }, lateAfter);
+    const { lastLines } = this.#heard;
+    return exitFailure({ host: this.#host, exit, lastLines });
   }
 }

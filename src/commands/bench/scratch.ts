@@ -34,7 +34,9 @@ export async function* measureScratch(
   try {
     const { bavail, bsize } = statfsSync(dirname(path));
     const size = Math.min(LARGEST, Math.floor((bavail * bsize * LARGEST_SHARE) / MIB) * MIB);
-    if (size === 0) throw new LvmsyncError('destinationUnfit', `${path}: the file system is full`);
+    if (size === 0) {
+      throw new LvmsyncError('destinationUnfit', `${path}: less than 4 MiB is free there`);
+    }
     yield* measureFile(path, size, signal);
   } finally {
     rmSync(path, { force: true });

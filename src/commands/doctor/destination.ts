@@ -59,7 +59,7 @@ export function judgeSize({ path, ...place }: Place, source: SourceSizes): Diagn
   }
   // Under --init it would be made longer.
   if (fileSize !== undefined && fileSize < Math.min(copySize, sourceSize)) {
-    return [failureOf(SUBJECT, tooShort({ path, size: fileSize }, copySize))];
+    return [failureOf(SUBJECT, tooShort({ path, size: fileSize }, { copySize }))];
   }
   return [{ level: 'ok', subject: SUBJECT, ...place }];
 }

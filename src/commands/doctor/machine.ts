@@ -86,7 +86,11 @@ export function judgeMachine(facts: MachineFacts, needs: Needs): Diagnosis[] {
       facts.lz4,
       '--compress is not available, and compressed streams cannot be read',
     ),
-    judgePackage('ssh2', facts.ssh2, '--transport ssh2 is not available; the ssh command is used'),
+    judgePackage(
+      'ssh2',
+      facts.ssh2,
+      '--transport ssh2 is not available (without that option the ssh command is used)',
+    ),
   ];
 }
 
@@ -116,7 +120,7 @@ function judgeEngine({ name, refused }: MachineFacts['engine']): Diagnosis {
 
 function remedyForEngine(refused: string): string | undefined {
   if (/EPERM|EACCES/.test(refused)) {
-    return 'It is forbidden: check sysctl kernel.io_uring_disabled and the limits of the container, if this is one.';
+    return 'It is forbidden: check sysctl kernel.io_uring_disabled and what confines this process, such as a container or a systemd unit.';
   }
   if (/ENOSYS|EINVAL/.test(refused)) return 'It needs Linux 5.6 or newer, built with io_uring.';
   return undefined;

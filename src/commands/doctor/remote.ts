@@ -5,6 +5,7 @@ import { escapeText } from '../../base/text.js';
 import { VERSION } from '../../base/version.js';
 import type { DoctorCommand } from '../../cli/command.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../../remote/ask-peer.js';
+import { outputOf } from '../../remote/peer-verdict.js';
 import type { RemoteOptions } from '../../remote/request.js';
 import { noAnswer } from '../../remote/stall-watch.js';
 import type { RunContext } from '../../run/context.js';
@@ -49,15 +50,15 @@ function readAnswer(
   const { host } = place;
   const found = answer.lines.flatMap((line) => parseDiagnosis(line) ?? []);
   if (found.some(({ subject }) => subject === SUBJECT_OF_PLACE)) return found;
-  if (answer.lateAfter !== undefined) throw noAnswer(host, answer.lateAfter);
+  if (answer.lateAfter !== undefined) throw noAnswer({ host }, answer.lateAfter);
   requirePeer(place, answer);
   if (found.length > 0) {
     throw new LvmsyncError('transport', `${host}: its answer does not mention the destination`, {
       hint: 'The answer was cut off: run the command again.',
     });
   }
-  const said = answer.lastLines.map((line) => escapeText(line, 200)).join(' | ');
-  const text = `lvmsync there has no doctor (its output: ${said})`;
+  const said = outputOf(answer.lastLines.map((line) => escapeText(line, 200)));
+  const text = `lvmsync there has no doctor${said}`;
   const remedy = `It is the Ruby lvmsync, or too old a version: install ${VERSION} there.`;
   return [{ level: 'warning', subject: SUBJECT, text, remedy }];
 }

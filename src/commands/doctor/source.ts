@@ -117,11 +117,16 @@ export function judgeFill({ name, what, percent }: Fill): Diagnosis {
   const text = `${what} of ${name}: ${percent.toFixed(1)}% full`;
   if (percent < NEARLY_FULL) return { level: 'ok', subject: 'room', text };
   const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
+  // A pool loses nothing that it holds.
+  const threat =
+    what === 'COW store'
+      ? 'the snapshot is lost if it overflows'
+      : 'if it fills up, writes to its volumes fail';
   const remedy = `Make room: lvextend ${option} +SIZE ${name}. --max-cow-use stops a run in time.`;
   return {
     level: 'warning',
     subject: 'room',
-    text: `${text}; the snapshot is lost if it overflows`,
+    text: `${text}; ${threat}`,
     remedy,
   };
 }

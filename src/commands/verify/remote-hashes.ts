@@ -210,7 +210,8 @@ class RemoteHashes implements HashedDestination {
     const { signal } = this.#context;
     if (signal.aborted) this.#fail(interrupted(signal));
     else if (lateAfter === undefined) this.#fail(this.#judge(exit));
-    else this.#fail((this.#isReady ? stalled : noAnswer)(this.#host, lateAfter));
+    else if (this.#isReady) this.#fail(stalled(this.#host, lateAfter));
+    else this.#fail(noAnswer({ host: this.#host }, lateAfter));
   }
 
   #judge(exit: PeerExit): LvmsyncError {

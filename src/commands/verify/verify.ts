@@ -16,7 +16,7 @@ import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
 import { openSource } from '../../source/open-source.js';
 import { requireWhole } from '../../source/overflow.js';
-import { checkWatch, reportLateFault } from '../../source/quiet-check.js';
+import { checkWatch, reportLateFault, unwatched } from '../../source/quiet-check.js';
 import type { Source } from '../../source/source.js';
 import { guardStores } from '../../source/store-guard.js';
 import { DeviceHashes } from './block-hashes.js';
@@ -73,7 +73,7 @@ async function compareOnce(job: Verification, extents: ExtentList): Promise<Comp
   try {
     const { size } = destination;
     if (size < source.copySize && !command.allowSmaller) {
-      throw tooShort({ path: nameOf(command), size }, source.copySize);
+      throw tooShort({ path: nameOf(command), size }, { copySize: source.copySize });
     }
     const shared = extents.clippedTo(size);
     const pace = RateLimit.pace(command.bytesPerSecond, signal);
@@ -175,7 +175,8 @@ function reportWrites({ source, command, context }: Verification, atDestination:
       `${nameOf(command)}: it was written while it was compared, which may explain differences`,
     );
   }
-  if (writes === 'none' || (writes === 'unknown' && !command.requireQuiet)) return;
+  if (writes === 'unknown' && command.requireQuiet) throw unwatched(watch);
+  if (writes !== 'some') return;
   const what = `${watch.path}: it was written while it was compared, which may explain differences`;
   const hint = `Stop what writes to it${watch.remedy}.`;
   if (command.requireQuiet) throw new LvmsyncError('sourceUnfit', what, { hint });

@@ -101,7 +101,7 @@ async function lockPool(pool: LockedPool, context: SnapContext): Promise<RunLock
   let waited = false;
   const onTaken = ({ message }: LvmsyncError): void => {
     context.signal.throwIfAborted();
-    if (!waited) context.reporter.info(`${message}: waiting for it to finish`);
+    if (!waited) context.reporter.info(`${message}: waiting`);
     waited = true;
   };
   return waitForLock(pool, { ...context, onTaken });
@@ -176,10 +176,10 @@ async function prepare(
   const { heldRoot, transactionId } = status;
   if (heldRoot === undefined) return transactionId;
   if (!isLeftover(left, { heldRoot, transactionId })) throw foreign(pool, heldRoot);
+  await release(pool, run);
   reporter.info(
     `${pool.name}: released the metadata snap that a crashed run left (root ${heldRoot})`,
   );
-  await release(pool, run);
   record.remove();
   return transactionId;
 }

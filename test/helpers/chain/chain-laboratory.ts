@@ -155,7 +155,11 @@ export interface StreamFacts {
 
 /** What is to be different from the turn that leads to a point. */
 export type StreamChange = Partial<
-  StreamFacts & Pick<FramedStreamSpec, 'kind' | 'deviceSize' | 'ending' | 'totalBytes' | 'discards'>
+  StreamFacts &
+    Pick<
+      FramedStreamSpec,
+      'kind' | 'deviceSize' | 'ending' | 'sourceChanged' | 'totalBytes' | 'discards'
+    >
 >;
 
 export interface ChainSurvey {

@@ -60,4 +60,4 @@ export class UndoableRun {
 
 /** Cut off before its first group was whole. */
 const NOTHING_DURABLE =
-  /nothing needs to be undone|: it is empty|: the file is empty|: it is cut off/;
+  /nothing needs to be undone|: it is empty|: it holds only the first line|: it is cut off/;

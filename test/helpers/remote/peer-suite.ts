@@ -50,12 +50,13 @@ export function testPeer(what: string, killedAs: PeerExit['kind'], start: StartP
       assert.deepEqual([...lines].sort(), [`stderr: ${5 * MIB}`, 'stdout: line']);
     });
 
+    const isOfPeer = killedAs === 'failed' && ({ isOfPeer: true } as const);
     const ends: readonly [end: number | 'SIGTERM', exit: PeerExit][] = [
       [0, { kind: 'status', status: 0 }],
       [12, { kind: 'status', status: 12 }],
       [127, { kind: 'status', status: 127 }],
       [255, { kind: 'status', status: 255 }],
-      ['SIGTERM', { kind: 'signal', signal: 'SIGTERM' }],
+      ['SIGTERM', { kind: 'signal', signal: 'SIGTERM', ...isOfPeer }],
     ];
     for (const [end, exit] of ends) {
       test(`one that ends with ${end} is reported so`, async (t) => {

@@ -31,12 +31,14 @@ export interface FramedStreamSpec extends Partial<HelloFacts> {
   readonly discards?: ExtentList;
   /** Default: END. */
   readonly ending?: 'end' | 'none';
+  /** END says that its source was written while it was read. */
+  readonly sourceChanged?: boolean;
   readonly compress?: boolean;
 }
 
 /** Writes it to `path` and returns its bytes. The mark of each snapback group says that the one before it is durable. */
 export async function framedStream(path: string, spec: FramedStreamSpec): Promise<Buffer> {
-  const { groups, ending = 'end', deviceSize } = spec;
+  const { groups, ending = 'end', sourceChanged = false, deviceSize } = spec;
   const { kind = 'file', sorted = false, totalBytes, attributes = {}, compress = false } = spec;
   const fd = openSync(path, 'w');
   try {
@@ -54,7 +56,7 @@ export async function framedStream(path: string, spec: FramedStreamSpec): Promis
       await writer.writeGroup(slab, Float64Array.from(operations), durable);
     }
     if (spec.discards !== undefined) await writer.writeDiscards(spec.discards);
-    if (ending === 'end') await writer.end({ sourceChanged: false });
+    if (ending === 'end') await writer.end({ sourceChanged });
   } finally {
     closeSync(fd);
   }

@@ -149,7 +149,7 @@ describe('a thick snapshot that overflows while the run goes on', () => {
     assert.equal(result.status, 0, result.stderr);
     assert.match(
       result.stderr,
-      /^WARNING: .*vg0\/snap: snapshot overflowed.*cannot be used again$/m,
+      /^WARNING: .*vg0\/snap: snapshot overflowed.*This run is not affected, but the snapshot cannot be used for another one$/m,
     );
     assert.match(result.stderr, WARNING);
     assertSameContent(origin.path, copy.path, half);

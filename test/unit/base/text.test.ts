@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { escapeText, humanDuration, humanSize } from '../../../src/base/text.js';
+import { escapeText, exactSize, humanDuration, humanSize } from '../../../src/base/text.js';
 
 describe('human sizes', () => {
   const rows: readonly [bytes: number, text: string][] = [
@@ -20,6 +20,18 @@ describe('human sizes', () => {
   ];
   for (const [bytes, text] of rows) {
     test(`${bytes} bytes are ${text}`, () => assert.equal(humanSize(bytes), text));
+  }
+});
+
+describe('exact sizes', () => {
+  const rows: readonly [bytes: number, text: string][] = [
+    [0, '0 bytes'],
+    [1, '1 byte'],
+    [1023, '1023 bytes'],
+    [1024, '1.0 KiB (1024 bytes)'],
+  ];
+  for (const [bytes, text] of rows) {
+    test(`${bytes}: ${text}`, () => assert.equal(exactSize(bytes), text));
   }
 });
 

@@ -46,12 +46,12 @@ describe('whyNot', () => {
     [
       'refuses changes where there is no chain',
       { step: step(2, 3), record: undefined, ...take },
-      /holds no restore point yet/,
+      /holds no restore point$/,
     ],
     [
       'refuses changes after half a copy',
       { step: step(0, 1), record: beginning, ...take },
-      /holds no restore point yet/,
+      /holds no restore point$/,
     ],
     [
       'refuses a full copy without --init',

@@ -203,8 +203,15 @@ describe('real commands around the making of a snapshot', () => {
     const running = whileFrozen({ freeze: undefined, thaw }, work, NEVER, effects);
     await assert.rejects(running, {
       exitStatus: 10,
-      message: /no snapshot within 0.2 s of the freeze/,
+      message: /no snapshot within 0.2 s of the freeze: thawed without one$/,
     });
     assert.ok(wasThawed, 'its end was waited for');
+  });
+
+  test('nothing is said to be thawed where there is no thaw', async () => {
+    const { effects } = scene({ hook: 60_000, work: 200 });
+    const freeze = ['true'] as const;
+    const running = whileFrozen({ freeze, thaw: undefined }, () => sleep(400), NEVER, effects);
+    await assert.rejects(running, { message: /no snapshot within 0.2 s of the freeze$/ });
   });
 });

@@ -16,8 +16,8 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
   [
     { why: 'noPoint' },
     EXIT.destinationUnfit,
-    /^backup:\/dev\/vg1\/the mail: .*\/var\/chain/,
-    /--init\./,
+    /^backup:\/dev\/vg1\/the mail: there is no history in \/var\/chain$/,
+    /^Check the name of the directory\. .*--init\.$/,
   ],
   [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
   [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
@@ -25,13 +25,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'baseGone', point },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /--init --force/,
+    /--init --force .*roll back to it and copy its data elsewhere before that\.$/,
   ],
   [
     { why: 'baseGone', point, wentBack: true },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /undo the rollback first, .*: lvmsync rollback --redo .*; or/,
+    /undo the rollback first, .*: lvmsync rollback --redo .*; or .*--init --force: it overwrites the copy/,
   ],
   [
     {
@@ -45,7 +45,12 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     /same names as before.*: lvchange --deltag lvmsync_old --addtag lvmsync_new vg0\/snap vg0\/newer$/,
   ],
   [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
-  [{ why: 'merging', snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*merged/, /--init --force/],
+  [
+    { why: 'merging', snapshot },
+    EXIT.sourceUnfit,
+    /^vg0\/snap: .*merged/,
+    /^Wait until the merge has finished .*; vg0\/mail then holds .*run the same command again/,
+  ],
   [
     { why: 'nextGone', point },
     EXIT.destinationUnfit,
@@ -56,7 +61,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'nextLost', next: snapshot, point },
     EXIT.sourceUnfit,
     /^vg0\/snap: it overflowed, and backup:.* holds part of it/,
-    /--size\. .*, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /^Undo that part first, .*larger --size\. Undo it on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
 ];
 

@@ -229,7 +229,14 @@ describe('making a snapshot', () => {
       const freeze = ['sh', '-c', 'echo freeze >>"$1"', 'sh', log] as const;
       const making = makeSnapshot({ ...request, hooks: { freeze, thaw: undefined } }, run);
       if (busy < 5) await making;
-      else assert.match((await refusal(making)).message, /held its lock during each of/);
+      else {
+        const { message, state } = await refusal(making);
+        assert.match(message, /held its lock during each of/);
+        assert.match(
+          state ?? '',
+          /^Nothing was thawed: there is no --thaw-cmd\. No snapshot was made/,
+        );
+      }
       assert.deepEqual(seen, Array.from({ length: freezes }, () => ['test', 'make']).flat());
       assert.equal(readFileSync(log, 'utf8'), 'freeze\n'.repeat(freezes));
     });

@@ -11,7 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { openDestination, tooSmall } from '../../../src/destination/open-destination.js';
+import { openSeen } from '../../../src/destination/first-look.js';
+import { openDestination, tooShort, tooSmall } from '../../../src/destination/open-destination.js';
 import { Reporter } from '../../../src/run/reporter.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
@@ -137,18 +138,63 @@ function takesFlock(path: string): boolean {
   return spawnSync('flock', ['-n', path, 'true']).status === 0;
 }
 
-for (const [whose, isTurn, hint] of [
-  ['a sync', false, /--allow-smaller/],
-  ['a turn of a chain, which takes no --allow-smaller', true, /^Enlarge it.* use --force/],
+for (const [whose, turn, hint] of [
+  ['a sync', undefined, /--allow-smaller/],
+  ['the first turn of a chain', 'first', /^Enlarge it, then run the same command again\.$/],
+  ['a turn of a chain, which takes no --allow-smaller', 'next', /^Enlarge it.* use --force/],
 ] as const) {
   test(`a device that is too small for ${whose}, is refused with what helps there`, () => {
-    const error = tooSmall({ path: '/dev/vg/copy', size: 1024 }, { sourceSize: 2048, isTurn });
+    const error = tooSmall({ path: '/dev/vg/copy', size: 1024 }, { sourceSize: 2048, turn });
     assert.equal(error.code, 'destinationUnfit');
     assert.match(
       error.message,
       /^\/dev\/vg\/copy: too small: it has 1\.0 KiB \(1024 bytes\), the source 2\.0 KiB \(2048 bytes\)$/,
     );
     assert.match(error.hint ?? '', hint);
-    if (isTurn) assert.doesNotMatch(error.hint ?? '', /allow-smaller/);
+    if (turn) assert.doesNotMatch(error.hint ?? '', /allow-smaller/);
+  });
+}
+
+for (const [whose, turn, hint] of [
+  ['a sync', undefined, /^Make a full copy first, with dd from the snapshot: /],
+  ['a turn of a chain', 'next', /^Start a new history with --init --force/],
+] as const) {
+  test(`a file that is too short for ${whose} is refused with how it becomes a copy`, () => {
+    const error = tooShort({ path: '/img', size: 1 }, { copySize: 2048, turn });
+    assert.match(error.message, /it has 1 byte, the source had 2\.0 KiB \(2048 bytes\)$/);
+    assert.match(error.hint ?? '', hint);
+  });
+}
+
+const LVM_HINT =
+  /inactive volume: lvchange -ay -K no-vg\/mail\. .*"lvcreate --size 4096b --name mail no-vg", then copy/;
+const MISSING: readonly [path: string, hint: RegExp][] = [
+  ['/dev/no-vg/mail', LVM_HINT],
+  ['/dev/mapper/no--vg-mail', LVM_HINT],
+  ['/dev/mapper/no_volume', /^Check its name\.$/],
+  ['/dev/mapper/vg-lv-cow', /^Check its name\.$/],
+  ['/dev/shm/no-copy', /^Check its name\. .*"truncate --size 4096 \/dev\/shm\/no-copy", then copy/],
+  ['/dev/no-disk', /^Check its name\.$/],
+  ['/dev/disk/no-disk', /^Check its name\.$/],
+  [
+    '/nowhere/the copy',
+    /^Check its name\. .*"truncate --size 4096 '\/nowhere\/the copy'", then copy/,
+  ],
+];
+
+for (const [path, hint] of MISSING) {
+  test(`a destination that is missing is refused with what its name allows: ${path}`, async () => {
+    await assert.rejects(openSeen({ path, size: 4096 }), { code: 'destinationUnfit', hint });
+  });
+}
+
+for (const [path, ifMissing, hint] of [
+  ['/dev/no-vg/mail', 'find', /^Check its name, and activate .*: lvchange -ay -K no-vg\/mail$/],
+  ['/nowhere/copy', 'find', /^Check its name\.$/],
+  ['/nowhere/copy', 'make', /"truncate --size 4096 \/nowhere\/copy", then run the same command/],
+] as const) {
+  test(`nor is a copy advised where it is of no use: ${path}, ${ifMissing}`, async () => {
+    const opening = openSeen({ path, size: 4096, ifMissing });
+    await assert.rejects(opening, { code: 'destinationUnfit', hint });
   });
 }

@@ -195,7 +195,7 @@ test('a partition inside the origin, or a loop device over it, is never written'
   machine.add({ device: '7:1', kernelName: 'loop1', loopBacking: '/dev/mapper/vg0-data' });
   for (const device of ['254:20', '7:1']) {
     assert.deepEqual(await inspect({ machine, target: block(device), source: thickSource }), [
-      'never: DEST is built on the origin: writing it changes the source',
+      'never: DEST is built on the origin: writing it changes what this run reads',
     ]);
   }
 });
@@ -237,7 +237,7 @@ test('a file, or a loop device over one, in a file system on the origin is only 
   const image = { kind: 'file', device: '254:0', inode: '12' } as const;
   machine.node('/srv/image', image);
   const warning =
-    'warning: DEST lies in a file system on the origin: writing it changes the source';
+    'warning: DEST lies in a file system on the origin: writing it changes what this run reads';
   assert.deepEqual(await inspect({ machine, target: image, source: thickSource }), [warning]);
   machine.add({ device: '7:1', kernelName: 'loop1', loopBacking: '/srv/image' });
   assert.deepEqual(await inspect({ machine, target: block('7:1'), source: thickSource }), [

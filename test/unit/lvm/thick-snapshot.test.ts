@@ -144,6 +144,7 @@ describe('findSnapshot refuses a thick snapshot with exit code 10', () => {
       lvsWith(thick, 'snap2', { lv_merge_failed: '1' }),
       'my-vg/sn-ap',
       /^my-vg\/sn-ap: a merge of my-vg\/snap2 into my-vg\/da-ta--x failed$/,
+      /^The origin is half merged: .*repair that first\.$/,
     ],
     [
       'a merge that only the kernel knows of',

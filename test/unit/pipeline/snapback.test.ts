@@ -19,7 +19,8 @@ import { fileURLToPath } from 'node:url';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { identifyPath } from '../../../src/device/topology.js';
 import { native } from '../../../src/host/native.js';
-import { Snapback } from '../../../src/pipeline/snapback.js';
+import { Snapback, SnapbackRemoved } from '../../../src/pipeline/snapback.js';
+import { hintToCreate } from '../../../src/pipeline/snapback-file.js';
 import { ChangeReader } from '../../../src/stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../../../src/stream/change-stream.js';
 import { type Extents, extentsOf, joined } from '../../helpers/devices/operations.js';
@@ -226,6 +227,46 @@ test('a refusal proposes another name', async () => {
   });
 });
 
+test('the name that a refusal proposes can be typed, and is that of the whole run', async () => {
+  const base = join(folder, "the admin's undo");
+  writeFileSync(`${base}.2-of-4`, '');
+  await assert.rejects(create(`${base}.2-of-4`), (error) => {
+    assert.ok(error instanceof LvmsyncError);
+    const [, typed = ''] = /--snapback (.*Z'?)\. To destroy/.exec(error.hint ?? '') ?? [];
+    const { stdout } = runTool(['sh', '-c', `printf %s ${typed}`]);
+    assert.match(`${stdout}`, /\/the admin's undo\.\d{8}T\d{6}Z$/);
+    return true;
+  });
+});
+
+test('a refusal to make it helps with the reason', async () => {
+  const file = freshPath();
+  writeFileSync(file, '');
+  const elsewhere = /^Name a new file in a directory where you can create one\.$/;
+  const rows: readonly [path: string, code: RegExp, hint: RegExp][] = [
+    [join(folder, 'no/folder'), /ENOENT/, /^There is no directory .*\/no: create it, or/],
+    [join(file, 'below'), /ENOTDIR/, elsewhere],
+    [join(folder, 'n'.repeat(300)), /ENAMETOOLONG/, elsewhere],
+  ];
+  for (const [path, message, hint] of rows) {
+    await assert.rejects(create(path), { code: 'snapback', message, hint });
+  }
+  assert.match(hintToCreate(file, 'ENOSPC'), /^Make room there, or name a file on another/);
+  assert.match(hintToCreate(file, 'EROFS'), elsewhere);
+});
+
+test('one that was removed meanwhile is a failure of its own', async () => {
+  const path = freshPath();
+  const snapback = await create(path);
+  await snapback.save(native.allocateSlab(4096), operations(0, 4096, 0));
+  rmSync(path);
+  await assert.rejects(snapback.finish(), (error) => {
+    assert.ok(error instanceof SnapbackRemoved);
+    assert.equal(error.exitStatus, 16);
+    return true;
+  });
+});
+
 test('a file that belongs to the run is not replaced, by whatever name it is called', async () => {
   const path = freshPath();
   writeFileSync(path, 'the only copy');
@@ -250,7 +291,7 @@ test('only a file of lvmsync is replaced, whole or cut off', async () => {
   await assert.rejects(create(image, true), (error) => {
     assert.ok(error instanceof LvmsyncError);
     assert.equal(error.exitStatus, 16);
-    assert.match(error.message, /this is not a file of lvmsync/);
+    assert.match(error.message, /this is not an uncompressed file of lvmsync/);
     return true;
   });
   assert.equal(readFileSync(image, 'utf8'), 'the image of a disk, whose name was mistyped');

@@ -50,6 +50,20 @@ test('status 0 without any answer is an unverified success: an old receiver', ()
   assert.deepEqual(judge({ ...GOOD, ...SILENT }), { verified: false });
 });
 
+for (const [whose, exit, remote, message] of [
+  ['of the ssh here', {}, ['/usr/bin/ssh'], /^backup: ssh on this machine was ended by SIGKILL$/],
+  ['of what connects', {}, undefined, /^backup: the command that connects to it on this machine /],
+  ['of the receiver', { isOfPeer: true }, ['ssh'], /^backup: the remote command was ended by /],
+] as const) {
+  test(`a signal is named as that ${whose}`, () => {
+    const killed = { kind: 'signal', signal: 'SIGKILL', ...exit } as const;
+    const how = remote && { sudo: false, program: 'lvmsync', rsh: remote };
+    const error = failure({ ...SILENT, exit: killed, remote: how });
+    assert.match(error.message, message);
+    assert.equal(error.exitStatus, 17);
+  });
+}
+
 const BROKEN = new LvmsyncError('transport', 'backup: the connection broke (x)');
 
 for (const [what, exit] of [
@@ -87,7 +101,7 @@ const failures: readonly [what: string, Partial<PeerOutcome>, exitStatus: number
     'a rest unread in spite of a good result',
     { unreadBytes: 1 },
     17,
-    /did not read the last 1 bytes/,
+    /did not read the last byte$/,
   ],
   [
     'status 0 without a result, but words of a failure',
@@ -259,8 +273,11 @@ describe('F47: sudo', () => {
   test('is missing', () => {
     const lastLines = ['sh: 1: sudo: not found'];
     const error = failure({ ...SILENT, exit: status(127), remote, lastLines });
-    assert.match(error.message, /has no sudo/);
-    assert.match(error.hint ?? '', /Install sudo there/);
+    assert.match(
+      error.message,
+      /^backup: sudo or lvmsync's interpreter was not found there \(status 127\) \(its output: sh: /,
+    );
+    assert.match(error.hint ?? '', /^Install what its output names\..*leave out --sudo\.$/);
   });
 
   test('is not blamed where lvmsync answered or spoke, nor where it was not used', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import { watchForStall } from '../../../src/remote/stall-watch.js';
+import { noAnswer, watchForStall } from '../../../src/remote/stall-watch.js';
 import { Reporter } from '../../../src/run/reporter.js';
 
 /** Time stands still but for `pass`. The timers of node:test cannot be cleared by what they call. */
@@ -106,3 +106,29 @@ test('after it was stopped nothing is reported', () => {
   pass(100);
   assert.deepEqual([state.said, state.timeouts], [[], 0]);
 });
+
+for (const [what, silent, message, hint] of [
+  [
+    'one of several streams',
+    { host: 'root@backup', name: 'root@backup (stream 2 of 3)' },
+    'root@backup (stream 2 of 3): no answer for 9 s: given up',
+    'Check that you can log in to root@backup and that lvmsync starts there. If it is only slow, use a longer --timeout.',
+  ],
+  [
+    'a host that needs no lvmsync',
+    { host: 'backup', program: 'sh' },
+    'backup: no answer for 9 s: given up',
+    'Check that you can log in to backup. If it is only slow, use a longer --timeout.',
+  ],
+  [
+    'this machine',
+    { host: undefined },
+    'this machine: no answer for 9 s: given up',
+    'If it is only slow, use a longer --timeout.',
+  ],
+] as const) {
+  test(`F13: the advice where no answer came suits ${what}`, () => {
+    const error = noAnswer(silent, 9);
+    assert.deepEqual([error.message, error.hint, error.exitStatus], [message, hint, 17]);
+  });
+}

@@ -211,15 +211,16 @@ describe('the doctor on the machine', () => {
 
 describe('the doctor on devices', () => {
   const fills = [
-    ['COW store', 79.9, 'ok', undefined],
-    ['COW store', 80, 'warning', /lvextend --size \+SIZE vg\/s\./],
-    ['data', 99, 'warning', /lvextend --size/],
-    ['metadata', 81, 'warning', /lvextend --poolmetadatasize/],
+    ['COW store', 79.9, 'ok', undefined, /full$/],
+    ['COW store', 80, 'warning', /lvextend --size \+SIZE vg\/s\./, /the snapshot is lost/],
+    ['data', 99, 'warning', /lvextend --size/, /if it fills up, writes to its volumes fail$/],
+    ['metadata', 81, 'warning', /lvextend --poolmetadatasize/, /writes to its volumes fail$/],
   ] as const;
-  for (const [what, percent, level, remedy] of fills) {
+  for (const [what, percent, level, remedy, text] of fills) {
     test(`${what} at ${percent}% is ${level}`, () => {
       const found = judgeFill({ name: 'vg/s', what, percent });
       assert.equal(found.level, level);
+      assert.match(found.text, text);
       if (remedy === undefined) assert.equal(found.remedy, undefined);
       else assert.match(found.remedy ?? '', remedy);
     });

@@ -137,6 +137,14 @@ describe('withMetadataSnap', () => {
     assertNothingLeft();
   });
 
+  test('does not say that it released what it could not release', async () => {
+    const pool = new FakePool({ heldRoot: 17 });
+    forgeRecord(DEAD, { heldRoot: 17 });
+    pool.onMessage = (message) => message === 'release_metadata_snap';
+    await assert.rejects(hold(pool, nothing), /could not be released \(root 17\)/);
+    assert.deepEqual(lines, []);
+  });
+
   test('releases what a dead run was about to reserve, if nothing has changed in the pool since', async () => {
     const pool = new FakePool({ heldRoot: 17 });
     forgeRecord(DEAD, { transactionId: TRANSACTION_ID });
@@ -311,7 +319,7 @@ describe('withMetadataSnap', () => {
     const first = hold(pool, () => new Promise<void>((resolve) => (endFirst = resolve)));
     while (pool.heldRoot === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
     const second = hold(pool, async () => pool.heldRoot);
-    while (!lines.some((line) => /waiting for it/.test(line))) {
+    while (!lines.some((line) => /: waiting$/.test(line))) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     assert.deepEqual(pool.messages, ['reserve']);
@@ -319,7 +327,7 @@ describe('withMetadataSnap', () => {
     await first;
     assert.equal(await second, 32);
     assert.deepEqual(pool.messages, ['reserve', 'release', 'reserve', 'release']);
-    assert.equal(lines.filter((line) => /waiting for it/.test(line)).length, 1);
+    assert.equal(lines.filter((line) => /: waiting$/.test(line)).length, 1);
     assertNothingLeft();
   });
 
@@ -346,7 +354,7 @@ describe('withMetadataSnap', () => {
       exitStatus: 19,
       message: new RegExp(`vg0/pool.*process ${process.pid}: lvmsync of another.*gave up`),
     });
-    assert.equal(lines.filter((line) => /waiting for it/.test(line)).length, 1);
+    assert.equal(lines.filter((line) => /: waiting$/.test(line)).length, 1);
     lock.release();
     assert.deepEqual(pool.calls, []);
   });
@@ -358,7 +366,7 @@ describe('withMetadataSnap', () => {
     const [heldRoot] = await once(holder, 'message');
     const pool = new FakePool({ heldRoot });
     await assert.rejects(hold(pool, nothing, undefined, { lockLimitMs: 300 }), { code: 'locked' });
-    assert.match(lines[0] ?? '', /in another container: lvmsync held a\): waiting for it/);
+    assert.match(lines[0] ?? '', /in another container: lvmsync held a\): waiting$/);
     assert.deepEqual(pool.calls, []);
     holder.kill('SIGKILL');
     await once(holder, 'exit');
