@@ -190,7 +190,7 @@ describe('the words of bench', () => {
       [['vg/lv'], 'vg/lv', undefined],
       [['/dev/sda'], '/dev/sda', undefined],
       [['./image'], './image', undefined],
-      [['mail'], 'mail', undefined],
+      [['./mail'], './mail', undefined],
       [['backup:'], undefined, 'backup'],
       [['root@backup:'], undefined, 'root@backup'],
       [['vg/lv', 'root@backup:'], 'vg/lv', 'root@backup'],
