@@ -4,10 +4,10 @@
  * was none only while the same kernel runs and the device stays active. A file keeps its mark for longer.
  */
 
-import { statfsSync, statSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { readText } from '../host/virtual-files.js';
 import type { FileDevice } from './block-device.js';
-import { awaitTickAfter } from './file-tick.js';
+import { statAfterTick } from './file-tick.js';
 import { identifyPath } from './topology.js';
 
 /** Positions in /sys/dev/block/M:N/stat (Documentation/block/stat.rst): sectors written, and discarded. */
@@ -58,9 +58,8 @@ function countedMark(folder: string, root: string): string | undefined {
 }
 
 function fileMark(path: string): string | undefined {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const stats = statAfterTick(path);
   if (stats === undefined || !EXACT_TIMES.has(statfsSync(path).type)) return undefined;
-  awaitTickAfter(stats);
   return `file ${stats.size} ${stats.mtimeNs}`;
 }
 

@@ -5,11 +5,11 @@
  * (Writes completed would not do: a flush without data is one.)
  */
 
-import { type BigIntStats, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readText } from '../host/virtual-files.js';
 import { type FileDevice, SlabPool } from './block-device.js';
-import { awaitTickAfter } from './file-tick.js';
+import { statAfterTick } from './file-tick.js';
 import { type DeviceIdentity, identityFromStat, identityKey } from './topology.js';
 
 /** `unknown`: nothing counts for this device. */
@@ -50,7 +50,7 @@ export class WriteWatch {
   static async begin(watched: Watched, remedy = '', root = ''): Promise<WriteWatch> {
     const look = (): Counters | undefined => readCounters(watched, root);
     await watched.sync();
-    if (watched.identity.kind === 'file') awaitTickAfter(statsOf(watched.path));
+    if (watched.identity.kind === 'file') statAfterTick(watched.path);
     const before = look();
     // The switch queue/iostats proves nothing: some kernels count in spite of it. A read of ours does.
     if (before?.reads !== undefined) await readHead(watched);
@@ -105,8 +105,7 @@ function readNumbers(path: string): string[] {
 /** The change time also shows a write whose modification time was set back. */
 function readFileCounters(path: string, identity: DeviceIdentity): Counters | undefined {
   try {
-    const stats = statsOf(path);
-    if (stats === undefined) return undefined;
+    const stats = statSync(path, { bigint: true });
     const found = identityFromStat(stats);
     // Another file by that name: what became of the one we read, its name does not tell.
     if (found === undefined || identityKey(found) !== identityKey(identity)) return undefined;
@@ -115,8 +114,4 @@ function readFileCounters(path: string, identity: DeviceIdentity): Counters | un
   } catch {
     return undefined;
   }
-}
-
-function statsOf(path: string): BigIntStats | undefined {
-  return statSync(path, { bigint: true, throwIfNoEntry: false });
 }

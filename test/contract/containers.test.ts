@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findLockDirectory } from '../../src/host/lock-directory.js';
+import { readText } from '../../src/host/virtual-files.js';
 import { assertFails, assertSucceeds, CLI, lvmsync } from '../helpers/program/cli.js';
 import { IN_NAMESPACE, noNamespace } from '../helpers/program/pid-namespace.js';
 import { scratchFolder } from '../helpers/scratch.js';
@@ -20,7 +21,7 @@ async function untilClaimed(path: string): Promise<void> {
   for (let tries = 0; tries < 1000; tries++) {
     const locks = findLockDirectory() ?? '/';
     const files = readdirSync(locks).filter((name) => name.includes(mark));
-    if (files.some((name) => /^held$/m.test(readFileSync(join(locks, name), 'utf8')))) return;
+    if (files.some((name) => /^held$/m.test(readText(join(locks, name)) ?? ''))) return;
     await sleep(20);
   }
   assert.fail('it was never claimed');

@@ -4,6 +4,7 @@
  */
 
 import { MessageChannel, receiveMessageOnPort, SHARE_ENV, Worker } from 'node:worker_threads';
+import { native } from '../../../src/host/native.js';
 import type { CliResult, Engine } from './cli.js';
 
 /** What concerns the process (a hook may end its parent), its standard input, or what it writes byte by byte. */
@@ -39,6 +40,8 @@ class WarmThread {
       trackUnmanagedFds: false,
     });
     worker.unref();
+    // Node would take the thread apart, with addons that do not expect that; nothing is left to be done.
+    process.once('exit', (status) => native.endProcess(status));
     port1.unref();
   }
 
