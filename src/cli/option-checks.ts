@@ -119,6 +119,15 @@ export function checkValue(parsed: ParsedOptions, entry: OptionEntry): void {
   throw usage(`--${entry.name}: expected ${expected}, saw "${escapeText(value, 80)}"`);
 }
 
+/** A value that can be left out has to be attached: a word after it is an operand. Throws (usage) for one that is no file. */
+export function refuseDetached({ values, operands }: ParsedOptions, entry: OptionEntry): void {
+  if (!('withoutValue' in entry) || values[entry.name] !== entry.withoutValue) return;
+  const choices: readonly string[] = entry.choices;
+  const detached = operands.find((word) => choices.includes(word) && !existsSync(word));
+  if (detached === undefined) return;
+  throw usage(`--${entry.name}: write --${entry.name}=${detached}, without a blank`);
+}
+
 /** Whose --json is of standard output alone: what a cycle asks at the other end, and its like. */
 const TEXT_ON_STDERR: readonly string[] = [
   'inspect',

@@ -10,6 +10,7 @@ import {
   chooseAction,
   chooseVerbosity,
   isGiven,
+  refuseDetached,
   refuseUnknownCommand,
 } from './option-checks.js';
 import type { ParsedOptions } from './option-grammar.js';
@@ -47,6 +48,7 @@ function commandFor(
   given: readonly OptionEntry[],
 ): Command {
   const verbosity = chooseVerbosity(parsed);
+  for (const entry of given) refuseDetached(parsed, entry);
   const readsVolume = action === 'sync' && parsed.values['cow-store'] === undefined;
   if (readsVolume) refuseUnknownCommand(parsed.operands);
   for (const entry of given) checkValue(parsed, entry);

@@ -270,8 +270,8 @@ class CaseRun {
     { words, stdoutFile }: Step,
     also: { readonly activity: Activity; readonly after: number } | undefined,
   ): Promise<Ended> {
-    const alone = stdoutFile !== undefined || words[0] === 'cycle';
-    const ended = alone ? runAlone(words, stdoutFile) : this.#laboratory.worker.run(words);
+    const ended =
+      stdoutFile !== undefined ? runAlone(words, stdoutFile) : this.#laboratory.worker.run(words);
     if (also !== undefined) {
       await Promise.race([delay(also.after), ended]);
       this.#scene.act(also.activity);

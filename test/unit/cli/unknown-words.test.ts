@@ -42,6 +42,7 @@ describe('F21: a mistyped', () => {
     ['cycle vg0/mail', 'missing operand: DESTINATION / "lvmsync help cycle" shows the usage.'],
     ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
     ['--apply --help', /^missing argument: --apply/],
+    ['--compress lz4 vg0/snap b:/x', /^--compress: write --compress=lz4, without a blank/],
     ['inspect -', /^inspect reads files, not standard input/],
     ['bench backup', /^bench: "backup": no such file\. A colon ends the name of a host: "backup:"/],
     ['cycle vg0/m /c --snapback /d --size 0', /saw "0"\. \//],
