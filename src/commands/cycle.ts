@@ -33,7 +33,7 @@ import { headKindsOf } from '../device/head-kind.js';
 import { selectEngine } from '../device/select-engine.js';
 import { withLvmPriority, withUsualPriority } from '../host/priority.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
-import { fullName } from '../lvm/refusal.js';
+import { fullName } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
 import { sendTo } from '../remote/send.js';
 import type { RunContext } from '../run/context.js';

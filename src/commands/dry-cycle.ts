@@ -6,7 +6,7 @@ import { timeAfter, tryMakingSnapshot } from '../cycle/snapshots.js';
 import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from '../cycle/volumes.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { findSnapshot } from '../lvm/find-volume.js';
-import { fullName } from '../lvm/refusal.js';
+import { fullName } from '../lvm/unfit-volume.js';
 import { askReceiver } from '../remote/ask-receiver.js';
 import { placeName } from '../remote/destination-name.js';
 import type { RunContext } from '../run/context.js';

@@ -16,7 +16,7 @@ import { LOCAL_DEPTH, localSync } from '../pipeline/local-sync.js';
 import { Snapback, type SnapbackOptions } from '../pipeline/snapback.js';
 import { checkSnapback } from '../pipeline/snapback-file.js';
 import { SMALLEST_BLOCK, WriteStage } from '../pipeline/write-stage.js';
-import { undoCommand } from '../remote/remote-command.js';
+import { undoCommand } from '../remote/undo-hints.js';
 import type { RunContext } from '../run/context.js';
 import { describeFailure, interrupted } from '../run/interruption.js';
 import type { Reporter } from '../run/reporter.js';

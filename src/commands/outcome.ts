@@ -4,7 +4,7 @@ import { type ErrorContext, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
 import { SnapbackRemoved } from '../pipeline/snapback.js';
 import type { WriteStage } from '../pipeline/write-stage.js';
-import { undoCommand, undoTurnCommand } from '../remote/remote-command.js';
+import { undoCommand, undoTurnCommand } from '../remote/undo-hints.js';
 import { describeFailure } from '../run/interruption.js';
 
 /** The plan of a run for a destination, for the words after a failure. */

@@ -7,7 +7,7 @@ import {
   type TopologyEffects,
 } from '../device/topology.js';
 import { bareUuid, parseDeviceUuid } from '../lvm/device-name.js';
-import { fullName } from '../lvm/refusal.js';
+import { fullName } from '../lvm/unfit-volume.js';
 import type { Reporter } from '../run/reporter.js';
 import type { CycleOrigin } from './volumes.js';
 

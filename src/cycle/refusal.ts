@@ -2,9 +2,9 @@
 
 import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
-import { fullName, unfit } from '../lvm/refusal.js';
+import { fullName, unfit } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
-import { redoCommand, undoTurnCommand } from '../remote/remote-command.js';
+import { redoCommand, undoTurnCommand } from '../remote/undo-hints.js';
 import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
 import type { CycleOrigin, CycleSnapshot } from './volumes.js';

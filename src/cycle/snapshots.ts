@@ -4,7 +4,7 @@ import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { type Argv, CommandError, type RunCommand } from '../host/subprocess.js';
 import { askHost } from '../lvm/host-tools.js';
-import { fullName } from '../lvm/refusal.js';
+import { fullName } from '../lvm/unfit-volume.js';
 import { type FreezeHooks, whileFrozen } from './freeze-hooks.js';
 import { CYCLE_TAG, pointTime, snapshotName, timeTag, UNCONFIRMED_TAG } from './names.js';
 import { type CycleOrigin, type CycleSnapshot, listSnapshots } from './volumes.js';

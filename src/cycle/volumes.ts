@@ -7,7 +7,7 @@ import { bareUuid } from '../lvm/device-name.js';
 import { askHost } from '../lvm/host-tools.js';
 import { listTaggedVolumes, type TaggedVolume } from '../lvm/lvs-report.js';
 import { refuseSiblingMerge } from '../lvm/origin-merge.js';
-import { fullName, unfit } from '../lvm/refusal.js';
+import { fullName, unfit } from '../lvm/unfit-volume.js';
 import { identifyVolume, inspectPath, type PathKind } from '../lvm/volume-name.js';
 import { CYCLE_TAG, chainTagOf, snapshotName, timeOfTags, UNCONFIRMED_TAG } from './names.js';
 

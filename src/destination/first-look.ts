@@ -6,7 +6,7 @@ import { typedPath } from '../base/shell-words.js';
 import { FileDevice } from '../device/block-device.js';
 import { isNativeError } from '../host/native.js';
 import { parseDeviceName, type VolumeName } from '../lvm/device-name.js';
-import { fullName } from '../lvm/refusal.js';
+import { fullName } from '../lvm/unfit-volume.js';
 
 /** What helps where there is no such destination: it is a new one that is to be made, or it was to be there. */
 export type IfMissing = 'make' | 'makeAndCopy' | 'find';

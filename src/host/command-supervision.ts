@@ -6,7 +6,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import type { LvmsyncError } from '../base/errors.js';
-import { findAwaitedLock } from './lock-holder.js';
+import { findAwaitedLock } from './awaited-lock.js';
 
 export interface Supervisor {
   /** Aborted by the first signal to this process. */

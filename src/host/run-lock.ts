@@ -1,5 +1,5 @@
 /**
- * Keeps two runs of lvmsync off one destination.
+ * Keeps two runs of lvmsync off one thing: a destination, a chain, a cycle or a thin pool (a "destination" below).
  *
  * Every run that wants a destination puts a claim file of its own into the lock directory, and only
  * then looks for those of others. Of two runs the one whose claim came second must see the first, so

@@ -8,7 +8,7 @@ import { formatDeviceName, type VolumeName } from './device-name.js';
 import { tableOf } from './dmsetup.js';
 import type { TargetPlace } from './dmsetup-lines.js';
 import type { TableTarget } from './dmsetup-table.js';
-import { unfit } from './refusal.js';
+import { unfit } from './unfit-volume.js';
 
 const UNFIT = { code: 'sourceUnfit' } as const;
 

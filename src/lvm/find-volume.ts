@@ -9,9 +9,9 @@ import { CommandError, type RunCommand } from '../host/subprocess.js';
 import { bareUuid } from './device-name.js';
 import { askHost } from './host-tools.js';
 import type { Volume } from './lvs-report.js';
-import { fullName, unfit } from './refusal.js';
 import { describeThick, type ThickSnapshot } from './thick-snapshot.js';
 import { describeThin, type ThinVolume } from './thin-volume.js';
+import { fullName, unfit } from './unfit-volume.js';
 import { VolumeGroup } from './volume-group.js';
 import {
   identifyVolume,

@@ -12,7 +12,7 @@ import { readMappedTable } from './dmsetup.js';
 import { parseTable } from './dmsetup-table.js';
 import { askHost } from './host-tools.js';
 import { listVolumes, type Volume } from './lvs-report.js';
-import { fullName, unfit } from './refusal.js';
+import { fullName, unfit } from './unfit-volume.js';
 
 /**
  * Throws (sourceUnfit) if LVM is merging a snapshot into the origin of that uuid, or will when that is next

@@ -5,7 +5,7 @@ import type { VolumeName } from './device-name.js';
 import { statusOf } from './dmsetup.js';
 import type { SnapshotFault, SnapshotUsage } from './dmsetup-status.js';
 import { askHost } from './host-tools.js';
-import { unfit } from './refusal.js';
+import { unfit } from './unfit-volume.js';
 
 /** The fill of the COW store. Throws 'sourceUnfit' if its list of changes is not whole any more. */
 export async function readSnapshotStatus(

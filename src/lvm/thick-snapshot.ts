@@ -10,8 +10,8 @@ import { askHost } from './host-tools.js';
 import { type ConfigSection, findInteger, findSection, findString } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
 import { refuseSiblingMerge } from './origin-merge.js';
-import { activationHint, fullName, unfit } from './refusal.js';
 import { FAULT_TEXTS, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
+import { activationHint, fullName, unfit } from './unfit-volume.js';
 import type { VolumeGroup } from './volume-group.js';
 
 export interface ThickSnapshot {

@@ -8,7 +8,7 @@ import { SECTOR_SIZE } from './dmsetup-lines.js';
 import type { ThinPoolStatus } from './dmsetup-status.js';
 import { parseTable } from './dmsetup-table.js';
 import { askHost } from './host-tools.js';
-import { activationHint } from './refusal.js';
+import { activationHint } from './unfit-volume.js';
 
 export interface ThinPool {
   /** VG/POOL, as LVM and people name it. */

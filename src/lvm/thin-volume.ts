@@ -4,8 +4,8 @@ import type { RunCommand } from '../host/subprocess.js';
 import { type Reading, readTargets, requireAgreement } from './cross-check.js';
 import { findInteger, findSection, findString } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
-import { fullName, unfit } from './refusal.js';
 import { failedPool } from './thin-pool.js';
+import { fullName, unfit } from './unfit-volume.js';
 import type { VolumeGroup } from './volume-group.js';
 
 export interface ThinVolume {

@@ -1,10 +1,11 @@
-/** Starts this program where a destination is: on another host, or here as a process of its own. */
+/** Chooses the transport that starts this program where a destination is: on another host, or here as a process of its own. */
 
 import { OWN_PROGRAM } from '../host/addon.js';
 import type { RunContext } from '../run/context.js';
-import { connectCommand, type OnLine, type Peer } from './peer.js';
+import type { OnLine, Peer } from './peer.js';
 import { argsThere, argvTo, loginArgv } from './remote-command.js';
 import type { RemoteOptions } from './request.js';
+import { connectCommand } from './rsh.js';
 
 /** Lines of sh that run on another host, and mean the same to every login shell. */
 export interface ScriptRequest extends Pick<PeerRequest, 'remote' | 'onLine'> {

@@ -1,12 +1,10 @@
-/** A peer that takes a byte stream: a command such as ssh, or a channel of the ssh2 package. */
+/** A peer that takes a byte stream: rsh.ts makes one of a command such as ssh, ssh2.ts one of a channel of that package. */
 
-import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { errnoOf } from '../base/errno.js';
-import { LvmsyncError } from '../base/errors.js';
+import type { LvmsyncError } from '../base/errors.js';
 import { LineSplitter } from '../base/lines.js';
-import { native } from '../host/native.js';
 
 /** How a peer ended. */
 export type PeerExit =
@@ -31,12 +29,6 @@ export interface Peer {
 
 /** Takes each line that the peer prints. */
 export type OnLine = (line: string, stream: PeerStream) => void;
-
-/**
- * Output from before the end arrives within this time, or never: a ControlMaster that ssh left
- * behind keeps stderr open. Milliseconds.
- */
-const LAST_WORDS_MS = 500;
 
 /**
  * Closes the peer's input and resolves when the peer has ended: with how many bytes it never read. A
@@ -72,37 +64,6 @@ function takeRest(pipe: number): number {
 
 const PIECE = 64 * 1024;
 
-/** Starts `argv` with a pipe as its input. `isPeer`: it is the peer itself; else it connects to that. */
-export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer = false): Peer {
-  const [program = '', ...rest] = argv;
-  const { readFd, writeFd } = native.makePipe('ours');
-  const { NODE_OPTIONS: _ours, ...env } = process.env;
-  const child = spawn(program, rest, { stdio: [readFd, 'pipe', 'pipe'], env });
-  closeSync(readFd);
-  const { stdout, stderr } = child;
-  if (stdout === null || stderr === null) throw new Error('a child without pipes');
-  const printed = Promise.all([
-    relayLines(stdout, (line) => onLine(line, 'stdout')),
-    relayLines(stderr, (line) => onLine(line, 'stderr')),
-  ]);
-  const exited = new Promise<PeerExit>((resolve) => {
-    child.once('error', (cause) => resolve({ kind: 'failed', error: cannotStart(program, cause) }));
-    child.once('exit', (status, signal) => {
-      resolve(
-        status === null
-          ? { kind: 'signal', signal: signal ?? '', ...(isPeer && { isOfPeer: true }) }
-          : { kind: 'status', status },
-      );
-    });
-  });
-  return {
-    inputFd: writeFd,
-    heldBytes: () => 0,
-    exited: afterLastWords(exited, printed, [stdout, stderr]),
-    kill: () => child.kill('SIGKILL'),
-  };
-}
-
 /** Hands over each line of the stream; resolves at its end, also where that is a failure. */
 export async function relayLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
   const splitter = new LineSplitter();
@@ -114,30 +75,4 @@ export async function relayLines(stream: Readable, onLine: (line: string) => voi
     // The exit status shows how the peer ended; its output until here counts.
   }
   splitter.end().forEach(onLine);
-}
-
-async function afterLastWords(
-  exited: Promise<PeerExit>,
-  printed: Promise<unknown>,
-  streams: readonly Readable[],
-): Promise<PeerExit> {
-  const exit = await exited;
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, LAST_WORDS_MS);
-  });
-  await Promise.race([printed, patience]);
-  clearTimeout(timer);
-  for (const stream of streams) stream.destroy();
-  return exit;
-}
-
-function cannotStart(program: string, cause: Error): LvmsyncError {
-  const missing = 'code' in cause && cause.code === 'ENOENT';
-  const hint = program === 'ssh' ? 'Install it: apt install openssh-client' : 'See --rsh.';
-  return new LvmsyncError(
-    'transport',
-    `${program}: cannot be started (${missing ? 'no such program' : cause.message})`,
-    { hint, cause },
-  );
 }

@@ -10,10 +10,10 @@ import { escapeText } from '../base/text.js';
 import { isNativeError, type NativeRecordWriter } from '../host/native.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
-import { connectCommand } from './peer.js';
 import { PeerSession } from './peer-session.js';
 import { loginArgv } from './remote-command.js';
 import type { SendRequest } from './request.js';
+import { connectCommand } from './rsh.js';
 import { LIMITS, noAnswer } from './stall-watch.js';
 
 const TAG = 'lvmsync-helper ';

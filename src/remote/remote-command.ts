@@ -1,6 +1,6 @@
 /** The command to run on the remote host, as arguments that its shell takes as they are. Pure. */
 
-import { quotePath, typedPath } from '../base/shell-words.js';
+import { quotePath } from '../base/shell-words.js';
 import { formatKeepRule } from '../chain/keep.js';
 import type { PriorityRequest } from '../host/priority.js';
 import type { SnapbackRequest } from '../pipeline/request.js';
@@ -91,37 +91,4 @@ export function snapbackOfPart(
 ): SnapbackRequest {
   if (streamCount === 1 || snapback.path === '/dev/null') return snapback;
   return { ...snapback, path: `${snapback.path}.${streamIndex}-of-${streamCount}` };
-}
-
-/** The command that a person would type to go back, on the host that is named, or here. */
-export function undoCommand({
-  snapback,
-  path,
-  host,
-}: {
-  readonly snapback: string;
-  readonly path: string;
-  readonly host: string | undefined;
-}): string {
-  return `lvmsync --apply ${typedPath(snapback, host)} ${typedPath(path, host)}`;
-}
-
-/** Likewise, to undo the part of an unfinished turn in the chain in `directory`. */
-export function undoTurnCommand(place: ChainPlace): string {
-  return rollbackCommand('--steps 0', place);
-}
-
-/** Likewise, to take back the last rollback. */
-export function redoCommand(place: ChainPlace): string {
-  return rollbackCommand('--redo', place);
-}
-
-interface ChainPlace {
-  readonly directory: string;
-  readonly path: string;
-  readonly host: string | undefined;
-}
-
-function rollbackCommand(how: string, { directory, path, host }: ChainPlace): string {
-  return `lvmsync rollback ${how} ${typedPath(path, host)} ${typedPath(directory, host)}`;
 }

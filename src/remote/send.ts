@@ -10,11 +10,12 @@ import { reportWrites } from '../source/quiet-check.js';
 import type { Source } from '../source/source.js';
 import { newStreamId } from '../stream/change-writer.js';
 import { hostName, placeName } from './destination-name.js';
-import { snapbackOfPart, undoCommand } from './remote-command.js';
+import { snapbackOfPart } from './remote-command.js';
 import type { SendRequest } from './request.js';
 import { planParts } from './stream-parts.js';
 import { type SendJob, StreamSender } from './stream-sender.js';
 import { StreamSet } from './stream-set.js';
+import { undoCommand } from './undo-hints.js';
 
 /** sshd turns away some of those that come while ten are logging in. */
 const LOGINS_AT_ONCE = 8;

@@ -12,9 +12,9 @@ import { readMappedTable } from '../lvm/dmsetup.js';
 import type { StatusTarget } from '../lvm/dmsetup-status.js';
 import { askHost } from '../lvm/host-tools.js';
 import { refuseRunningMerge } from '../lvm/origin-merge.js';
-import { fullName } from '../lvm/refusal.js';
 import { FAULT_TEXTS } from '../lvm/snapshot-status.js';
 import { readStores, type Store } from '../lvm/store-status.js';
+import { fullName } from '../lvm/unfit-volume.js';
 import type { Source } from './source.js';
 
 /** The snapshot that the device is a view of, if it is one; its status shows whether it is. */

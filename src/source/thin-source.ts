@@ -15,7 +15,6 @@ import {
 import { WriteWatch } from '../device/write-watch.js';
 import { runCommand, streamCommand } from '../host/subprocess.js';
 import { describeKnown, describeSnapshot, findBeside } from '../lvm/find-volume.js';
-import { activationHint, fullName, unfit } from '../lvm/refusal.js';
 import {
   type DumpedDevice,
   readThinDifference,
@@ -25,6 +24,7 @@ import { HELD_DIRECTORY } from '../lvm/thin/held-record.js';
 import { withMetadataSnap } from '../lvm/thin/metadata-snap.js';
 import { findThinPool, type ThinPool } from '../lvm/thin-pool.js';
 import type { ThinVolume } from '../lvm/thin-volume.js';
+import { activationHint, fullName, unfit } from '../lvm/unfit-volume.js';
 import type { VolumeGroup } from '../lvm/volume-group.js';
 import type { RunContext } from '../run/context.js';
 import type { SourceRequest } from './request.js';

@@ -5,7 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
-import type { TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { Random } from '../random.js';
 
 export interface CampaignSize {
@@ -25,6 +25,39 @@ export function someOf<T>(cases: readonly T[], commit: number, random: Random): 
   const count = Math.min(campaignSize({ commit, release: cases.length }), cases.length);
   const drawn = new Set(random.distinct(count, cases.length));
   return cases.filter((_, index) => drawn.has(index));
+}
+
+type TestBody = (t: TestContext) => void | Promise<void>;
+
+interface Scenario {
+  readonly title: string;
+  readonly skip: boolean | string;
+  readonly body: TestBody;
+}
+
+/** Tests of which a commit runs some, drawn at random, and a release all; those of a numbered fault run always. */
+export class DrawnTests {
+  readonly #scenarios: Scenario[] = [];
+
+  /** As `test` of node:test, which gets those that are drawn. */
+  readonly scenario = (
+    title: string,
+    ...[first, second]: [TestBody] | [{ readonly skip: boolean | string }, TestBody]
+  ): void => {
+    if (typeof first === 'function') this.#scenarios.push({ title, skip: false, body: first });
+    else if (second !== undefined) this.#scenarios.push({ title, ...first, body: second });
+  };
+
+  /** In the order in which they were given. */
+  run(commit: number, random: Random): void {
+    const isFault = ({ title }: Scenario): boolean => /^F\d/.test(title);
+    const others = this.#scenarios.filter((scenario) => !isFault(scenario));
+    const drawn = new Set(someOf(others, commit, random));
+    for (const scenario of this.#scenarios) {
+      const { title, skip, body } = scenario;
+      if (isFault(scenario) || drawn.has(scenario)) test(title, { skip }, body);
+    }
+  }
 }
 
 /** Escapes that are shown whole; all of them are counted. */

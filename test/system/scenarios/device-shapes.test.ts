@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
-import { describe, type TestContext, test } from 'node:test';
-import { someOf } from '../../helpers/faults/campaign.js';
+import { describe, type TestContext } from 'node:test';
+import { DrawnTests, someOf } from '../../helpers/faults/campaign.js';
 import { ENGINES, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -47,7 +47,9 @@ function scribble(origin: LogicalVolume): void {
 }
 
 describe('names', () => {
-  test('hyphens in the names of group and volumes are no obstacle', (t) => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
+  scenario('hyphens in the names of group and volumes are no obstacle', (t) => {
     const { group, origin } = lab(t, { name: 'my-vg' });
     const strange = group.createVolume('da-ta--x', 16 * MiB);
     const copy = group.createVolume('co-py', 16 * MiB);
@@ -61,7 +63,7 @@ describe('names', () => {
     }
   });
 
-  test('dots, plus signs and underscores in names are no obstacle', (t) => {
+  scenario('dots, plus signs and underscores in names are no obstacle', (t) => {
     const { group, origin } = lab(t, { name: 'v.g+1_x' });
     const copy = copyOf(group, origin);
     const snapshot = group.createSnapshot(origin, { name: 's.n+a_p', chunkSize: CHUNK });
@@ -69,10 +71,14 @@ describe('names', () => {
     syncs([snapshot.path, copy.path]);
     assertSameContent(origin.path, copy.path);
   });
+
+  tests.run(1, random);
 });
 
 describe('destinations', () => {
-  test('a volume of another group', (t) => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
+  scenario('a volume of another group', (t) => {
     const { group, origin } = lab(t);
     const other = new TestVolumeGroup({ name: 'other', size: 64 * MiB });
     t.after(() => other.destroy());
@@ -84,7 +90,7 @@ describe('destinations', () => {
   });
 
   for (const engine of someOf(ENGINES, 1, random)) {
-    test(`a regular file (${engine})`, (t) => {
+    scenario(`a regular file (${engine})`, (t) => {
       const { group, origin } = lab(t);
       const file = `${scratchFolder()}/image`;
       saveContent(origin.path, file);
@@ -95,7 +101,7 @@ describe('destinations', () => {
     });
   }
 
-  test('a larger volume keeps what lies behind the end of the source', (t) => {
+  scenario('a larger volume keeps what lies behind the end of the source', (t) => {
     const { group, origin } = lab(t);
     const copy = group.createVolume('copy', 24 * MiB);
     fillRandom(copy.path, random, copy.size);
@@ -108,11 +114,15 @@ describe('destinations', () => {
     const skip = `--ignore-initial=${origin.size}`;
     tool('cmp', skip, former, copy.path);
   });
+
+  tests.run(2, random);
 });
 
 describe('geometry', () => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   for (const engine of someOf(ENGINES, 1, random)) {
-    test(`a last chunk that reaches beyond the origin is cut to its end (${engine})`, (t) => {
+    scenario(`a last chunk that reaches beyond the origin is cut to its end (${engine})`, (t) => {
       const { group, origin } = lab(t, { extentSize: 128 * KiB, originSize: 8 * MiB + 128 * KiB });
       const chunkSize = 512 * KiB;
       assert.notEqual(origin.size % chunkSize, 0, 'the origin ends inside a chunk');
@@ -127,7 +137,7 @@ describe('geometry', () => {
       assertSameContent(origin.path, copy.path);
     });
 
-    test(`physical sectors of 4096 bytes under the volumes (${engine})`, (t) => {
+    scenario(`physical sectors of 4096 bytes under the volumes (${engine})`, (t) => {
       const { group, origin } = lab(t, { sectorSize: 4096 });
       assert.equal(tool('blockdev', '--getss', origin.path), '4096');
       const copy = copyOf(group, origin);
@@ -138,7 +148,7 @@ describe('geometry', () => {
     });
   }
 
-  test('a destination of 4096-byte sectors for a source of 512-byte ones', (t) => {
+  scenario('a destination of 4096-byte sectors for a source of 512-byte ones', (t) => {
     const { group, origin } = lab(t);
     const file = `${scratchFolder()}/disk`;
     const device = loopDevice(file, origin.size, 4096);
@@ -151,7 +161,7 @@ describe('geometry', () => {
     assertSameContent(origin.path, device);
   });
 
-  test('the tail of an origin that grew after the snapshot is sent whole', (t) => {
+  scenario('the tail of an origin that grew after the snapshot is sent whole', (t) => {
     const { group, origin } = lab(t);
     const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
     const lv = `${group.name}/${origin.lvName}`;
@@ -168,10 +178,14 @@ describe('geometry', () => {
     syncs([snapshot.path, copy.path]);
     assertSameContent(grown.path, copy.path);
   });
+
+  tests.run(3, random);
 });
 
 describe('sources', () => {
-  test('--data-source takes the data of the listed chunks from another device', (t) => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
+  scenario('--data-source takes the data of the listed chunks from another device', (t) => {
     const { group, origin } = lab(t);
     const copy = copyOf(group, origin);
     const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
@@ -183,7 +197,7 @@ describe('sources', () => {
     assertSameContent(frozen, copy.path);
   });
 
-  test('writes that are still in the page cache of the origin are sent too', (t) => {
+  scenario('writes that are still in the page cache of the origin are sent too', (t) => {
     const { group, origin } = lab(t);
     const copy = copyOf(group, origin);
     const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
@@ -198,33 +212,38 @@ describe('sources', () => {
     assertSameContent(origin.path, copy.path);
   });
 
-  test('F3: a regular file grows as the origin did; one that is shorter than the origin was is refused', (t) => {
-    const { group, origin } = lab(t);
-    const file = `${scratchFolder()}/image`;
-    saveContent(origin.path, file);
-    const former = statSync(file).size;
-    const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
-    const lv = `${group.name}/${origin.lvName}`;
-    tool('lvchange', '-an', '-y', lv);
-    tool('lvextend', '-q', '-L', '24m', lv);
-    tool('lvchange', '-ay', lv);
-    scribble(group.volume('data'));
-    const shorter = `${file}-shorter`;
-    tool('cp', file, shorter);
-    tool('truncate', '-s', '-1', shorter);
-    for (const words of [
-      [snapshot.path, shorter],
-      ['verify', snapshot.path, shorter],
-    ]) {
-      const refused = lvmsync(words);
-      assert.equal(refused.status, 12, refused.stderr);
-      assert.match(
-        refused.stderr,
-        new RegExp(`too short to be a copy: .* the source had .*${former} bytes`),
-      );
-      assert.equal(statSync(shorter).size, former - 1);
-    }
-    syncs([snapshot.path, file]);
-    assertSameContent(group.volume('data').path, file);
-  });
+  scenario(
+    'F3: a regular file grows as the origin did; one that is shorter than the origin was is refused',
+    (t) => {
+      const { group, origin } = lab(t);
+      const file = `${scratchFolder()}/image`;
+      saveContent(origin.path, file);
+      const former = statSync(file).size;
+      const snapshot = group.createSnapshot(origin, { chunkSize: CHUNK });
+      const lv = `${group.name}/${origin.lvName}`;
+      tool('lvchange', '-an', '-y', lv);
+      tool('lvextend', '-q', '-L', '24m', lv);
+      tool('lvchange', '-ay', lv);
+      scribble(group.volume('data'));
+      const shorter = `${file}-shorter`;
+      tool('cp', file, shorter);
+      tool('truncate', '-s', '-1', shorter);
+      for (const words of [
+        [snapshot.path, shorter],
+        ['verify', snapshot.path, shorter],
+      ]) {
+        const refused = lvmsync(words);
+        assert.equal(refused.status, 12, refused.stderr);
+        assert.match(
+          refused.stderr,
+          new RegExp(`too short to be a copy: .* the source had .*${former} bytes`),
+        );
+        assert.equal(statSync(shorter).size, former - 1);
+      }
+      syncs([snapshot.path, file]);
+      assertSameContent(group.volume('data').path, file);
+    },
+  );
+
+  tests.run(2, random);
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { afterEach, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
+import { DrawnTests } from '../../helpers/faults/campaign.js';
 import { assertFails, type CliResult, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { messagesOf } from '../../helpers/program/message-document.js';
 import { Random } from '../../helpers/random.js';
@@ -60,6 +61,8 @@ beforeEach(() => rmSync(snapback, { force: true }));
 afterEach(stopWriter);
 
 describe('a thick snapshot under a writer', () => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   const storeSize = 16 * MiB;
   const lab = withThickCopy({ random, size: 48 * MiB, names: ['mail', 'copy'] });
   const { size } = lab;
@@ -84,27 +87,30 @@ describe('a thick snapshot under a writer', () => {
     ['here', () => [lab.copy.path]],
     ['on another host', () => [...shellForSsh(), `there:${lab.copy.path}`]],
   ] as const) {
-    test(`a sync ${where} stops before the store is full, can be undone, and be made again`, async () => {
-      startWriter(lab.origin.path, 8 * MiB, size);
-      const words = [snapshot.path, ...remote()];
-      const result = lvmsync([...limited, '--snapback', snapback, ...words]);
-      await stopWriter();
-      assertStops(result, EXIT.sourceUnfit, FULL);
-      assert.match(result.stderr, /lvextend --size \+SIZE vg0\/snap/);
-      mayGoOn();
-      assertDifferentContent(lab.copy.path, lab.untouched);
-      assert.equal(lvmsync(['--apply', snapback, lab.copy.path]).status, 0);
-      lab.assertUntouched();
+    scenario(
+      `a sync ${where} stops before the store is full, can be undone, and be made again`,
+      async () => {
+        startWriter(lab.origin.path, 8 * MiB, size);
+        const words = [snapshot.path, ...remote()];
+        const result = lvmsync([...limited, '--snapback', snapback, ...words]);
+        await stopWriter();
+        assertStops(result, EXIT.sourceUnfit, FULL);
+        assert.match(result.stderr, /lvextend --size \+SIZE vg0\/snap/);
+        mayGoOn();
+        assertDifferentContent(lab.copy.path, lab.untouched);
+        assert.equal(lvmsync(['--apply', snapback, lab.copy.path]).status, 0);
+        lab.assertUntouched();
 
-      assertStops(lvmsync([...limited, ...words]), EXIT.sourceUnfit, FULL);
-      lab.assertUntouched();
-      tool('lvextend', '-q', '--size', `+${storeSize}b`, 'vg0/snap');
-      syncs(['--max-cow-use', '60', ...words]);
-      lab.assertEqual();
-    });
+        assertStops(lvmsync([...limited, ...words]), EXIT.sourceUnfit, FULL);
+        lab.assertUntouched();
+        tool('lvextend', '-q', '--size', `+${storeSize}b`, 'vg0/snap');
+        syncs(['--max-cow-use', '60', ...words]);
+        lab.assertEqual();
+      },
+    );
   }
 
-  test('a run without a limit tells how full its store is', () => {
+  scenario('a run without a limit tells how full its store is', () => {
     const result = lvmsync(['--json', '--bwlimit', '1M', snapshot.path, lab.copy.path]);
     assert.equal(result.status, 0, result.stderr);
     const messages = messagesOf(result.stderr);
@@ -116,7 +122,7 @@ describe('a thick snapshot under a writer', () => {
     assert.ok(Math.abs(Number(percent) - (100 * used) / total) < 0.1, `${percent}%`);
   });
 
-  test('a stream says why it ends', async () => {
+  scenario('a stream says why it ends', async () => {
     startWriter(lab.origin.path, 8 * MiB, size);
     const stdoutFile = `${folder}/stream`;
     const result = lvmsync([...limited, '--stdout', snapshot.path], { stdoutFile });
@@ -125,7 +131,7 @@ describe('a thick snapshot under a writer', () => {
     assertStops(lvmsync(['--apply', stdoutFile, lab.copy.path]), EXIT.sourceUnfit, FULL);
   });
 
-  test('a newer snapshot that overflows while it is read is called that', async () => {
+  scenario('a newer snapshot that overflows while it is read is called that', async () => {
     const options = { name: 'newer', storeSize: 4 * MiB };
     const newer = lab.createSnapshot(options);
     try {
@@ -140,7 +146,7 @@ describe('a thick snapshot under a writer', () => {
     }
   });
 
-  test('a newer snapshot that is read is looked at, too', async () => {
+  scenario('a newer snapshot that is read is looked at, too', async () => {
     const options = { name: 'newer', storeSize: 8 * MiB };
     const newer = lab.createSnapshot(options);
     // The same writes fill the older one, too.
@@ -156,6 +162,8 @@ describe('a thick snapshot under a writer', () => {
       lab.group.remove(newer);
     }
   });
+
+  tests.run(4, random);
 });
 
 describe('a thin pool under a writer', () => {

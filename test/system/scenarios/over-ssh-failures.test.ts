@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { after, before, beforeEach, describe } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { someOf } from '../../helpers/faults/campaign.js';
+import { DrawnTests } from '../../helpers/faults/campaign.js';
 import { assertFails, type CliResult, lvmsync } from '../../helpers/program/cli.js';
 import { withThickCopy } from '../harness/copies.js';
 import { MiB } from '../harness/lvm.js';
@@ -22,10 +22,8 @@ for (const transport of ['command', 'ssh2'] as const) {
 function runOver(transport: 'command' | 'ssh2'): void {
   const lab = withThickCopy({ changes: 1000, elsewhere: true });
   const { folder } = lab;
-  const scenarios: (readonly [title: string, act: () => void | Promise<void>])[] = [];
-  const scenario = (title: string, act: () => void | Promise<void>): void => {
-    scenarios.push([title, act]);
-  };
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   let server: SshServer;
 
   before(() => {
@@ -224,8 +222,7 @@ function runOver(transport: 'command' | 'ssh2'): void {
   });
 
   // They differ in how they connect: of the second one some, for a commit.
-  const some = transport === 'command' ? scenarios : someOf(scenarios, 3, lab.random);
-  for (const [title, act] of some) test(title, act);
+  tests.run(transport === 'command' ? 30 : 3, lab.random);
 }
 
 /** No control character but the line ends, no mark that changes the reading order. */

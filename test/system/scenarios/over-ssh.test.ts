@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { someOf } from '../../helpers/faults/campaign.js';
+import { DrawnTests } from '../../helpers/faults/campaign.js';
 import { CLI, type CliResult, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { assertDifferentContent, saveContent } from '../harness/content.js';
 import { withThickCopy } from '../harness/copies.js';
@@ -53,10 +53,9 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
 
   for (const transport of TRANSPORTS) {
     describe(`with --transport ${transport}`, () => {
-      const scenarios: (readonly [title: string, body: (t: TestContext) => void])[] = [];
-      const scenario = (title: string, act: (t: TestContext) => void): void => {
-        scenarios.push([title, act]);
-      };
+      const tests = new DrawnTests();
+      const { scenario } = tests;
+
       scenario(
         'two hosts: a copy while the service runs, then only what changed; and back again',
         (t) => {
@@ -156,8 +155,7 @@ describe('a sync to another host over ssh', { skip: SshServer.missing() ?? false
       });
 
       // They differ in how they connect: of the second one some, for a commit.
-      const chosen = transport === 'command' ? scenarios : someOf(scenarios, 2, lab.random);
-      for (const [title, act] of chosen) test(title, act);
+      tests.run(transport === 'command' ? 8 : 2, lab.random);
     });
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
+import { DrawnTests } from '../../helpers/faults/campaign.js';
 import { assertFails, CLI, type CliResult, lvmsync, runTool } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -90,17 +91,22 @@ const WAYS = [
 ] as const;
 
 describe('the source of a thick snapshot', () => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   const lab = withThickCopy({ random, changes: CHANGES });
   beforeEach(() => saveContent(lab.snapshot.path, lab.copy.path));
 
   for (const [way, run] of WAYS) {
-    test(`that is only read, flushed and scanned keeps still, which is no news (${way})`, () => {
-      const deed = `dd if=${lab.origin.path} of=/dev/null bs=1M status=none; sync ${lab.origin.path}; blockdev --flushbufs ${lab.origin.path}; lvs > /dev/null`;
-      quiet(run(deed, ['--require-quiet', lab.snapshot.path], lab.copy.path));
-      lab.assertEqual();
-    });
+    scenario(
+      `that is only read, flushed and scanned keeps still, which is no news (${way})`,
+      () => {
+        const deed = `dd if=${lab.origin.path} of=/dev/null bs=1M status=none; sync ${lab.origin.path}; blockdev --flushbufs ${lab.origin.path}; lvs > /dev/null`;
+        quiet(run(deed, ['--require-quiet', lab.snapshot.path], lab.copy.path));
+        lab.assertEqual();
+      },
+    );
 
-    test(`that is written meanwhile is warned of (${way})`, () => {
+    scenario(`that is written meanwhile is warned of (${way})`, () => {
       const result = run(rewrite(lab.origin.path), [lab.snapshot.path], lab.copy.path);
       assert.equal(result.status, 0, result.stderr);
       assert.match(result.stderr, WARNING);
@@ -108,14 +114,14 @@ describe('the source of a thick snapshot', () => {
       lab.assertEqual();
     });
 
-    test(`that is written meanwhile is an error under --require-quiet (${way})`, () => {
+    scenario(`that is written meanwhile is an error under --require-quiet (${way})`, () => {
       const words = ['--require-quiet', lab.snapshot.path];
       const result = run(rewrite(lab.origin.path), words, lab.copy.path);
       assertFails(result, EXIT.sourceUnfit, /vg0[-/]data: it was written while it was read/);
     });
   }
 
-  test('may be written while a newer snapshot is read instead', () => {
+  scenario('may be written while a newer snapshot is read instead', () => {
     const newer = lab.createSnapshot({ name: 'newer' });
     try {
       const words = ['--require-quiet', '--data-source', newer.path, lab.snapshot.path];
@@ -127,11 +133,13 @@ describe('the source of a thick snapshot', () => {
     }
   });
 
-  test('may have a snapshot that is written: that changes nothing of what is read', () => {
+  scenario('may have a snapshot that is written: that changes nothing of what is read', () => {
     quiet(
       runHere(rewrite(lab.snapshot.path), ['--require-quiet', lab.snapshot.path], lab.copy.path),
     );
   });
+
+  tests.run(5, random);
 });
 
 describe('a thick snapshot that overflows while the run goes on', () => {

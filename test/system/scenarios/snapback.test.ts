@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { beforeEach, describe, type TestContext, test } from 'node:test';
+import { beforeEach, describe, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
-import { someOf } from '../../helpers/faults/campaign.js';
+import { DrawnTests, someOf } from '../../helpers/faults/campaign.js';
 import {
   applyBegunSnapback,
   assertFails,
@@ -25,6 +25,8 @@ import { withThickCopy } from '../harness/copies.js';
 import { KiB, type LogicalVolume, MiB } from '../harness/lvm.js';
 
 describe('a snapback', () => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   const lab = withThickCopy({ size: 32 * MiB, copyHolds: 'other data' });
   const { folder, random } = lab;
   const snapback = `${folder}/snapback`;
@@ -49,21 +51,24 @@ describe('a snapback', () => {
     [4 * KiB, 32 * KiB, 512 * KiB].map((chunkSize) => ({ engine, chunkSize })),
   );
   for (const { engine, chunkSize } of someOf(cases, 2, random)) {
-    test(`of a local sync restores the byte-exact former content (${chunkSize / KiB} KiB chunks, ${engine})`, (t) => {
-      const snapshot = changedSnapshot(t, chunkSize);
-      syncs(['--snapback', snapback, snapshot.path, lab.copy.path], { engine });
-      rollBack();
-    });
+    scenario(
+      `of a local sync restores the byte-exact former content (${chunkSize / KiB} KiB chunks, ${engine})`,
+      (t) => {
+        const snapshot = changedSnapshot(t, chunkSize);
+        syncs(['--snapback', snapback, snapshot.path, lab.copy.path], { engine });
+        rollBack();
+      },
+    );
   }
 
-  test('of an applied stream restores the byte-exact former content', (t) => {
+  scenario('of an applied stream restores the byte-exact former content', (t) => {
     const snapshot = changedSnapshot(t);
     syncs(['--stdout', snapshot.path], { stdoutFile: `${folder}/stream` });
     syncs(['--apply', `${folder}/stream`, '--snapback', snapback, lab.copy.path]);
     rollBack();
   });
 
-  test('can be undone itself by a snapback taken while rolling back', (t) => {
+  scenario('can be undone itself by a snapback taken while rolling back', (t) => {
     const snapshot = changedSnapshot(t);
     syncs(['--snapback', snapback, snapshot.path, lab.copy.path]);
     saveContent(lab.copy.path, `${folder}/synced`);
@@ -75,7 +80,7 @@ describe('a snapback', () => {
     rollBack();
   });
 
-  test('chain is undone step by step, newest first', () => {
+  scenario('chain is undone step by step, newest first', () => {
     const steps = [1, 2, 3].map((step) => {
       const snapshot = changedSnapshot();
       const state = `${folder}/state-${step}`;
@@ -93,14 +98,14 @@ describe('a snapback', () => {
     lab.assertUntouched();
   });
 
-  test('is readable by its owner only', (t) => {
+  scenario('is readable by its owner only', (t) => {
     const snapshot = changedSnapshot(t);
     syncs(['--snapback', snapback, snapshot.path, lab.copy.path]);
     assert.equal(statSync(snapback).mode & 0o777, 0o600);
     rollBack();
   });
 
-  test('that exists already is refused and kept, and the destination is not touched', (t) => {
+  scenario('that exists already is refused and kept, and the destination is not touched', (t) => {
     const snapshot = changedSnapshot(t);
     writeFileSync(snapback, 'the only former content of yesterday');
     const result = lvmsync(['--snapback', snapback, snapshot.path, lab.copy.path]);
@@ -109,30 +114,35 @@ describe('a snapback', () => {
     lab.assertUntouched();
   });
 
-  test('in a folder that does not exist is refused and the destination is not touched', (t) => {
+  scenario('in a folder that does not exist is refused and the destination is not touched', (t) => {
     const snapshot = changedSnapshot(t);
     const result = lvmsync(['--snapback', `${folder}/none/snapback`, snapshot.path, lab.copy.path]);
     assertFails(result, EXIT.snapback, /none\/snapback/);
     lab.assertUntouched();
   });
 
-  test('restores the former content after the sync was killed, whenever that was', async (t) => {
-    const snapshot = changedSnapshot(t);
-    let killedHalfway = 0;
-    let status: number | null = null;
-    for (let milliseconds = 0; status !== 0; milliseconds += 20) {
-      const words = [CLI, '-q', '--snapback', snapback, snapshot.path, lab.copy.path];
-      const child = spawn(process.execPath, words, { stdio: 'ignore' });
-      const ended = once(child, 'exit');
-      while (!existsSync(snapback) && child.exitCode === null) await delay(5);
-      await Promise.race([ended, delay(milliseconds)]);
-      child.kill('SIGKILL');
-      [status] = await ended;
-      if (status === null) killedHalfway += 1;
-      applyBegunSnapback(snapback, lab.copy.path);
-      lab.assertUntouched();
-      rmSync(snapback);
-    }
-    assert.ok(killedHalfway > 0, 'some were killed after they had begun to write');
-  });
+  scenario(
+    'restores the former content after the sync was killed, whenever that was',
+    async (t) => {
+      const snapshot = changedSnapshot(t);
+      let killedHalfway = 0;
+      let status: number | null = null;
+      for (let milliseconds = 0; status !== 0; milliseconds += 20) {
+        const words = [CLI, '-q', '--snapback', snapback, snapshot.path, lab.copy.path];
+        const child = spawn(process.execPath, words, { stdio: 'ignore' });
+        const ended = once(child, 'exit');
+        while (!existsSync(snapback) && child.exitCode === null) await delay(5);
+        await Promise.race([ended, delay(milliseconds)]);
+        child.kill('SIGKILL');
+        [status] = await ended;
+        if (status === null) killedHalfway += 1;
+        applyBegunSnapback(snapback, lab.copy.path);
+        lab.assertUntouched();
+        rmSync(snapback);
+      }
+      assert.ok(killedHalfway > 0, 'some were killed after they had begun to write');
+    },
+  );
+
+  tests.run(8, lab.random);
 });

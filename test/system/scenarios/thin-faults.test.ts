@@ -15,7 +15,7 @@ import { constants } from 'node:os';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
-import { campaignSize, someOf } from '../../helpers/faults/campaign.js';
+import { campaignSize, DrawnTests, someOf } from '../../helpers/faults/campaign.js';
 import { assertFails, CLI, lvmsync, runTool, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -78,6 +78,8 @@ async function assertReleasedSoon(pool: TestThinPool): Promise<void> {
 }
 
 describe('a metadata snap that is held when a run ends', () => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   let machine: Machine;
   before(() => {
     machine = setUp();
@@ -111,7 +113,7 @@ describe('a metadata snap that is held when a run ends', () => {
     assert.equal(machine.pool.heldRoot(), '-');
   };
 
-  test('is released within seconds after SIGKILL, at many moments', async () => {
+  scenario('is released within seconds after SIGKILL, at many moments', async () => {
     thinDump.before('sleep 0.3');
     const { pool } = machine;
     const trial = start();
@@ -144,7 +146,7 @@ describe('a metadata snap that is held when a run ends', () => {
     (['the program', 'its process group'] as const).map((whom) => ({ name, whom })),
   );
   for (const { name, whom } of someOf(signals, 2, random)) {
-    test(`is released after ${name} to ${whom}, and the status is 128+n`, async () => {
+    scenario(`is released after ${name} to ${whom}, and the status is 128+n`, async () => {
       thinDump.before('sleep 1');
       const child = start();
       const ended = once(child, 'exit');
@@ -162,7 +164,7 @@ describe('a metadata snap that is held when a run ends', () => {
     ['is killed', 'kill -KILL $$'],
     ['prints half a dump and ends with 0', 'original "$@" | head -n 2; exit 0'],
   ] as const) {
-    test(`is released when thin_dump ${what}, and the status is 18`, () => {
+    scenario(`is released when thin_dump ${what}, and the status is 18`, () => {
       thinDump.before(script);
       saveContent(copy, `${copy}.before`);
       assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /thin_dump/);
@@ -196,7 +198,7 @@ describe('a metadata snap that is held when a run ends', () => {
     assert.equal(machine.pool.heldRoot(), held);
   };
 
-  test('is released by the next run, if its watcher was killed, too', async () => {
+  scenario('is released by the next run, if its watcher was killed, too', async () => {
     thinDump.before('sleep 2');
     const child = start();
     await said(child, RESERVED);
@@ -206,7 +208,7 @@ describe('a metadata snap that is held when a run ends', () => {
     releasedByNextRun();
   });
 
-  test('F10: is released by the next run, if it was killed with its container', async () => {
+  scenario('F10: is released by the next run, if it was killed with its container', async () => {
     thinDump.before('sleep 1000');
     const words = [
       '--pid',
@@ -246,35 +248,43 @@ describe('a metadata snap that is held when a run ends', () => {
     await assertStaysHeld(machine.pool.heldRoot());
   };
 
-  test('is released by the next run, if the run died before it knew what it held', async () => {
+  scenario('is released by the next run, if the run died before it knew what it held', async () => {
     await dieHavingAnnounced();
     releasedByNextRun();
   });
 
-  test('is left alone if that was before the pool’s last transaction: it may be another’s', async () => {
-    const { group, pool } = machine;
-    await dieHavingAnnounced();
-    tool('lvcreate', '-q', '-y', '-kn', '-s', '-n', 'later', `${group.name}/data`);
-    const held = pool.heldRoot();
-    assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /metadata snap is already held/);
-    assert.equal(pool.heldRoot(), held);
-    pool.send('release_metadata_snap');
-    tool('lvremove', '-q', '-f', `${group.name}/later`);
-    succeedsAfterwards();
-  });
+  scenario(
+    'is left alone if that was before the pool’s last transaction: it may be another’s',
+    async () => {
+      const { group, pool } = machine;
+      await dieHavingAnnounced();
+      tool('lvcreate', '-q', '-y', '-kn', '-s', '-n', 'later', `${group.name}/data`);
+      const held = pool.heldRoot();
+      assertFails(lvmsync(['vg0/snap', copy]), EXIT.pool, /metadata snap is already held/);
+      assert.equal(pool.heldRoot(), held);
+      pool.send('release_metadata_snap');
+      tool('lvremove', '-q', '-f', `${group.name}/later`);
+      succeedsAfterwards();
+    },
+  );
 
-  test('is left alone if it is somebody else’s: status 18, and the command to release it', () => {
-    const { pool } = machine;
-    pool.send('reserve_metadata_snap');
-    const held = pool.heldRoot();
-    const result = lvmsync(['vg0/snap', copy]);
-    assertFails(result, EXIT.pool, /metadata snap is already held \(root \d+\)/);
-    assert.equal(pool.heldRoot(), held);
-    const [, command = ''] =
-      /(dmsetup message .* release_metadata_snap)$/m.exec(result.stderr) ?? [];
-    tool('sh', '-c', command);
-    succeedsAfterwards();
-  });
+  scenario(
+    'is left alone if it is somebody else’s: status 18, and the command to release it',
+    () => {
+      const { pool } = machine;
+      pool.send('reserve_metadata_snap');
+      const held = pool.heldRoot();
+      const result = lvmsync(['vg0/snap', copy]);
+      assertFails(result, EXIT.pool, /metadata snap is already held \(root \d+\)/);
+      assert.equal(pool.heldRoot(), held);
+      const [, command = ''] =
+        /(dmsetup message .* release_metadata_snap)$/m.exec(result.stderr) ?? [];
+      tool('sh', '-c', command);
+      succeedsAfterwards();
+    },
+  );
+
+  tests.run(9, random);
 });
 
 /** Has the pool copy its metadata for one snapshot after the other, until there is no room for more. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { rmSync, statSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../../src/base/errors.js';
-import { someOf } from '../../helpers/faults/campaign.js';
+import { DrawnTests, someOf } from '../../helpers/faults/campaign.js';
 import { assertFails, CLI, lvmsync, syncs } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -181,6 +181,8 @@ for (const blockSize of someOf([64 * KiB, 192 * KiB, MiB], 1, random)) {
 }
 
 describe('thin volumes that are not so plain', () => {
+  const tests = new DrawnTests();
+  const { scenario } = tests;
   // 28 MiB and 36 MiB are no multiple of it.
   const blockSize = 192 * KiB;
   const small = 28 * MiB;
@@ -213,7 +215,7 @@ describe('thin volumes that are not so plain', () => {
     assert.equal(data.size, size);
   };
 
-  test('a volume that grew: what it gained is written, or made to read as zeros', () => {
+  scenario('a volume that grew: what it gained is written, or made to read as zeros', () => {
     snapshotAndCopy('snap');
     resize(['lvextend'], large);
     change(data, 12 * MiB);
@@ -223,7 +225,7 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(data.path, copy);
   });
 
-  test('a volume that was larger before: what shows again when it grows is written', () => {
+  scenario('a volume that was larger before: what shows again when it grows is written', () => {
     resize(['lvextend'], large);
     writeRandom(data.path, random, [
       { offset: small - 100 * KiB, length: large - small + 100 * KiB },
@@ -238,7 +240,7 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(data.path, copy);
   });
 
-  test('a volume that was made smaller', () => {
+  scenario('a volume that was made smaller', () => {
     writeRandom(data.path, random, scattered(random, small, { count: 50, length: 4 * KiB }));
     snapshotAndCopy('snap');
     writeRandom(data.path, random, scattered(random, small, { count: 50, length: 4 * KiB }));
@@ -247,7 +249,7 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(data.path, copy, 20 * MiB);
   });
 
-  test('a snapshot of a snapshot', () => {
+  scenario('a snapshot of a snapshot', () => {
     const first = pool.snapshot(data, 'first');
     snapshotAndCopy('second', first);
     change(first, 12 * MiB);
@@ -255,7 +257,7 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(first.path, copy);
   });
 
-  test('an origin that was removed: refused with a hint, which works', () => {
+  scenario('an origin that was removed: refused with a hint, which works', () => {
     snapshotAndCopy('old');
     change(data, 12 * MiB);
     const newer = pool.snapshot(data, 'new');
@@ -267,7 +269,7 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(newer.path, copy);
   });
 
-  test('two snapshots, while the origin is being written: one point in time', async () => {
+  scenario('two snapshots, while the origin is being written: one point in time', async () => {
     snapshotAndCopy('old');
     change(data, 12 * MiB);
     const newer = pool.snapshot(data, 'new');
@@ -288,16 +290,19 @@ describe('thin volumes that are not so plain', () => {
     assertDifferentContent(newer.path, data.path);
   });
 
-  test('data from a newer snapshot: what was discarded only afterwards is not made zeros', () => {
-    snapshotAndCopy('old');
-    writeRandom(data.path, random, [{ offset: 0, length: 200 * KiB }]);
-    const newer = pool.snapshot(data, 'new');
-    discard(data.path, 3 * MiB, 3 * MiB);
-    syncs(['--data-source', newer.path, 'vg0/old', copy]);
-    assertSameContent(newer.path, copy);
-  });
+  scenario(
+    'data from a newer snapshot: what was discarded only afterwards is not made zeros',
+    () => {
+      snapshotAndCopy('old');
+      writeRandom(data.path, random, [{ offset: 0, length: 200 * KiB }]);
+      const newer = pool.snapshot(data, 'new');
+      discard(data.path, 3 * MiB, 3 * MiB);
+      syncs(['--data-source', newer.path, 'vg0/old', copy]);
+      assertSameContent(newer.path, copy);
+    },
+  );
 
-  test('an external origin, which shows through where a block was discarded', () => {
+  scenario('an external origin, which shows through where a block was discarded', () => {
     const external = group.createVolume('external', small);
     fillRandom(external.path, random, small);
     tool('lvchange', '-q', '-an', 'vg0/external');
@@ -311,23 +316,26 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(volume.path, copy);
   });
 
-  test('a volume that is not active: refused with the command that activates it, which works', () => {
-    snapshotAndCopy('snap');
-    change(data, 12 * MiB);
-    tool('lvchange', '-q', '-an', 'vg0/snap', 'vg0/data');
-    for (const others of ['all inactive', 'the snapshot active']) {
-      if (others !== 'all inactive') tool('lvchange', '-q', '-ay', 'vg0/snap');
-      const result = lvmsync(['vg0/snap', copy]);
-      assertFails(result, EXIT.sourceUnfit, /vg0\/data: inactive/);
-      assert.match(result.stderr, /lvchange -ay -K vg0\/data/, others);
-    }
-    tool('lvchange', '-q', '-an', 'vg0/snap');
-    tool('lvchange', '-ay', '-K', 'vg0/data');
-    syncs(['vg0/snap', copy]);
-    assertSameContent(data.path, copy);
-  });
+  scenario(
+    'a volume that is not active: refused with the command that activates it, which works',
+    () => {
+      snapshotAndCopy('snap');
+      change(data, 12 * MiB);
+      tool('lvchange', '-q', '-an', 'vg0/snap', 'vg0/data');
+      for (const others of ['all inactive', 'the snapshot active']) {
+        if (others !== 'all inactive') tool('lvchange', '-q', '-ay', 'vg0/snap');
+        const result = lvmsync(['vg0/snap', copy]);
+        assertFails(result, EXIT.sourceUnfit, /vg0\/data: inactive/);
+        assert.match(result.stderr, /lvchange -ay -K vg0\/data/, others);
+      }
+      tool('lvchange', '-q', '-an', 'vg0/snap');
+      tool('lvchange', '-ay', '-K', 'vg0/data');
+      syncs(['vg0/snap', copy]);
+      assertSameContent(data.path, copy);
+    },
+  );
 
-  test('a sparse copy of an inactive snapshot, then one point in time after the other', () => {
+  scenario('a sparse copy of an inactive snapshot, then one point in time after the other', () => {
     tool('lvcreate', '-q', '-s', '-n', 'mail-snap', 'vg0/data');
     tool('lvchange', '-ay', '-K', 'vg0/mail-snap');
     const mail = pool.createVolume('mail', small);
@@ -351,7 +359,7 @@ describe('thin volumes that are not so plain', () => {
     assertSameContent(data.path, mail.path);
   });
 
-  test('two runs at once on one pool: both succeed', async () => {
+  scenario('two runs at once on one pool: both succeed', async () => {
     const second = pool.createVolume('second', small);
     fillRandom(second.path, random, 8 * MiB);
     const runs = [data, second].map((volume) => {
@@ -374,4 +382,6 @@ describe('thin volumes that are not so plain', () => {
     }
     assert.equal(pool.heldRoot(), '-');
   });
+
+  tests.run(6, random);
 });

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InterruptedError } from '../../../src/base/errors.js';
+import { findAwaitedLock } from '../../../src/host/awaited-lock.js';
 import { superviseCommands } from '../../../src/host/command-supervision.js';
-import { findAwaitedLock } from '../../../src/host/lock-holder.js';
 import { runCommand, streamCommand } from '../../../src/host/subprocess.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lvmsync-test-'));

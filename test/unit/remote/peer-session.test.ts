@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { connectCommand, type OnLine } from '../../../src/remote/peer.js';
+import type { OnLine } from '../../../src/remote/peer.js';
 import { type Guard, LastLines, PeerSession } from '../../../src/remote/peer-session.js';
+import { connectCommand } from '../../../src/remote/rsh.js';
 import { Reporter } from '../../../src/run/reporter.js';
 
 const reporter = new Reporter({ verbosity: 'quiet', write: () => undefined, isTTY: false });

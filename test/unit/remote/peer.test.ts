@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, writeSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { closeInput, connectCommand, type PeerExit, relayLines } from '../../../src/remote/peer.js';
+import { closeInput, type PeerExit, relayLines } from '../../../src/remote/peer.js';
+import { connectCommand } from '../../../src/remote/rsh.js';
 import { type Part, testPeer } from '../../helpers/remote/peer-suite.js';
 
 interface Talk {

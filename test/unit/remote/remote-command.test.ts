@@ -9,8 +9,8 @@ import {
   argvTo,
   receiverArguments,
   snapbackOfPart,
-  undoCommand,
 } from '../../../src/remote/remote-command.js';
+import { undoCommand } from '../../../src/remote/undo-hints.js';
 
 /** The command of `OPTIONS vg/snap DESTINATION`. */
 function sync(destination: string, ...options: string[]): SyncCommand {
