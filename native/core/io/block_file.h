@@ -1,5 +1,5 @@
-// An open block device or regular file: opens, claims and measures it, past the page cache where the
-// kernel allows it. batch.h reads and writes.
+// An open block device or regular file: opens, claims and measures it, past the page cache where
+// the kernel allows it. batch.h reads and writes.
 #pragma once
 
 #include <cstdint>
