@@ -35,7 +35,7 @@ describe('the sources', () => {
     assert.ok(sources.length > 200);
     assert.deepEqual(naming(/^import (?!type ).*child_process/m).sort(), [
       'host/subprocess.ts',
-      'remote/peer.ts',
+      'remote/rsh.ts',
     ]);
     for (const { name, text } of sources) {
       const imports = text.matchAll(/import \{([^}]*)\} from 'node:child_process'/g);
