@@ -22,10 +22,17 @@
   },
   "targets": [
     {
+      # All but what registers the addon and makes its system calls, compiled once for both addons.
+      "target_name": "lvmsync_parts",
+      "type": "static_library",
+      "cflags_cc": ["-fPIC"],
+      "sources": ["<!@(ls native/core/*/*.cc native/addon/*.cc)"],
+      "sources!": ["native/addon/addon.cc", "native/addon/real_syscalls.cc"]
+    },
+    {
       "target_name": "lvmsync",
-      "sources": [
-        "<!@(ls native/core/*/*.cc native/addon/*.cc)"
-      ]
+      "dependencies": ["lvmsync_parts"],
+      "sources": ["native/addon/addon.cc", "native/addon/real_syscalls.cc"]
     }
   ],
   "conditions": [
@@ -33,10 +40,8 @@
       "targets": [
         {
           "target_name": "lvmsync_test",
-          "sources": [
-            "<!@(ls native/core/*/*.cc native/addon/*.cc native/test/addon/*.cc)"
-          ],
-          "sources!": ["native/addon/real_syscalls.cc"]
+          "dependencies": ["lvmsync_parts"],
+          "sources": ["native/addon/addon.cc", "<!@(ls native/test/addon/*.cc)"]
         }
       ]
     }]
