@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { Campaign, campaignSize, someOf } from '../../helpers/faults/campaign.js';
 import { Random } from '../../helpers/random.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { useOwnStateFolder } from '../harness/thin.js';
@@ -18,9 +18,10 @@ const RATE = { thick: '400K', thin: '4M' } as const;
 /** Resolves when the turn is to be killed, or soon after it is over by itself. */
 type Moment = (turn: ChildProcess) => Promise<unknown>;
 
-for (const kind of ['thick', 'thin'] as const) {
+const random = new Random();
+
+for (const kind of someOf(['thick', 'thin'] as const, 1, random)) {
   describe(`a turn of a ${kind} volume that is killed`, () => {
-    const random = new Random();
     let laboratory: CycleLaboratory;
     let duration = 0;
     before(() => {
