@@ -178,3 +178,11 @@ export function destinationMismatch(
   const what = `its size is ${exactSize(actual.size)}, but the chain recorded ${exactSize(recorded.size)}`;
   return { what, hint: OTHER_SIZE };
 }
+
+/** Throws (destinationUnfit). */
+export function refuseMismatch(record: ChainRecord, actual: ChainDestination): void {
+  const mismatch = destinationMismatch(record, actual);
+  if (mismatch === undefined) return;
+  const { what, hint } = mismatch;
+  throw new LvmsyncError('destinationUnfit', `${actual.path}: ${what}`, { ...UNTOUCHED, hint });
+}

@@ -15,15 +15,17 @@ import { syncDirectory } from '../host/durable-file.js';
 import type { RunLock } from '../host/run-lock.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
+import { checkUnlessForced } from '../run/forced.js';
+import type { Reporter } from '../run/reporter.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 import type { CopyOwner } from './copy-owner.js';
 import { leftAt, placesOnly } from './copy-verdict.js';
 import {
   checkChainFree,
   describeDestination,
-  destinationMismatch,
   lockChain,
   makeChainDirectory,
+  refuseMismatch,
 } from './directory.js';
 import { isAheadOf, turnsToPrune } from './keep.js';
 import { findLeftover, type LeftoverFiles, leftoverAfter, removeLeftover } from './leftover.js';
@@ -46,6 +48,7 @@ export interface TurnFacts {
   readonly step: Step;
   readonly device: FileDevice;
   readonly owner: CopyOwner;
+  readonly reporter: Pick<Reporter, 'warn'>;
   readonly force: boolean;
 }
 
@@ -131,7 +134,7 @@ export class ChainTurn {
     const destination = await describeDestination(about.device);
     const { owner, force } = about;
     if (record !== undefined && !init) {
-      if (!force) refuseMismatch(record, destination);
+      await checkUnlessForced(about, () => refuseMismatch(record, destination));
       await owner.requireOwn(record, directory, { force });
     } else owner.warnOfChain(directory);
     return new ChainTurn(request, about.step, { lock, former: record, destination, owner });
@@ -279,13 +282,6 @@ function requireStep(
 
 /** The leftover of the chain before a full copy. */
 const NOTHING = { point: null, pruned: null };
-
-function refuseMismatch(record: ChainRecord, actual: ChainDestination): void {
-  const mismatch = destinationMismatch(record, actual);
-  if (mismatch === undefined) return;
-  const { what, hint } = mismatch;
-  throw new LvmsyncError('destinationUnfit', `${actual.path}: ${what}`, { ...UNTOUCHED, hint });
-}
 
 /** Oldest first: what a crash leaves is still linked to what was to be removed with it. */
 function removeLinks(directory: string, links: readonly Link[]): number {

@@ -6,7 +6,7 @@ import { escapeText } from '../base/text.js';
 import { parseDestination } from '../remote/destination-name.js';
 import type { RunRequest } from '../run/request.js';
 import type { BenchCommand, DoctorCommand } from './command.js';
-import { takeDestination } from './destination-operand.js';
+import { refuseHost, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import { refuseRest, takeOperand, usage } from './option-values.js';
 import { remoteOptions } from './read-commands.js';
@@ -51,6 +51,7 @@ export function benchCommand(parsed: ParsedOptions, run: RunRequest): BenchComma
   if (source === undefined && host === undefined && scratch === undefined) {
     throw usage('bench: name a SNAPSHOT or DEVICE, a HOST:, or --scratch FILE');
   }
+  if (scratch !== undefined) refuseHost(scratch, '--scratch');
   const remote = remoteOptions(parsed);
   return {
     ...{ kind: 'bench', ...run, source, scratch, remote },

@@ -7,7 +7,7 @@ import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { SourceRequest } from '../source/request.js';
 import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
-import { takeDestination } from './destination-operand.js';
+import { refuseRemoteSource, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   clash,
@@ -69,6 +69,7 @@ function sendRequest(
 export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleCommand {
   const [, ...operands] = parsed.operands;
   const origin = takeOperand(operands, 'VOLUME');
+  refuseRemoteSource(origin, 'VOLUME');
   const destination = lastOperand(parsed, operands);
   const { flags, values } = parsed;
   const { snapback: directory } = values;
@@ -161,6 +162,7 @@ function takeSource({ values }: ParsedOptions, operands: string[]): SourceReques
   const cowStore = values['cow-store'];
   if (cowStore === undefined) {
     const snapshot = takeOperand(operands, 'SNAPSHOT');
+    refuseRemoteSource(snapshot, 'SNAPSHOT');
     return { kind: 'snapshot', snapshot, dataSource, since: values.since };
   }
   if (dataSource === undefined) throw needs('cow-store', 'data-source');

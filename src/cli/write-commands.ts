@@ -24,6 +24,7 @@ export function applyCommand(parsed: ParsedOptions, run: RunRequest): ApplyComma
   const destination = takeLocalDestination(operands);
   refuseRest(operands);
   const input = parsed.values.apply ?? '-';
+  refuseHost(input, '--apply');
   const chain = chainRequest(parsed);
   return {
     kind: 'apply',

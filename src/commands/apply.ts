@@ -20,6 +20,7 @@ import { selectEngine } from '../device/select-engine.js';
 import { isNativeError } from '../host/native.js';
 import { findWriteRules } from '../lvm/write-rules.js';
 import type { RunContext } from '../run/context.js';
+import { checkUnlessForced } from '../run/forced.js';
 import { interrupted } from '../run/interruption.js';
 import type { Reporter } from '../run/reporter.js';
 import { formatAnswer } from '../stream/answer-lines.js';
@@ -130,17 +131,20 @@ async function applyStream(
     const { device } = destination;
     let { size } = device;
     if (hello !== undefined) {
-      if (!force) {
-        await refuseOtherTarget(hello, stream.name, device);
-        await requireCountedParts(command.input, hello, context.signal);
-      }
+      const rules = { force, reporter };
+      await checkUnlessForced(rules, () => refuseOtherTarget(hello, stream.name, device));
+      await checkUnlessForced(rules, () =>
+        requireCountedParts(command.input, hello, context.signal),
+      );
       await refuseOwnSource(hello, device);
       size = planSize(device, sizeNeeded(hello), { allowSmaller, turn: turnOf(command), reporter });
     }
     const owner = await CopyOwner.find(device, context);
-    if (hello?.kind === 'snapback' && !force) owner.requireNewest(hello);
+    if (hello?.kind === 'snapback') {
+      await checkUnlessForced({ force, reporter }, () => owner.requireNewest(hello));
+    }
     if (command.chain && step) {
-      const about = { step, device, owner, force };
+      const about = { step, device, owner, force, reporter };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.commandLine });

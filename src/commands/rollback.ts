@@ -12,9 +12,9 @@ import {
   chainMembers,
   checkChainFree,
   describeDestination,
-  destinationMismatch,
   lockChain,
   readChain,
+  refuseMismatch,
   requireOwnDirectory,
   requireWritable,
 } from '../chain/directory.js';
@@ -47,6 +47,7 @@ import { selectEngine } from '../device/select-engine.js';
 import { WRITTEN, writeMark } from '../device/write-mark.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { RunContext } from '../run/context.js';
+import { checkUnlessForced } from '../run/forced.js';
 
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
@@ -108,11 +109,8 @@ class Rollback {
   async #refuseOther(record: ChainRecord): Promise<void> {
     const { force, directory } = this.#command;
     const actual = await describeDestination(this.#device);
-    const mismatch = force ? undefined : destinationMismatch(record, actual);
-    if (mismatch !== undefined) {
-      const { what, hint } = mismatch;
-      throw new LvmsyncError('destinationUnfit', `${actual.path}: ${what}`, { ...UNTOUCHED, hint });
-    }
+    const { reporter } = this.#context;
+    await checkUnlessForced({ force, reporter }, () => refuseMismatch(record, actual));
     await this.#owner.requireOwn(record, directory, { force });
   }
 

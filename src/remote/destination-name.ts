@@ -48,7 +48,15 @@ function local(path: string): Destination {
 function remote(text: string, host: string, path: string): Destination {
   const fault = hostFault(host);
   if (fault !== undefined) throw refusal(text, fault);
-  if (path === '') throw refusal(text, 'the path after the host is empty');
+  if (path === '') {
+    throw new LvmsyncError(
+      'usage',
+      `destination "${escapeText(text, 80)}": the path after the host is empty`,
+      {
+        hint: `Write HOST:PATH, such as ${escapeText(text, 80)}/dev/VG/LV.`,
+      },
+    );
+  }
   return { host, path };
 }
 

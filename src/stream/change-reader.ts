@@ -29,6 +29,8 @@ import { isLz4, Lz4Input } from './lz4-input.js';
 import { handshakeHint, isDamage, StreamFaults } from './stream-faults.js';
 
 const LONGEST_HANDSHAKE = 80;
+/** Bytes of something else: they may be anybody's data. */
+const SHOWN = 17;
 
 /** The descriptor stays the caller's; whoever creates the reader closes it. */
 export class ChangeReader {
@@ -84,7 +86,7 @@ export class ChangeReader {
     if (HANDSHAKE.startsWith(text)) throw this.#faults.cut('inside its first line');
     const hint = handshakeHint(text, this.#fd);
     throw this.#faults.corrupt(
-      `not a change stream: saw "${escapeText(line, LONGEST_HANDSHAKE)}", expected "${HANDSHAKE}"`,
+      `not a change stream or snapback: it begins with "${escapeText(line, SHOWN)}", not with "${HANDSHAKE}"`,
       hint === undefined ? {} : { hint },
     );
   }
@@ -204,11 +206,10 @@ export class ChangeReader {
       throw new LvmsyncError('streamCorrupt', message, { ...context, cause: fault });
     };
     if (this.#counts.groups === 0 && !this.#mayBeUnused) {
-      refuse(
-        'its first group is damaged or incomplete, so nothing of it is applied (if its run stopped before that group was durable, it overwrote nothing, and nothing needs to be undone)',
-        // Nobody has looked at them.
-        { hint: 'Keep the file: later groups of it may be whole.' },
-      );
+      refuse('its first group is damaged or incomplete, so nothing of it can be applied', {
+        // Nobody has looked at later groups.
+        hint: 'If the run that made it was interrupted, it overwrote nothing, and nothing needs to be undone. If the file was copied, copy it again. Keep it: later groups may be whole.',
+      });
     }
     if (this.#lz4 !== undefined || !fstatSync(this.#fd).isFile()) {
       refuse(
