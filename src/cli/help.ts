@@ -35,7 +35,7 @@ export const GROUPS: readonly OptionGroup[] = [
 ];
 
 export const GRAMMAR =
-  'Long options can be shortened; where several suit, one of the Ruby lvmsync goes first. Options and operands can be mixed; "--" ends the options.';
+  'Long options can be shortened; if a short form fits several options, an option of the Ruby lvmsync is preferred. Options and operands can be mixed; "--" ends the options.';
 
 /** On the first screen: what a sync of a script or a beginner needs, that of the Ruby lvmsync first. */
 const FIRST_OPTIONS: readonly OptionEntry['name'][] = [
@@ -67,7 +67,7 @@ export function formatHelp(): string {
     INTRODUCTION.map((paragraph) => wrap(paragraph, 0)).join(''),
     `Commands:\n${commands.join('')}`,
     `Options of a sync:\n${first.map(optionLine).join('')}`,
-    '"lvmsync help COMMAND" shows the options of a command, with examples.\n',
+    '"lvmsync help COMMAND" shows the options of a command, with examples;\n"lvmsync --licenses" the licenses of lvmsync and its parts.\n',
   ].join('\n');
 }
 
@@ -101,11 +101,11 @@ export function shownCommand(command: string): string {
   return lines.join(' \\\n');
 }
 
-/** In the order of the table; without those that every command takes. */
+/** In the order of the table and in the words for this command; without those that every command takes. */
 export function optionsOf({ action }: CommandSpec): readonly OptionSpec[] {
   return OPTIONS.filter(
     ({ name, actions }) => actions.includes(action) && !EVERYWHERE.includes(name),
-  );
+  ).map((option) => ({ ...option, ...option.meanings?.[action] }));
 }
 
 function statusLines({ statuses }: CommandSpec): string {

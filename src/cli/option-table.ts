@@ -54,6 +54,14 @@ export interface OptionSpec {
   /** In the help of a command: beside the option, on the same line. */
   readonly brief: string;
   readonly help: string;
+  /** Where it means something else to one command: the words for that command. */
+  readonly meanings?: Readonly<Partial<Record<Action, OptionMeaning>>>;
+}
+
+export interface OptionMeaning {
+  readonly argument?: string;
+  readonly brief: string;
+  readonly help: string;
 }
 
 const ANY: readonly Action[] = [
@@ -145,8 +153,8 @@ export const OPTION_TABLE = [
     from: 'original',
     actions: ANY,
     group: 'What to do',
-    brief: 'print the help, or that of a command',
-    help: 'Print the commands and the options of a sync. With a command, print the options of that command.',
+    brief: 'print the help; after a command: its own',
+    help: 'Print the commands and the options of a sync. After a command, print the help of that command.',
   },
   {
     name: 'data-source',
@@ -218,7 +226,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Source',
     brief: 'undo --freeze-cmd, also if the snapshot fails',
-    help: 'Run COMMAND after the snapshot attempt, successful or not, and also if lvmsync is killed. It may run twice.',
+    help: 'Run COMMAND after the snapshot attempt, successful or not, and also if lvmsync is killed. It may run twice, or although nothing is frozen.',
   },
   {
     name: 'format',
@@ -277,7 +285,7 @@ export const OPTION_TABLE = [
     actions: ['sync'],
     group: 'Remote host',
     brief: 'lend the remote host this executable for the run',
-    help: 'If the remote host has no lvmsync, lend it FILE, the self-contained executable, for this run. It is checked by its hash, kept in a private temporary directory there, and removed at the end.',
+    help: 'If the remote host has no lvmsync, lend it FILE, the self-contained executable, for this run. It is checked by its hash, kept in a private temporary directory there, and removed at the end. Only for a sync.',
   },
   {
     name: 'sudo',
@@ -381,6 +389,21 @@ export const OPTION_TABLE = [
     group: 'Undo',
     brief: 'save the overwritten blocks, to undo the run',
     help: 'Save the overwritten blocks to FILE, on the host of the destination. "--apply FILE", run there, undoes the run. For a cycle this is the directory of its restore points. For doctor: check whether FILE could be created. With verify it needs --repair.',
+    meanings: {
+      cycle: {
+        argument: 'DIR',
+        brief: "directory of restore points, on DESTINATION's host",
+        help: 'The directory of the restore points, on the host of DESTINATION. Each run saves the overwritten blocks in it. Required.',
+      },
+      doctor: {
+        brief: 'check whether this snapback could be created',
+        help: 'Check whether FILE, a snapback, could be created on the host of the destination.',
+      },
+      verify: {
+        brief: 'save what --repair overwrites, to undo it',
+        help: 'Save the blocks that --repair overwrites to FILE, on the host of the destination. "--apply FILE", run there, undoes the repair. Needs --repair.',
+      },
+    },
   },
   {
     name: 'snapback-overwrite',
@@ -396,8 +419,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply'],
     group: 'Undo',
-    brief: 'apply the stream as the next run of a cycle',
-    help: 'Apply the change stream as the next run of the cycle whose restore points are in DIR. A stream that does not start where the destination is now is refused. See "lvmsync chain".',
+    brief: 'used by "lvmsync cycle": apply its next run',
+    help: 'Used by "lvmsync cycle": apply the change stream as the next run of the cycle whose restore points are in DIR. A stream that does not start where the destination is now is refused. See "lvmsync chain".',
   },
   {
     name: 'init',
@@ -405,7 +428,13 @@ export const OPTION_TABLE = [
     actions: ['apply', 'cycle'],
     group: 'Undo',
     brief: 'start the history: everything is copied',
-    help: 'Start the history with a full copy. No snapback is kept for it.',
+    help: 'Start the history with a full copy. No snapback is kept for it. With --apply it needs --chain.',
+    meanings: {
+      apply: {
+        brief: 'with --chain: start the history with a full copy',
+        help: 'Start the history with the full copy in the change stream. No snapback is kept for it. Needs --chain.',
+      },
+    },
   },
   {
     name: 'keep',
@@ -414,7 +443,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['apply', 'cycle'],
     group: 'Undo',
-    brief: 'keep the newest 24, or 30d; repeatable',
+    brief: 'keep the newest N (24) or an age (30d); repeatable',
     help: 'After the run, delete old restore points except those that a RULE keeps: "24" keeps the newest 24; "12h", "30d" and "8w" keep those of the last hours, days or weeks. Can be given more than once. By default all are kept.',
   },
   {
@@ -486,7 +515,7 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ANY,
     group: 'Messages',
-    brief: 'messages or answers as JSON, one object per line',
+    brief: 'messages and results as JSON',
     help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, doctor and bench stay text. inspect, verify, chain, doctor and bench print their result as JSON on standard output.',
   },
   {

@@ -70,7 +70,7 @@ describe('the help of a command', () => {
         assert.ok(shown[index]?.startsWith(`  ${signature}  `), `${shown[index]}`);
       }
       for (const entry of OPTION_TABLE) {
-        const taken = expected.includes(optionSignature(entry));
+        const taken = optionsOf(command).some(({ name }) => name === entry.name);
         const check = () => checkActions([entry], command.action, command.name);
         if (taken)
           assert.deepEqual(
@@ -201,6 +201,29 @@ describe('exit statuses', () => {
     const statuses = exitStatuses().map(([status]) => status);
     assert.equal(new Set(statuses).size, statuses.length);
   });
+});
+
+describe('an option that means something else to one command', () => {
+  const lineIn = (name: string, option: string): string | undefined => {
+    const command = COMMAND_TABLE.find((one) => one.name === name);
+    const lines = command && formatCommandHelp(command).split('\n');
+    return lines?.find((line) => line.startsWith('  -') && line.includes(`--${option} `));
+  };
+
+  for (const { command, option, words } of [
+    { command: 'sync', option: 'snapback', words: /FILE +save the overwritten blocks/ },
+    { command: 'cycle', option: 'snapback', words: /DIR +directory of restore points/ },
+    { command: 'doctor', option: 'snapback', words: /FILE +check whether/ },
+    { command: 'apply', option: 'init', words: /--init +with --chain/ },
+    { command: 'cycle', option: 'init', words: /--init +start the history/ },
+  ])
+    test(`is explained for it: lvmsync help ${command}, --${option}`, () => {
+      assert.match(lineIn(command, option) ?? '', words);
+    });
+});
+
+test('the last line of the help of all names --licenses', () => {
+  assert.match(formatHelp(), /"lvmsync --licenses" .*\n$/);
 });
 
 test('signatures begin with the short name', () => {
