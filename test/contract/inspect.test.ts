@@ -136,7 +136,12 @@ describe('inspect', () => {
       },
       /hash of group 0 does not match/,
     ],
-    ['of something else', 15, () => Buffer.from('PNG\n'), /not a change stream or snapback: it begins with "PNG/],
+    [
+      'of something else',
+      15,
+      () => Buffer.from('PNG\n'),
+      /not a change stream or snapback: it begins with "PNG/,
+    ],
     ['that is empty', 14, () => Buffer.alloc(0), /it is empty/],
   ];
   for (const [what, status, damage, message] of damages) {

@@ -102,11 +102,7 @@ describe('a stream with something in front of it', () => {
     // Short enough for a pipe: it is not read beyond the first line.
     const input = `${greeting}lvmsync PROTO[3]\n`;
     const result = lvmsync(['--apply', '-', destination], { input });
-    assertFails(
-      result,
-      15,
-      /not a change stream or snapback: it begins with "Welcome to backup/,
-    );
+    assertFails(result, 15, /not a change stream or snapback: it begins with "Welcome to backup/);
     assert.match(result.stderr, /login script/);
     assert.ok(readFileSync(destination).equals(source.former));
   });
