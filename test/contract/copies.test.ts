@@ -290,7 +290,10 @@ describe('F34: a copy that was written by what notes it nowhere', () => {
         assertFails(lvmsync(words), 12, /something else wrote to it since the run that this snap/);
         words.push('--force');
       }
-      assertSucceeds(lvmsync(words));
+      const undone = lvmsync(words);
+      assertSucceeds(undone);
+      const said = /^WARNING: --force overrides: .*something else wrote to it/m;
+      assert.equal(said.test(undone.stderr), when === 'after', undone.stderr);
       assertFails(await chain.turn(2), 12, WRITTEN);
       // What was written before it is no reason to refuse the same undo file once more; what is written now is one.
       const again = ['--apply', undo, chain.destination];

@@ -26,6 +26,9 @@ export function runWarm(words: readonly string[], engine: Engine | undefined): C
 
 let thread: WarmThread | undefined;
 
+/** Milliseconds: a thread that has died does not answer. */
+const LONGEST_RUN = 600_000;
+
 class WarmThread {
   readonly #port;
   readonly #answered = new Int32Array(new SharedArrayBuffer(4));
@@ -48,7 +51,9 @@ class WarmThread {
   run(words: readonly string[], engine: Engine | 'auto' = 'auto'): CliResult {
     Atomics.store(this.#answered, 0, 0);
     this.#port.postMessage({ words, engine });
-    Atomics.wait(this.#answered, 0, 0);
+    if (Atomics.wait(this.#answered, 0, 0, LONGEST_RUN) === 'timed-out') {
+      throw new Error(`lvmsync ${words.join(' ')}: no end after ${LONGEST_RUN / 60_000} minutes`);
+    }
     const { message } = receiveMessageOnPort(this.#port) ?? {};
     return { ...message, stdout: Buffer.from(message.stdout) };
   }

@@ -43,6 +43,11 @@ describe('F21: a mistyped', () => {
     ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
     ['--apply --help', /^missing argument: --apply/],
     ['--compress lz4 vg0/snap b:/x', /^--compress: write --compress=lz4, without a blank/],
+    [
+      'backup:/dev/x vg0/snap',
+      /^SNAPSHOT: "backup:\/dev\/x" names a host, .* The order is SNAPSHOT/,
+    ],
+    ['cycle backup:vg0/mail /c --snapback /d', /^VOLUME: "backup:vg0\/mail" names a host/],
     ['inspect -', /^inspect reads files, not standard input/],
     ['bench backup', /^bench: "backup": no such file\. A colon ends the name of a host: "backup:"/],
     ['cycle vg0/m /c --snapback /d --size 0', /saw "0"\. \//],
