@@ -57,8 +57,10 @@ function rollback({ destination, chain }: ChainLaboratory, ...words: string[]): 
   return lvmsync(['rollback', '--steps', '1', ...words, destination, chain]);
 }
 
+/** Tests that run beside this one have entries there, too, and drafts of them that come and go. */
 function entriesOf({ destination }: ChainLaboratory): string[] {
   return readdirSync(registryDirectory())
+    .filter((name) => name.endsWith('.json'))
     .map((name) => join(registryDirectory(), name))
     .filter((path) => readFileSync(path, 'utf8').includes(destination));
 }
