@@ -2,7 +2,7 @@
 
 import type { Hello } from '../stream/control-frame.js';
 import type { CopyEntry } from './copy-registry.js';
-import { leftIn } from './copy-verdict.js';
+import { knownIn } from './copy-verdict.js';
 import { readRecord } from './record.js';
 
 /** The id of a snapback, or of the set to which it belongs. */
@@ -34,7 +34,7 @@ export function leftByChain({ run, chain }: CopyEntry): string | undefined {
   if (chain === null) return undefined;
   try {
     const record = readRecord(chain);
-    return record?.doing === null && record.writer?.run === run ? leftIn(record)?.mark : undefined;
+    return record?.writer?.run === run ? knownIn(record)?.mark : undefined;
   } catch {
     return undefined;
   }

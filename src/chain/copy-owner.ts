@@ -18,7 +18,14 @@ import {
   registryDirectory,
   type Writer,
 } from './copy-registry.js';
-import { type CopyNow, doubtOf, isSameDirectory, isWritten, leftIn } from './copy-verdict.js';
+import {
+  type CopyNow,
+  doubtOf,
+  isSameDirectory,
+  isWritten,
+  KILLED,
+  knownIn,
+} from './copy-verdict.js';
 import type { ChainRecord, RecordWriter } from './record.js';
 import { spotsDiffer } from './spot-check.js';
 
@@ -79,6 +86,8 @@ export class CopyOwner {
       this.#reporter.warn(
         `${this.#path}: ${why} in the registry of copies: assuming that nothing else has written to it`,
       );
+    } else if (knownIn(record) === undefined && record.doing !== null) {
+      this.#reporter.warn(`${this.#path}: ${KILLED}`);
     }
   }
 
@@ -88,9 +97,7 @@ export class CopyOwner {
   }
 
   async #look(record: ChainRecord): Promise<void> {
-    if (record.doing === null) {
-      this.#spotsDiffer = await spotsDiffer(this.#device, leftIn(record)?.spots ?? []);
-    }
+    this.#spotsDiffer = await spotsDiffer(this.#device, knownIn(record)?.spots ?? []);
   }
 
   get #now(): CopyNow {

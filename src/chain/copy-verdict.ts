@@ -3,9 +3,10 @@
 import { realpathSync } from 'node:fs';
 import type { ErrorContext } from '../base/errors.js';
 import { UNTOUCHED } from '../base/errors.js';
-import { wasWritten } from '../device/write-mark.js';
+import { WRITTEN, wasWritten } from '../device/write-mark.js';
+import { attemptIn } from './attempt.js';
 import type { CopyEntry } from './copy-registry.js';
-import type { ChainRecord, Left } from './record.js';
+import type { Attempt, ChainRecord, Left, RecordWriter } from './record.js';
 
 /** Why it does not know that any more, and what helps. */
 export interface Doubt {
@@ -13,7 +14,7 @@ export interface Doubt {
   readonly remedy: ErrorContext;
 }
 
-type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'point' | 'last'>;
+type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'attempt' | 'point' | 'last'>;
 
 /** How the copy is recognised now. */
 export interface CopyNow {
@@ -44,9 +45,8 @@ export function isWritten(
   record: Facts,
   { mark, spotsDiffer }: CopyNow,
 ): boolean {
-  if (record.doing !== null) return false;
   if (spotsDiffer) return true;
-  const left = leftIn(record);
+  const left = knownIn(record);
   if (left === undefined) return false;
   // Newer where what was written after it was undone.
   const isOfLast = entry !== undefined && entry.run === record.writer?.run;
@@ -61,9 +61,31 @@ export function leftAt(
   return { ...known, point: point?.uuid ?? null, last };
 }
 
+/** How the last run left the copy, whether it finished or not; undefined where it could not say. */
+export function knownIn(record: Facts): Pick<Left | Attempt, 'mark' | 'spots'> | undefined {
+  return record.doing === null ? leftIn(record) : attemptIn(record);
+}
+
 /** While something is being done: where it will be looked at again. */
 export function placesOnly(left: Left | undefined): Left | undefined {
   return left?.spots && { ...left, mark: undefined };
+}
+
+/** The record from before a rollback that was taken back, with the mark that the registry is to have, too. */
+export function putBack(
+  former: ChainRecord,
+  now: { readonly writer: RecordWriter; readonly mark: string | undefined },
+): { readonly record: ChainRecord; readonly mark: string | undefined } {
+  const { writer } = now;
+  const attempt = attemptIn(former);
+  const mark = knownIn(former)?.mark === WRITTEN ? WRITTEN : now.mark;
+  const record = {
+    ...former,
+    writer,
+    left: leftAt(former, { ...leftIn(former), mark }),
+    attempt: attempt && { ...attempt, run: writer.run, mark },
+  };
+  return { record, mark };
 }
 
 /** Undefined where an older program, which does not know it, changed the rest of the record. */
@@ -117,6 +139,10 @@ const REPAIR =
 /** A rollback prints it, too. */
 const ANEW =
   'start a new history with "lvmsync cycle --init --force", which copies everything and loses the restore points';
+
+/** A warning: nothing speaks for it or against it. */
+export const KILLED =
+  'the run before was killed, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
 
 const STRANGER: ErrorContext = {
   ...UNTOUCHED,

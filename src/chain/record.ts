@@ -78,6 +78,17 @@ export interface ChainRecord {
   readonly writer?: RecordWriter | undefined;
   /** Absent while something is being done. */
   readonly left?: Left | undefined;
+  /** Only while something is being done, and only if `run` is that of `writer`. Older programs do not know it. */
+  readonly attempt?: Attempt | undefined;
+}
+
+/** How the destination was recognised when an operation ended that could not finish. */
+export interface Attempt {
+  /** As the writer has it. */
+  readonly run: string;
+  /** As of Left. */
+  readonly mark?: string | undefined;
+  readonly spots: readonly Spot[];
 }
 
 /** How the destination was recognised when a run was done; worthless if the record has another point or link. */
@@ -161,7 +172,8 @@ export function isStreamId(value: unknown): value is string {
 
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
-  const { destination, point, last, pruned, doing, undone, leftover, writer, left } = value;
+  const { destination, point, last, pruned, doing, undone, leftover, writer, left, attempt } =
+    value;
   return (
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
@@ -171,7 +183,8 @@ function isRecord(value: unknown): value is ChainRecord {
     (undone === null || isUndone(undone)) &&
     (leftover === undefined || isLeftover(leftover)) &&
     (writer === undefined || isWriter(writer)) &&
-    (left === undefined || isLeft(left))
+    (left === undefined || isLeft(left)) &&
+    (attempt === undefined || isAttempt(attempt))
   );
 }
 
@@ -193,6 +206,13 @@ function isLeft(value: unknown): value is Left {
   const { mark, point, last, spots } = value;
   const named = isTextOrNull(mark ?? null) && isTextOrNull(point) && isTextOrNull(last);
   return named && (spots === undefined || (Array.isArray(spots) && spots.every(isSpot)));
+}
+
+function isAttempt(value: unknown): value is Attempt {
+  if (!isObject(value)) return false;
+  const { run, mark, spots } = value;
+  const named = typeof run === 'string' && isTextOrNull(mark ?? null);
+  return named && Array.isArray(spots) && spots.every(isSpot);
 }
 
 function isSpot(value: unknown): value is Spot {

@@ -18,6 +18,7 @@ import type { Saved } from '../pipeline/snapback-file.js';
 import { checkUnlessForced } from '../run/forced.js';
 import type { Reporter } from '../run/reporter.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
+import { noteAttempt } from './attempt.js';
 import type { CopyOwner } from './copy-owner.js';
 import { leftAt, placesOnly } from './copy-verdict.js';
 import {
@@ -201,6 +202,13 @@ export class ChainTurn {
     const done = { ...this.#record, destination, point: this.#step.to, doing: null };
     this.#write({ ...done, left: leftAt(done, { mark, spots }) });
     this.#owner.leave(mark);
+  }
+
+  /** To be called in place of commit after a failure, when nothing is written any more. Throws nothing. */
+  async interrupt(device: FileDevice, places: readonly number[]): Promise<void> {
+    const record = this.#record;
+    if (record?.doing?.what !== 'turn') return;
+    await noteAttempt({ directory: this.#request.directory, record }, device, places);
   }
 
   /**

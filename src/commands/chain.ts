@@ -8,7 +8,7 @@ import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
 import { RegisteredCopy } from '../chain/copy-registry.js';
-import { doubtOf, leftIn } from '../chain/copy-verdict.js';
+import { doubtOf, knownIn } from '../chain/copy-verdict.js';
 import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
@@ -112,7 +112,7 @@ async function mismatchOf(
         return { why: mismatch.what, remedy: mismatch.hint };
       }
       const { entry } = await RegisteredCopy.find(device);
-      const spots = record.doing === null ? (leftIn(record)?.spots ?? []) : [];
+      const spots = knownIn(record)?.spots ?? [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
       const doubt = doubtOf(entry, record, { directory, ...now });
       return doubt && { why: doubt.why, remedy: doubt.remedy.hint };

@@ -145,9 +145,7 @@ function reportPlan({ base, next }: Turn, command: CycleCommand, { reporter }: R
   if (base === undefined) reporter.info(`Starting the history of ${place}: everything is sent.`);
   else reporter.verbose(`${place} holds ${describeSnapshot(base)}`);
   if (next !== undefined) {
-    reporter.info(
-      `Continuing with ${describeSnapshot(next)}, left by an interrupted cycle run, assuming that nothing else has written to the copy since; if something may have, check it afterwards with "lvmsync verify --full".`,
-    );
+    reporter.info(`Continuing with ${describeSnapshot(next)}, left by an interrupted cycle run.`);
   }
 }
 

@@ -5,9 +5,10 @@ import { EXIT, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
+import { noteAttempt } from '../chain/attempt.js';
 import { checkLinks, type LinkWrites } from '../chain/check-links.js';
 import { CopyOwner } from '../chain/copy-owner.js';
-import { leftAt, leftIn, placesOnly } from '../chain/copy-verdict.js';
+import { leftAt, placesOnly, putBack } from '../chain/copy-verdict.js';
 import {
   chainMembers,
   checkChainFree,
@@ -156,9 +157,10 @@ class Rollback {
       snapback.keep();
       const doing = { what: 'rollback', to: point, ...undone } as const;
       const left = placesOnly(record.left);
-      writeRecord(directory, { ...record, doing, undone: null, writer, left });
+      const unfinished = { ...record, doing, undone: null, writer, left, attempt: undefined };
+      writeRecord(directory, unfinished);
       this.#owner.announce(writer, directory);
-      places = await this.#apply(plan.links, bytes, snapback);
+      places = await this.#apply(plan.links, bytes, { snapback, unfinished });
     } finally {
       snapback.close();
     }
@@ -168,7 +170,7 @@ class Rollback {
     const spots = await readSpots(this.#device, mixedPlaces(places, record.left));
     const left = leftAt({ point, last }, { mark, spots });
     const reached = { destination: after, point, last, doing: null, undone, writer, left };
-    writeRecord(directory, { ...record, ...reached });
+    writeRecord(directory, { ...record, ...reached, attempt: undefined });
     this.#owner.leave(mark);
     const { reporter } = this.#context;
     reporter.info(`${destination} holds ${localTime(point.time)} (${point.uuid})`);
@@ -183,9 +185,9 @@ class Rollback {
 
   /** As a rollback that is taken back leaves it: --force does not make a write of others undone. */
   #asFound(record: ChainRecord): ChainRecord {
-    return this.#owner.wasWritten(record)
-      ? { ...record, left: leftAt(record, { mark: WRITTEN }) }
-      : record;
+    if (!this.#owner.wasWritten(record)) return record;
+    const attempt = record.attempt && { ...record.attempt, mark: WRITTEN };
+    return { ...record, left: leftAt(record, { mark: WRITTEN }), attempt };
   }
 
   async #redo(record: ChainRecord): Promise<void> {
@@ -211,15 +213,20 @@ class Rollback {
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
     refuseReplacing(path, directory);
     if (dryRun) return [directory, path].forEach(requireWritable);
-    const begun = { doing: { what: 'redo', folder, redo }, undone: null } as const;
     const writer = this.#owner.newWriter();
-    writeRecord(directory, { ...record, ...begun, writer, left: placesOnly(record.left) });
+    const unfinished: ChainRecord = {
+      ...record,
+      doing: { what: 'redo', folder, redo },
+      undone: null,
+      writer,
+      left: placesOnly(record.left),
+      attempt: undefined,
+    };
+    writeRecord(directory, unfinished);
     this.#owner.announce(writer, directory);
-    await this.#apply(links, bytes, undefined);
+    await this.#apply(links, bytes, { snapback: undefined, unfinished });
     moveBack(path, directory);
-    const before = leftIn(former);
-    const mark = before?.mark === WRITTEN ? WRITTEN : writeMark(this.#device);
-    const restored = { ...former, writer, left: leftAt(former, { ...before, mark }) };
+    const { record: restored, mark } = putBack(former, { writer, mark: writeMark(this.#device) });
     // Named until it is gone: of a run that is cut off here it takes room.
     writeRecord(directory, {
       ...restored,
@@ -241,15 +248,21 @@ class Rollback {
     return checkLinks(links, { ...rules, isComplete, onProgress, signal });
   }
 
-  #apply(
+  async #apply(
     links: readonly Link[],
     totalBytes: number,
-    snapback: Snapback | undefined,
+    { snapback, unfinished }: Going,
   ): Promise<readonly number[]> {
     const { reporter, signal } = this.#context;
     const onProgress = (doneBytes: number): void =>
       reporter.progress({ activity: 'Rolling back', doneBytes, totalBytes });
-    return undoLinks({ links, device: this.#device, snapback, signal, onProgress });
+    try {
+      return await undoLinks({ links, device: this.#device, snapback, signal, onProgress });
+    } catch (error) {
+      const { directory } = this.#command;
+      await noteAttempt({ directory, record: unfinished }, this.#device, []);
+      throw error;
+    }
   }
 
   /** The plan: to be read by a person, or under --dry-run all that there is. */
@@ -257,4 +270,10 @@ class Rollback {
     if (this.#command.dryRun) this.#context.print(`${escapeText(line)}\n`);
     else this.#context.reporter.info(line);
   }
+}
+
+interface Going {
+  readonly snapback: Snapback | undefined;
+  /** The record while it is under way. */
+  readonly unfinished: ChainRecord;
 }

@@ -107,6 +107,7 @@ export async function writeStream(
     if (turn !== undefined) await pruneChain(turn, reporter);
     return status;
   } catch (error) {
+    await turn?.interrupt(device, stage.places);
     const kept = { snapback: snapback?.path, chain: command.chain?.directory };
     throw describeLeft(error, { stage, destination: device.path, totalBytes, ...kept });
   } finally {

@@ -41,14 +41,6 @@ function laboratory(spec: Partial<ChainSpec> = {}): ChainLaboratory {
   return chain;
 }
 
-type Groups = readonly (readonly StreamRecord[])[];
-
-/** An attempt of the turn to that point, of which only these groups arrive. */
-async function cutOff(chain: ChainLaboratory, point: number, groups: Groups): Promise<void> {
-  const words = await chain.words(point, { groups, ending: 'none' });
-  assertFails(await runInProcess(words), 14, /cut off/);
-}
-
 async function rollback({ destination, chain }: ChainLaboratory, steps: number): Promise<void> {
   assertSucceeds(await runInProcess(['rollback', '--steps', `${steps}`, destination, chain]));
 }
@@ -111,7 +103,7 @@ describe('a turn that is taken again', () => {
           // In any order, with other content, and cut within what the attempts before had saved.
           const places = random.distinct(1 + random.below(groups.length - 1), groups.length);
           const some = places.map((at) => scrambled(groups[at] ?? []));
-          await cutOff(chain, 2, some);
+          await chain.cutOff(2, some);
         }
         const isDone = ends !== 'is undone';
         if (isDone) assertSucceeds(await chain.turn(2));
@@ -133,7 +125,7 @@ describe('a turn that is taken again', () => {
   test('has what was discarded saved once', async () => {
     const chain = laboratory();
     await chain.advanceTo(1);
-    await cutOff(chain, 2, chain.facts(2).groups.slice(0, 4));
+    await chain.cutOff(2, 4);
     const named = chain
       .facts(2)
       .groups.flat()
@@ -212,11 +204,12 @@ describe('a turn that is taken again', () => {
     test(`counts on an attempt whose last group is ${what} as far as undoing it will`, async () => {
       const chain = laboratory();
       await chain.advanceTo(1);
-      await cutOff(chain, 2, chain.facts(2).groups.slice(0, 4));
+      await chain.cutOff(2, 4);
       // As a run leaves it that is killed before it has flushed its last group.
       const state = readFileSync(chain.destination);
       for (const { offset, data } of lastGroupOf(linkOf(chain, 2))) data.copy(state, offset);
       writeFileSync(chain.destination, state);
+      chain.forgetAttempt();
       spoil(linkOf(chain, 2));
       assertSucceeds(await chain.turn(2));
       const second = linkOf(chain, 2).replace('.snapback', '.2.snapback');
@@ -230,7 +223,7 @@ describe('a turn that is taken again', () => {
   test('saves all again where an attempt is damaged, which then cannot be undone', async () => {
     const chain = laboratory();
     await chain.advanceTo(1);
-    await cutOff(chain, 2, chain.facts(2).groups.slice(0, 5));
+    await chain.cutOff(2, 5);
     const link = linkOf(chain, 2);
     const bytes = readFileSync(link);
     bytes.writeUInt8(bytes.readUInt8(40_000) ^ 1, 40_000);
@@ -250,7 +243,7 @@ describe('a turn that is taken again', () => {
     await chain.advanceTo(1);
     const other = `${chain.destination}-2`;
     copyFileSync(chain.destination, other);
-    await cutOff(chain, 2, chain.facts(2).groups.slice(0, 5));
+    await chain.cutOff(2, 5);
     const words = [...(await chain.words(2)).slice(0, -1), other];
     assertSucceeds(await runInProcess(['--force', ...words]));
     const second = linkOf(chain, 2).replace('.snapback', '.2.snapback');

@@ -20,7 +20,6 @@ import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain/chain
 import {
   assertFails,
   assertSucceeds,
-  type CliResult,
   canTrace,
   lvmsync,
   runTool,
@@ -126,7 +125,7 @@ describe('a chain', () => {
   test('keeps the snapback of a turn that was cut off, and the next one names it', async () => {
     const chain = laboratory();
     await chain.advanceTo(1);
-    await cutOff(chain, 2, 2);
+    await chain.cutOff(2, 2);
     const broken = chain.survey();
     assert.deepEqual([broken.incomplete, broken.point], [true, pointAt(1)]);
     assertSucceeds(await chain.turn(2));
@@ -186,7 +185,7 @@ describe('a chain', () => {
   test('says of a turn that was cut off how it is gone on with, and what command undoes it', async () => {
     const chain = laboratory();
     await chain.advanceTo(1);
-    const { stderr } = await cutOff(chain, 2, 2);
+    const { stderr } = await chain.cutOff(2, 2);
     assert.doesNotMatch(stderr, /--apply|snapback name/);
     assert.match(stderr, /Run the same command again to complete it/);
     const command = `lvmsync rollback --steps 0 ${chain.destination} ${chain.chain}`;
@@ -483,7 +482,7 @@ describe('before a turn writes anything', () => {
     [
       'another turn than the one that was begun',
       async (chain) => {
-        await cutOff(chain, 3, 1);
+        await chain.cutOff(3, 1);
         const { attributes } = chain.facts(3);
         const toPoint = 'another';
         return chain.words(3, { attributes: { ...attributes, toPoint } });
@@ -522,7 +521,7 @@ describe('before a turn writes anything', () => {
   test('and what undoes a turn that was begun is named as a command that can be copied', async () => {
     const chain = laboratory();
     await chain.advanceTo(2);
-    await cutOff(chain, 3, 1);
+    await chain.cutOff(3, 1);
     const { attributes } = chain.facts(3);
     const words = await chain.words(3, { attributes: { ...attributes, toPoint: 'another' } });
     const command = `lvmsync rollback --steps 0 ${chain.destination} ${chain.chain}`;
@@ -549,15 +548,6 @@ describe('before a turn writes anything', () => {
     });
   }
 });
-
-/** The turn to that point, of which so many groups arrive and no end. */
-async function cutOff(chain: ChainLaboratory, point: number, groups: number): Promise<CliResult> {
-  const part = chain.facts(point).groups.slice(0, groups);
-  const words = await chain.words(point, { groups: part, ending: 'none' });
-  const result = lvmsync(words);
-  assertFails(result, 14, /cut off/);
-  return result;
-}
 
 /** What a run flushes, in order; several flushes of one kind in a row are one. */
 async function flushesOf(

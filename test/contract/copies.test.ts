@@ -28,6 +28,7 @@ import {
   runTool,
   startLvmsync,
 } from '../helpers/program/cli.js';
+import { tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
@@ -51,6 +52,27 @@ async function begun(): Promise<ChainLaboratory> {
 
 function plainSync(path: string, ...words: string[]): CliResult {
   return lvmsync([...source.words, ...words, path]);
+}
+
+/** `way`: a number of steps, or the option to take a rollback back. */
+function wordsBack({ destination, chain }: ChainLaboratory, way: string): string[] {
+  const words = way === '--redo' ? [way] : ['--steps', way];
+  return ['rollback', ...words, destination, chain];
+}
+
+function rollbackBy(chain: ChainLaboratory, way: string): CliResult {
+  return lvmsync(wordsBack(chain, way));
+}
+
+/** With a fault in the first write to the copy. */
+async function traced(
+  { destination }: ChainLaboratory,
+  words: readonly string[],
+  fault: string,
+): Promise<{ readonly signal: NodeJS.Signals | null; readonly status: number | null }> {
+  const inject = `pwrite64:${fault}:when=1`;
+  const output = `${destination}.trace`;
+  return tracedLvmsync(words, { paths: [destination], calls: ['pwrite64'], inject, output });
 }
 
 function rollback({ destination, chain }: ChainLaboratory, ...words: string[]): CliResult {
@@ -240,6 +262,76 @@ function overwrite(path: string): void {
   content.fill('journal ', 0, 4096);
   writeFileSync(path, content);
 }
+
+describe('F34: a copy that something else wrote to after a run that could not finish', () => {
+  test('takes the cut off run no further unless that is forced, nor is it undone', async () => {
+    const chain = await begun();
+    await chain.cutOff(2, 2);
+    overwrite(chain.destination);
+    assertFails(await chain.turn(2), 12, WRITTEN);
+    assertFails(rollbackBy(chain, '0'), 12, WRITTEN);
+    assert.match(chain.survey().mismatch ?? '', WRITTEN);
+    assertSucceeds(await chain.turn(2, ['--force']));
+    assertSucceeds(await chain.turn(3));
+  });
+
+  test('is not taken for one where nothing did', async () => {
+    const chain = await begun();
+    await chain.cutOff(2, 1);
+    await chain.cutOff(2, 2);
+    const undo = join(folder, `undo-${count++}`);
+    assertSucceeds(plainSync(chain.destination, '--snapback', undo));
+    assertFails(await chain.turn(2), 12, /which is not a run of this chain/);
+    assertSucceeds(lvmsync(['--apply', undo, chain.destination]));
+    const { stderr } = await chain.turn(2);
+    assert.doesNotMatch(stderr, /WARNING/);
+    chain.assertHolds(2);
+    await chain.cutOff(3, 1);
+    assertSucceeds(rollbackBy(chain, '1'));
+    chain.assertHolds(1);
+    assertSucceeds(rollbackBy(chain, '--redo'));
+    assertSucceeds(await chain.turn(3));
+    chain.assertHolds(3);
+  });
+
+  const skip = canTrace() ? false : 'strace is not permitted here';
+  for (const going of ['back', 'forward again']) {
+    test(`is not taken further ${going} unless that is forced`, { skip }, async () => {
+      const chain = await begun();
+      assertSucceeds(await chain.turn(2));
+      const way = going === 'back' ? '1' : '--redo';
+      if (way === '--redo') assertSucceeds(rollbackBy(chain, '1'));
+      assert.equal((await traced(chain, wordsBack(chain, way), 'error=EIO')).status, 13);
+      overwrite(chain.destination);
+      assertFails(rollbackBy(chain, way), 12, WRITTEN);
+      assertSucceeds(lvmsync([...wordsBack(chain, way), '--force']));
+    });
+  }
+
+  test('is told of where the run was killed', { skip }, async () => {
+    const chain = await begun();
+    const { signal } = await traced(chain, await chain.words(2), 'signal=KILL');
+    assert.equal(signal, 'SIGKILL');
+    const { status, stderr } = await chain.turn(2);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /the run before was killed, so it is not known whether something else/);
+    chain.assertHolds(2);
+  });
+
+  test('is found by an older record, whose last run another program took further', async () => {
+    const chain = await begun();
+    await chain.cutOff(2, 2);
+    const path = join(chain.chain, 'chain.json');
+    const record = JSON.parse(readFileSync(path, 'utf8'));
+    // That program names its run and keeps a field that it does not know.
+    const writer = { ...record.writer, run: 'another', before: record.writer.run };
+    writeFileSync(path, JSON.stringify({ ...record, writer }));
+    overwrite(chain.destination);
+    const { status, stderr } = await chain.turn(2);
+    assert.equal(status, 0, stderr);
+    assert.match(stderr, /the run before was killed/);
+  });
+});
 
 describe('F34: a copy that was written by what notes it nowhere', () => {
   test('takes no turn or rollback unless that is forced', async () => {

@@ -178,7 +178,7 @@ describe('a rollback', () => {
     const chain = await grown();
     assertSucceeds(rollback(chain, '--steps', '1'));
     for (const part of [1, 2, 1]) {
-      await cutOff(chain, 3, part);
+      await chain.cutOff(3, part);
     }
     const { incomplete, point, links } = chain.survey();
     assert.deepEqual([incomplete, point], [true, pointAt(2)]);
@@ -196,7 +196,7 @@ describe('a rollback', () => {
   test('goes over a turn that needed several runs', async () => {
     const chain = await grown({ turns: 2 });
     assertSucceeds(rollback(chain, '--steps', '1'));
-    await cutOff(chain, 2, 2);
+    await chain.cutOff(2, 2);
     assertSucceeds(await chain.turn(2));
     chain.assertHolds(2);
     assert.equal(chain.survey().links.length, 3);
@@ -301,13 +301,6 @@ describe('a rollback that is killed', { skip }, () => {
     chain.assertHolds(3);
   });
 });
-
-/** The turn to that point, of which so many groups arrive and no end. */
-async function cutOff(chain: ChainLaboratory, point: number, groups: number): Promise<void> {
-  const part = chain.facts(point).groups.slice(0, groups);
-  const words = await chain.words(point, { groups: part, ending: 'none' });
-  assertFails(lvmsync(words), 14, /cut off/);
-}
 
 describe('a rollback that cannot be finished', { skip }, () => {
   for (const how of ['rollback', 'redo']) {

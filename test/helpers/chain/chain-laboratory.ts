@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Point } from '../../../src/chain/record.js';
-import { assertSucceeds, type CliResult, lvmsync } from '../program/cli.js';
+import { type Point, RECORD_NAME } from '../../../src/chain/record.js';
+import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../program/cli.js';
 import { runInProcess } from '../program/in-process.js';
 import type { Random } from '../random.js';
 import { type FramedStreamSpec, framedStream, type StreamRecord } from '../streams/stream-parts.js';
@@ -117,6 +117,23 @@ export class ChainLaboratory {
 
   async turn(number: number, more: readonly string[] = []): Promise<CliResult> {
     return lvmsync([...more, ...(await this.words(number))]);
+  }
+
+  /** An attempt of the turn to that point, of which only these groups arrive, or so many, and no end. */
+  async cutOff(number: number, groups: StreamFacts['groups'] | number): Promise<CliResult> {
+    const part = typeof groups === 'number' ? this.facts(number).groups.slice(0, groups) : groups;
+    const words = await this.words(number, { groups: part, ending: 'none' });
+    const result = await runInProcess(words);
+    assertFails(result, 14, /cut off/);
+    return result;
+  }
+
+  /** As of a run that was killed, so that it could not record how it left the copy. */
+  forgetAttempt(): void {
+    const path = join(this.chain, RECORD_NAME);
+    const { attempt, ...record } = JSON.parse(readFileSync(path, 'utf8'));
+    assert.ok(attempt !== undefined);
+    writeFileSync(path, JSON.stringify(record));
   }
 
   /** Begins a chain and takes all turns up to that point. */
