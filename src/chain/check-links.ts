@@ -10,6 +10,7 @@ import { interrupted } from '../run/interruption.js';
 import type { Group } from '../stream/change-stream.js';
 import { mayBeUnnamed } from '../stream/device-facts.js';
 import { type InspectOptions, inspectFile } from '../stream/inspection.js';
+import { lostEnd } from '../stream/lost-end.js';
 import { countedParts, type Link } from './link.js';
 import type { ChainDestination } from './record.js';
 
@@ -96,9 +97,5 @@ async function checkContent(
   if (signal.aborted) throw interrupted(signal, UNTOUCHED);
   if (fault !== undefined) throw withContext(fault, UNTOUCHED);
   if (tornTail === undefined || mayBeUnused) return bytes;
-  throw new LvmsyncError(
-    'streamTruncated',
-    `${tornTail.message}, although its run had finished`,
-    UNTOUCHED,
-  );
+  throw withContext(lostEnd(tornTail), UNTOUCHED);
 }

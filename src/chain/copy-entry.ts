@@ -1,7 +1,7 @@
 /** The part of a registry entry that describes the runs before it, and how to undo them. */
 
 import type { Hello } from '../stream/control-frame.js';
-import type { CopyEntry } from './copy-registry.js';
+import { type CopyEntry, MOST_UNDONE } from './copy-registry.js';
 import { knownIn } from './copy-verdict.js';
 import { readRecord } from './record.js';
 
@@ -20,6 +20,16 @@ export function nameOf({ undo, parts, run }: CopyEntry, { streamCount }: Hello):
 export function chainOf(entry: CopyEntry | undefined): string | undefined {
   if (entry === undefined) return undefined;
   return entry.chain ?? chainOf(entry.former ?? undefined);
+}
+
+/** It undoes a run of a chain, which the registry knows by the chain only. */
+export function isLinkOfChain({ attributes }: Hello): boolean {
+  return attributes.fromPoint !== undefined;
+}
+
+/** The facts to note when it was applied whole. */
+export function withUndone(entry: CopyEntry, hello: Hello): Pick<CopyEntry, 'undone'> {
+  return { undone: [idOf(hello), ...(entry.undone ?? [])].slice(0, MOST_UNDONE) };
 }
 
 /** With so many former ones. */

@@ -9,7 +9,7 @@ import { WRITTEN, wasWritten, writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
 import type { Hello } from '../stream/control-frame.js';
-import { chainOf, idOf, keepFormer, leftByChain, nameOf } from './copy-entry.js';
+import { chainOf, isLinkOfChain, keepFormer, leftByChain, withUndone } from './copy-entry.js';
 import {
   type CopyEntry,
   MOST_FORMER,
@@ -28,6 +28,7 @@ import {
 } from './copy-verdict.js';
 import type { ChainRecord, RecordWriter } from './record.js';
 import { spotsDiffer } from './spot-check.js';
+import { FORCED, type Undoing, type UndoQuestion, undoingOf, whyNotNext } from './undo-order.js';
 
 /** One run that is going to write a destination. Its failures are warnings: the registry is a second witness. */
 export class CopyOwner {
@@ -156,32 +157,28 @@ export class CopyOwner {
     );
   }
 
-  /** Throws (destinationUnfit) for a snapback of a run after which another one, or something else, wrote. */
-  requireNewest(undoes: Hello): void {
+  /**
+   * Throws (destinationUnfit) for a snapback of a run after which another one, or something else, wrote. `newer`: the
+   * link of a chain that has to be undone before it.
+   */
+  requireNewest(undoes: Hello, newer: UndoQuestion['newer']): void {
     const { entry } = this.#copy;
-    if (entry === undefined) return;
-    const undoing = this.#undoing(undoes);
-    if (undoing !== undefined) {
-      if (!this.#isWrittenSince(undoing === 'again' ? settledIn(entry) : entry.left)) return;
-      const what =
-        'something else wrote to it since the run that this snapback undoes, such as a mount';
-      throw this.#refusal(what, FORCED);
-    }
-    const id = idOf(undoes);
-    if (entry.undone?.includes(id)) throw this.#refusal(UNDONE_BEFORE, FORCED);
-    for (let former = entry.former; former !== null; former = former.former) {
-      if (nameOf(former, undoes) !== id && !former.undone?.includes(id)) continue;
-      const what = `it was written at ${entry.at} by "${entry.command}", after the run that this snapback undoes`;
-      const keptOne = entry.undo !== null || entry.parts !== undefined;
-      throw this.#refusal(
-        what,
-        keptOne ? `Undo the later run first, with its snapback. ${FORCED}` : FORCED,
-      );
-    }
+    const what = whyNotNext({ entry, undoes, newer, markBefore: this.#markBefore });
+    if (what === undefined) return;
+    const isSaved = entry?.undo || entry?.parts !== undefined;
+    throw new LvmsyncError('destinationUnfit', `${this.#path}: ${what.why}`, {
+      ...UNTOUCHED,
+      hint:
+        what.laterRun && isSaved
+          ? `Undo the later run first, with its snapback. ${FORCED}`
+          : FORCED,
+    });
   }
 
-  #refusal(what: string, hint: string): LvmsyncError {
-    return new LvmsyncError('destinationUnfit', `${this.#path}: ${what}`, { ...UNTOUCHED, hint });
+  /** Whether the run that the snapback undoes is known to have finished. */
+  hasFinished(undoes: Hello): boolean {
+    const undoing = this.#undoing(undoes);
+    return this.#copy.entry?.done === true && (undoing === 'last' || undoing === 'part');
   }
 
   /**
@@ -193,7 +190,8 @@ export class CopyOwner {
     if (this.#announced) return;
     this.#announced = true;
     this.#announceOverlap(set ?? randomBytes(16).toString('hex'), null);
-    if (entry === undefined && unreadable === undefined && undo === null) return;
+    const isLink = undoes !== undefined && isLinkOfChain(undoes);
+    if (entry === undefined && unreadable === undefined && undo === null && !isLink) return;
     if (set !== undefined && entry?.run === set) return;
     const isUnknownUndo = undoes?.kind === 'snapback' && chainOf(entry) === undefined;
     if (this.#undoing(undoes) !== undefined || (isUnknownUndo && entry !== undefined)) {
@@ -233,9 +231,20 @@ export class CopyOwner {
     else if (undoing === 'part' && isExact && undoes !== undefined) this.#takePart(entry, undoes);
     else if (undoing !== undefined || undoes?.kind === 'snapback') {
       const left = entry.left === WRITTEN ? WRITTEN : undefined;
-      const settled = undoing === 'again' ? writeMark(this.#device) : undefined;
-      this.#attempt(() => this.#copy.note({ left: left ?? settled, settled }));
-    } else if (this.#announced) this.leave(writeMark(this.#device));
+      const isLink = undoing === undefined && undoes !== undefined && isLinkOfChain(undoes);
+      const settled = isLink || undoing === 'again' ? writeMark(this.#device) : undefined;
+      const undone = isLink ? withUndone(entry, undoes) : {};
+      this.#attempt(() => this.#copy.note({ left: left ?? settled, settled, ...undone }));
+    } else if (this.#announced) this.#leaveLast(entry.parts !== undefined);
+  }
+
+  /** Of several receivers that end at once each may note what the last one of them found, or an older mark. */
+  #leaveLast(isPart: boolean): void {
+    for (let time = 0; time < MOST_LEAVES; time++) {
+      const mark = writeMark(this.#device);
+      this.leave(mark);
+      if (!isPart || writeMark(this.#device) === mark) return;
+    }
   }
 
   #restore(entry: CopyEntry): void {
@@ -256,13 +265,9 @@ export class CopyOwner {
     return wasWritten(left, this.#markBefore);
   }
 
-  /** The run that the snapback undoes: the one that wrote last or a part of it, or one that it has undone already. */
-  #undoing(hello: Hello | undefined): 'last' | 'part' | 'again' | undefined {
+  #undoing(hello: Hello | undefined): Undoing {
     const { entry } = this.#copy;
-    if (entry === undefined || hello?.kind !== 'snapback') return undefined;
-    const id = idOf(hello);
-    if (nameOf(entry, hello) === id) return hello.streamCount === 1 ? 'last' : 'part';
-    return entry.undone?.[0] === id ? 'again' : undefined;
+    return entry && hello && undoingOf(entry, hello);
   }
 
   #write(writer: Omit<Writer, 'command'>): void {
@@ -281,16 +286,7 @@ export class CopyOwner {
   }
 }
 
-/** The mark of the copy when the undo was finished, by which the same is undone again. */
-function settledIn({ left, settled }: CopyEntry): string | undefined {
-  return left === WRITTEN ? settled : left;
-}
-
-const UNDONE_BEFORE =
-  'the run that this snapback undoes was already undone, and another run was undone after it';
-
-const FORCED =
-  '--force puts back the blocks that are saved in this snapback, and leaves everything else that was written since: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';
+const MOST_LEAVES = 10;
 
 interface Copies {
   readonly own: RegisteredCopy;

@@ -144,7 +144,7 @@ export class RegisteredCopy {
   }
 
   /** Adds to the entry, durably, what became of the run, or of the undoing of it. */
-  note(facts: Pick<CopyEntry, 'left' | 'settled' | 'parts' | 'done'>): void {
+  note(facts: Pick<CopyEntry, 'left' | 'settled' | 'parts' | 'done' | 'undone'>): void {
     if (this.#entry !== undefined) this.#replace({ ...this.#entry, ...facts });
   }
 
@@ -259,7 +259,7 @@ function isOld(file: string): boolean {
 
 /** Runs that are of no chain, one after the other: as many can be undone in turn. */
 export const MOST_FORMER = 8;
-const MOST_UNDONE = 2 * MOST_FORMER;
+export const MOST_UNDONE = 2 * MOST_FORMER;
 
 function isEntry(value: unknown, depth = 0): value is CopyEntry {
   if (depth > MOST_FORMER || !isObject(value) || value.version !== 1) return false;

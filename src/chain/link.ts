@@ -102,8 +102,8 @@ async function readBeginning(path: string): Promise<Beginning | undefined> {
   }
 }
 
-/** The parts that the snapbacks of a folder count on; nothing where it cannot be read. */
-export async function countedBeside(directory: string): Promise<readonly CountedBy[]> {
+/** Whatever in the folder is a link, also under another name; nothing where it cannot be read. */
+export async function linksBeside(directory: string): Promise<readonly Link[]> {
   let names: string[] = [];
   try {
     names = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
@@ -115,7 +115,7 @@ export async function countedBeside(directory: string): Promise<readonly Counted
     const link = await readLink(directory, name);
     if (link !== undefined) links.push(link);
   }
-  return countedParts(links);
+  return links;
 }
 
 /** The parts that these links count on. */

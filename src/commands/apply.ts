@@ -2,10 +2,11 @@
 
 import { EXIT, LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { CopyOwner } from '../chain/copy-owner.js';
-import { requireCountedParts } from '../chain/counted-file.js';
 import { chainMembers } from '../chain/directory.js';
+import { neighboursOf, streamIdOf } from '../chain/neighbours.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
+import { requireWhole } from '../chain/whole-undo.js';
 import type { ApplyCommand } from '../cli/command.js';
 import type { IfMissing } from '../destination/first-look.js';
 import {
@@ -133,16 +134,11 @@ async function applyStream(
     if (hello !== undefined) {
       const rules = { force, reporter };
       await checkUnlessForced(rules, () => refuseOtherTarget(hello, stream.name, device));
-      await checkUnlessForced(rules, () =>
-        requireCountedParts(command.input, hello, context.signal),
-      );
       await refuseOwnSource(hello, device);
       size = planSize(device, sizeNeeded(hello), { allowSmaller, turn: turnOf(command), reporter });
     }
     const owner = await CopyOwner.find(device, context);
-    if (hello?.kind === 'snapback') {
-      await checkUnlessForced({ force, reporter }, () => owner.requireNewest(hello));
-    }
+    if (hello?.kind === 'snapback') await requireUndo(hello, owner, { command, context });
     if (command.chain && step) {
       const about = { step, device, owner, force, reporter };
       turn = dryRun
@@ -163,6 +159,27 @@ async function applyStream(
     turn?.close();
     await destination.close();
   }
+}
+
+/** Throws for a snapback that is not the next one to be undone, or not whole, unless that is forced. */
+async function requireUndo(
+  hello: Hello,
+  owner: CopyOwner,
+  { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
+): Promise<void> {
+  const { input: path, force } = command;
+  const rules = { force, reporter: context.reporter };
+  const { links, countedBy, finished } = await neighboursOf(path);
+  const id = streamIdOf(hello);
+  const newer = links.find(({ previous }) => previous === id);
+  const undo = {
+    path,
+    streamId: hello.streamId,
+    countedBy: countedBy.filter(({ streamId }) => streamId === id),
+    finished: finished.has(id) || owner.hasFinished(hello),
+  };
+  if (path !== '-') await checkUnlessForced(rules, () => requireWhole(undo, context.signal));
+  await checkUnlessForced(rules, () => owner.requireNewest(hello, newer));
 }
 
 function turnOf({ chain }: ApplyCommand): 'first' | 'next' | undefined {

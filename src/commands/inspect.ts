@@ -5,27 +5,27 @@ import { EXIT, LvmsyncError } from '../base/errors.js';
 import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
-import { countedBeside } from '../chain/link.js';
+import { type Neighbours, neighboursOf, streamIdOf } from '../chain/neighbours.js';
 import type { InspectCommand } from '../cli/command.js';
 import { identifyPath } from '../device/topology.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
 import { HANDSHAKE } from '../stream/change-writer.js';
 import type { Hello } from '../stream/control-frame.js';
-import type { CountedBy } from '../stream/counted-link.js';
 import { type Inspection, inspectFile } from '../stream/inspection.js';
+import { lostEnd } from '../stream/lost-end.js';
 import { refuseOutputTo } from './own-output.js';
 
 /** The status is that of the first file that cannot be opened or applied. */
 export async function runInspect(command: InspectCommand, context: RunContext): Promise<number> {
   for (const path of command.files) refuseOutputTo(path, identifyPath(path));
-  const beside = new Map<string, readonly CountedBy[]>();
+  const beside = new Map<string, Neighbours>();
   const statuses: number[] = [];
   for (const path of command.files) {
     const folder = dirname(path);
-    const countedBy = beside.get(folder) ?? (await countedBeside(folder));
-    beside.set(folder, countedBy);
-    const fault = await inspect(path, countedBy, command.json, context);
+    const neighbours = beside.get(folder) ?? (await neighboursOf(path));
+    beside.set(folder, neighbours);
+    const fault = await inspect(path, neighbours, command.json, context);
     if (fault !== undefined) statuses.push(fault.exitStatus);
   }
   return statuses[0] ?? EXIT.done;
@@ -34,12 +34,12 @@ export async function runInspect(command: InspectCommand, context: RunContext): 
 /** Prints what it holds, and says why it cannot be applied; of a file that cannot be opened only that. */
 async function inspect(
   path: string,
-  countedBy: readonly CountedBy[],
+  { countedBy, finished }: Neighbours,
   json: boolean,
   { signal, print, reporter }: RunContext,
 ): Promise<LvmsyncError | undefined> {
   try {
-    const inspection = await inspectFile(path, signal, { countedBy });
+    const inspection = judge(await inspectFile(path, signal, { countedBy }), finished);
     if (!signal.aborted) {
       print(json ? formatObject(asJson(inspection)) : describe(inspection));
       return inspection.fault;
@@ -52,6 +52,13 @@ async function inspect(
     }
   }
   throw interrupted(signal);
+}
+
+/** A link that is not torn, but was cut after its run: the chain knows that. */
+function judge(inspection: Inspection, finished: ReadonlySet<string>): Inspection {
+  const { tornTail, hello } = inspection;
+  if (tornTail === undefined || !hello || !finished.has(streamIdOf(hello))) return inspection;
+  return { ...inspection, tornTail: undefined, fault: lostEnd(tornTail) };
 }
 
 const LABEL_WIDTH = 10;
@@ -86,7 +93,8 @@ function whatItIs({ form, hello, compressed, fileSize }: Inspection): string {
 
 function stateOf({ fault, hello, tornTail, sourceChanged }: Inspection): string {
   if (fault !== undefined) return `cannot be applied completely: ${escapeText(fault.message)}`;
-  if (tornTail !== undefined) return 'its run was interrupted; it undoes what that run wrote';
+  if (tornTail !== undefined)
+    return 'it has no end mark: its run was interrupted, and it undoes what that run wrote, or the file has lost its end';
   if (hello === undefined) return 'no error found; the classic form allows no closer check';
   const source = sourceChanged
     ? '; its source was written during the run, so the data may be inconsistent'

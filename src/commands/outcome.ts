@@ -21,10 +21,14 @@ export interface FailedRun {
 /** All of a turn of a chain was written, but its data were read at different moments. */
 export class MixtureError extends LvmsyncError {}
 
+/** All that is left of a snapback was put back. */
+export class HalfUndoneError extends LvmsyncError {}
+
 /** Adds it to a failure; anything but an LvmsyncError stays as it is. */
 export function describeLeft(error: unknown, failed: FailedRun): unknown {
   if (error instanceof SnapbackRemoved) return describeFailure(error, goneLeft(failed));
   if (error instanceof MixtureError) return describeFailure(error, mixtureLeft(failed));
+  if (error instanceof HalfUndoneError) return describeFailure(error, halfUndone(failed));
   return describeFailure(error, whatWasLeft(failed));
 }
 
@@ -51,6 +55,13 @@ function goneLeft({ chain }: FailedRun): ErrorContext {
     'Everything was written and flushed. The snapback is gone: this run cannot be undone.';
   if (chain === undefined) return { state };
   return { state, hint: 'Run the same command again to complete this cycle run.' };
+}
+
+function halfUndone({ destination }: FailedRun): ErrorContext {
+  return {
+    state: `${destination} is between two states: what is left of the snapback was put back.`,
+    hint: 'Apply the whole snapback: if it was copied, copy it again.',
+  };
 }
 
 /** To send the same stream again does not help. */

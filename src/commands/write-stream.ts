@@ -22,7 +22,8 @@ import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
 import type { Hello } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
 import { snapbackFacts } from '../stream/device-facts.js';
-import { describeLeft, MixtureError } from './outcome.js';
+import { lostEnd } from '../stream/lost-end.js';
+import { describeLeft, HalfUndoneError, MixtureError } from './outcome.js';
 import { CHANGES_FILE, type ReceivedStream } from './received-stream.js';
 
 export interface Target {
@@ -54,6 +55,7 @@ export async function writeStream(
     owner.announceOther({ undo: snapback?.streamId ?? null, set: stream.set, undoes });
   };
   const stage = new WriteStage(device, snapback, pool, { ...rules, announce });
+  const isFinishedRun = undoes !== undefined && owner.hasFinished(undoes);
   const disjoint = stream.isDisjoint(command);
   const { toldBy } = stream;
   const tick = workSign(stream, context);
@@ -94,6 +96,7 @@ export async function writeStream(
     await undoGrowth(undoes, device);
     await turn?.commit(device, stage.places);
     if (turn === undefined) settle(owner, reader, { undoes, leftOut });
+    if (isFinishedRun && !command.force) refuseLostEnd(reader);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = undoes?.deviceSize;
     // The program that writes into a pipe reports these lines itself.
@@ -122,6 +125,12 @@ function refuseMixture({ name, end }: ChangeReader): void {
     'sourceUnfit',
     `${name}: its source was written while it was read, so the data may be inconsistent`,
   );
+}
+
+/** Of standard input, whose end cannot be looked at before. */
+function refuseLostEnd({ end: { tornTail } }: ChangeReader): void {
+  if (tornTail === undefined) return;
+  throw new HalfUndoneError('streamTruncated', lostEnd(tornTail).message);
 }
 
 /** A range that was left out was not undone. */
@@ -153,7 +162,7 @@ function conclude(
   const { tornTail, sourceChanged, droppedBytes } = result.reader.end;
   if (tornTail !== undefined) {
     reporter.info(
-      `${tornTail.message}: its run was interrupted at this point, and nothing after it was overwritten`,
+      `${tornTail.message}: if its run was interrupted at this point, it overwrote nothing after it; if the file was copied, check that all of it was`,
     );
   }
   if (sourceChanged) {

@@ -15,8 +15,8 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { registryDirectory } from '../../src/chain/copy-registry.js';
 import { ChainLaboratory } from '../helpers/chain/chain-laboratory.js';
+import { entriesOf } from '../helpers/chain/registry-entries.js';
 import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
@@ -77,14 +77,6 @@ async function traced(
 
 function rollback({ destination, chain }: ChainLaboratory, ...words: string[]): CliResult {
   return lvmsync(['rollback', '--steps', '1', ...words, destination, chain]);
-}
-
-/** Tests that run beside this one have entries there, too, and drafts of them that come and go. */
-function entriesOf({ destination }: ChainLaboratory): string[] {
-  return readdirSync(registryDirectory())
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => join(registryDirectory(), name))
-    .filter((path) => readFileSync(path, 'utf8').includes(destination));
 }
 
 const WARNED =
@@ -195,7 +187,7 @@ describe('F34: chains', () => {
     const { writer, ...former } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
     assert.ok(writer !== undefined);
     writeFileSync(path, JSON.stringify(former));
-    for (const entry of entriesOf(chain)) rmSync(entry);
+    for (const entry of entriesOf(chain.destination)) rmSync(entry);
     const [second, third] = [await chain.turn(2), await chain.turn(3)];
     for (const result of [second, third]) assertSucceeds(result);
     assert.match(second.stderr, /it has no entry in the registry of copies/);
@@ -226,7 +218,7 @@ describe('F34: chains', () => {
 
   test('whose entry is damaged know of a plain run all the same, which is warned', async () => {
     const chain = await begun();
-    for (const path of entriesOf(chain)) {
+    for (const path of entriesOf(chain.destination)) {
       writeFileSync(path, '{"version":1');
     }
     const result = plainSync(chain.destination);
@@ -237,7 +229,7 @@ describe('F34: chains', () => {
 
   test('whose entry is damaged go on, with one warning', async () => {
     const chain = await begun();
-    const [entry = ''] = entriesOf(chain);
+    const [entry = ''] = entriesOf(chain.destination);
     writeFileSync(entry, '{"version":1');
     const [second, third] = [await chain.turn(2), await chain.turn(3)];
     for (const result of [second, third]) assertSucceeds(result);
@@ -247,7 +239,9 @@ describe('F34: chains', () => {
 
   test('have an entry that says where they are', async () => {
     const chain = await begun();
-    const entries = entriesOf(chain).map((path) => JSON.parse(readFileSync(path, 'utf8')));
+    const entries = entriesOf(chain.destination).map((path) =>
+      JSON.parse(readFileSync(path, 'utf8')),
+    );
     assert.equal(entries.length, 1);
     assert.equal(entries[0].chain, realpathSync(chain.chain));
     assert.equal(entries[0].path, chain.destination);
@@ -348,7 +342,7 @@ describe('F34: a copy that was written by what notes it nowhere', () => {
 
   test('is noticed without an entry in the registry', async () => {
     const chain = await begun();
-    for (const entry of entriesOf(chain)) rmSync(entry);
+    for (const entry of entriesOf(chain.destination)) rmSync(entry);
     overwrite(chain.destination);
     assertFails(await chain.turn(2), 12, WRITTEN);
   });
@@ -452,7 +446,7 @@ describe('F34: a chain goes on where the registry only lags behind:', () => {
 
   test('it was another one for a while', async () => {
     const chain = await begun();
-    const former = entriesOf(chain).map((path) => [path, readFileSync(path)] as const);
+    const former = entriesOf(chain.destination).map((path) => [path, readFileSync(path)] as const);
     assertSucceeds(await chain.turn(2));
     for (const [path, content] of former) writeFileSync(path, content);
     assertSucceeds(await chain.turn(3));
@@ -469,10 +463,98 @@ describe('F34: a chain goes on where the registry only lags behind:', () => {
     // It leaves what it does not know as it was.
     const record = JSON.parse(readFileSync(path, 'utf8'));
     writeFileSync(path, JSON.stringify({ ...record, left }));
-    for (const entry of entriesOf(chain)) rmSync(entry);
+    for (const entry of entriesOf(chain.destination)) rmSync(entry);
     const undone = lvmsync(['rollback', '--redo', chain.destination, chain.chain]);
     assertSucceeds(undone);
     assertSucceeds(await chain.turn(3));
+  });
+});
+
+describe('F34: the links of a chain, applied by hand', () => {
+  /** The newest first. */
+  function linksOf({ chain }: ChainLaboratory): string[] {
+    const names = readdirSync(chain).filter((name) => name.endsWith('.snapback'));
+    return names
+      .sort()
+      .reverse()
+      .map((name) => join(chain, name));
+  }
+
+  function apply(chain: ChainLaboratory, link: string, ...words: string[]): CliResult {
+    return lvmsync(['--apply', link, chain.destination, ...words]);
+  }
+
+  async function atThree(): Promise<{ chain: ChainLaboratory; links: string[] }> {
+    const chain = await laboratory();
+    await chain.advanceTo(3);
+    return { chain, links: linksOf(chain) };
+  }
+
+  test('lead back one after the other, the newest first, each as often as one likes', async () => {
+    const { chain, links } = await atThree();
+    for (const [index, link] of links.entries()) {
+      for (let time = 0; time < 2; time++) assertSucceeds(apply(chain, link));
+      chain.assertHolds(2 - index);
+    }
+    assertFails(await chain.turn(4), 12, /which is not a run of this chain/);
+  });
+
+  for (const [what, prepare] of [
+    ['with the record of the chain', () => undefined],
+    ['without it', ({ chain }: ChainLaboratory) => rmSync(join(chain, 'chain.json'))],
+    [
+      'without the registry',
+      (chain: ChainLaboratory) => {
+        for (const entry of entriesOf(chain.destination)) rmSync(entry);
+      },
+    ],
+  ] as const) {
+    test(`are refused in another order, ${what}`, async () => {
+      const { chain, links } = await atThree();
+      prepare(chain);
+      const [third = '', second = '', first = ''] = links;
+      const message = /undoes a later run, and has to be applied first/;
+      for (const link of [second, first]) {
+        assertFails(apply(chain, link), 12, message);
+        assertFails(apply(chain, link, '--dry-run'), 12, message);
+      }
+      chain.assertHolds(3);
+      assertSucceeds(apply(chain, third));
+      assertFails(apply(chain, first), 12, message);
+      assertSucceeds(apply(chain, second));
+      assertFails(apply(chain, third), 12, /after the run that this snapback undoes/);
+      chain.assertHolds(1);
+      const forced = apply(chain, third, '--force');
+      assertSucceeds(forced);
+      assert.match(forced.stderr, /^WARNING: --force overrides: /m);
+    });
+  }
+
+  test('are refused where something else wrote', async () => {
+    const { chain, links } = await atThree();
+    assertSucceeds(plainSync(chain.destination));
+    assertFails(apply(chain, links[0] ?? ''), 12, /after the run that this snapback undoes/);
+    const other = await atThree();
+    overwrite(other.chain.destination);
+    assertFails(apply(other.chain, other.links[0] ?? ''), 12, /something else wrote to it since/);
+    assertSucceeds(apply(other.chain, other.links[0] ?? '', '--force'));
+    overwrite(other.chain.destination);
+    assertFails(apply(other.chain, other.links[1] ?? ''), 12, /something else wrote to it since/);
+  });
+
+  test('are refused where they lost their end since their runs finished', async () => {
+    const { chain, links } = await atThree();
+    for (const [index, link] of links.slice(0, 2).entries()) {
+      const whole = readFileSync(link);
+      writeFileSync(link, whole.subarray(0, whole.length - 700));
+      assertFails(apply(chain, link), 14, /although its run had finished/);
+      const seen = lvmsync(['inspect', link]);
+      assert.equal(seen.status, 14, seen.stderr);
+      assert.match(String(seen.stdout), /cannot be applied completely: .*although its run had fin/);
+      chain.assertHolds(3 - index);
+      writeFileSync(link, whole);
+      assertSucceeds(apply(chain, link));
+    }
   });
 });
 
@@ -616,7 +698,7 @@ for (const history of ['a turn', 'a rollback'] as const) {
     const { mark, ...left } = record.left;
     assert.ok(mark !== undefined && left.spots.length > 0);
     writeFileSync(path, JSON.stringify({ ...record, left }));
-    for (const entry of entriesOf(chain)) rmSync(entry);
+    for (const entry of entriesOf(chain.destination)) rmSync(entry);
     await assertRefused(chain, /or the merge of a snapshot/);
   });
 }

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, test } from 'node:test';
+import { forgetEnd } from '../helpers/chain/registry-entries.js';
 import { offlineSource } from '../helpers/devices/offline-source.js';
 import {
   assertFails,
@@ -165,8 +166,9 @@ describe('the end of a snapback', () => {
     ['holds what was on the disk before', (path) => appendFileSync(path, random.bytes(TORN))],
   ];
   for (const [what, tear] of ends) {
-    test(`that ${what} is passed over: all that is whole before it is undone`, () => {
+    test(`that ${what} is passed over after a kill: all that is whole before it is undone`, () => {
       const { destination, snapback } = synced();
+      forgetEnd(destination);
       const whole = readFileSync(snapback).length;
       truncateSync(snapback, whole - TORN);
       tear(snapback);
@@ -183,6 +185,31 @@ describe('the end of a snapback', () => {
       assert.ok(!after.equals(source.content), 'something was undone');
     });
   }
+
+  test('F30: is missed where its run had finished', () => {
+    const { destination, snapback } = synced();
+    const whole = readFileSync(snapback);
+    for (const length of [whole.length - 10, whole.length - TORN, whole.length / 2]) {
+      writeFileSync(snapback, whole.subarray(0, length));
+      for (const words of [[], ['--dry-run']]) {
+        const result = lvmsync(['--apply', snapback, destination, ...words]);
+        assertFails(result, 14, /although its run had finished/);
+        assert.match(result.stderr, /Nothing was written\.$/m);
+      }
+      assert.ok(readFileSync(destination).equals(source.content));
+    }
+    // Of a pipe the end is known at the end only.
+    const words = ['--apply', '-', destination];
+    const piped = lvmsync(words, { stdinFile: snapback });
+    assertFails(piped, 14, /although its run had finished/);
+    assert.match(piped.stderr, /is between two states: what is left of the snapback was put back/);
+    const forced = lvmsync(['--apply', snapback, destination, '--force']);
+    assertSucceeds(forced);
+    assert.match(forced.stderr, /^WARNING: --force overrides: .*although its run had finished/m);
+    writeFileSync(snapback, whole);
+    assertSucceeds(lvmsync(['--apply', snapback, destination]));
+    assert.ok(readFileSync(destination).equals(source.former));
+  });
 
   test('is not what damage further in front is taken for: nothing behind it would be undone', () => {
     const { destination, snapback } = synced();

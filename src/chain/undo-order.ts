@@ -1,0 +1,82 @@
+/** Which snapback undoes what wrote last to a copy, and why another one may not be applied. Pure. */
+
+import { WRITTEN, wasWritten } from '../device/write-mark.js';
+import type { Hello } from '../stream/control-frame.js';
+import { idOf, isLinkOfChain, nameOf } from './copy-entry.js';
+import type { CopyEntry } from './copy-registry.js';
+import type { Link } from './link.js';
+
+/** The run that a snapback undoes: the one that wrote last or a part of it, or one that it has undone already. */
+export type Undoing = 'last' | 'part' | 'again' | undefined;
+
+export function undoingOf(entry: CopyEntry, hello: Hello): Undoing {
+  if (hello.kind !== 'snapback') return undefined;
+  const id = idOf(hello);
+  if (nameOf(entry, hello) === id) return hello.streamCount === 1 ? 'last' : 'part';
+  return entry.undone?.[0] === id ? 'again' : undefined;
+}
+
+export interface UndoQuestion {
+  readonly entry: CopyEntry | undefined;
+  readonly undoes: Hello;
+  /** The link of a chain that has to be undone before it. */
+  readonly newer: Pick<Link, 'name' | 'streamId'> | undefined;
+  /** The writeMark of the copy now. */
+  readonly markBefore: string | undefined;
+}
+
+export interface NotNext {
+  readonly why: string;
+  /** Another run wrote since. */
+  readonly laterRun?: true;
+}
+
+/** Undefined where the snapback may be applied now. */
+export function whyNotNext({
+  entry,
+  undoes,
+  newer,
+  markBefore,
+}: UndoQuestion): NotNext | undefined {
+  const id = idOf(undoes);
+  const [undoneLast] = entry?.undone ?? [];
+  const isNext = newer === undefined || undoneLast === newer.streamId || undoneLast === id;
+  if (!isNext) return { why: `${newer.name} undoes a later run, and has to be applied first` };
+  if (entry === undefined) return undefined;
+  if (isLinkOfChain(undoes)) {
+    // The last writer was a run of the chain, or the undoing of one.
+    const followsUndo = undoneLast !== undefined && [newer?.streamId, id].includes(undoneLast);
+    if (entry.chain === null && !followsUndo) return writtenLater(entry);
+    return wasWritten(entry.left, markBefore) ? { why: WRITTEN_SINCE } : undefined;
+  }
+  const undoing = undoingOf(entry, undoes);
+  if (undoing !== undefined) {
+    const left = undoing === 'again' ? settledIn(entry) : entry.left;
+    return wasWritten(left, markBefore) ? { why: WRITTEN_SINCE } : undefined;
+  }
+  if (entry.undone?.includes(id)) return { why: UNDONE_BEFORE };
+  for (let former = entry.former; former !== null; former = former.former) {
+    if (nameOf(former, undoes) !== id && !former.undone?.includes(id)) continue;
+    return writtenLater(entry);
+  }
+  return undefined;
+}
+
+function writtenLater({ at, command }: CopyEntry): NotNext {
+  const why = `it was written at ${at} by "${command}", after the run that this snapback undoes`;
+  return { why, laterRun: true };
+}
+
+/** The mark of the copy when the undo was finished, by which the same is undone again. */
+function settledIn({ left, settled }: CopyEntry): string | undefined {
+  return left === WRITTEN ? settled : left;
+}
+
+const WRITTEN_SINCE =
+  'something else wrote to it since the run that this snapback undoes, such as a mount';
+
+const UNDONE_BEFORE =
+  'the run that this snapback undoes was already undone, and another run was undone after it';
+
+export const FORCED =
+  '--force puts back the blocks that are saved in this snapback, and leaves everything else that was written since: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';
