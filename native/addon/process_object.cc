@@ -1,5 +1,5 @@
 // JavaScript functions around the calls of the kernel that neither read nor write: makePipe,
-// unreadBytes, lockFile, isFileLocked, setIoPriority, setIdlePolicy, endProcess.
+// unreadBytes, isHungUp, lockFile, isFileLocked, setIoPriority, setIdlePolicy, endProcess.
 #include <string>
 
 #include "addon/addon.h"
@@ -31,6 +31,11 @@ Napi::Value Unread(const Napi::CallbackInfo& info) {
   const Status status = UnreadBytes(IntOf(info[0], "fd"), &count);
   if (!status.ok()) throw ToError(info.Env(), status);
   return Napi::Number::New(info.Env(), static_cast<double>(count));
+}
+
+// isHungUp(fd) -> boolean
+Napi::Value HungUp(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), IsHungUp(IntOf(info[0], "fd")));
 }
 
 // lockFile(fd) -> boolean
@@ -70,6 +75,7 @@ Napi::Value End(const Napi::CallbackInfo& info) { EndProcess(IntOf(info[0], "sta
 void InitProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("makePipe", Napi::Function::New(env, Pipe, "makePipe"));
   exports.Set("unreadBytes", Napi::Function::New(env, Unread, "unreadBytes"));
+  exports.Set("isHungUp", Napi::Function::New(env, HungUp, "isHungUp"));
   exports.Set("lockFile", Napi::Function::New(env, Lock, "lockFile"));
   exports.Set("isFileLocked", Napi::Function::New(env, IsLocked, "isFileLocked"));
   exports.Set("setIoPriority", Napi::Function::New(env, IoPriority, "setIoPriority"));

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,6 +60,27 @@ void CountsUnreadBytes() {
   ExpectEqual<std::string>(status.syscall, "ioctl", "the call");
 }
 
+void NoticesHangUps() {
+  PipeEnds ends;
+  Expect(MakePipe(PipeWriter::kOurs, &ends).ok(), "a pipe");
+  FileDescriptor read_end(ends.read);
+  const FileDescriptor write_end(ends.write);
+  Expect(::write(ends.write, "1", 1) == 1, "a byte");
+  Expect(!IsHungUp(ends.write), "somebody can read");
+  Expect(read_end.Close() == 0, "closed");
+  Expect(IsHungUp(ends.write), "nobody can");
+  int sockets[2];
+  Expect(::socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0, "a pair of sockets");
+  const FileDescriptor ours(sockets[0]);
+  FileDescriptor theirs(sockets[1]);
+  Expect(::shutdown(theirs.get(), SHUT_WR) == 0, "shut down");
+  Expect(!IsHungUp(ours.get()), "it sends no more, and may read");
+  Expect(theirs.Close() == 0, "closed");
+  Expect(IsHungUp(ours.get()), "it is gone");
+  const testing::TempFile file;
+  Expect(!IsHungUp(OpenAgain(file).get()), "a file does not hang up");
+}
+
 void LocksFiles() {
   const testing::TempFile file;
   FileDescriptor first = OpenAgain(file);
@@ -105,6 +127,7 @@ void ReportsRefusedPriorities() {
 const testing::Suite kSuite{
     {"a pipe of ours does not block its writer, one of theirs does", MakesPipes},
     {"unread bytes are counted and stay in the pipe", CountsUnreadBytes},
+    {"it is noticed that the other end is gone", NoticesHangUps},
     {"one open file at a time has the lock, and others can see that", LocksFiles},
     {"priorities are those of one thread", SetsPrioritiesOfAThread},
     {"a priority that is refused names the call", ReportsRefusedPriorities},

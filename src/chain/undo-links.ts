@@ -10,11 +10,14 @@ import { describeFailure, interrupted } from '../run/interruption.js';
 import { ChangeReader } from '../stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
 import { parseSize } from '../stream/copy-size.js';
+import { lostEnd } from '../stream/lost-end.js';
 import { type Link, openLink } from './link.js';
 
 export interface UndoLinks {
   /** In the order in which they are written. */
   readonly links: readonly Link[];
+  /** Those of them whose runs finished. */
+  readonly isComplete: (link: Link) => boolean;
   readonly device: FileDevice;
   /** Takes what is overwritten: all of the links together as one run. Stays the caller's. */
   readonly snapback: Snapback | undefined;
@@ -53,7 +56,8 @@ interface Writing {
   readonly pool: SlabPool;
 }
 
-async function undoLink({ path }: Link, { job, stage, pool }: Writing): Promise<void> {
+async function undoLink(link: Link, { job, stage, pool }: Writing): Promise<void> {
+  const { path } = link;
   const { device, signal } = job;
   const fd = openLink(path);
   const reader = new ChangeReader(fd, path);
@@ -63,9 +67,13 @@ async function undoLink({ path }: Link, { job, stage, pool }: Writing): Promise<
     reader.begin(form, { deviceSize: device.size, strict: true, mayBeUnused: true });
     const writing = { reader, stage, pool, destinationSize: device.size };
     await apply({ ...writing, disjoint: true, signal, onProgress: job.onProgress });
-    if (!signal.aborted) return;
-    await device.sync();
-    throw interrupted(signal);
+    if (signal.aborted) {
+      await device.sync();
+      throw interrupted(signal);
+    }
+    // It was whole when the links were checked.
+    const { tornTail } = reader.end;
+    if (tornTail !== undefined && job.isComplete(link)) throw lostEnd(tornTail);
   } finally {
     await reader.close();
     closeSync(fd);

@@ -31,6 +31,7 @@ import { copySizeOf } from '../stream/copy-size.js';
 import { nameAdvice } from '../stream/device-facts.js';
 import { closeChanges, openChanges } from './apply-input.js';
 import { ReceivedStream } from './received-stream.js';
+import { watchSender } from './sender-watch.js';
 import { formatReady, snapbackOptions, type Target, writeStream } from './write-stream.js';
 
 export async function runApply(command: ApplyCommand, context: RunContext): Promise<number> {
@@ -44,7 +45,12 @@ export async function runApply(command: ApplyCommand, context: RunContext): Prom
     const isTurn = command.chain !== undefined;
     const stream = new ReceivedStream(reader, form, input.identity);
     if (stream.isEmpty && !isTurn) return applyNothing(stream, context);
-    return await answering(stream, context, () => applyStream(stream, command, context));
+    if (stream.answeredId !== undefined) stream.endWatch = watchSender();
+    try {
+      return await answering(stream, context, () => applyStream(stream, command, context));
+    } finally {
+      stream.endWatch();
+    }
   } catch (error) {
     if (context.signal.aborted && !(error instanceof LvmsyncError)) {
       throw interrupted(context.signal, UNTOUCHED);

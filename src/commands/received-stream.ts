@@ -19,6 +19,8 @@ export class ReceivedStream {
   readonly identity: DeviceIdentity | undefined;
   /** Undefined for a stream as the original writes it. */
   readonly hello: Hello | undefined;
+  /** To be called when its sender is answered: from then on the work goes on without it. */
+  endWatch: () => void = () => undefined;
 
   constructor(reader: ChangeReader, form: StreamForm, identity: DeviceIdentity | undefined) {
     this.reader = reader;

@@ -160,7 +160,8 @@ class Rollback {
       const unfinished = { ...record, doing, undone: null, writer, left, attempt: undefined };
       writeRecord(directory, unfinished);
       this.#owner.announce(writer, directory);
-      places = await this.#apply(plan.links, bytes, { snapback, unfinished });
+      const isComplete = (link: Link): boolean => plan.complete.has(link);
+      places = await this.#apply(plan.links, bytes, { snapback, unfinished, isComplete });
     } finally {
       snapback.close();
     }
@@ -206,9 +207,8 @@ class Rollback {
     const path = join(directory, folder);
     const { former, links } = await readUndone(path, undone);
     // After a rollback that finished, the newest one has to be complete.
-    const { bytes } = await this.#check(links, ({ streamId }) => {
-      return doing === null && streamId === redo;
-    });
+    const isComplete = ({ streamId }: Link): boolean => doing === null && streamId === redo;
+    const { bytes } = await this.#check(links, isComplete);
     const point = former.point === null ? 'no restore point' : localTime(former.point.time);
     this.#say(`${this.#device.path}: forward again to ${point}, ${humanSize(bytes)} to be written`);
     refuseReplacing(path, directory);
@@ -224,7 +224,7 @@ class Rollback {
     };
     writeRecord(directory, unfinished);
     this.#owner.announce(writer, directory);
-    await this.#apply(links, bytes, { snapback: undefined, unfinished });
+    await this.#apply(links, bytes, { snapback: undefined, unfinished, isComplete });
     moveBack(path, directory);
     const { record: restored, mark } = putBack(former, { writer, mark: writeMark(this.#device) });
     // Named until it is gone: of a run that is cut off here it takes room.
@@ -251,13 +251,14 @@ class Rollback {
   async #apply(
     links: readonly Link[],
     totalBytes: number,
-    { snapback, unfinished }: Going,
+    { snapback, unfinished, isComplete }: Going,
   ): Promise<readonly number[]> {
     const { reporter, signal } = this.#context;
     const onProgress = (doneBytes: number): void =>
       reporter.progress({ activity: 'Rolling back', doneBytes, totalBytes });
     try {
-      return await undoLinks({ links, device: this.#device, snapback, signal, onProgress });
+      const job = { links, isComplete, device: this.#device, snapback, signal, onProgress };
+      return await undoLinks(job);
     } catch (error) {
       const { directory } = this.#command;
       await noteAttempt({ directory, record: unfinished }, this.#device, []);
@@ -276,4 +277,5 @@ interface Going {
   readonly snapback: Snapback | undefined;
   /** The record while it is under way. */
   readonly unfinished: ChainRecord;
+  readonly isComplete: (link: Link) => boolean;
 }

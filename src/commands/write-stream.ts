@@ -54,11 +54,11 @@ export async function writeStream(
     if (turn !== undefined) return;
     owner.announceOther({ undo: snapback?.streamId ?? null, set: stream.set, undoes });
   };
-  const stage = new WriteStage(device, snapback, pool, { ...rules, announce });
+  const tick = workSign(stream, context);
+  const stage = new WriteStage(device, snapback, pool, { ...rules, announce, tick });
   const isFinishedRun = undoes !== undefined && owner.hasFinished(undoes);
   const disjoint = stream.isDisjoint(command);
   const { toldBy } = stream;
-  const tick = workSign(stream, context);
   const onProgress = (doneBytes: number): void => {
     tick();
     reporter.progress({ activity: 'Applying', doneBytes, totalBytes, toldBy });
@@ -78,6 +78,7 @@ export async function writeStream(
     const waits = turn !== undefined || stream.place !== undefined;
     const onFirstGroup = waits ? grow : undefined;
     if (!waits) await grow();
+    stream.endWatch();
     if (streamId !== undefined) {
       context.answer(formatReady(streamId));
     }

@@ -55,7 +55,7 @@ export async function openDestination(
   let lock: RunLock | undefined;
   try {
     lock = await acquireRunLock(lockKey(seen.identity), { path, command, set });
-    report(await inspect(seen, request, lock), request, reporter);
+    report(await inspect(seen, request, reporter, lock), request, reporter);
     const device = await openForWriting(request, lock);
     refuseSwapped(seen, device);
     if (device.info.directError !== null) {
@@ -94,7 +94,7 @@ export async function openForDryRun(
   const device = await openSeen(request);
   try {
     requireUnlocked(lockKey(device.identity), { path });
-    report(await inspect(device, request), request, reporter);
+    report(await inspect(device, request, reporter), request, reporter);
     requireWritable(path);
     if (!force)
       await (await FileDevice.open(path, { role: 'destination', exclusive: true })).close();
@@ -115,7 +115,7 @@ export async function checkDestination(
 ): Promise<void> {
   const seen = await FileDevice.open(request.path, { role: 'destination' });
   try {
-    report(await inspect(seen, request), request, reporter);
+    report(await inspect(seen, request, reporter), request, reporter);
   } finally {
     await seen.close();
   }
@@ -260,6 +260,7 @@ function isClaimed(error: unknown): boolean {
 async function inspect(
   device: FileDevice,
   request: DestinationRequest,
+  listener: Listener,
   lock?: RunLock,
 ): Promise<Finding[]> {
   const { members, headKinds = [] } = request;
@@ -269,7 +270,7 @@ async function inspect(
     readOnly: device.info.readOnly,
     readHeadKind: () => headKindOf(device),
   };
-  if (device.identity.kind === 'block') await refuseMergeInto(device.identity.device);
+  if (device.identity.kind === 'block') await refuseMergeInto(device.identity.device, listener);
   const siblings = (): number[] => lock?.siblings().map(({ pid }) => pid) ?? [];
   const effects = { dmTable: readMappedTable, siblings };
   return inspectDestination(target, { members, headKinds }, effects);

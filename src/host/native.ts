@@ -232,6 +232,8 @@ export interface Native {
   setIdlePolicy(thread: number, idle: boolean): void;
   /** Bytes in a pipe; nothing is taken out of it. */
   unreadBytes(fd: number): number;
+  /** Whether nobody has the other end of the pipe or socket any more. */
+  isHungUp(fd: number): boolean;
   BlockFile: {
     open(
       path: string,

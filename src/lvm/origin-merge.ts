@@ -7,6 +7,7 @@ import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import type { SourceMember } from '../device/relation.js';
 import { CommandError, type RunCommand } from '../host/subprocess.js';
 import { readLine } from '../host/virtual-files.js';
+import type { Reporter } from '../run/reporter.js';
 import { bareUuid, parseDeviceName, parseDeviceUuid, type VolumeName } from './device-name.js';
 import { readMappedTable } from './dmsetup.js';
 import { parseTable } from './dmsetup-table.js';
@@ -61,7 +62,11 @@ export async function refuseRunningMerge(
  * Throws (destinationUnfit) if a snapshot is being merged into the device, or will be when it is next activated:
  * that takes back what is written to it. Asks LVM only of a volume that can have snapshots now.
  */
-export async function refuseMergeInto(device: string, run: RunCommand = askHost): Promise<void> {
+export async function refuseMergeInto(
+  device: string,
+  reporter: Pick<Reporter, 'warn'>,
+  run: RunCommand = askHost,
+): Promise<void> {
   const folder = `/sys/dev/block/${device}/dm`;
   const name = parseDeviceName(readLine(`${folder}/name`) ?? '');
   const uuid = parseDeviceUuid(readLine(`${folder}/uuid`) ?? '');
@@ -72,15 +77,20 @@ export async function refuseMergeInto(device: string, run: RunCommand = askHost)
     throw mergedInto(name, 'a snapshot is being merged into it');
   if (!types.includes('snapshot-origin') && !types.includes('thin')) return;
   const volumes = await listVolumes(name.vgName, run).catch((error: unknown) => {
-    // A container may have the device without LVM.
-    if (error instanceof CommandError) return [];
-    throw error;
+    if (!(error instanceof CommandError)) throw error;
+    // A container may have the device without LVM, or without its volume groups.
+    if (error.status !== undefined) reporter.warn(`${fullName(name)}: ${notAsked(error)}`);
+    return [];
   });
   const isMerging = ({ origin, merging }: Volume): boolean =>
     merging && origin !== undefined && bareUuid(origin.uuid) === uuid.lvUuid;
   const snapshot = volumes.find(isMerging);
   if (snapshot === undefined) return;
   throw mergedInto(name, `a merge of ${fullName(snapshot)} into it is scheduled`);
+}
+
+function notAsked({ message }: CommandError): string {
+  return `LVM cannot be asked whether a merge into it is scheduled, which would overwrite the data of this run; assuming that none is (${message})`;
 }
 
 function mergedInto(volume: VolumeName, what: string): LvmsyncError {

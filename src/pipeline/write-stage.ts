@@ -29,18 +29,25 @@ export class WriteStage {
   readonly #rules: WriteRules;
   readonly #newBlocks: NewBlocks;
   readonly #announce: (() => void) | undefined;
+  readonly #tick: () => void;
   readonly #sample = new PlaceSample();
   /** Never written to. */
   #zeros: Slab | undefined;
   #writtenBytes = 0;
   #begun = false;
 
-  /** `announce` is called before anything is written, and has to be durable when it returns. */
+  /**
+   * `announce` is called before anything is written, and has to be durable when it returns; `tick` whenever a batch was
+   * saved or written.
+   */
   constructor(
     destination: BlockDevice,
     snapback: Snapback | undefined,
     pool: SlabPool,
-    rules: WriteRules & { readonly announce?: () => void } = PLAIN_RULES,
+    rules: WriteRules & {
+      readonly announce?: () => void;
+      readonly tick?: () => void;
+    } = PLAIN_RULES,
   ) {
     this.#destination = destination;
     this.#snapback = snapback;
@@ -50,6 +57,7 @@ export class WriteStage {
       this.#zeroNew(operations),
     );
     this.#announce = rules.announce;
+    this.#tick = rules.tick ?? ((): void => undefined);
   }
 
   /** Bytes whose write was completed; durable only after finish. */
@@ -77,6 +85,7 @@ export class WriteStage {
     try {
       await this.#destination.readBatch(slab, operations);
       await this.#snapback.save(slab, operations);
+      this.#tick();
     } finally {
       this.#pool.release(slab);
     }
@@ -92,6 +101,7 @@ export class WriteStage {
   async #put(slab: Slab, operations: Operations): Promise<void> {
     await this.#newBlocks.prepare(operations);
     await this.#destination.writeBatch(slab, operations);
+    this.#tick();
   }
 
   /** Nothing there changes, but for a moment: a crash may leave in a block what the pool held before. */

@@ -1,6 +1,7 @@
 #include "core/system/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -24,6 +25,11 @@ Status UnreadBytes(int fd, uint64_t* count) {
   if (::ioctl(fd, FIONREAD, &unread) != 0) return Status::System(errno, "ioctl", 0);
   *count = static_cast<uint64_t>(unread);
   return Status::Ok();
+}
+
+bool IsHungUp(int fd) {
+  pollfd poll{fd, 0, 0};
+  return ::poll(&poll, 1, 0) == 1 && (poll.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 bool LockFile(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0; }

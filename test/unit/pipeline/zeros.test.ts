@@ -21,16 +21,18 @@ interface Outcome {
   readonly steps: number[];
   readonly content: Buffer;
   readonly calls: string[];
+  /** Of all batches that were saved or written. */
+  readonly ticks: number;
 }
 
-/** All of a sparse file of SIZE bytes with 16 bytes of data at DATA is made zeros. */
-async function makeZeros(rules: Partial<WriteRules>): Promise<Outcome> {
+/** All of a sparse file of SIZE bytes with so many bytes of data at DATA is made zeros. */
+async function makeZeros(rules: Partial<WriteRules>, dataLength = 16): Promise<Outcome> {
   const folder = scratchFolder();
   const path = join(folder, 'copy');
   writeFileSync(path, '');
   truncateSync(path, SIZE);
   const fd = openSync(path, 'r+');
-  writeSync(fd, Buffer.alloc(16, 'x'), 0, 16, DATA);
+  writeSync(fd, Buffer.alloc(dataLength, 'x'), 0, dataLength, DATA);
   closeSync(fd);
   const device = await FileDevice.open(path, { role: 'destination', write: true });
   const calls: string[] = [];
@@ -48,7 +50,11 @@ async function makeZeros(rules: Partial<WriteRules>): Promise<Outcome> {
   const facts = { deviceSize: SIZE, attributes: {} };
   const snapback = await Snapback.create({ ...place, facts, sorted: false });
   const pool = new SlabPool(2, slabSizeFor(BATCH_LIMITS));
-  const stage = new WriteStage(watched, snapback, pool, { ...PLAIN_RULES, ...rules });
+  let ticks = 0;
+  const tick = (): void => {
+    ticks++;
+  };
+  const stage = new WriteStage(watched, snapback, pool, { ...PLAIN_RULES, ...rules, tick });
   const steps: number[] = [];
   const all = new ExtentList(Float64Array.of(0, SIZE));
   for (const { operations } of planBatches(all, stage.zeroLimits)) {
@@ -59,7 +65,7 @@ async function makeZeros(rules: Partial<WriteRules>): Promise<Outcome> {
   await stage.finish();
   await device.close();
   const content = readFileSync(path).subarray(DATA - 512, DATA + 512);
-  return { savedBytes: snapback.savedBytes, steps, content, calls };
+  return { savedBytes: snapback.savedBytes, steps, content, calls, ticks };
 }
 
 const punches = [
@@ -86,6 +92,12 @@ test('F35: a long stretch is done in steps, each of which is a sign of life', as
   const { steps } = await makeZeros({});
   assert.ok(steps.length >= 4, `${steps}`);
   assert.equal(steps.at(-1), SIZE);
+});
+
+test('F35: saving a step that is full of data gives many signs of life', async () => {
+  const { ticks, savedBytes } = await makeZeros({}, 64 * MIB);
+  assert.ok(savedBytes >= 64 * MIB);
+  assert.ok(ticks >= savedBytes / BATCH_LIMITS.bytes, `${ticks} for ${savedBytes} bytes`);
 });
 
 test('F35: a receiver that is ready may say that it is at work', () => {
