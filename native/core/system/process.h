@@ -30,8 +30,8 @@ Status MakePipe(PipeWriter writer, PipeEnds* ends);
 // call is "ioctl".
 Status UnreadBytes(int fd, uint64_t* count);
 
-// Whether nobody has the other end of the pipe or socket `fd` any more. False where it was only shut down for one
-// direction, and for what is neither.
+// Whether nobody has the other end of the pipe or socket `fd` any more. False where it was only
+// shut down for one direction, and for what is neither.
 bool IsHungUp(int fd);
 
 // Whether this process now has the lock (flock) on the open file. False, too, where the file system
