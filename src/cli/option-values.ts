@@ -12,7 +12,7 @@ import type { FillRequest } from '../source/request.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
 
-const NUMBER = 'a number of restore points, 1 or more';
+const NUMBER = 'a whole number of restore points, 1 or more';
 const AGE = 'an age such as 12h, 30d or 8w';
 
 /** What each option for the rules of a chain takes. */
@@ -59,7 +59,9 @@ export function fillRequest({ values }: ParsedOptions): FillRequest {
   if (text === undefined) return {};
   const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0;
   if (percent >= 1 && percent <= 100) return { maxCowUse: percent };
-  throw usage(`--max-cow-use: expected a percentage from 1 to 100, saw "${escapeText(text, 80)}"`);
+  throw usage(
+    `--max-cow-use: expected a whole percentage from 1 to 100, saw "${escapeText(text, 80)}"`,
+  );
 }
 
 export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunRequest, 'metrics'> {
@@ -85,7 +87,9 @@ function parseNice(text: string): Nice {
   if (text === 'idle') return text;
   const nice = /^[-+]?\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
   if (nice >= -20 && nice <= 19) return nice;
-  throw usage(`--nice: expected a number from -20 to 19 or "idle", saw "${escapeText(text, 80)}"`);
+  throw usage(
+    `--nice: expected a whole number from -20 to 19 or "idle", saw "${escapeText(text, 80)}"`,
+  );
 }
 
 const MOST_STREAMS = 16;
@@ -94,7 +98,7 @@ export function parseStreams(text = '1'): number {
   const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= MOST_STREAMS) return count;
   throw usage(
-    `--streams: expected a number from 1 to ${MOST_STREAMS}, saw "${escapeText(text, 80)}"`,
+    `--streams: expected a whole number from 1 to ${MOST_STREAMS}, saw "${escapeText(text, 80)}"`,
   );
 }
 

@@ -537,7 +537,7 @@ describe('before a turn writes anything', () => {
   const usage: readonly [string[], RegExp][] = [
     [['--init'], /--init needs --chain/],
     [['--keep', '3'], /--keep needs --chain/],
-    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of restore points/],
+    [['--chain', 'x', '--keep', 'often'], /--keep: expected a whole number of restore points/],
     [['--chain', 'x', '--keep', '3', '--keep', ''], /--keep: expected/],
     [['--chain', 'x', '--snapback', 'y'], /--snapback cannot be used with --chain/],
     [['--chain', 'x', '--allow-smaller'], /--allow-smaller cannot be used with --chain/],

@@ -212,7 +212,7 @@ describe('command', () => {
     ]),
     ...['0', '17', '-1', '2.5', 'all', '1e1', '002'].map((text): [string[], string] => [
       [`--streams=${text}`, 'a', 'h:b'],
-      `--streams: expected a number from 1 to 16, saw "${text}"`,
+      `--streams: expected a whole number from 1 to 16, saw "${text}"`,
     ]),
     [['--streams', '2', 'a', 'b'], '--streams needs a remote host: a local run has no connection'],
     [['--streams', '2', '-s', 'a'], '--streams cannot be used with --stdout'],
