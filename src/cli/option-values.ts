@@ -145,25 +145,27 @@ export function refuseRest([unexpected]: readonly string[]): void {
 }
 
 export function clash(name: string, other: string, hint?: string): LvmsyncError {
-  const context = hint === undefined ? {} : { hint };
-  return new LvmsyncError('usage', `--${name} cannot be used with ${other}`, context);
+  return usage(`--${name} cannot be used with ${other}`, hint);
 }
 
 export function needs(name: string, needed: OptionEntry['name']): LvmsyncError {
-  return new LvmsyncError('usage', `--${name} needs --${needed}`);
+  return usage(`--${name} needs --${needed}`);
 }
 
-export function usage(message: string): LvmsyncError {
-  return new LvmsyncError('usage', message, { hint: GENERAL_HELP });
+export function usage(message: string, hint: string = GENERAL_HELP): LvmsyncError {
+  return new LvmsyncError('usage', message, { hint });
 }
 
 const GENERAL_HELP = '"lvmsync --help" shows the usage.';
 
-/** The same failure, where it points to the help of all commands pointing to that of the one that was asked for. */
+/** The same failure, pointing to the help of the command that was asked for, unless it has better advice. */
 export function pointToHelp(error: unknown, command: string | undefined): unknown {
-  if (command === undefined || !(error instanceof LvmsyncError)) return error;
-  if (error.hint !== GENERAL_HELP) return error;
-  return new LvmsyncError(error.code, error.message, {
-    hint: `"lvmsync help ${command}" shows the usage.`,
-  });
+  if (!(error instanceof LvmsyncError) || error.code !== 'usage') return error;
+  if (error.hint !== undefined && error.hint !== GENERAL_HELP) return error;
+  return usage(error.message, helpOf(command));
+}
+
+/** Undefined: that of a sync. */
+export function helpOf(command: string | undefined): string {
+  return command === undefined ? GENERAL_HELP : `"lvmsync help ${command}" shows the usage.`;
 }

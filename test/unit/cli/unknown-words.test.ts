@@ -42,6 +42,22 @@ describe('F21: a mistyped', () => {
     ['cycle vg0/mail', 'missing operand: DESTINATION / "lvmsync help cycle" shows the usage.'],
     ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
     ['--apply --help', /^missing argument: --apply/],
+    [
+      'verify --snapback x a b',
+      '--snapback needs --repair / "lvmsync help verify" shows the usage.',
+    ],
+    [
+      'verify --full --since c a b',
+      '--since cannot be used with --full / "lvmsync help verify" shows the usage.',
+    ],
+    [
+      '-s -a f vg0/snap',
+      '--apply cannot be used with --stdout / "lvmsync --help" shows the usage.',
+    ],
+    [
+      "cycle vg0/mail /c --snapback /d --freeze-cmd it's",
+      /^command "it's": the ' at .* is never closed \/ "lvmsync help cycle" shows the usage/,
+    ],
     ['--compress lz4 vg0/snap b:/x', /^--compress: write --compress=lz4, without a blank/],
     [
       'backup:/dev/x vg0/snap',
