@@ -9,6 +9,7 @@ import type { Nice, PriorityRequest } from '../host/priority.js';
 import type { Argv } from '../host/subprocess.js';
 import type { RunRequest } from '../run/request.js';
 import type { FillRequest } from '../source/request.js';
+import { type CommandSpec, usageHint } from './command-table.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
 
@@ -156,16 +157,11 @@ export function usage(message: string, hint: string = GENERAL_HELP): LvmsyncErro
   return new LvmsyncError('usage', message, { hint });
 }
 
-const GENERAL_HELP = '"lvmsync --help" shows the usage.';
+const GENERAL_HELP = usageHint(undefined);
 
 /** The same failure, pointing to the help of the command that was asked for, unless it has better advice. */
-export function pointToHelp(error: unknown, command: string | undefined): unknown {
+export function pointToHelp(error: unknown, command: CommandSpec | undefined): unknown {
   if (!(error instanceof LvmsyncError) || error.code !== 'usage') return error;
   if (error.hint !== undefined && error.hint !== GENERAL_HELP) return error;
-  return usage(error.message, helpOf(command));
-}
-
-/** Undefined: that of a sync. */
-export function helpOf(command: string | undefined): string {
-  return command === undefined ? GENERAL_HELP : `"lvmsync help ${command}" shows the usage.`;
+  return usage(error.message, usageHint(command));
 }
