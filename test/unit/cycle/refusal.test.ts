@@ -49,7 +49,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'merging', snapshot },
     EXIT.sourceUnfit,
     /^vg0\/snap: .*merged/,
-    /^Wait until the merge has finished .*; vg0\/mail then holds .*run the same command again/,
+    /^If it has not begun yet, .*lvchange -an vg0\/mail.* Wait until .* vg0\/mail then holds .* Run the same command again/,
   ],
   [
     { why: 'nextGone', point },
