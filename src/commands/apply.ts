@@ -7,7 +7,7 @@ import { chainMembers } from '../chain/directory.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
-import type { IfMissing } from '../destination/first-look.js';
+import type { IfMissing } from '../destination/missing.js';
 import {
   openDestination,
   openForDryRun,
