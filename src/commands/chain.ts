@@ -17,7 +17,8 @@ import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/
 import { spotsDiffer } from '../chain/spot-check.js';
 import { readRedoLinks } from '../chain/undone.js';
 import type { ChainCommand } from '../cli/command.js';
-import { FileDevice } from '../device/block-device.js';
+import { openSeen } from '../destination/first-look.js';
+import { SIZE_OF_VOLUME } from '../destination/missing.js';
 import { writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 
@@ -103,7 +104,9 @@ async function mismatchOf(
   directory: string,
 ): Promise<Mismatch | undefined> {
   try {
-    const device = await FileDevice.open(path, { role: 'destination' });
+    // The first turn makes the chain, and may have to make the destination, too.
+    const ifMissing = record === undefined ? 'make' : 'find';
+    const device = await openSeen({ path, ifMissing, size: SIZE_OF_VOLUME });
     try {
       if (record === undefined) return undefined;
       const actual = await describeDestination(device);

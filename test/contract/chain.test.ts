@@ -63,6 +63,18 @@ describe('a chain', () => {
     assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
   });
 
+  test('says of a destination that is missing how a first run makes it', () => {
+    const chain = laboratory();
+    const missing = join(chain.chain, 'nowhere', 'copy');
+    const { stdout } = lvmsync(['chain', '--json', chain.chain, missing]);
+    const { mismatch, remedy } = JSON.parse(stdout.toString());
+    assert.equal(mismatch, `${missing}: cannot open: no such device or file (ENOENT)`);
+    assert.match(
+      remedy,
+      /^The directory .*nowhere does not exist: .* --size SIZE .*then run the same/,
+    );
+  });
+
   test('begins with a full copy, which keeps no snapback', async () => {
     const chain = laboratory();
     assertSucceeds(await chain.turn(0));

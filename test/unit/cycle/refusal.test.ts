@@ -6,7 +6,13 @@ import { describeOverflow, describeRefusal } from '../../../src/cycle/refusal.js
 
 const point = { uuid: 'uuid', time: '2026-11-23T10:55:07Z' };
 const snapshot = { vgName: 'vg0', lvName: 'snap', ...point, state: 'lost' } as const;
-const origin = { vgName: 'vg0', lvName: 'mail', uuid: 'origin', kind: 'thick' } as const;
+const origin = {
+  vgName: 'vg0',
+  lvName: 'mail',
+  uuid: 'origin',
+  size: 4096,
+  kind: 'thick',
+} as const;
 const command = {
   destination: { host: 'backup', path: '/dev/vg1/the mail' },
   chain: { directory: '/var/chain', init: false, keep: [] },
