@@ -1,7 +1,7 @@
 /** The first look at a destination, before it is claimed. */
 
 import { statfsSync } from 'node:fs';
-import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { FileDevice } from '../device/block-device.js';
 import type { RunCommand } from '../host/subprocess.js';
 import { hintWhereMissing, isMissing, type Wanted } from './missing.js';
@@ -22,12 +22,13 @@ export async function openToCheck(request: Wanted): Promise<FileDevice> {
   return FileDevice.open(path, { role: 'destination' });
 }
 
-/** The same without that: nothing is changed. Throws (destinationUnfit) with what helps, where it is not there. */
+/** The same without that: nothing is changed. Throws (destinationUnfit) with what helps, where it cannot be opened. */
 export async function openSeen(wanted: Wanted, run?: RunCommand): Promise<FileDevice> {
   try {
     return await FileDevice.open(wanted.path, { role: 'destination' });
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!(error instanceof LvmsyncError)) throw error;
+    if (!isMissing(error)) throw withContext(error, UNTOUCHED);
     const { code, message, cause } = error;
     const hint = await hintWhereMissing(wanted, run);
     throw new LvmsyncError(code, message, { ...UNTOUCHED, hint, cause });

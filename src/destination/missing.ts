@@ -30,9 +30,8 @@ export function withSize(advice: string, size: number): string {
   return advice.replace(`--size ${SIZE_OF_VOLUME}`, `--size ${size}`);
 }
 
-export function isMissing(error: unknown): error is LvmsyncError {
-  if (!(error instanceof LvmsyncError) || !isNativeError(error.cause)) return false;
-  return error.cause.code === 'ENOENT';
+export function isMissing({ cause }: LvmsyncError): boolean {
+  return isNativeError(cause) && cause.code === 'ENOENT';
 }
 
 export async function hintWhereMissing(wanted: Wanted, run: RunCommand = askHost): Promise<string> {

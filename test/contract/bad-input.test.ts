@@ -331,7 +331,7 @@ describe('a destination', () => {
       return path;
     },
     12,
-    /neither a block device nor a regular file/,
+    /it is a directory/,
   );
   refused('that is a fifo', () => fifo(), 12, /neither a block device nor a regular file/);
   refused('that is the data source', () => source.data, 12, /data source/);
