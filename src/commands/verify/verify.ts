@@ -174,7 +174,8 @@ function addMissing(
     context.reporter.warn(`${name}: ${sizes}; the part beyond its end is not compared`);
     return;
   }
-  context.reporter.warn(`${name}: ${sizes}`);
+  const growth = command.repair ? '; the repair makes a regular file as long as the source' : '';
+  context.reporter.warn(`${name}: ${sizes}${growth}`);
   const { pairs } = within(extents, size, Infinity);
   forEachExtent(pairs, (offset, length) => found.add(offset, length));
 }
