@@ -177,7 +177,7 @@ describe('a dry run', () => {
     assert.equal(result.status, 17, result.stderr);
     assert.match(
       result.stderr,
-      /does not support --dry-run \(its output: invalid option: --dry-run\)/,
+      /^remote:invalid option: --dry-run\nFATAL ERROR: backup: lvmsync there does not support --dry-run$/m,
     );
   });
 
