@@ -194,7 +194,8 @@ async function runDry(
   const answer = (): void => {
     if (streamId !== undefined) context.answer(formatReady(streamId));
   };
-  return reportApply({ command, ...target, snapback, answer }, context);
+  const announced = stream.hello?.totalBytes;
+  return reportApply({ command, ...target, announced, snapback, answer }, context);
 }
 
 function reportOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): void {
