@@ -207,14 +207,33 @@ function __lvmsync_takes
     contains -- $words[2] $argv
 end
 
+# Whether that command was typed.
+function __lvmsync_is
+    set -l words (commandline -opc)
+    test "$words[2]" = $argv[1]
+end
+
 complete -c lvmsync -n __fish_use_subcommand -a help -d 'Show the help of a command'
 complete -c lvmsync -n '__fish_seen_subcommand_from help' -a '${COMMAND_TABLE.map(({ name }) => name).join(' ')}'
 complete -c lvmsync -a '(lvs --noheadings --separator / -o vg_name,lv_name 2>/dev/null | string trim)'
 complete -c lvmsync -a '(__fish_print_hostnames):'
-${commands.join('')}${OPTIONS.map(fishLines).join('')}`;
+${commands.join('')}${OPTIONS.flatMap(fishOptions).join('')}`;
 }
 
-function fishLines(option: OptionSpec): string {
+/** In the words for a command where it has its own, and in the general ones for all others. */
+function fishOptions(option: OptionSpec): string[] {
+  const takers = WORDS.filter(({ action }) => option.actions.includes(action));
+  const special = takers.filter(({ action }) => option.meanings?.[action] !== undefined);
+  const others = takers.filter((command) => !special.includes(command));
+  return [
+    fishLines(option, `takes ${others.map(({ name }) => name).join(' ')}`),
+    ...special.map(({ name, action }) =>
+      fishLines({ ...option, ...option.meanings?.[action] }, `is ${name}`),
+    ),
+  ];
+}
+
+function fishLines(option: OptionSpec, condition: string): string {
   const { name, short, choices = [], negatable, withoutValue } = option;
   const values: Readonly<Record<ValueKind, string>> = {
     none: '',
@@ -223,8 +242,7 @@ function fishLines(option: OptionSpec): string {
     program: " -x -a '(__fish_complete_command)'",
     other: ' -x',
   };
-  const takers = WORDS.filter(({ action }) => option.actions.includes(action));
-  const when = ` -n '__lvmsync_takes ${takers.map(({ name: word }) => word).join(' ')}'`;
+  const when = ` -n '__lvmsync_${condition}'`;
   const text = `${when} -d '${option.brief.replace(/[\\']/g, '\\$&')}'`;
   const letter = short === undefined ? '' : ` -s ${short}`;
   const line = `complete -c lvmsync${letter} -l ${name}${values[valueKind(option)]}${text}\n`;

@@ -80,7 +80,7 @@ function unclosed(text: string, position: number): LvmsyncError {
 }
 
 function refusal(text: string, reason: string): LvmsyncError {
-  return new LvmsyncError('usage', `remote shell command "${escapeText(text, 80)}": ${reason}`);
+  return new LvmsyncError('usage', `command "${escapeText(text, 80)}": ${reason}`);
 }
 
 /** Characters without a meaning to any shell, wherever they stand in an argument; a "=" only behind an option. */

@@ -31,11 +31,11 @@ export function doubtOf(
   about: CopyNow & { readonly directory: string },
 ): Doubt | undefined {
   const stranger = strangerIn(entry, record, about.directory);
-  if (stranger !== undefined) return { why: stranger, remedy: STRANGER };
+  if (stranger !== undefined) return { why: stranger, remedy: afterStranger(record) };
   if (!isWritten(entry, record, about)) return undefined;
   return {
     why: 'something else wrote to it since the last run of this chain, such as a mount or the merge of a snapshot, so it may not match its restore point',
-    remedy: WRITTEN_SINCE,
+    remedy: afterWrite(record),
   };
 }
 
@@ -133,8 +133,12 @@ export function isSameDirectory(recorded: string, directory: string): boolean {
   }
 }
 
-const REPAIR =
-  'if the snapshot of that restore point still exists, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once';
+/** The uuid of a restore point is that of its snapshot. */
+function repair({ point }: Pick<Facts, 'point'>): string {
+  const found =
+    point === null ? '' : ` ("lvs -S lv_uuid=${point.uuid}" shows it on the host of VOLUME)`;
+  return `if the snapshot of that restore point still exists${found}, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once`;
+}
 
 /** A rollback prints it, too. */
 const ANEW =
@@ -144,12 +148,12 @@ const ANEW =
 export const KILLED =
   'the run before was killed, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
 
-const STRANGER: ErrorContext = {
-  ...UNTOUCHED,
-  hint: `Undo that run with its snapback, if it kept one. Or, ${REPAIR}. Or ${ANEW}.`,
-};
+function afterStranger(record: Facts): ErrorContext {
+  const hint = `Undo that run with its snapback, if it kept one. Or, ${repair(record)}. Or ${ANEW}.`;
+  return { ...UNTOUCHED, hint };
+}
 
-const WRITTEN_SINCE: ErrorContext = {
-  ...UNTOUCHED,
-  hint: `Either, ${REPAIR}. Or ${ANEW}. With --force alone the run continues, and the foreign data stays in the copy.`,
-};
+function afterWrite(record: Facts): ErrorContext {
+  const hint = `Either, ${repair(record)}. Or ${ANEW}. With --force alone the run continues, and the foreign data stays in the copy.`;
+  return { ...UNTOUCHED, hint };
+}

@@ -228,6 +228,11 @@ export function commandOf(action: Action): CommandSpec | undefined {
   return COMMAND_TABLE.find((command) => command.action === action);
 }
 
+/** Where its usage can be read; undefined: that of a sync. */
+export function usageHint(command: Pick<CommandSpec, 'name'> | undefined): string {
+  return `"lvmsync ${command === undefined ? '--help' : `help ${command.name}`}" shows the usage.`;
+}
+
 /** The words that ask for a command where they stand first. */
 export const COMMAND_WORDS: readonly string[] = COMMAND_TABLE.flatMap(({ name, isWord }) =>
   isWord ? [name] : [],

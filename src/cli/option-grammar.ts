@@ -4,12 +4,13 @@
  */
 
 import { LvmsyncError } from '../base/errors.js';
-import { COMMAND_TABLE } from './command-table.js';
+import { COMMAND_TABLE, commandOf, usageHint } from './command-table.js';
 import {
   type Action,
   type FlagName,
   OPTION_TABLE,
   type OptionEntry,
+  type OptionSpec,
   type ValueName,
 } from './option-table.js';
 import { nearest } from './suggest.js';
@@ -80,7 +81,8 @@ function takeLong(word: string, remaining: Remaining, parsed: MutableOptions): O
   const { entry, setTo } = findLong(key.toLowerCase(), word, parsed.action);
   if ('argument' in entry) {
     const otherwise = 'withoutValue' in entry ? entry.withoutValue : undefined;
-    setValue(parsed, entry, attached ?? otherwise ?? nextWord(word, remaining));
+    const value = attached ?? otherwise ?? nextWord(word, remaining, { entry, parsed });
+    setValue(parsed, entry, value);
   } else {
     if (attached !== undefined) throw refusal('needless argument', word);
     parsed.flags[entry.name] = setTo;
@@ -94,7 +96,8 @@ function takeShort(word: string, remaining: Remaining, parsed: MutableOptions): 
   const attached = word.slice(1 + letter.length);
   const { entry, setTo } = findShort(letter) ?? findLong(letter, word, parsed.action);
   if ('argument' in entry) {
-    setValue(parsed, entry, attached === '' ? nextWord(word, remaining) : attached);
+    const value = attached === '' ? nextWord(word, remaining, { entry, parsed }) : attached;
+    setValue(parsed, entry, value);
     return entry;
   }
   if (attached.startsWith('=')) throw refusal('needless argument', word);
@@ -111,12 +114,19 @@ function setValue({ values }: MutableOptions, entry: ValueEntry, value: string):
   values[entry.name] = before === undefined ? value : `${before},${value}`;
 }
 
-function nextWord(option: string, remaining: Remaining): string {
+function nextWord(
+  option: string,
+  remaining: Remaining,
+  { entry, parsed }: { readonly entry: ValueEntry; readonly parsed: MutableOptions },
+): string {
   const word = remaining.shift();
-  if (word === undefined) throw refusal('missing argument', option);
   // A file of that name can be written ./--help.
-  if (word === '--help') throw refusal('missing argument', option);
-  return word;
+  if (word !== undefined && word !== '--help') return word;
+  const { actions, argument, meanings }: OptionSpec = entry;
+  const action = parsed.action ?? (actions.length === 1 ? actions[0] : undefined);
+  const meant = action && meanings?.[action]?.argument;
+  const help = usageHint(action && commandOf(action));
+  throw refusal('missing argument', option, `Write ${option} ${meant ?? argument}. ${help}`);
 }
 
 const LONG_NAMES: readonly LongName[] = OPTION_TABLE.flatMap((entry): LongName[] => {
@@ -151,7 +161,8 @@ function findLong(key: string, word: string, action: Action | undefined): LongNa
     key,
     known.map(({ text }) => text),
   );
-  throw refusal('invalid option', word, meant && `Did you mean --${meant}?`);
+  const help = action && `"lvmsync help ${commandOf(action)?.name}" lists its options.`;
+  throw refusal('invalid option', word, meant === undefined ? help : `Did you mean --${meant}?`);
 }
 
 function takes({ actions }: OptionEntry, action: Action): boolean {
@@ -172,7 +183,10 @@ function abbreviates(key: string, name: string): boolean {
   });
 }
 
-function refusal(reason: string, word: string, hint?: string): LvmsyncError {
-  const help = '"lvmsync help COMMAND" lists the options of a command.';
-  return new LvmsyncError('usage', `${reason}: ${word}`, { hint: hint ?? help });
+function refusal(
+  reason: string,
+  word: string,
+  hint = '"lvmsync help COMMAND" lists the options of a command.',
+): LvmsyncError {
+  return new LvmsyncError('usage', `${reason}: ${word}`, { hint });
 }

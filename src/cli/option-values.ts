@@ -9,10 +9,11 @@ import type { Nice, PriorityRequest } from '../host/priority.js';
 import type { Argv } from '../host/subprocess.js';
 import type { RunRequest } from '../run/request.js';
 import type { FillRequest } from '../source/request.js';
+import { type CommandSpec, usageHint } from './command-table.js';
 import type { ParsedOptions } from './option-grammar.js';
 import type { OptionEntry, ValueName } from './option-table.js';
 
-const NUMBER = 'a number of restore points, 1 or more';
+const NUMBER = 'a whole number of restore points, 1 or more';
 const AGE = 'an age such as 12h, 30d or 8w';
 
 /** What each option for the rules of a chain takes. */
@@ -59,7 +60,9 @@ export function fillRequest({ values }: ParsedOptions): FillRequest {
   if (text === undefined) return {};
   const percent = /^\d{1,3}%?$/.test(text) ? Number.parseInt(text, 10) : 0;
   if (percent >= 1 && percent <= 100) return { maxCowUse: percent };
-  throw usage(`--max-cow-use: expected a percentage from 1 to 100, saw "${escapeText(text, 80)}"`);
+  throw usage(
+    `--max-cow-use: expected a whole percentage from 1 to 100, saw "${escapeText(text, 80)}"`,
+  );
 }
 
 export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunRequest, 'metrics'> {
@@ -85,7 +88,9 @@ function parseNice(text: string): Nice {
   if (text === 'idle') return text;
   const nice = /^[-+]?\d{1,2}$/.test(text) ? Number(text) : Number.NaN;
   if (nice >= -20 && nice <= 19) return nice;
-  throw usage(`--nice: expected a number from -20 to 19 or "idle", saw "${escapeText(text, 80)}"`);
+  throw usage(
+    `--nice: expected a whole number from -20 to 19 or "idle", saw "${escapeText(text, 80)}"`,
+  );
 }
 
 const MOST_STREAMS = 16;
@@ -94,7 +99,7 @@ export function parseStreams(text = '1'): number {
   const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
   if (count >= 1 && count <= MOST_STREAMS) return count;
   throw usage(
-    `--streams: expected a number from 1 to ${MOST_STREAMS}, saw "${escapeText(text, 80)}"`,
+    `--streams: expected a whole number from 1 to ${MOST_STREAMS}, saw "${escapeText(text, 80)}"`,
   );
 }
 
@@ -141,25 +146,22 @@ export function refuseRest([unexpected]: readonly string[]): void {
 }
 
 export function clash(name: string, other: string, hint?: string): LvmsyncError {
-  const context = hint === undefined ? {} : { hint };
-  return new LvmsyncError('usage', `--${name} cannot be used with ${other}`, context);
+  return usage(`--${name} cannot be used with ${other}`, hint);
 }
 
 export function needs(name: string, needed: OptionEntry['name']): LvmsyncError {
-  return new LvmsyncError('usage', `--${name} needs --${needed}`);
+  return usage(`--${name} needs --${needed}`);
 }
 
-export function usage(message: string): LvmsyncError {
-  return new LvmsyncError('usage', message, { hint: GENERAL_HELP });
+export function usage(message: string, hint: string = GENERAL_HELP): LvmsyncError {
+  return new LvmsyncError('usage', message, { hint });
 }
 
-const GENERAL_HELP = '"lvmsync --help" shows the usage.';
+const GENERAL_HELP = usageHint(undefined);
 
-/** The same failure, where it points to the help of all commands pointing to that of the one that was asked for. */
-export function pointToHelp(error: unknown, command: string | undefined): unknown {
-  if (command === undefined || !(error instanceof LvmsyncError)) return error;
-  if (error.hint !== GENERAL_HELP) return error;
-  return new LvmsyncError(error.code, error.message, {
-    hint: `"lvmsync help ${command}" shows the usage.`,
-  });
+/** The same failure, pointing to the help of the command that was asked for, unless it has better advice. */
+export function pointToHelp(error: unknown, command: CommandSpec | undefined): unknown {
+  if (!(error instanceof LvmsyncError) || error.code !== 'usage') return error;
+  if (error.hint !== undefined && error.hint !== GENERAL_HELP) return error;
+  return usage(error.message, usageHint(command));
 }

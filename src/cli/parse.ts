@@ -37,7 +37,7 @@ export function toCommand(parsed: ParsedOptions): Command {
   try {
     return commandFor(action, asked, parsed, given);
   } catch (error) {
-    throw pointToHelp(error, action === 'sync' ? undefined : commandOf(action)?.name);
+    throw pointToHelp(error, action === 'sync' ? undefined : commandOf(action));
   }
 }
 

@@ -90,7 +90,7 @@ function rollbackTarget({ flags, values }: ParsedOptions): RollbackTarget | 'red
   }
   if (steps !== undefined) {
     if (/^\d{1,6}$/.test(steps)) return { steps: Number(steps) };
-    throw usage(`--steps: expected a number, saw "${escapeText(steps, 80)}"`);
+    throw usage(`--steps: expected a whole number, 0 or more, saw "${escapeText(steps, 80)}"`);
   }
   if (to === undefined) return 'redo';
   const until = endOfTime(to);

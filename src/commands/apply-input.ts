@@ -3,7 +3,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { reasonOf } from '../base/errno.js';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { type DeviceIdentity, identityFromStat } from '../device/topology.js';
 
 const STDIN = 0;
@@ -31,10 +31,15 @@ export function openChanges(path: string): Input {
   } catch (error) {
     const code = reasonOf(error);
     throw new LvmsyncError('usage', `${path}: cannot open the changes file (${code})`, {
+      ...UNTOUCHED,
+      ...(code === 'ENOENT' && { hint: 'Check its name.' }),
       cause: error,
     });
   }
-  throw new LvmsyncError('usage', `${path}: a directory, not a changes file`);
+  throw new LvmsyncError('usage', `${path}: a directory, not a changes file`, {
+    ...UNTOUCHED,
+    hint: 'Name a file in it: a change stream or a snapback.',
+  });
 }
 
 export function closeChanges({ fd }: Input): void {

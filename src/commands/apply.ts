@@ -8,7 +8,7 @@ import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import { requireWhole } from '../chain/whole-undo.js';
 import type { ApplyCommand } from '../cli/command.js';
-import type { IfMissing } from '../destination/first-look.js';
+import type { IfMissing } from '../destination/missing.js';
 import {
   openDestination,
   openForDryRun,
@@ -217,7 +217,8 @@ async function runDry(
   const answer = (): void => {
     if (streamId !== undefined) context.answer(formatReady(streamId));
   };
-  return reportApply({ command, ...target, snapback, answer }, context);
+  const announced = stream.hello?.totalBytes;
+  return reportApply({ command, ...target, announced, snapback, answer }, context);
 }
 
 function reportOtherParts({ name, hello }: ReceivedStream, reporter: Reporter): void {

@@ -17,17 +17,39 @@ import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/
 import { spotsDiffer } from '../chain/spot-check.js';
 import { readRedoLinks } from '../chain/undone.js';
 import type { ChainCommand } from '../cli/command.js';
-import { FileDevice } from '../device/block-device.js';
+import { openSeen } from '../destination/first-look.js';
+import { SIZE_OF_VOLUME } from '../destination/missing.js';
 import { writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 
 /** Status 12 where there is no chain, or for another destination than its own, 15 for a chain with a gap, also in what was undone. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
   const survey = await surveyChain(command);
-  context.print(command.json ? formatObject(asJson(survey)) : describe(survey));
-  if (survey.record === undefined || survey.mismatch !== undefined) return EXIT.destinationUnfit;
-  const { order, redoGap } = survey;
+  const { record, mismatch, order, redoGap } = survey;
+  if (command.json) {
+    context.print(formatObject(asJson(survey)));
+    if (record === undefined || mismatch !== undefined) return EXIT.destinationUnfit;
+  } else {
+    if (record === undefined) throw noChain(command.directory);
+    context.print(describe({ ...survey, record }));
+    if (mismatch !== undefined) throw refused(mismatch, command.destination);
+  }
   return (order.gap ?? redoGap) === undefined ? EXIT.done : EXIT.streamCorrupt;
+}
+
+function noChain(directory: string): LvmsyncError {
+  const what = existsSync(directory) ? 'it does not hold a chain' : 'no such directory';
+  const typed = typedPath(resolve(directory), undefined);
+  return new LvmsyncError('destinationUnfit', `${directory}: ${what}`, {
+    hint: `Check the name. The first cycle run, on the host of VOLUME, creates one: "lvmsync cycle --init VOLUME DESTINATION --snapback ${typed}" (with --size for a thick VOLUME).`,
+  });
+}
+
+function refused({ why, remedy }: Mismatch, destination = ''): LvmsyncError {
+  const isNamed = why.startsWith(`${destination}: `);
+  return new LvmsyncError('destinationUnfit', isNamed ? why : `${destination}: ${why}`, {
+    hint: remedy ?? CHECK_NAME,
+  });
 }
 
 export interface Survey {
@@ -103,7 +125,9 @@ async function mismatchOf(
   directory: string,
 ): Promise<Mismatch | undefined> {
   try {
-    const device = await FileDevice.open(path, { role: 'destination' });
+    // The first turn makes the chain, and may have to make the destination, too.
+    const ifMissing = record === undefined ? 'make' : 'find';
+    const device = await openSeen({ path, ifMissing, size: SIZE_OF_VOLUME });
     try {
       if (record === undefined) return undefined;
       const actual = await describeDestination(device);
@@ -183,20 +207,13 @@ function linkJson(
 }
 
 /** Text of others in it is made harmless. */
-export function describe(survey: Survey): string {
-  const { directory, record, order, mismatch, redoGap, leftover } = survey;
-  const head = escapeText(directory);
-  if (record === undefined) {
-    const what = existsSync(directory) ? 'holds no chain' : 'is not there';
-    const typed = escapeText(typedPath(directory, undefined));
-    return `${head}: ${what}. Check the name. The first cycle run, on the host of VOLUME, creates one: "lvmsync cycle --init VOLUME DESTINATION --snapback ${typed}" (with --size for a thick VOLUME).\n`;
-  }
+function describe(survey: Survey & { readonly record: ChainRecord }): string {
+  const { directory, record, order, redoGap, leftover } = survey;
   const { path, identity, size } = record.destination;
   const rows: [string, string][] = [
     ['of', `${path}${identity === null ? '' : ` (${identity})`}, ${humanSize(size)}`],
     ['holds', whatItHolds(record)],
   ];
-  if (mismatch !== undefined) rows.push(['but', mismatch.why]);
   if (redoGap !== undefined) rows.push(['but', `that rollback cannot be undone: ${redoGap}`]);
   if (record.point !== null) rows.push(['before', howFarBack(order)]);
   if (leftover.files.length > 0) rows.push(['useless', describeLeftover(leftover)]);
@@ -205,7 +222,7 @@ export function describe(survey: Survey): string {
   const unused = [...others, ...survey.others];
   if (unused.length > 0) rows.push(['unused', unused.join(', ')]);
   const lines = rows.map(([label, text]) => `  ${label.padEnd(8)}${escapeText(text)}\n`);
-  return `${head}\n${lines.join('')}${tableOf(survey)}`;
+  return `${escapeText(directory)}\n${lines.join('')}${tableOf(survey)}`;
 }
 
 function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {

@@ -53,7 +53,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
   const tag = tagOf(command);
   const lock = command.dryRun ? checkCycleFree(origin, tag) : await lockCycle(origin, tag, context);
   try {
-    const chain = await askChain(command, context);
+    const chain = await askChain(command, origin, context);
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
     const plan = planTurn({ snapshots, chain, init, force: command.force });

@@ -15,6 +15,8 @@ export interface ApplyDryRun {
   readonly device: FileDevice;
   /** Bytes that the destination would have. */
   readonly size: number;
+  /** Bytes that the changes say they hold. */
+  readonly announced: number | undefined;
   /** The options of the snapback that would be made. */
   readonly snapback: SnapbackOptions | undefined;
   /** Tells a sender that waits that the stream would be taken. */
@@ -23,19 +25,24 @@ export interface ApplyDryRun {
 
 /** Throws what a run would throw. A file is looked through as `inspect` does it. Resolves with the status. */
 export async function reportApply(
-  { command, device, size, snapback, answer }: ApplyDryRun,
+  { command, device, size, announced, snapback, answer }: ApplyDryRun,
   { reporter, signal }: RunContext,
 ): Promise<number> {
   if (snapback !== undefined) checkSnapback(snapback);
-  if (command.input !== '-') {
-    const { fault } = await inspectFile(command.input, signal);
-    if (fault !== undefined) throw fault;
-  }
+  const bytes = command.input === '-' ? announced : await bytesOfWhole(command.input, signal);
   answer();
   const grows = size > device.size ? `, to become ${humanSize(size)}` : '';
   const held = `${humanSize(device.size)}${grows}`;
+  const changes = bytes === undefined ? '' : `, with ${humanSize(bytes)} of changes`;
   reporter.info(
-    `lvmsync ${VERSION}: ${device.path} (${held}) can be written. This was a dry run: nothing was written`,
+    `lvmsync ${VERSION}: ${device.path} (${held}) can be written${changes}. This was a dry run: nothing was written`,
   );
   return EXIT.done;
+}
+
+/** Throws for a file that cannot be applied completely. */
+async function bytesOfWhole(path: string, signal: AbortSignal): Promise<number> {
+  const { fault, bytes, discardedBytes } = await inspectFile(path, signal);
+  if (fault !== undefined) throw fault;
+  return bytes + discardedBytes;
 }

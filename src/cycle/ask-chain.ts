@@ -4,6 +4,7 @@ import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
 import { type Fields, isObject, objectIn } from '../base/json-object.js';
 import { escapeText } from '../base/text.js';
 import { isPendingStep, isPoint } from '../chain/record.js';
+import { withSize } from '../destination/missing.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
 import { hostName, placeName } from '../remote/destination-name.js';
 import { outputOf } from '../remote/peer-verdict.js';
@@ -13,12 +14,17 @@ import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
 import type { ChainState } from './plan.js';
 import type { CycleRequest } from './request.js';
+import type { CycleOrigin } from './volumes.js';
 
 /**
- * Throws (transport) if it cannot be asked or answers what is no answer, (destinationUnfit) if the
+ * `size` is that of the volume in bytes. Throws (transport) if it cannot be asked or answers what is no answer, (destinationUnfit) if the
  * destination is not the one of the chain, unless that is forced.
  */
-export async function askChain(command: CycleRequest, context: RunContext): Promise<ChainState> {
+export async function askChain(
+  command: CycleRequest,
+  { size }: Pick<CycleOrigin, 'size'>,
+  context: RunContext,
+): Promise<ChainState> {
   const { destination, chain, remote, force } = command;
   const host = hostName(destination);
   const args = ['chain', '--json', '--', chain.directory, destination.path];
@@ -35,7 +41,7 @@ export async function askChain(command: CycleRequest, context: RunContext): Prom
   refuseFailure({ host, remote }, answer);
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
   const where = placeName(destination);
-  return parseAnswer(found.at(-1) ?? {}, { where, host, path: destination.path, force });
+  return parseAnswer(found.at(-1) ?? {}, { where, host, path: destination.path, force, size });
 }
 
 function chainIn(line: string): Fields | undefined {
@@ -73,11 +79,13 @@ function parseAnswer(
     host,
     path,
     force,
+    size,
   }: {
     readonly where: string;
     readonly host: string;
     readonly path: string;
     readonly force: boolean;
+    readonly size: number;
   },
 ): ChainState {
   if (typeof mismatch === 'string' && !force) {
@@ -86,7 +94,7 @@ function parseAnswer(
     throw new LvmsyncError('destinationUnfit', isNamed ? `${host}: ${what}` : `${where}: ${what}`, {
       state: 'Nothing was sent.',
       // Older programs say no remedy.
-      hint: typeof remedy === 'string' ? escapeText(remedy, 600) : OTHERWISE,
+      hint: typeof remedy === 'string' ? escapeText(withSize(remedy, size), 600) : OTHERWISE,
     });
   }
   const known = (point === null || isPoint(point)) && (doing === null || isPendingStep(doing));

@@ -2,6 +2,7 @@
 
 import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
+import { finishMerge } from '../lvm/origin-merge.js';
 import { fullName, unfit } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
 import { redoCommand, undoTurnCommand } from '../remote/undo-hints.js';
@@ -64,7 +65,7 @@ export function describeRefusal(
       return unfit(
         refusal.snapshot,
         'it is being merged into its origin, or will be',
-        `Wait until the merge has finished (lvs no longer shows the snapshot); ${fullName(origin)} then holds what this snapshot held. Then run the same command again: it says if a new history is needed.`,
+        `${finishMerge(origin)} ${fullName(origin)} then holds what this snapshot held. Run the same command again: it says if a new history is needed.`,
       );
     case 'nextGone':
       return there(

@@ -15,6 +15,8 @@ export interface CycleOrigin {
   readonly vgName: string;
   readonly lvName: string;
   readonly uuid: string;
+  /** Bytes. */
+  readonly size: number;
   /** How its snapshots are made. */
   readonly kind: 'thick' | 'thin';
 }
@@ -54,8 +56,8 @@ export async function findOrigin(
   );
   if (volume === undefined) throw new LvmsyncError('usage', `${subject}: no such logical volume`);
   refuseKind(volume);
-  const { vgName, lvName, uuid } = volume;
-  return { vgName, lvName, uuid, kind: volume.segmentType === 'thin' ? 'thin' : 'thick' };
+  const { vgName, lvName, uuid, size } = volume;
+  return { vgName, lvName, uuid, size, kind: volume.segmentType === 'thin' ? 'thin' : 'thick' };
 }
 
 async function listGroup(

@@ -12,7 +12,8 @@ import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.
 import { readMappedTable } from '../lvm/dmsetup.js';
 import { refuseMergeInto } from '../lvm/origin-merge.js';
 import type { Reporter } from '../run/reporter.js';
-import { type IfMissing, openSeen, openToCheck } from './first-look.js';
+import { openSeen, openToCheck } from './first-look.js';
+import type { IfMissing } from './missing.js';
 import { type Finding, type InspectedSource, inspectDestination, requireFit } from './safety.js';
 
 export interface DestinationRequest {

@@ -1,6 +1,6 @@
 /** Block devices and regular files as pipelines see them, and the slabs that carry their bytes. */
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { type ExitName, LvmsyncError } from '../base/errors.js';
 import {
   type ExtentPairs,
@@ -275,10 +275,24 @@ function openFailure(
       cause: error,
     });
   }
-  const reason = OPEN_REASONS[error.code] ?? error.message;
-  const isMissing = role === 'destination' && error.code === 'ENOENT';
-  return new LvmsyncError(CODES[role].open, `${path}: cannot open: ${reason} (${error.code})`, {
+  // The addon opens no directory for reading either.
+  const code = error.code === 'EINVAL' && isDirectory(path) ? 'EISDIR' : error.code;
+  const reason = OPEN_REASONS[code] ?? error.message;
+  const hint = openHint(role, code);
+  return new LvmsyncError(CODES[role].open, `${path}: cannot open: ${reason} (${code})`, {
     cause: error,
-    ...(isMissing && { hint: 'Check its name: a destination must exist and hold a copy.' }),
+    ...(hint !== undefined && { hint }),
   });
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function openHint(role: DeviceRole, code: string): string | undefined {
+  if (code === 'EISDIR') return 'Name a block device or a regular file instead.';
+  if (code !== 'ENOENT') return undefined;
+  return role === 'destination'
+    ? 'Check its name: a destination must exist and hold a copy.'
+    : 'Check its name.';
 }

@@ -24,7 +24,7 @@ export function parseIoPriority(text: string): IoPriority {
     throw new LvmsyncError(
       'usage',
       `--ionice: expected "idle", "best-effort:LEVEL" or "realtime:LEVEL", saw "${escapeText(text, 80)}"`,
-      { hint: 'A level is a number from 0 to 7.' },
+      { hint: 'A level is a whole number from 0 to 7.' },
     );
   }
   return { text, ioClass, level: isIdle ? 0 : Number(level ?? USUAL_LEVEL) };

@@ -29,16 +29,35 @@ export function refuseSiblingMerge(
   );
   if (sibling === undefined) return;
   const { vgName, origin } = sibling;
-  const into = fullName({ vgName, lvName: origin?.lvName ?? '' });
-  const merge = `a merge of ${fullName(sibling)} into ${into}`;
+  const into = { vgName, lvName: origin?.lvName ?? '' };
+  const merge = `a merge of ${fullName(sibling)} into ${fullName(into)}`;
   if (sibling.mergeFailed) throw unfit(volume, `${merge} failed`, HALF_MERGED);
-  throw unfit(volume, `${merge} is scheduled or running`, AFTER_IT);
+  throw unfit(volume, `${merge} is scheduled or running`, afterMerge(into));
 }
 
-const HALF_MERGED =
+export const HALF_MERGED =
   'The origin is half merged: find out why with lvs and dmesg, and repair that first.';
 
-const AFTER_IT = 'The merge replaces the content of the origin: try again when it has finished.';
+export function afterMerge(origin: VolumeName): string {
+  return `The merge replaces the content of ${fullName(origin)}. ${finishMerge(origin)} Then try again.`;
+}
+
+/** The snapshot is gone after it. */
+export function ownMerge(origin: VolumeName, finish: string): string {
+  return `The merge returns ${fullName(origin)} to its former content and removes this snapshot. ${finish} Then make a new snapshot and a full copy of it.`;
+}
+
+/** By itself LVM begins a scheduled merge only with an activation; it hides the snapshot from a plain lvs. */
+export function finishMerge(origin: VolumeName): string {
+  const name = fullName(origin);
+  return `If it has not begun yet, it begins when ${name} is next activated: unmount ${name} and run "lvchange -an ${name}" and "lvchange -ay ${name}", or restart this host. ${waitForMerge(origin)}`;
+}
+
+export function waitForMerge({ vgName }: VolumeName): string {
+  return `Wait until "lvs -a ${vgName}" no longer shows the snapshot that is being merged.`;
+}
+
+const UNDER_WAY = 'The merge replaces the content of the origin: try again when it has finished.';
 
 /**
  * Throws (sourceUnfit) if the kernel is merging a snapshot into one of the devices, which are open. LVM
@@ -53,7 +72,7 @@ export async function refuseRunningMerge(
     for (const target of parseTable((await readTable(device)) ?? '')) {
       if (target.type !== 'snapshot-merge') continue;
       const what = `a merge of ${volumeName(target.cow)} into it is running`;
-      throw new LvmsyncError('sourceUnfit', `${volumeName(device)}: ${what}`, { hint: AFTER_IT });
+      throw new LvmsyncError('sourceUnfit', `${volumeName(device)}: ${what}`, { hint: UNDER_WAY });
     }
   }
 }
@@ -100,7 +119,7 @@ function mergedInto(volume: VolumeName, what: string): LvmsyncError {
     `${name}: ${what}, which would overwrite the data of this run`,
     {
       ...UNTOUCHED,
-      hint: `Let the merge finish first: unmount ${name}, run "lvchange -an ${name}" and "lvchange -ay ${name}", and wait until lvs no longer shows the snapshot.`,
+      hint: `Let the merge finish first. ${finishMerge(volume)}`,
     },
   );
 }

@@ -9,7 +9,13 @@ import type { TableTarget } from './dmsetup-table.js';
 import { askHost } from './host-tools.js';
 import { type ConfigSection, findInteger, findSection, findString } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
-import { refuseSiblingMerge } from './origin-merge.js';
+import {
+  finishMerge,
+  HALF_MERGED,
+  ownMerge,
+  refuseSiblingMerge,
+  waitForMerge,
+} from './origin-merge.js';
 import { FAULT_TEXTS, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
 import { activationHint, fullName, unfit } from './unfit-volume.js';
 import type { VolumeGroup } from './volume-group.js';
@@ -94,14 +100,20 @@ export async function describeThick(volume: Volume, group: VolumeGroup): Promise
 
 /** Merging empties the list while it changes the origin; a scheduled merge may begin at any moment. */
 async function refuseMerge(volume: Volume, origin: Volume, run: RunCommand): Promise<void> {
-  const hint = `The merge returns ${fullName(origin)} to its former content and removes this snapshot.`;
-  if (volume.mergeFailed) throw unfit(volume, FAULT_TEXTS['Merge failed']);
+  if (volume.mergeFailed) throw unfit(volume, FAULT_TEXTS['Merge failed'], HALF_MERGED);
   if (!volume.merging) return;
   const isWaiting =
     origin.deviceNumber === undefined ||
     (await readTargets(origin, run)).some(({ type }) => type === 'snapshot-origin');
-  if (isWaiting) throw unfit(volume, `its merge into ${fullName(origin)} is scheduled`, hint);
-  throw unfit(volume, `being merged into ${fullName(origin)}`, hint);
+  const into = fullName(origin);
+  if (isWaiting) {
+    throw unfit(
+      volume,
+      `its merge into ${into} is scheduled`,
+      ownMerge(origin, finishMerge(origin)),
+    );
+  }
+  throw unfit(volume, `being merged into ${into}`, ownMerge(origin, waitForMerge(origin)));
 }
 
 type SnapshotTarget = TargetPlace & Extract<TableTarget, { type: 'snapshot' | 'snapshot-merge' }>;

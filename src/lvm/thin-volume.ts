@@ -4,6 +4,7 @@ import type { RunCommand } from '../host/subprocess.js';
 import { type Reading, readTargets, requireAgreement } from './cross-check.js';
 import { findInteger, findSection, findString } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
+import { afterMerge, finishMerge, ownMerge } from './origin-merge.js';
 import { failedPool } from './thin-pool.js';
 import { fullName, unfit } from './unfit-volume.js';
 import type { VolumeGroup } from './volume-group.js';
@@ -70,7 +71,12 @@ export async function describeThin(volume: Volume, group: VolumeGroup): Promise<
  * at any moment: nothing that reads either of them may begin. lvs tells it of the merging snapshot only.
  */
 function refuseMerge(volume: Volume, volumes: readonly Volume[]): void {
-  if (volume.merging) throw unfit(volume, 'a merge is scheduled or running');
+  const { vgName } = volume;
+  if (volume.merging) {
+    const into = { vgName, lvName: volume.origin?.lvName ?? '' };
+    const hint = ownMerge(into, finishMerge(into));
+    throw unfit(volume, 'a merge is scheduled or running', hint);
+  }
   const isRead = (uuid: string | undefined) =>
     uuid !== undefined && (uuid === volume.uuid || uuid === volume.origin?.uuid);
   const merging = volumes.find(
@@ -80,7 +86,7 @@ function refuseMerge(volume: Volume, volumes: readonly Volume[]): void {
   throw unfit(
     volume,
     `a merge of ${fullName(merging)} is scheduled or running`,
-    'The merge replaces the content of its origin when that is next activated: try again after it.',
+    afterMerge({ vgName, lvName: merging.origin?.lvName ?? '' }),
   );
 }
 

@@ -46,17 +46,17 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   const end = await converse(session, { question, streamId, output }, context);
   output.end();
   const { exit } = end;
-  const { ready, result, lastLines } = output;
+  const { ready, result, lastLines, unseenLines } = output;
   if (context.signal.aborted) throw interrupted(context.signal, UNTOUCHED);
   if (end.lateAfter !== undefined) throw silent(command, end.lateAfter);
   if (ready && result === undefined && (end.wasCut || isDone(exit))) return;
   const answered = result !== undefined || ready;
   const peerEnd = {
     ...{ host: hostName(command.destination), remote: command.remote },
-    ...{ exit, ready, result, lastLines },
+    ...{ exit, ready, result, lastLines, unseenLines },
   };
   const mayBeOld = exit.kind === 'status' && [0, 1].includes(exit.status);
-  if (!answered && mayBeOld && !isRefusedBySudo(peerEnd)) throw cannotBeAsked(command, lastLines);
+  if (!answered && mayBeOld && !isRefusedBySudo(peerEnd)) throw cannotBeAsked(command, unseenLines);
   throw exitFailure(peerEnd);
 }
 
@@ -119,9 +119,9 @@ function silent({ destination }: SendRequest, seconds: number): LvmsyncError {
   return withContext(noAnswer({ host: destination.host }, seconds), UNTOUCHED);
 }
 
-function cannotBeAsked(command: SendRequest, lastLines: readonly string[]): LvmsyncError {
+function cannotBeAsked(command: SendRequest, unseenLines: readonly string[]): LvmsyncError {
   const host = hostName(command.destination);
-  const said = outputOf(lastLines);
+  const said = outputOf(unseenLines);
   return new LvmsyncError('transport', `${host}: lvmsync there does not support --dry-run${said}`, {
     ...UNTOUCHED,
     hint: 'It is the Ruby lvmsync, or too old a version, so a run there cannot be checked in advance.',

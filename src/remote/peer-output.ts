@@ -29,6 +29,7 @@ export class PeerOutput {
   readonly #streamId: string;
   readonly #now: () => number;
   readonly #lastLines = new LastLines(KEPT_LENGTH);
+  readonly #unseen = new LastLines(KEPT_LENGTH);
   #ready = false;
   #signsOfLife = 0;
   #tellFeatures: (features: readonly string[]) => void = () => undefined;
@@ -82,6 +83,11 @@ export class PeerOutput {
     return this.#lastLines.lines;
   }
 
+  /** Those of them that the person has not read yet: a message need not repeat the others. */
+  get unseenLines(): readonly string[] {
+    return this.#unseen.lines;
+  }
+
   take(line: string, stream: PeerStream): void {
     const { noise, answer: text } = cutNoise(line);
     const answer = stream === 'stdout' ? parseAnswer(text) : undefined;
@@ -117,7 +123,10 @@ export class PeerOutput {
       this.#secondStart = now;
       this.#shown = 0;
     }
-    if (this.#shown++ < LINES_PER_SECOND) this.#reporter.remote(line);
+    const isShown = this.#shown++ < LINES_PER_SECOND;
+    if (isShown) this.#reporter.remote(line);
     else this.#hidden++;
+    const isSeen = isShown && this.#reporter.showsRemote;
+    if (stream === 'stderr' && !isSeen) this.#unseen.push(line);
   }
 }

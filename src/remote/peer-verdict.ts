@@ -24,6 +24,8 @@ export interface PeerOutcome {
   readonly sent: { readonly records: number; readonly bytes: number; readonly digest: string };
   /** Last words on stderr. */
   readonly lastLines: readonly string[];
+  /** Those that a message has to repeat; default: all. */
+  readonly unseenLines?: readonly string[];
   /** No answer is a failure. */
   readonly requireAck: boolean;
   /** The stream has no frames, so no answer can come. */
@@ -57,7 +59,7 @@ export function judge(outcome: PeerOutcome): { readonly verified: boolean } {
 
 /** The facts on a peer that has ended. */
 export type PeerEnd = Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> &
-  Partial<Pick<PeerOutcome, 'result' | 'ready' | 'remote'>>;
+  Partial<Pick<PeerOutcome, 'result' | 'ready' | 'remote' | 'unseenLines'>>;
 
 /** The failure of a peer that ended before it had done what it was asked for. */
 export function exitFailure(end: PeerEnd): LvmsyncError {
@@ -176,7 +178,7 @@ function sudoFailure(end: PeerEnd): LvmsyncError {
   const [what, hint] = isMissing
     ? [`sudo does not find ${program} there`, FOR_SUDO.program]
     : ['sudo refused to run lvmsync there (status 1)', FOR_SUDO.user];
-  return new LvmsyncError('transport', `${end.host}: ${what}${outputOf(end.lastLines)}`, { hint });
+  return new LvmsyncError('transport', `${end.host}: ${what}${saidBy(end)}`, { hint });
 }
 
 const FOR_SUDO = {
@@ -247,7 +249,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/Permission denied|Operation not permitted/, 'It needs root: log in as root, or use --sudo.'],
 ];
 
-type Words = Pick<PeerOutcome, 'host' | 'lastLines'>;
+type Words = Pick<PeerOutcome, 'host' | 'lastLines' | 'unseenLines'>;
 
 function broken(outcome: Words, what: string, hint?: string): LvmsyncError {
   return brokenBy(outcome, `the remote command ${what}`, hint);
@@ -257,8 +259,12 @@ function brokenBy(outcome: Words, what: string, hint?: string): LvmsyncError {
   const words = outcome.lastLines.join(' | ');
   const advice = hint ?? HINTS.find(([pattern]) => pattern.test(words))?.[1];
   const context: ErrorContext = advice === undefined ? {} : { hint: advice };
-  const message = `${outcome.host}: ${what}${outputOf(outcome.lastLines)}`;
+  const message = `${outcome.host}: ${what}${saidBy(outcome)}`;
   return new LvmsyncError('transport', message, context);
+}
+
+function saidBy({ lastLines, unseenLines = lastLines }: Words): string {
+  return outputOf(unseenLines);
 }
 
 /** The last words of a peer, as a message ends with them; nothing where it printed nothing. */

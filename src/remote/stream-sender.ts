@@ -235,6 +235,7 @@ export class StreamSender {
       result: this.#output.result,
       sent: sent.kind === 'all' ? countsOf(sent.totals) : { records: 0, bytes: 0, digest: '' },
       lastLines: this.#output.lastLines,
+      unseenLines: this.#output.unseenLines,
       requireAck: remote.requireAck,
       classic: format === 'classic',
       isTurn: chain !== undefined,

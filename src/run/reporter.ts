@@ -103,6 +103,11 @@ export class Reporter {
     else this.#line(`remote:${line}`);
   }
 
+  /** Whether a person reads what the remote host prints. */
+  get showsRemote(): boolean {
+    return !this.#isJson && this.#shows('normal');
+  }
+
   /** Whether a run does well to find out what a report of its progress can tell. */
   get showsProgress(): boolean {
     return this.#shows('normal');

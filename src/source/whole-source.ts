@@ -1,9 +1,10 @@
 /** All of a device as a source: for a verify that compares everything. */
 
+import { LvmsyncError } from '../base/errors.js';
 import { type ExtentList, NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
-import { findVolume } from '../lvm/find-volume.js';
+import { type FoundVolume, findVolume } from '../lvm/find-volume.js';
 import { refuseRunningMerge } from '../lvm/origin-merge.js';
 import { inspectPath } from '../lvm/volume-name.js';
 import type { RunContext } from '../run/context.js';
@@ -36,11 +37,27 @@ async function findPlain(request: SourceRequest): Promise<string | undefined> {
   if (request.kind === 'cowStore') return undefined;
   const { snapshot: subject, dataSource } = request;
   if (dataSource !== undefined) return undefined;
-  const found = await inspectPath(subject);
-  if (found.kind === 'other' && found.what === 'a regular file') return subject;
-  if (found.kind === 'block' && !found.mapped?.uuid.startsWith('LVM-')) return subject;
-  const { volume } = await findVolume(subject);
+  if (await isOutsideLvm(subject)) return subject;
+  const { volume } = await findAny(subject);
   return volume.origin === undefined ? volume.path : undefined;
+}
+
+/** A file or a device that can be read whole only: LVM has no list of changes for it. */
+export async function isOutsideLvm(subject: string): Promise<boolean> {
+  const found = await inspectPath(subject);
+  if (found.kind === 'other') return found.what === 'a regular file';
+  return found.kind === 'block' && found.mapped?.uuid.startsWith('LVM-') !== true;
+}
+
+/** Throws (usage) for the name of nothing, without the advice to name a snapshot. */
+async function findAny(subject: string): Promise<FoundVolume> {
+  try {
+    return await findVolume(subject);
+  } catch (error) {
+    if (!(error instanceof LvmsyncError) || error.code !== 'usage') throw error;
+    const hint = 'Check the name. Any block device, regular file or volume (VG/LV) will do.';
+    throw new LvmsyncError('usage', error.message, { hint, cause: error });
+  }
 }
 
 function openPlain(path: string, reporter: Reporter): Promise<Source> {

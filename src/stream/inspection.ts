@@ -100,13 +100,22 @@ export async function inspectFile(
 }
 
 function openFile(path: string): number {
+  let isDirectory: boolean;
   try {
-    if (statSync(path).isFile()) return openSync(path, 'r');
+    const stat = statSync(path);
+    if (stat.isFile()) return openSync(path, 'r');
+    isDirectory = stat.isDirectory();
   } catch (cause) {
     const code = reasonOf(cause);
-    throw new LvmsyncError('usage', `${path}: cannot be opened (${code})`, { cause });
+    throw new LvmsyncError('usage', `${path}: cannot be opened (${code})`, {
+      ...(code === 'ENOENT' && { hint: 'Check its name.' }),
+      cause,
+    });
   }
-  throw new LvmsyncError('usage', `${path}: not a regular file`);
+  if (!isDirectory) throw new LvmsyncError('usage', `${path}: not a regular file`);
+  throw new LvmsyncError('usage', `${path}: a directory, not a change stream or snapback`, {
+    hint: 'Name a file in it. "lvmsync chain" shows a directory of restore points.',
+  });
 }
 
 /** Adds up groups. */

@@ -197,7 +197,10 @@ describe('a changes file', () => {
   test('that is not there, or is a directory', () => {
     const missing = lvmsync(['--apply', '/nowhere/at/all', destination]);
     assertFails(missing, 1, /\/nowhere\/at\/all: cannot open the changes file \(ENOENT\)/);
-    assertFails(lvmsync(['--apply', folder, destination]), 1, /a directory, not a changes file/);
+    assert.match(missing.stderr, /\nNothing was written\.\nCheck its name\.\n$/);
+    const directory = lvmsync(['--apply', folder, destination]);
+    assertFails(directory, 1, /a directory, not a changes file/);
+    assert.match(directory.stderr, /\nNothing was written\.\nName a file in it: a change stream/);
   });
 
   test('that cannot be read is not said to be the wrong one', () => {
@@ -328,7 +331,7 @@ describe('a destination', () => {
       return path;
     },
     12,
-    /neither a block device nor a regular file/,
+    /it is a directory/,
   );
   refused('that is a fifo', () => fifo(), 12, /neither a block device nor a regular file/);
   refused('that is the data source', () => source.data, 12, /data source/);

@@ -42,7 +42,7 @@ function laboratory(spec: Partial<ChainSpec> = {}): ChainLaboratory {
 }
 
 describe('a chain', () => {
-  test('that does not exist is an answer, not an error', () => {
+  test('that does not exist is an answer to a program, an error to a person', () => {
     const chain = laboratory();
     const { exists, point, incomplete, links } = chain.survey();
     assert.deepEqual(
@@ -55,12 +55,28 @@ describe('a chain', () => {
       },
     );
     assert.ok(!existsSync(chain.chain));
-    const { stdout, status } = lvmsync(['chain', chain.chain]);
+    const missing = lvmsync(['chain', chain.chain]);
+    // F20: a monitor takes 0 for a history that is well.
+    assertFails(missing, 12, /^FATAL ERROR: .*: no such directory$/);
     assert.match(
-      stdout.toString(),
-      /is not there\. Check the name\. The first cycle run, on the host of VOLUME, creates one: "lvmsync cycle --init/,
+      missing.stderr,
+      /\nCheck the name\. The first cycle run, on the host of VOLUME, creates one: "lvmsync cycle --init/,
     );
-    assert.equal(status, 12, 'F20: a monitor takes 0 for a history that is well');
+    assert.equal(missing.stdout.length, 0);
+    mkdirSync(chain.chain);
+    assertFails(lvmsync(['chain', chain.chain]), 12, /^FATAL ERROR: .*: it does not hold a chain$/);
+  });
+
+  test('says of a destination that is missing how a first run makes it', () => {
+    const chain = laboratory();
+    const missing = join(chain.chain, 'nowhere', 'copy');
+    const { stdout } = lvmsync(['chain', '--json', chain.chain, missing]);
+    const { mismatch, remedy } = JSON.parse(stdout.toString());
+    assert.equal(mismatch, `${missing}: cannot open: no such device or file (ENOENT)`);
+    assert.match(
+      remedy,
+      /^The directory .*nowhere does not exist: .* --size SIZE .*then run the same/,
+    );
   });
 
   test('begins with a full copy, which keeps no snapback', async () => {
@@ -80,6 +96,19 @@ describe('a chain', () => {
         mismatch: null,
       },
     );
+  });
+
+  test('of another destination says so on standard error, with what to do', async () => {
+    const chain = laboratory();
+    assertSucceeds(await chain.turn(0));
+    const other = join(chain.chain, 'other');
+    const result = lvmsync(['chain', chain.chain, other]);
+    assertFails(result, 12, /^FATAL ERROR: .*other: cannot open: .*\(ENOENT\)$/);
+    assert.match(result.stderr, /\nCheck its name\.\n$/);
+    assert.match(String(result.stdout), /^ {2}holds /m);
+    writeFileSync(other, 'x');
+    const wrong = lvmsync(['chain', chain.chain, other]);
+    assert.match(wrong.stderr, /^FATAL ERROR: .*\n.+\n$/);
   });
 
   test('grows by a snapback with each turn, which names the one before it', async () => {
@@ -537,7 +566,7 @@ describe('before a turn writes anything', () => {
   const usage: readonly [string[], RegExp][] = [
     [['--init'], /--init needs --chain/],
     [['--keep', '3'], /--keep needs --chain/],
-    [['--chain', 'x', '--keep', 'often'], /--keep: expected a number of restore points/],
+    [['--chain', 'x', '--keep', 'often'], /--keep: expected a whole number of restore points/],
     [['--chain', 'x', '--keep', '3', '--keep', ''], /--keep: expected/],
     [['--chain', 'x', '--snapback', 'y'], /--snapback cannot be used with --chain/],
     [['--chain', 'x', '--allow-smaller'], /--allow-smaller cannot be used with --chain/],

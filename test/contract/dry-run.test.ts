@@ -177,7 +177,7 @@ describe('a dry run', () => {
     assert.equal(result.status, 17, result.stderr);
     assert.match(
       result.stderr,
-      /does not support --dry-run \(its output: invalid option: --dry-run\)/,
+      /^remote:invalid option: --dry-run\nFATAL ERROR: backup: lvmsync there does not support --dry-run$/m,
     );
   });
 
@@ -214,7 +214,14 @@ describe('a dry run of --apply', () => {
     const stream = lvmsync(['--stdout', ...fixture.source]).stdout;
     writeFileSync(changes, stream);
     const path = fixture.copy();
-    assertSucceeds(lvmsync(['--dry-run', '--apply', changes, path]));
+    const amount = /\(16\.0 MiB\) can be written, with 284\.0 KiB of changes\. This was a dry run/;
+    for (const input of [changes, '-']) {
+      // Of a pipe only the beginning is read.
+      const words = ['--dry-run', '--apply', input, path];
+      const result = lvmsync(words, { input: stream.subarray(0, 4096) });
+      assertSucceeds(result);
+      assert.match(result.stderr, amount);
+    }
     assert.ok(fixture.isUntouched(path));
     const damaged = Buffer.from(stream);
     damaged[stream.length - 2000] = (damaged[stream.length - 2000] ?? 0) ^ 1;

@@ -166,8 +166,12 @@ describe('inspect', () => {
   });
 
   test('refuses what is not a file, options of other commands, and no file at all', () => {
-    assertFails(inspect('/nowhere'), 1, /\/nowhere: cannot be opened \(ENOENT\)/);
-    assertFails(inspect(folder), 1, /not a regular file/);
+    const missing = inspect('/nowhere');
+    assertFails(missing, 1, /\/nowhere: cannot be opened \(ENOENT\)/);
+    assert.match(missing.stderr, /\nCheck its name\.\n$/);
+    const directory = inspect(folder);
+    assertFails(directory, 1, /: a directory, not a change stream or snapback/);
+    assert.match(directory.stderr, /\nName a file in it\. "lvmsync chain" shows/);
     assertFails(inspect('--force', plain), 1, /--force cannot be used with inspect/);
     assertFails(inspect(), 1, /missing operand: FILE/);
     assertFails(lvmsync(['--redo', plain, copy]), 1, /--redo cannot be used with a SNAPSHOT/);

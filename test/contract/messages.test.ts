@@ -242,7 +242,9 @@ describe('--metrics', () => {
     assert.deepEqual([value('last_run_bytes'), value('last_run_exit_status')], [CHANGED, 0]);
     rmSync(copy);
     mkdirSync(copy);
-    assertFails(lvmsync(job), 12, /neither a block device nor a regular file/);
+    const failed = lvmsync(job);
+    assertFails(failed, 12, /cannot open: it is a directory \(EISDIR\)/);
+    assert.match(failed.stderr, /\nNothing was written\.\nName a block device or a regular file/);
     assert.equal(value('last_run_exit_status'), 12);
     assert.equal(value('last_success_timestamp_seconds'), success);
     assert.ok((value('last_end_timestamp_seconds') ?? 0) > success);

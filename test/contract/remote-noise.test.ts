@@ -44,7 +44,7 @@ async function chainAnswer({ command: rsh }: FakeRsh, path: string): Promise<unk
   const silent = { print: () => undefined, answer: () => undefined, agentSocket: undefined };
   const { signal } = new AbortController();
   const context = { ...silent, reporter, signal, commandLine: 'lvmsync', engine: 'auto' };
-  return askChain(command, context);
+  return askChain(command, { size: 0 }, context);
 }
 
 const NO_CHAIN = { point: undefined, doing: undefined };

@@ -540,7 +540,8 @@ describe('before a rollback writes anything', () => {
   const usage: readonly [string[], RegExp][] = [
     [[], /one of --to, --steps and --redo/],
     [['--to', '2026', '--steps', '1'], /one of --to, --steps and --redo/],
-    [['--steps', 'two'], /--steps: expected a number/],
+    [['--steps', 'two'], /--steps: expected a whole number, 0 or more, saw "two"/],
+    [['--steps', '1.5'], /--steps: expected a whole number, 0 or more, saw "1.5"/],
     [['--to', 'yesterday'], /--to: expected a time/],
     [['--snapback', 'x', '--redo'], /--snapback cannot be used with rollback/],
   ];

@@ -21,6 +21,12 @@ const copy = join(folder, 'copy.img');
 const undo = join(folder, 'undo');
 writeFileSync(copy, source.former);
 assertSucceeds(lvmsync([...source.words, '--snapback', undo, copy]));
+const nothingYet = { point: null, last: null, pruned: null, doing: null, undone: null };
+const destination = { identity: null, path: copy, size: source.former.length };
+writeFileSync(
+  join(folder, 'chain.json'),
+  JSON.stringify({ version: 1, destination, ...nothingYet }),
+);
 
 /** With /dev/full as that descriptor. */
 function full(descriptor: 1 | 2, words: readonly string[]): CliResult {

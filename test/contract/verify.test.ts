@@ -126,7 +126,9 @@ for (const [way, to] of WAYS) {
       const destination = file(content);
       truncateSync(destination, MIB - 5000);
       const words = ['verify', '--full', source, ...to(destination)];
-      assertDiffers(lvmsync(words));
+      const seen = lvmsync(words);
+      assertDiffers(seen);
+      assert.doesNotMatch(seen.stderr, /as long as/);
       const smaller = lvmsync([...words, '--allow-smaller', '--json']);
       assertSucceeds(smaller);
       assert.match(
@@ -134,7 +136,10 @@ for (const [way, to] of WAYS) {
         /it has .*\(1043576 bytes\), the source .*\(1048576 bytes\); the part beyond/,
       );
       assert.equal(reportOf(smaller).comparedBytes, MIB - 5000);
-      assertSucceeds(lvmsync([...words, '--repair']));
+      const repaired = lvmsync([...words, '--repair']);
+      assertSucceeds(repaired);
+      const grows = /the source .*\(1048576 bytes\); the repair makes a regular file as long as/;
+      assert.match(repaired.stderr, grows);
       assert.ok(readFileSync(destination).equals(content));
     });
 
@@ -154,7 +159,9 @@ for (const [way, to] of WAYS) {
       const missing = fixture.path('missing');
       const result = lvmsync(['verify', '--full', source, ...to(missing)]);
       assertFailsHere(result, 12, /missing: cannot open: no such/);
-      assertFails(lvmsync(['verify', '--full', missing, ...to(source)]), 1, /no such device/);
+      const none = lvmsync(['verify', '--full', missing, ...to(source)]);
+      assertFails(none, 1, /no such device/);
+      assert.match(none.stderr, /\nCheck the name\. Any block device, regular file or volume/);
     });
   });
 }
@@ -177,6 +184,18 @@ function unchangedByte(): number {
 }
 
 describe('a verify', () => {
+  test('of two files names the option that compares them', () => {
+    const [a, b] = [file(Buffer.alloc(1)), file(Buffer.alloc(1))];
+    const result = lvmsync(['verify', a, b]);
+    assertFails(result, 1, /not a logical volume, but a regular file/);
+    assert.match(
+      result.stderr,
+      /VG\/LV\. Or use --full: it compares any two devices or files whole/,
+    );
+    const unknown = lvmsync(['verify', fixture.path('missing'), b]);
+    assert.doesNotMatch(unknown.stderr, /--full/);
+  });
+
   test('refuses to compare a device with itself', () => {
     const path = file(Buffer.alloc(4096));
     assertFails(lvmsync(['verify', '--full', path, path]), 12, /this is the source itself/);

@@ -178,8 +178,8 @@ describe('zsh', { skip: missingTool('zsh') }, () => {
 });
 
 describe('fish', { skip: missingTool('fish') }, () => {
-  /** What it offers for the line, without the descriptions. */
-  function offered(line: string): string[] {
+  /** What it offers for the line, each with its description. */
+  function described(line: string): string[][] {
     const path = join(folder, 'fish/vendor_completions.d/lvmsync.fish');
     const shown = linesOf([
       'fish',
@@ -189,7 +189,12 @@ describe('fish', { skip: missingTool('fish') }, () => {
       path,
       line,
     ]);
-    return shown.map((entry) => entry.split('\t')[0] ?? '');
+    return shown.map((entry) => entry.split('\t'));
+  }
+
+  /** The same without the descriptions. */
+  function offered(line: string): string[] {
+    return described(line).map(([word = '']) => word);
   }
 
   test('offers exactly the long options that exist', () => {
@@ -207,6 +212,14 @@ describe('fish', { skip: missingTool('fish') }, () => {
         '--licenses',
       ];
       assert.deepEqual([...new Set(shown)].sort(), expected.sort());
+    });
+
+    test(`describes the options of ${command.name} in its own words`, () => {
+      const rows = described(`lvmsync ${command.name} --`);
+      for (const { name, brief } of optionsOf(command)) {
+        const shown = rows.filter(([word = '']) => word.replace(/=$/, '') === `--${name}`);
+        assert.deepEqual(new Set(shown.map(([, text]) => text)), new Set([brief]), name);
+      }
     });
   }
 

@@ -215,10 +215,10 @@ class RemoteHashes implements HashedDestination {
   }
 
   #judge(exit: PeerExit): LvmsyncError {
-    const { result, lastLines } = this.#output;
+    const { result, lastLines, unseenLines } = this.#output;
     const { remote } = this.#command;
     return judgeHasher({
-      ...{ host: this.#host, remote, exit, result, lastLines },
+      ...{ host: this.#host, remote, exit, result, lastLines, unseenLines },
       ready: this.#isReady,
     });
   }

@@ -1,6 +1,6 @@
 /** `lvmsync verify SOURCE DESTINATION`: whether both hold the same, and where they do not. */
 
-import { EXIT, LvmsyncError, UNTOUCHED } from '../../base/errors.js';
+import { EXIT, LvmsyncError, UNTOUCHED, withContext } from '../../base/errors.js';
 import { RateLimit } from '../../base/rate-limit.js';
 import { exactSize } from '../../base/text.js';
 import type { SyncCommand, VerifyCommand } from '../../cli/command.js';
@@ -17,6 +17,7 @@ import { interrupted } from '../../run/interruption.js';
 import { openSource } from '../../source/open-source.js';
 import { requireWhole } from '../../source/overflow.js';
 import { checkWatch, reportLateFault, unwatched } from '../../source/quiet-check.js';
+import type { SourceRequest } from '../../source/request.js';
 import type { Source } from '../../source/source.js';
 import { guardStores } from '../../source/store-guard.js';
 import { DeviceHashes } from './block-hashes.js';
@@ -61,8 +62,20 @@ interface Compared {
 }
 
 async function open(command: VerifyCommand, context: RunContext): Promise<Source> {
-  if (!command.full) return openSource(command.source, context);
-  return (await import('../../source/whole-source.js')).openWhole(command.source, context);
+  const { source, full } = command;
+  if (full) return (await import('../../source/whole-source.js')).openWhole(source, context);
+  try {
+    return await openSource(source, context);
+  } catch (error) {
+    throw await mentionFull(error, source);
+  }
+}
+
+async function mentionFull(error: unknown, source: SourceRequest): Promise<unknown> {
+  if (!(error instanceof LvmsyncError) || source.kind !== 'snapshot') return error;
+  const { isOutsideLvm } = await import('../../source/whole-source.js');
+  if (!(await isOutsideLvm(source.snapshot))) return error;
+  return withContext(error, { hint: 'Or use --full: it compares any two devices or files whole.' });
 }
 
 async function compareOnce(job: Verification, extents: ExtentList): Promise<Compared> {
@@ -161,7 +174,8 @@ function addMissing(
     context.reporter.warn(`${name}: ${sizes}; the part beyond its end is not compared`);
     return;
   }
-  context.reporter.warn(`${name}: ${sizes}`);
+  const growth = command.repair ? '; the repair makes a regular file as long as the source' : '';
+  context.reporter.warn(`${name}: ${sizes}${growth}`);
   const { pairs } = within(extents, size, Infinity);
   forEachExtent(pairs, (offset, length) => found.add(offset, length));
 }

@@ -193,5 +193,6 @@ export interface ChainSurvey {
   readonly unused: readonly string[];
   readonly gap: string | null;
   readonly mismatch: string | null;
+  readonly remedy: string | null;
   readonly undone: { readonly folder: string } | null;
 }

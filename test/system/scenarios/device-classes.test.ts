@@ -211,7 +211,7 @@ describe('what cannot be a source or a destination', () => {
   }
   const none: readonly Refusal[] = [
     { what: '/dev/null', path: () => '/dev/null', message: /neither a block device nor a regular/ },
-    { what: 'a folder', path: () => folder, message: /neither a block device nor a regular/ },
+    { what: 'a folder', path: () => folder, message: /it is a directory/ },
     { what: 'nothing', path: () => `${folder}/none`, message: /no such device or file/ },
     { what: 'a symbolic link to nothing', path: danglingLink, message: /no such device or file/ },
     { what: 'a fifo', path: makeFifo, message: /neither a block device nor a regular/ },

@@ -53,7 +53,7 @@ describe('a destination that must not be written is refused and stays as it was'
 
   test('a folder', () => {
     const result = lvmsync([snapshot.path, folder]);
-    assertFails(result, EXIT.destinationUnfit, /neither a block device nor a regular file/);
+    assertFails(result, EXIT.destinationUnfit, /it is a directory/);
   });
 
   test('a mounted volume', () => {

@@ -79,11 +79,11 @@ describe('the command line of a cycle', () => {
     ]),
     [
       [...TURN, '--keep', 'all'],
-      /--keep: expected a number of restore points, 1 or more, or an age/,
+      /--keep: expected a whole number of restore points, 1 or more, or an age/,
     ],
     [
       [...TURN, '--keep-last', '30d'],
-      /--keep-last: expected a number of restore points, 1 or more, saw "30d"/,
+      /--keep-last: expected a whole number of restore points, 1 or more, saw "30d"/,
     ],
     [
       [...TURN, '--keep-within', '48'],

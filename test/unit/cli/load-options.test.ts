@@ -31,7 +31,7 @@ describe('options for the load of a run', () => {
   const refused: readonly [argv: string[], message: string][] = [
     ...['0', '101', '-5', '50.5', 'half', '%'].map((text): [string[], string] => [
       [`--max-cow-use=${text}`, 'a', 'b'],
-      `--max-cow-use: expected a percentage from 1 to 100, saw "${text}"`,
+      `--max-cow-use: expected a whole percentage from 1 to 100, saw "${text}"`,
     ]),
     [['--max-cow-use', '5', '-a', 'f', 'b'], '--max-cow-use cannot be used with --apply'],
     [['--max-cow-use', '5', 'verify', 'a', 'b'], '--max-cow-use cannot be used with verify'],

@@ -212,7 +212,7 @@ describe('command', () => {
     ]),
     ...['0', '17', '-1', '2.5', 'all', '1e1', '002'].map((text): [string[], string] => [
       [`--streams=${text}`, 'a', 'h:b'],
-      `--streams: expected a number from 1 to 16, saw "${text}"`,
+      `--streams: expected a whole number from 1 to 16, saw "${text}"`,
     ]),
     [['--streams', '2', 'a', 'b'], '--streams needs a remote host: a local run has no connection'],
     [['--streams', '2', '-s', 'a'], '--streams cannot be used with --stdout'],
@@ -239,7 +239,7 @@ describe('command', () => {
     [['--apply=', 'a'], '--apply: the value is empty'],
     [['-b', '', 'a', 'b'], '--snapback: the value is empty'],
     [['--rsh=', 'a', 'b'], '--rsh: the value is empty'],
-    [['-e', ' ', 'a', 'b'], 'remote shell command " ": it does not name a program'],
+    [['-e', ' ', 'a', 'b'], 'command " ": it does not name a program'],
     [[], 'missing operand: SNAPSHOT'],
     [['v/a'], 'missing operand: DESTINATION'],
     [['-s'], 'missing operand: SNAPSHOT'],

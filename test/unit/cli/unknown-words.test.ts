@@ -26,6 +26,7 @@ describe('F21: a mistyped', () => {
     ['frobnicate a b c', /^unknown command "frobnicate" \/ The commands are inspect, .* and help;/],
     ['--snapbak undo vg0/snap copy', 'invalid option: --snapbak / Did you mean --snapback?'],
     ['cycle --kepe 5', 'invalid option: --kepe / Did you mean --keep?'],
+    ['chain --xyzzy d', 'invalid option: --xyzzy / "lvmsync help chain" lists its options.'],
     ['--xyzzy vg0/snap copy', /^invalid option: --xyzzy \/ "lvmsync help COMMAND" lists/],
     [
       '--re vg0/snap copy',
@@ -41,7 +42,32 @@ describe('F21: a mistyped', () => {
     ],
     ['cycle vg0/mail', 'missing operand: DESTINATION / "lvmsync help cycle" shows the usage.'],
     ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
-    ['--apply --help', /^missing argument: --apply/],
+    [
+      '--apply --help',
+      'missing argument: --apply / Write --apply FILE. "lvmsync help apply" shows the usage.',
+    ],
+    [
+      'rollback --to',
+      'missing argument: --to / Write --to TIME. "lvmsync help rollback" shows the usage.',
+    ],
+    ['cycle v/m -b', 'missing argument: -b / Write -b DIR. "lvmsync help cycle" shows the usage.'],
+    ['v/snap -b', 'missing argument: -b / Write -b FILE. "lvmsync --help" shows the usage.'],
+    [
+      'verify --snapback x a b',
+      '--snapback needs --repair / "lvmsync help verify" shows the usage.',
+    ],
+    [
+      'verify --full --since c a b',
+      '--since cannot be used with --full / "lvmsync help verify" shows the usage.',
+    ],
+    [
+      '-s -a f vg0/snap',
+      '--apply cannot be used with --stdout / "lvmsync --help" shows the usage.',
+    ],
+    [
+      "cycle vg0/mail /c --snapback /d --freeze-cmd it's",
+      /^command "it's": the ' at .* is never closed \/ "lvmsync help cycle" shows the usage/,
+    ],
     ['--compress lz4 vg0/snap b:/x', /^--compress: write --compress=lz4, without a blank/],
     [
       'backup:/dev/x vg0/snap',

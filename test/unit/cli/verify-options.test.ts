@@ -91,7 +91,7 @@ describe('the words of a verify', () => {
     [['--hash-blocks', '--force', 'a'], '--force cannot be used with --hash-blocks'],
     ...['20', '-21', '1.5', 'low', 'Idle'].map((text): [string[], string] => [
       [`--nice=${text}`, 'a', 'b'],
-      `--nice: expected a number from -20 to 19 or "idle", saw "${text}"`,
+      `--nice: expected a whole number from -20 to 19 or "idle", saw "${text}"`,
     ]),
   ];
   for (const [argv, message] of refused) {

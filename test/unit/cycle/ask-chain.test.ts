@@ -6,10 +6,12 @@ import type { CycleCommand } from '../../../src/cli/command.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
 import { askChain } from '../../../src/cycle/ask-chain.js';
+import { hintWhereMissing } from '../../../src/destination/missing.js';
 import type { RunContext } from '../../../src/run/context.js';
 import { Reporter } from '../../../src/run/reporter.js';
 import { refusal } from '../../helpers/lvm/lvm-host.js';
 
+const VOLUME = { size: 4194304 };
 const POINT = { uuid: 'LS77dj-xiFg-MBtL', time: '2026-11-23T10:55:07Z' };
 
 /** In place of ssh: a script of Node.js, which gets the host and the words for it as arguments. */
@@ -41,7 +43,7 @@ describe('the question what a chain holds', () => {
   test('is put to lvmsync there, in words that its shell takes for what they are', async () => {
     const said = "mismatch: process.argv.slice(1).join('|')";
     const script = `process.stdout.write(JSON.stringify({ point: null, doing: null, ${said} }))`;
-    const error = await refusal(askChain(cycle(script), context()));
+    const error = await refusal(askChain(cycle(script), VOLUME, context()));
     assert.match(
       error.message,
       /^backup:\/dev\/vg\/copy: backup\|lvmsync\|chain\|--json\|--\|'\/var\/a chain'\|\/dev\/vg\/copy$/,
@@ -62,7 +64,7 @@ describe('the question what a chain holds', () => {
     ],
   ] as const) {
     test(`is answered with ${title}`, async () => {
-      assert.deepEqual(await askChain(cycle(answers(answer)), context()), expected);
+      assert.deepEqual(await askChain(cycle(answers(answer)), VOLUME, context()), expected);
     });
   }
 
@@ -72,7 +74,7 @@ describe('the question what a chain holds', () => {
       const links = `Array.from({ length: ${count} }, (_, n) => (${link}))`;
       const answer = `{ links: ${links}, point: ${JSON.stringify(POINT)}, doing: null }`;
       const script = `process.stdout.write(JSON.stringify(${answer}) + String.fromCharCode(10))`;
-      const { point } = await askChain(cycle(script), context());
+      const { point } = await askChain(cycle(script), VOLUME, context());
       assert.deepEqual(point, POINT, `${count} links`);
     }
   });
@@ -80,7 +82,7 @@ describe('the question what a chain holds', () => {
   test('is answered behind what a login prints', async () => {
     const answer = JSON.stringify({ point: POINT, doing: null });
     for (const text of [`Welcome\n{}\n${answer}`, `Last login: today ${answer}`]) {
-      const { point } = await askChain(cycle(answers(text)), context());
+      const { point } = await askChain(cycle(answers(text)), VOLUME, context());
       assert.deepEqual(point, POINT, text);
     }
   });
@@ -90,7 +92,7 @@ describe('the question what a chain holds', () => {
       { point: POINT, doing: null, gap: 'a file is missing' },
       EXIT.streamCorrupt,
     );
-    assert.deepEqual((await askChain(cycle(script), context())).point, POINT);
+    assert.deepEqual((await askChain(cycle(script), VOLUME, context())).point, POINT);
   });
 
   for (const [title, script, status, message] of [
@@ -137,21 +139,33 @@ describe('the question what a chain holds', () => {
     ['a death', 'process.kill(process.pid, "SIGKILL")', EXIT.transport, /ended by SIGKILL/],
   ] as const) {
     test(`fails for ${title}`, async () => {
-      const error = await refusal(askChain(cycle(script), context()));
+      const error = await refusal(askChain(cycle(script), VOLUME, context()));
       assert.equal(error.exitStatus, status, error.message);
       assert.match(error.message, message);
     });
   }
 
+  test('is answered with how a destination that is missing is made, as large as the volume', async () => {
+    const mismatch = '/dev/vg/copy: cannot open: no such device or file (ENOENT)';
+    const remedy = await hintWhereMissing({
+      path: '/tmp/no-copy',
+      ifMissing: 'make',
+      size: 'SIZE',
+    });
+    const script = answers({ point: null, doing: null, mismatch, remedy }, 12);
+    const { hint } = await refusal(askChain(cycle(script), VOLUME, context()));
+    assert.match(hint ?? '', /"truncate --size 4194304 \/tmp\/no-copy", then run the same command/);
+  });
+
   test('is not about another destination under --force', async () => {
     const script = answers({ point: POINT, doing: null, mismatch: 'another size' }, 12);
-    const { point } = await askChain(cycle(script, '--force'), context());
+    const { point } = await askChain(cycle(script, '--force'), VOLUME, context());
     assert.deepEqual(point, POINT);
   });
 
   test('is given up after --timeout', async () => {
     const script = 'setTimeout(() => undefined, 60_000)';
-    const error = await refusal(askChain(cycle(script, '--timeout', '0.3'), context()));
+    const error = await refusal(askChain(cycle(script, '--timeout', '0.3'), VOLUME, context()));
     assert.match(error.message, /^backup: no answer for 0.3 s: given up$/);
   });
 
@@ -159,6 +173,7 @@ describe('the question what a chain holds', () => {
     const controller = new AbortController();
     const running = askChain(
       cycle('setTimeout(() => undefined, 60_000)'),
+      VOLUME,
       context(controller.signal),
     );
     setTimeout(() => controller.abort('SIGTERM'), 200);

@@ -10,7 +10,13 @@ import { scratchFolder } from '../../helpers/scratch.js';
 
 const GROUP = 'G'.repeat(32);
 const ORIGIN = 'originoriginoriginoriginoriginor';
-const origin = { vgName: 'vg0', lvName: 'root', uuid: `${ORIGIN}`, kind: 'thick' } as const;
+const origin = {
+  vgName: 'vg0',
+  lvName: 'root',
+  uuid: `${ORIGIN}`,
+  size: 4096,
+  kind: 'thick',
+} as const;
 
 const folder = realpathSync(scratchFolder());
 const here = (name: string): string => join(folder, name);

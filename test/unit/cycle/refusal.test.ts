@@ -6,7 +6,13 @@ import { describeOverflow, describeRefusal } from '../../../src/cycle/refusal.js
 
 const point = { uuid: 'uuid', time: '2026-11-23T10:55:07Z' };
 const snapshot = { vgName: 'vg0', lvName: 'snap', ...point, state: 'lost' } as const;
-const origin = { vgName: 'vg0', lvName: 'mail', uuid: 'origin', kind: 'thick' } as const;
+const origin = {
+  vgName: 'vg0',
+  lvName: 'mail',
+  uuid: 'origin',
+  size: 4096,
+  kind: 'thick',
+} as const;
 const command = {
   destination: { host: 'backup', path: '/dev/vg1/the mail' },
   chain: { directory: '/var/chain', init: false, keep: [] },
@@ -49,7 +55,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'merging', snapshot },
     EXIT.sourceUnfit,
     /^vg0\/snap: .*merged/,
-    /^Wait until the merge has finished .*; vg0\/mail then holds .*run the same command again/,
+    /^If it has not begun yet, .*lvchange -an vg0\/mail.* Wait until .* vg0\/mail then holds .* Run the same command again/,
   ],
   [
     { why: 'nextGone', point },

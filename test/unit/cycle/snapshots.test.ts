@@ -45,6 +45,7 @@ const ORIGIN: CycleOrigin = {
   vgName: ORIGIN_ROW.vg_name ?? '',
   lvName: ORIGIN_ROW.lv_name ?? '',
   uuid: ORIGIN_ROW.lv_uuid ?? '',
+  size: Number(ORIGIN_ROW.lv_size),
   kind: 'thick',
 };
 const NAME = `${ORIGIN.lvName}-lvmsync-20261123T105507Z`;

@@ -13,7 +13,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { openSeen } from '../../../src/destination/first-look.js';
 import { openDestination, tooShort, tooSmall } from '../../../src/destination/open-destination.js';
+import { CommandError, type RunCommand } from '../../../src/host/subprocess.js';
 import { Reporter } from '../../../src/run/reporter.js';
+import { recorded, runOn } from '../../helpers/lvm/lvm-host.js';
 import { scratchFolder } from '../../helpers/scratch.js';
 
 const folder = scratchFolder();
@@ -166,11 +168,26 @@ for (const [whose, turn, hint] of [
   });
 }
 
-const LVM_HINT =
-  /inactive volume: lvchange -ay -K no-vg\/mail\. .*"lvcreate --size 4096b --name mail no-vg", then copy/;
-const MISSING: readonly [path: string, hint: RegExp][] = [
-  ['/dev/no-vg/mail', LVM_HINT],
-  ['/dev/mapper/no--vg-mail', LVM_HINT],
+const LVM = runOn(recorded('thick-inactive'));
+const noRight: RunCommand = async (argv) => {
+  throw new CommandError({ argv, reason: 'it needs root' });
+};
+const NEW = /^Check its name: "lvs my-vg" .*"lvcreate --size 4096b --name mail my-vg", then copy/;
+const NO_GROUP = /^This host does not have a volume group no-vg: check the name\./;
+const MISSING: readonly [path: string, hint: RegExp, run?: RunCommand][] = [
+  ['/dev/my-vg/mail', NEW],
+  ['/dev/mapper/my--vg-mail', NEW],
+  ['my-vg/mail', NEW],
+  ['my-vg/sn-ap', /^Activate it: lvchange -ay -K my-vg\/sn-ap$/],
+  ['/dev/no-vg/mail', NO_GROUP],
+  ['/dev/mapper/no--vg-mail', NO_GROUP],
+  ['no-vg/mail', /^This host does not have a volume group no-vg, nor a directory no-vg here: /],
+  [
+    'no-vg/mail',
+    /inactive volume \("lvchange -ay -K no-vg\/mail"\)\. .*"lvcreate --size 4096b --name mail no-vg"/,
+    noRight,
+  ],
+  ['src/no-copy', /^Check its name\. .*"truncate --size 4096 src\/no-copy", then copy/],
   ['/dev/mapper/no_volume', /^Check its name\.$/],
   ['/dev/mapper/vg-lv-cow', /^Check its name\.$/],
   ['/dev/shm/no-copy', /^Check its name\. .*"truncate --size 4096 \/dev\/shm\/no-copy", then copy/],
@@ -178,23 +195,23 @@ const MISSING: readonly [path: string, hint: RegExp][] = [
   ['/dev/disk/no-disk', /^Check its name\.$/],
   [
     '/nowhere/the copy',
-    /^Check its name\. .*"truncate --size 4096 '\/nowhere\/the copy'", then copy/,
+    /^The directory \/nowhere does not exist: check the path\. .*"mkdir -p \/nowhere && truncate --size 4096 '\/nowhere\/the copy'", then copy/,
   ],
 ];
 
-for (const [path, hint] of MISSING) {
+for (const [path, hint, run = LVM] of MISSING) {
   test(`a destination that is missing is refused with what its name allows: ${path}`, async () => {
-    await assert.rejects(openSeen({ path, size: 4096 }), { code: 'destinationUnfit', hint });
+    await assert.rejects(openSeen({ path, size: 4096 }, run), { code: 'destinationUnfit', hint });
   });
 }
 
 for (const [path, ifMissing, hint] of [
-  ['/dev/no-vg/mail', 'find', /^Check its name, and activate .*: lvchange -ay -K no-vg\/mail$/],
-  ['/nowhere/copy', 'find', /^Check its name\.$/],
-  ['/nowhere/copy', 'make', /"truncate --size 4096 \/nowhere\/copy", then run the same command/],
+  ['/dev/my-vg/mail', 'find', /^Check its name: "lvs my-vg" lists the volumes\.$/],
+  ['/nowhere/copy', 'find', /^The directory \/nowhere does not exist: check the path\.$/],
+  ['/no-copy', 'make', /"truncate --size 4096 \/no-copy", then run the same command/],
 ] as const) {
   test(`nor is a copy advised where it is of no use: ${path}, ${ifMissing}`, async () => {
-    const opening = openSeen({ path, size: 4096, ifMissing });
+    const opening = openSeen({ path, size: 4096, ifMissing }, LVM);
     await assert.rejects(opening, { code: 'destinationUnfit', hint });
   });
 }

@@ -149,7 +149,7 @@ const unopened: OpenRefusal[] = [
     },
     options: { role: 'destination', write: true },
     status: 12,
-    message: /neither a block device nor a regular file/,
+    message: /directory: cannot open: it is a directory \(EISDIR\)$/,
   },
   {
     what: 'a fifo',

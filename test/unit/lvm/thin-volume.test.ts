@@ -80,20 +80,21 @@ describe('findSnapshot refuses a thin volume with exit code 10', () => {
       recorded('thin-merge-scheduled'),
       'v/ts',
       /^v\/ts: a merge is scheduled or running$/,
+      /^The merge returns v\/data to .* "lvchange -an v\/data" and "lvchange -ay v\/data", .* "lvs -a v" .* full copy of it\.$/,
     ],
     [
       'the origin of a thin snapshot whose merge is scheduled',
       recorded('thin-merge-scheduled'),
       'v/data',
       /^v\/data: a merge of v\/ts is scheduled or running$/,
-      /try again after it\.$/,
+      /begins when v\/data is next activated: unmount v\/data .* Then try again\.$/,
     ],
     [
       'another snapshot of an origin into which one is to be merged',
       withSecondSnapshotOf('data'),
       'v/ts4',
       /^v\/ts4: a merge of v\/ts is scheduled or running$/,
-      /try again after it\.$/,
+      /begins when v\/data is next activated: unmount v\/data .* Then try again\.$/,
     ],
     [
       'a snapshot of a snapshot that is to be merged',

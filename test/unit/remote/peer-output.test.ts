@@ -37,6 +37,16 @@ test('control characters and escape sequences are shown as text', () => {
   assert.deepEqual(lines(), ['remote:\\x1b[2J\\x07\\x9b31m\\u{202e}abc\\tz']);
 });
 
+test('a message repeats only what was not shown', () => {
+  const { output, clock } = observed();
+  output.take('seen', 'stderr');
+  assert.deepEqual([output.lastLines, output.unseenLines], [['seen'], []]);
+  for (let count = 0; count < 300; count++) output.take(`line ${count}`, 'stderr');
+  clock.now += 2000;
+  output.take('seen again', 'stderr');
+  assert.deepEqual(output.unseenLines, ['line 296', 'line 297', 'line 298', 'line 299']);
+});
+
 test('with --quiet nothing is shown, but the last words are kept', () => {
   const { output, lines } = observed('quiet');
   output.take('Permission denied', 'stderr');
