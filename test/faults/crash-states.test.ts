@@ -133,7 +133,7 @@ function keep(content: Buffer): void {
 }
 
 test('after a power cut at any moment the snapback brings the former content back', async (context) => {
-  const wanted = campaignSize({ commit: 18_000, release: 900_000 });
+  const wanted = campaignSize({ commit: 9000, release: 900_000 });
   const campaign = new Campaign(context, 'T6 crash states of a run with a snapback', random.seed);
   const undo = new Undo();
   while (campaign.cases < wanted) {

@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Campaign, campaignSize } from '../helpers/faults/campaign.js';
+import { Campaign, campaignSize, someOf } from '../helpers/faults/campaign.js';
 import { type RunKind, UndoLaboratory } from '../helpers/faults/undo-laboratory.js';
 import type { UndoableRun } from '../helpers/faults/undoable-run.js';
 import { inLanes, repeated } from '../helpers/lanes.js';
@@ -81,6 +81,9 @@ function callsBegun({ trace }: TracedResult): string[] {
   return trace.split('\n').flatMap((line) => /^\d+ +\w+(?=\()/.exec(line) ?? []);
 }
 
+/** For a commit. */
+const MOST_KILLS = 60;
+
 interface Sweep {
   readonly kills: readonly Kill[];
   /** Calls of one run of each kind together. */
@@ -107,7 +110,8 @@ async function planSweep(laboratory: UndoLaboratory): Promise<Sweep> {
   }
   const longest = Math.max(...queues.map(({ length }) => length));
   const turns = Array.from({ length: longest }, (_, turn) => turn);
-  return { kills: turns.flatMap((turn) => queues.flatMap((queue) => queue[turn] ?? [])), places };
+  const kills = turns.flatMap((turn) => queues.flatMap((queue) => queue[turn] ?? []));
+  return { kills: someOf(kills, MOST_KILLS, random), places };
 }
 
 describe('a run that is killed', () => {
@@ -115,7 +119,7 @@ describe('a run that is killed', () => {
     skip: canTrace() ? false : 'strace is not permitted here',
   }, async (t: TestContext) => {
     const campaign = new Campaign(t, 'T5 SIGKILL before a system call (strace)', random.seed);
-    const wanted = campaignSize({ commit: 150, release: 1000 });
+    const wanted = campaignSize({ commit: MOST_KILLS, release: 1000 });
     // Few calls, and yet three batches.
     const laboratory = await makeLaboratory(256 * KiB, 28);
     const { kills, places } = await planSweep(laboratory);

@@ -234,7 +234,7 @@ describe('a system call that fails', {
 }, () => {
   test('ends the run with the status of its kind, or not at all, and what was done can be undone', async (t) => {
     const campaign = new Campaign(t, 'T4 failing system calls (strace)', random.seed);
-    const wanted = campaignSize({ commit: 100, release: 2000 });
+    const wanted = campaignSize({ commit: 50, release: 2000 });
     const faults = await spreadFaults(laboratory.lane(0));
     await inLanes(repeated(faults, wanted), async (fault, lane) => {
       if (campaign.cases >= wanted) return;

@@ -3,6 +3,7 @@
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import { MemoryDevice } from '../devices/memory-device.js';
+import { someOf } from '../faults/campaign.js';
 import type { Random } from '../random.js';
 import type { StreamRecord } from './stream-parts.js';
 
@@ -66,15 +67,27 @@ export function exitStatusOf(error: unknown): number {
   throw error;
 }
 
-/** Calls `check` with every shorter length of the file, from the longest to the empty one. */
-export async function forEveryCut(
+/** So many shorter lengths of a file for a commit, drawn at random, and every one for a release; the longest first. */
+export function cutsOf(length: number, random: Random): readonly number[] {
+  const cuts = Array.from({ length }, (_, index) => length - 1 - index);
+  return someOf(cuts, 6000, random);
+}
+
+/** Of the bits of a stream, as cutsOf. */
+export function bitsOf({ length }: Buffer, random: Random): readonly number[] {
+  const bits = Array.from({ length: length * 8 }, (_, bit) => bit);
+  return someOf(bits, 10_000, random);
+}
+
+/** Calls `check` with each of these lengths of the file, which it leaves short. */
+export async function forEachCut(
   path: string,
-  length: number,
+  cuts: readonly number[],
   check: (cut: number) => Promise<void>,
 ): Promise<void> {
   const fd = openSync(path, 'r+');
   try {
-    for (let cut = length - 1; cut >= 0; cut--) {
+    for (const cut of cuts) {
       ftruncateSync(fd, cut);
       await check(cut);
     }
