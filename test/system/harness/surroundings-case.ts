@@ -24,9 +24,11 @@ export const COMMANDS = [
   'stdout, then apply',
   'verify',
   'verify --full',
+  'repair',
   'undo',
   'cycle turn',
   'rollback',
+  'redo',
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
@@ -42,7 +44,15 @@ export const PLACES = [
 export type PlaceKind = (typeof PLACES)[number];
 
 /** What becomes of the destination between two steps, or before the only one. */
-export type Change = 'none' | 'renamed' | 'replaced' | 'restored' | 'grown' | 'cut';
+export type Change =
+  | 'none'
+  | 'renamed'
+  | 'replaced'
+  | 'restored'
+  | 'grown'
+  | 'cut'
+  /** The file that leads back loses its end. */
+  | 'undo file cut';
 
 /** What somebody does to the volumes beside the snapshot, or to their names. */
 export type Activity =
@@ -77,9 +87,11 @@ const CHANGES: Readonly<Record<Command, readonly Change[]>> = {
   'stdout, then apply': ['renamed', 'grown', 'cut'],
   verify: ['grown', 'cut'],
   'verify --full': ['grown', 'cut'],
-  undo: ['renamed', 'replaced', 'restored', 'grown', 'cut'],
+  repair: ['grown', 'cut'],
+  undo: ['renamed', 'replaced', 'restored', 'grown', 'cut', 'undo file cut'],
   'cycle turn': ['renamed', 'replaced', 'restored', 'grown', 'cut'],
-  rollback: ['renamed', 'replaced', 'restored', 'grown', 'cut'],
+  rollback: ['renamed', 'replaced', 'restored', 'grown', 'cut', 'undo file cut'],
+  redo: ['renamed', 'replaced', 'restored', 'grown', 'cut', 'undo file cut'],
 };
 
 /** Commands that take several turns are slow, and drawn less often. */
@@ -89,9 +101,11 @@ const WEIGHTS: Readonly<Record<Command, number>> = {
   'stdout, then apply': 4,
   verify: 2,
   'verify --full': 2,
+  repair: 2,
   undo: 5,
   'cycle turn': 2,
   rollback: 2,
+  redo: 1,
 };
 
 const ACTIVITIES: readonly Activity[] = [
@@ -136,7 +150,7 @@ export function drawCase(seed: number): Case {
 
 /** Keeps a chain, and makes snapshots of its own. */
 export function isCyclic(command: Command): boolean {
-  return command === 'cycle turn' || command === 'rollback';
+  return command === 'cycle turn' || command === 'rollback' || command === 'redo';
 }
 
 export function isVerify(command: Command): boolean {
@@ -149,7 +163,7 @@ export function describeCase(what: Case): string {
   const parts = [`${command} of ${scene.kind} ${scene.chunkSize >> 10} KiB to a ${place}`];
   if (reads !== 'origin') parts.push(`with ${reads}`);
   if (isVerify(command) && what.flawed) parts.push('which has a wrong byte');
-  if (change !== 'none') parts.push(`destination ${change}`);
+  if (change !== 'none') parts.push(change === 'undo file cut' ? change : `destination ${change}`);
   if (activity !== 'none') {
     parts.push(`${activity} ${during === undefined ? 'before' : `${during} ms into`} the run`);
   }

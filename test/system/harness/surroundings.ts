@@ -1,6 +1,6 @@
 // Inside the guest, T20: carries a case out, step by step, and has each step judged.
 
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -109,8 +109,11 @@ class CaseRun {
           return await this.#pass();
         case 'undo':
           return await this.#undo();
+        case 'repair':
+          return await this.#repair();
         case 'cycle turn':
         case 'rollback':
+        case 'redo':
           return await this.#cycle();
         default:
           return await this.#verify();
@@ -164,6 +167,18 @@ class CaseRun {
     }));
   }
 
+  async #repair(): Promise<void> {
+    const wanted = this.#wanted();
+    this.#place.hold(wanted);
+    this.#spoil(wanted);
+    this.#change(wanted);
+    await this.#step(() => ({
+      words: ['verify', '--repair', ...this.#source(), this.#place.path],
+      ...{ place: this.#place, wanted: this.#wanted, surrounded: true },
+      expected: expectSending(this.#what, true),
+    }));
+  }
+
   async #undo(): Promise<void> {
     const snapback = `${this.#folder}/undo`;
     const former = contentOf(this.#place.path);
@@ -172,7 +187,7 @@ class CaseRun {
       ...{ place: this.#place, wanted: this.#wanted, surrounded: true },
       expected: expectSending(this.#what, false),
     }));
-    this.#change(former);
+    this.#change(former, snapback);
     await this.#step(() => ({
       words: ['--apply', snapback, this.#place.path],
       ...{ place: this.#place, wanted: () => former, expected: expectStep(this.#what, false) },
@@ -180,18 +195,28 @@ class CaseRun {
   }
 
   async #cycle(): Promise<void> {
-    const rollback = this.#what.command === 'rollback';
+    const { command } = this.#what;
     await this.#step(() => this.#turn(['--init'], expectInit(), false));
     const former = contentOf(this.#place.path);
     this.#scene.write(12);
-    if (!rollback) this.#change(former);
-    const changed = { ...this.#what, change: rollback ? ('none' as const) : this.#what.change };
+    const isLast = command === 'cycle turn';
+    if (isLast) this.#change(former);
+    const changed = isLast ? this.#what : { ...this.#what, change: 'none' as const };
     await this.#step(() => this.#turn([], expectStep(changed, true), true));
-    if (!rollback) return;
-    this.#change(former);
+    if (isLast) return;
+    const latter = contentOf(this.#place.path);
+    await this.#goBack(['--steps', '1'], former, command === 'rollback');
+    if (command === 'redo') await this.#goBack(['--redo'], latter, true);
+  }
+
+  /** `isLast`: the step that the case is about. */
+  async #goBack(way: readonly string[], wanted: Buffer, isLast: boolean): Promise<void> {
+    const chain = `${this.#folder}/chain`;
+    const what = isLast ? this.#what : { ...this.#what, change: 'none' as const };
+    if (isLast) this.#change(wanted, linkIn(chain));
     await this.#step(() => ({
-      words: ['rollback', '--steps', '1', this.#place.path, `${this.#folder}/chain`],
-      ...{ place: this.#place, wanted: () => former, expected: expectStep(this.#what, false) },
+      words: ['rollback', ...way, this.#place.path, chain],
+      ...{ place: this.#place, wanted: () => wanted, expected: expectStep(what, false) },
     }));
   }
 
@@ -218,8 +243,11 @@ class CaseRun {
 
   readonly #wanted = (): Buffer => contentOf(this.#scene.dataDevice(this.#what.reads));
 
-  #change(former: Buffer): void {
-    this.#place.become(this.#what.change, former);
+  /** `undo`: the file that leads back. */
+  #change(former: Buffer, undo = ''): void {
+    const { change } = this.#what;
+    if (change === 'undo file cut') truncateSync(undo, Math.floor(statSync(undo).size * 0.7));
+    else this.#place.become(change, former);
   }
 
   /** One byte where a sync would have written. */
@@ -278,4 +306,11 @@ class CaseRun {
     }
     return await ended;
   }
+}
+
+/** The snapback that the next step of a chain applies, of a rollback or of one that is taken back. */
+function linkIn(chain: string): string {
+  const names = readdirSync(chain, { recursive: true }).map(String);
+  const redo = names.find((name) => name.endsWith('redo.snapback'));
+  return `${chain}/${redo ?? names.find((name) => name.endsWith('.snapback'))}`;
 }
