@@ -15,7 +15,7 @@ import {
   planSize,
   type SizeNeeded,
 } from '../destination/open-destination.js';
-import { refuseOwnSource } from '../destination/own-source.js';
+import { ownSource } from '../destination/own-source.js';
 import { refuseOtherTarget } from '../destination/undo-target.js';
 import { selectEngine } from '../device/select-engine.js';
 import { isNativeError } from '../host/native.js';
@@ -125,7 +125,11 @@ async function applyStream(
   const { destination: path, force, allowSmaller } = command;
   const step = command.chain && stepOf(form, stream.name);
   const set = stream.set;
-  const members = [...stream.members, ...chainMembers(command.chain?.directory)];
+  const members = [
+    ...stream.members,
+    ...chainMembers(command.chain?.directory),
+    ...(await ownSource(hello)),
+  ];
   const size = hello?.deviceSize;
   const { headKinds } = stream;
   const ifMissing = adviceWhereMissing(command, hello);
@@ -140,7 +144,6 @@ async function applyStream(
     if (hello !== undefined) {
       const rules = { force, reporter };
       await checkUnlessForced(rules, () => refuseOtherTarget(hello, stream.name, device));
-      await refuseOwnSource(hello, device);
       size = planSize(device, sizeNeeded(hello), { allowSmaller, turn: turnOf(command), reporter });
     }
     const owner = await CopyOwner.find(device, context);
