@@ -20,21 +20,24 @@ export function attemptIn({
 
 /**
  * After the last write of a run that failed, while it still holds the lock of the copy. `places`: some of those
- * that it wrote. Throws nothing: the failure that ends the run is the one to be told, and the next run warns.
+ * that it wrote. Resolves with the mark, for the registry. Throws nothing: the failure that ends the run is the one to be told,
+ * and the next run warns.
  */
 export async function noteAttempt(
   { directory, record }: { readonly directory: string; readonly record: ChainRecord },
   device: FileDevice,
   places: readonly number[],
-): Promise<void> {
+): Promise<string | undefined> {
   const { writer, doing, left } = record;
-  if (writer === undefined || doing === null) return;
+  if (writer === undefined || doing === null) return undefined;
+  let mark: string | undefined;
   try {
     await device.sync();
     const spots = await readSpots(device, mixedPlaces(places, left));
-    const attempt = { run: writer.run, mark: writeMark(device), spots };
-    writeRecord(directory, { ...record, attempt });
+    mark = writeMark(device);
+    writeRecord(directory, { ...record, attempt: { run: writer.run, mark, spots } });
   } catch {
-    // Such as a device that is gone.
+    // Such as a device that is gone, or a full disk: the registry may lie on another one.
   }
+  return mark;
 }

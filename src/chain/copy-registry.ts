@@ -13,7 +13,9 @@ import { isObject, parseObject } from '../base/json-object.js';
 import type { FileDevice } from '../device/block-device.js';
 import { type DeviceIdentity, identifyPath, identityKey, Topology } from '../device/topology.js';
 import { readRegular, replaceDurably, syncDirectory } from '../host/durable-file.js';
+import { withFileLock } from '../host/file-lock.js';
 import { HELD_DIRECTORY } from '../lvm/thin/held-record.js';
+import type { StreamPosition } from '../stream/control-frame.js';
 import { type CopyFacts, factsOf, identityAt, isDeviceNow, shareFile } from './copy-facts.js';
 
 export interface CopyEntry {
@@ -42,14 +44,21 @@ export interface CopyEntry {
   readonly undone?: readonly string[] | undefined;
   /** With several streams: those whose snapback was applied, counted from 1. */
   readonly parts?: readonly number[] | undefined;
-  /** The run finished. */
+  /** The run finished; of several streams all did. */
   readonly done?: true | undefined;
+  /** With several streams: those that finished, counted from 1. */
+  readonly ended?: readonly number[] | undefined;
+  /** Stream id, in hexadecimal, of the link of a chain that the run applies. */
+  readonly undoes?: string | undefined;
   /** How the copy is recognised, and its bytes. Older programs leave them out. */
   readonly identity?: string | undefined;
   readonly size?: number | undefined;
 }
 
-export type Writer = Pick<CopyEntry, 'run' | 'chain' | 'command' | 'undo' | 'former' | 'parts'>;
+export type Writer = Pick<
+  CopyEntry,
+  'run' | 'chain' | 'command' | 'undo' | 'former' | 'parts' | 'undoes'
+>;
 
 /** For root as for any user: each has copies of its own. */
 export function registryDirectory(): string {
@@ -146,6 +155,19 @@ export class RegisteredCopy {
   /** Adds to the entry, durably, what became of the run, or of the undoing of it. */
   note(facts: Pick<CopyEntry, 'left' | 'settled' | 'parts' | 'done' | 'undone'>): void {
     if (this.#entry !== undefined) this.#replace({ ...this.#entry, ...facts });
+  }
+
+  /** Of one of several streams that finished: adds it to those in the file, and the facts when it was the last one. */
+  endPart(
+    { streamIndex, streamCount }: StreamPosition,
+    facts: () => Pick<CopyEntry, 'left' | 'done'>,
+  ): void {
+    withFileLock(join(dirname(this.#file), 'lock'), () => {
+      const { entry } = readEntry(this.#file);
+      if (entry === undefined || entry.run !== this.#entry?.run) return;
+      const ended = [...new Set([...(entry.ended ?? []), streamIndex])];
+      this.#replace({ ...entry, ended, ...(ended.length === streamCount && facts()) });
+    });
   }
 
   /** Puts the former entry into its place again, or one that only says so: of a run that was undone. */
@@ -264,15 +286,18 @@ export const MOST_UNDONE = 2 * MOST_FORMER;
 function isEntry(value: unknown, depth = 0): value is CopyEntry {
   if (depth > MOST_FORMER || !isObject(value) || value.version !== 1) return false;
   const { path, inode, run, chain, command, at, undo, former } = value;
-  const { left, settled, undone, parts, identity, size } = value;
+  const { left, settled, undone, parts, ended, undoes, identity, size } = value;
   const isListOf = (type: string, list: unknown): boolean =>
     list === undefined || (Array.isArray(list) && list.every((one) => typeof one === type));
   return (
     [path, run, command, at].every((text) => typeof text === 'string') &&
     [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
-    [left, settled, identity].every((text) => text === undefined || typeof text === 'string') &&
+    [left, settled, undoes, identity].every(
+      (text) => text === undefined || typeof text === 'string',
+    ) &&
     isListOf('string', undone) &&
     isListOf('number', parts) &&
+    isListOf('number', ended) &&
     (size === undefined || typeof size === 'number') &&
     (former === null || isEntry(former, depth + 1))
   );

@@ -46,11 +46,7 @@ export function isWritten(
   { mark, spotsDiffer }: CopyNow,
 ): boolean {
   if (spotsDiffer) return true;
-  const left = knownIn(record);
-  if (left === undefined) return false;
-  // Newer where what was written after it was undone.
-  const isOfLast = entry !== undefined && entry.run === record.writer?.run;
-  return wasWritten((isOfLast ? entry.left : undefined) ?? left.mark, mark);
+  return wasWritten(leftOf(entry, record), mark);
 }
 
 /** The record's description of its copy when a run is done. */
@@ -59,6 +55,22 @@ export function leftAt(
   known: Pick<Left, 'mark' | 'spots'>,
 ): Left {
   return { ...known, point: point?.uuid ?? null, last };
+}
+
+/** The mark of the copy after the last run; undefined where nobody noted it. */
+export function leftOf(entry: CopyEntry | undefined, record: Facts): string | undefined {
+  const known = knownIn(record);
+  // Where an older program went on, the registry says nothing of it.
+  if (known === undefined && record.doing === null) return undefined;
+  // Newer where what was written after it was undone, or where there was no room for the record.
+  const isOfLast = entry !== undefined && entry.run === record.writer?.run;
+  return (isOfLast ? entry.left : undefined) ?? known?.mark;
+}
+
+/** The record of a copy that something else wrote to, so that it is never taken for what it says. */
+export function spoilt(record: ChainRecord): ChainRecord {
+  const attempt = record.attempt && { ...record.attempt, mark: WRITTEN };
+  return { ...record, left: leftAt(record, { mark: WRITTEN }), attempt };
 }
 
 /** How the last run left the copy, whether it finished or not; undefined where it could not say. */
@@ -146,7 +158,7 @@ const ANEW =
 
 /** A warning: nothing speaks for it or against it. */
 export const KILLED =
-  'the run before was killed, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
+  'the run before was killed, or could not note how it left the copy, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
 
 function afterStranger(record: Facts): ErrorContext {
   const hint = `Undo that run with its snapback, if it kept one. Or, ${repair(record)}. Or ${ANEW}.`;

@@ -86,7 +86,8 @@ export async function readLink(directory: string, name: string): Promise<Link | 
 type Beginning = Pick<Link, 'hello' | 'counted' | 'compressed'>;
 
 async function readBeginning(path: string): Promise<Beginning | undefined> {
-  const fd = openSync(path, 'r');
+  const fd = openToRead(path);
+  if (fd === undefined) return undefined;
   const reader = new ChangeReader(fd, path);
   try {
     const form = await reader.readForm();
@@ -99,6 +100,15 @@ async function readBeginning(path: string): Promise<Beginning | undefined> {
   } finally {
     await reader.close();
     closeSync(fd);
+  }
+}
+
+/** Undefined for what this user may not read: it may lie beside a snapback of his. */
+function openToRead(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch {
+    return undefined;
   }
 }
 

@@ -212,7 +212,8 @@ export class ChainTurn {
   async interrupt(device: FileDevice, places: readonly number[]): Promise<void> {
     const record = this.#record;
     if (record?.doing?.what !== 'turn') return;
-    await noteAttempt({ directory: this.#request.directory, record }, device, places);
+    const { directory } = this.#request;
+    this.#owner.noteLeft(await noteAttempt({ directory, record }, device, places));
   }
 
   /**

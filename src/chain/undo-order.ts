@@ -2,9 +2,9 @@
 
 import { WRITTEN, wasWritten } from '../device/write-mark.js';
 import type { Hello } from '../stream/control-frame.js';
-import { idOf, isLinkOfChain, nameOf } from './copy-entry.js';
+import { idOf, isLinkOfChain, leftByChain, nameOf } from './copy-entry.js';
 import type { CopyEntry } from './copy-registry.js';
-import type { Link } from './link.js';
+import type { LinkFacts } from './neighbours.js';
 
 /** The run that a snapback undoes: the one that wrote last or a part of it, or one that it has undone already. */
 export type Undoing = 'last' | 'part' | 'again' | undefined;
@@ -19,8 +19,7 @@ export function undoingOf(entry: CopyEntry, hello: Hello): Undoing {
 export interface UndoQuestion {
   readonly entry: CopyEntry | undefined;
   readonly undoes: Hello;
-  /** The link of a chain that has to be undone before it. */
-  readonly newer: Pick<Link, 'name' | 'streamId'> | undefined;
+  readonly facts: Pick<LinkFacts, 'newer' | 'next' | 'afterLink'>;
   /** The writeMark of the copy now. */
   readonly markBefore: string | undefined;
 }
@@ -32,23 +31,11 @@ export interface NotNext {
 }
 
 /** Undefined where the snapback may be applied now. */
-export function whyNotNext({
-  entry,
-  undoes,
-  newer,
-  markBefore,
-}: UndoQuestion): NotNext | undefined {
-  const id = idOf(undoes);
-  const [undoneLast] = entry?.undone ?? [];
-  const isNext = newer === undefined || undoneLast === newer.streamId || undoneLast === id;
-  if (!isNext) return { why: `${newer.name} undoes a later run, and has to be applied first` };
+export function whyNotNext(question: UndoQuestion): NotNext | undefined {
+  const { entry, undoes, markBefore } = question;
+  if (isLinkOfChain(undoes)) return whyNotNextLink(question);
   if (entry === undefined) return undefined;
-  if (isLinkOfChain(undoes)) {
-    // The last writer was a run of the chain, or the undoing of one.
-    const followsUndo = undoneLast !== undefined && [newer?.streamId, id].includes(undoneLast);
-    if (entry.chain === null && !followsUndo) return writtenLater(entry);
-    return wasWritten(entry.left, markBefore) ? { why: WRITTEN_SINCE } : undefined;
-  }
+  const id = idOf(undoes);
   const undoing = undoingOf(entry, undoes);
   if (undoing !== undefined) {
     const left = undoing === 'again' ? settledIn(entry) : entry.left;
@@ -60,6 +47,27 @@ export function whyNotNext({
     return writtenLater(entry);
   }
   return undefined;
+}
+
+/** The newest first, and only of the chain whose copy it is. */
+function whyNotNextLink({ entry, undoes, facts, markBefore }: UndoQuestion): NotNext | undefined {
+  const id = idOf(undoes);
+  const [undoneLast] = entry?.undone ?? [];
+  const isRepeated = undoneLast === id || entry?.undoes === id;
+  const { newer, next, afterLink } = facts;
+  if (!isRepeated) {
+    if (next !== undefined && next.streamId !== id) {
+      return { why: `the next snapback of its chain to be undone is ${next.name}` };
+    }
+    if (next === undefined && newer !== undefined && undoneLast !== newer.streamId) {
+      return { why: `${newer.name} undoes a later run, and has to be applied first` };
+    }
+    // The last writer was a run of the chain, or the undoing of one.
+    const afterNewer = newer !== undefined && undoneLast === newer.streamId;
+    if (entry?.chain === null && !afterLink && !afterNewer) return writtenLater(entry);
+  }
+  const left = entry && (entry.left ?? leftByChain(entry));
+  return wasWritten(left, markBefore) ? { why: WRITTEN_SINCE } : undefined;
 }
 
 function writtenLater({ at, command }: CopyEntry): NotNext {
@@ -78,5 +86,19 @@ const WRITTEN_SINCE =
 const UNDONE_BEFORE =
   'the run that this snapback undoes was already undone, and another run was undone after it';
 
-export const FORCED =
+/** With what helps. */
+export function describeNotNext(
+  { why, laterRun }: NotNext,
+  entry: CopyEntry | undefined,
+): { readonly why: string; readonly hint: string } {
+  const isSaved = laterRun && (entry?.undo || entry?.parts !== undefined);
+  const first = isSaved ? 'Undo the later run first, with its snapback. ' : '';
+  return { why, hint: first + FORCED };
+}
+
+/** A warning: nothing speaks for it or against it. */
+export const UNKNOWN_SINCE =
+  'the run that this snapback undoes was killed, so it is not known whether something else has written to it since';
+
+const FORCED =
   '--force puts back the blocks that are saved in this snapback, and leaves everything else that was written since: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';

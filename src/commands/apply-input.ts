@@ -1,6 +1,6 @@
 /** The changes that a receiver reads: a file, or standard input. */
 
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, realpathSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { reasonOf } from '../base/errno.js';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
@@ -44,6 +44,18 @@ export function openChanges(path: string): Input {
 
 export function closeChanges({ fd }: Input): void {
   if (fd !== STDIN) closeSync(fd);
+}
+
+/** The file that was named, or that standard input comes from; undefined for what can be read only once. */
+export function filePathOf(path: string, identity: DeviceIdentity | undefined): string | undefined {
+  if (identity?.kind !== 'file') return undefined;
+  if (path !== '-') return path;
+  try {
+    return realpathSync(`/proc/self/fd/${STDIN}`);
+  } catch {
+    // It has no name any more.
+    return undefined;
+  }
 }
 
 function identityOf(fd: number): DeviceIdentity | undefined {

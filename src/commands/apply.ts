@@ -1,9 +1,10 @@
 /** `lvmsync --apply FILE|- DESTINATION`: writes a change stream or snapback to a device. */
 
 import { EXIT, LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
+import { chainOf } from '../chain/copy-entry.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { chainMembers } from '../chain/directory.js';
-import { neighboursOf, streamIdOf } from '../chain/neighbours.js';
+import { linkFacts } from '../chain/neighbours.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import { requireWhole } from '../chain/whole-undo.js';
@@ -29,7 +30,7 @@ import { ChangeReader } from '../stream/change-reader.js';
 import type { Hello } from '../stream/control-frame.js';
 import { copySizeOf } from '../stream/copy-size.js';
 import { nameAdvice } from '../stream/device-facts.js';
-import { closeChanges, openChanges } from './apply-input.js';
+import { closeChanges, filePathOf, openChanges } from './apply-input.js';
 import { ReceivedStream } from './received-stream.js';
 import { watchSender } from './sender-watch.js';
 import { formatReady, snapbackOptions, type Target, writeStream } from './write-stream.js';
@@ -147,7 +148,9 @@ async function applyStream(
       size = planSize(device, sizeNeeded(hello), { allowSmaller, turn: turnOf(command), reporter });
     }
     const owner = await CopyOwner.find(device, context);
-    if (hello?.kind === 'snapback') await requireUndo(hello, owner, { command, context });
+    const isUndo = hello?.kind === 'snapback';
+    const undo = { owner, path: filePathOf(command.input, stream.identity) };
+    const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
     if (command.chain && step) {
       const about = { step, device, owner, force, reporter };
       turn = dryRun
@@ -160,7 +163,7 @@ async function applyStream(
       return await runDry(stream, { device, size, turn, owner }, { command, context });
     }
     stream.reader.begin(form, { deviceSize: size, strict: !force });
-    const target = { device, size, turn, owner };
+    const target = { device, size, turn, owner, isFinishedRun };
     const status = await writeStream(stream, target, { command, context });
     reportOtherParts(stream, reporter);
     return status;
@@ -173,22 +176,20 @@ async function applyStream(
 /** Throws for a snapback that is not the next one to be undone, or not whole, unless that is forced. */
 async function requireUndo(
   hello: Hello,
-  owner: CopyOwner,
+  { owner, path }: { readonly owner: CopyOwner; readonly path: string | undefined },
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
-): Promise<void> {
-  const { input: path, force } = command;
-  const rules = { force, reporter: context.reporter };
-  const { links, countedBy, finished } = await neighboursOf(path);
-  const id = streamIdOf(hello);
-  const newer = links.find(({ previous }) => previous === id);
-  const undo = {
-    path,
-    streamId: hello.streamId,
-    countedBy: countedBy.filter(({ streamId }) => streamId === id),
-    finished: finished.has(id) || owner.hasFinished(hello),
-  };
-  if (path !== '-') await checkUnlessForced(rules, () => requireWhole(undo, context.signal));
-  await checkUnlessForced(rules, () => owner.requireNewest(hello, newer));
+): Promise<boolean> {
+  const rules = { force: command.force, reporter: context.reporter };
+  const { entry } = owner;
+  const about = { path, chain: chainOf(entry), undoneLast: entry?.undone?.[0] };
+  const facts = await linkFacts(hello, about);
+  const finished = facts.finished || owner.hasFinished(hello);
+  if (path !== undefined) {
+    const undo = { path, streamId: hello.streamId, countedBy: facts.countedBy, finished };
+    await checkUnlessForced(rules, () => requireWhole(undo, context.signal));
+  }
+  await checkUnlessForced(rules, () => owner.requireNewest(hello, facts));
+  return finished;
 }
 
 function turnOf({ chain }: ApplyCommand): 'first' | 'next' | undefined {

@@ -5,7 +5,7 @@ import { EXIT, LvmsyncError } from '../base/errors.js';
 import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
-import { type Neighbours, neighboursOf, streamIdOf } from '../chain/neighbours.js';
+import { type Neighbours, neighboursIn, streamIdOf } from '../chain/neighbours.js';
 import type { InspectCommand } from '../cli/command.js';
 import { identifyPath } from '../device/topology.js';
 import type { RunContext } from '../run/context.js';
@@ -23,7 +23,7 @@ export async function runInspect(command: InspectCommand, context: RunContext): 
   const statuses: number[] = [];
   for (const path of command.files) {
     const folder = dirname(path);
-    const neighbours = beside.get(folder) ?? (await neighboursOf(path));
+    const neighbours = beside.get(folder) ?? (await neighboursIn(folder));
     beside.set(folder, neighbours);
     const fault = await inspect(path, neighbours, command.json, context);
     if (fault !== undefined) statuses.push(fault.exitStatus);

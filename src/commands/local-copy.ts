@@ -131,6 +131,7 @@ async function copyTo(
     device.requireInPlace();
     owner.settle();
   } catch (error) {
+    await owner.interrupt();
     const left = { stage, destination: device.path, totalBytes, snapback: snapback?.path };
     throw describeLeft(error, left);
   } finally {

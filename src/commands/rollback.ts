@@ -8,7 +8,7 @@ import { counted, escapeText, humanSize } from '../base/text.js';
 import { noteAttempt } from '../chain/attempt.js';
 import { checkLinks, type LinkWrites } from '../chain/check-links.js';
 import { CopyOwner } from '../chain/copy-owner.js';
-import { leftAt, placesOnly, putBack } from '../chain/copy-verdict.js';
+import { leftAt, placesOnly, putBack, spoilt } from '../chain/copy-verdict.js';
 import {
   chainMembers,
   checkChainFree,
@@ -22,7 +22,13 @@ import {
 import { withUndone } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
 import { orderChain } from '../chain/order.js';
-import { type ChainRecord, isGoingBack, writeRecord } from '../chain/record.js';
+import {
+  type ChainRecord,
+  isGoingBack,
+  readRecord,
+  type Undone,
+  writeRecord,
+} from '../chain/record.js';
 import {
   describeChoice,
   describeWay,
@@ -45,7 +51,7 @@ import type { RollbackCommand } from '../cli/command.js';
 import { openDestination, openForDryRun } from '../destination/open-destination.js';
 import type { FileDevice } from '../device/block-device.js';
 import { selectEngine } from '../device/select-engine.js';
-import { WRITTEN, writeMark } from '../device/write-mark.js';
+import { writeMark } from '../device/write-mark.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { RunContext } from '../run/context.js';
 import { checkUnlessForced } from '../run/forced.js';
@@ -147,6 +153,7 @@ class Rollback {
   async #execute(record: ChainRecord, facts: RedoFacts, bytes: number): Promise<void> {
     const { directory, destination } = this.#command;
     const { plan, begun } = facts;
+    if (begun !== undefined) await this.#spoilFormer(record, begun);
     const folder = begun?.folder ?? makeUndoneFolder(directory, this.#asFound(record));
     const snapback = await createRedo(facts, folder);
     let places: readonly number[];
@@ -186,9 +193,15 @@ class Rollback {
 
   /** As a rollback that is taken back leaves it: --force does not make a write of others undone. */
   #asFound(record: ChainRecord): ChainRecord {
-    if (!this.#owner.wasWritten(record)) return record;
-    const attempt = record.attempt && { ...record.attempt, mark: WRITTEN };
-    return { ...record, left: leftAt(record, { mark: WRITTEN }), attempt };
+    return this.#owner.wasWritten(record) ? spoilt(record) : record;
+  }
+
+  /** The same of a rollback that goes on: what the record of before says is no longer so. */
+  async #spoilFormer(record: ChainRecord, begun: Undone): Promise<void> {
+    if (!this.#owner.wasWritten(record)) return;
+    const folder = join(this.#command.directory, begun.folder);
+    const former = readRecord(folder);
+    if (former !== undefined) writeRecord(folder, spoilt(former));
   }
 
   async #redo(record: ChainRecord): Promise<void> {
@@ -261,7 +274,8 @@ class Rollback {
       return await undoLinks(job);
     } catch (error) {
       const { directory } = this.#command;
-      await noteAttempt({ directory, record: unfinished }, this.#device, []);
+      const mark = await noteAttempt({ directory, record: unfinished }, this.#device, []);
+      this.#owner.noteLeft(mark);
       throw error;
     }
   }

@@ -33,6 +33,8 @@ export interface Target {
   /** The turn of a chain; the caller closes it. */
   readonly turn: ChainTurn | undefined;
   readonly owner: CopyOwner;
+  /** It is the undo of a run that is known to have finished. */
+  readonly isFinishedRun?: boolean;
 }
 
 /** Resolves with the status when everything is written durably. */
@@ -42,7 +44,7 @@ export async function writeStream(
   { command, context }: { readonly command: ApplyCommand; readonly context: RunContext },
 ): Promise<number> {
   const { reader, hello: undoes, totalBytes, answeredId: streamId } = stream;
-  const { device, size, turn, owner } = target;
+  const { device, size, turn, owner, isFinishedRun = false } = target;
   const { reporter, signal } = context;
   const rules = await findWriteRules(device);
   if (stream.place !== undefined) refuseSharedBlocks(rules.unzeroed, device.path);
@@ -56,7 +58,6 @@ export async function writeStream(
   };
   const tick = workSign(stream, context);
   const stage = new WriteStage(device, snapback, pool, { ...rules, announce, tick });
-  const isFinishedRun = undoes !== undefined && owner.hasFinished(undoes);
   const disjoint = stream.isDisjoint(command);
   const { toldBy } = stream;
   const onProgress = (doneBytes: number): void => {
@@ -96,7 +97,7 @@ export async function writeStream(
     await ticking(tick, () => stage.finish());
     await undoGrowth(undoes, device);
     await turn?.commit(device, stage.places);
-    if (turn === undefined) settle(owner, reader, { undoes, leftOut });
+    if (turn === undefined) settle(owner, stream, leftOut);
     if (isFinishedRun && !command.force) refuseLostEnd(reader);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = undoes?.deviceSize;
@@ -111,7 +112,8 @@ export async function writeStream(
     if (turn !== undefined) await pruneChain(turn, reporter);
     return status;
   } catch (error) {
-    await turn?.interrupt(device, stage.places);
+    if (turn === undefined) await owner.interrupt();
+    else await turn.interrupt(device, stage.places);
     const kept = { snapback: snapback?.path, chain: command.chain?.directory };
     throw describeLeft(error, { stage, destination: device.path, totalBytes, ...kept });
   } finally {
@@ -137,11 +139,12 @@ function refuseLostEnd({ end: { tornTail } }: ChangeReader): void {
 /** A range that was left out was not undone. */
 function settle(
   owner: CopyOwner,
-  { end: { tornTail, droppedBytes } }: ChangeReader,
-  { undoes, leftOut }: { readonly undoes: Hello | undefined; readonly leftOut: number },
+  { reader: { end }, hello: undoes, place }: ReceivedStream,
+  leftOut: number,
 ): void {
-  if (droppedBytes + leftOut === 0) owner.settle(undoes, tornTail !== undefined);
-  else owner.settle();
+  const isWhole = end.droppedBytes + leftOut === 0;
+  const torn = end.tornTail !== undefined;
+  owner.settle(isWhole ? { undoes, torn, place } : { place });
 }
 
 /** Only for a file that is still in its place: if a run made it larger, it gets its former size again. */

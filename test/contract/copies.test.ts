@@ -2,14 +2,19 @@
 
 import assert from 'node:assert/strict';
 import {
+  closeSync,
   cpSync,
   existsSync,
   linkSync,
+  mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -30,6 +35,7 @@ import {
 } from '../helpers/program/cli.js';
 import { tracedLvmsync } from '../helpers/program/traced-cli.js';
 import { Random } from '../helpers/random.js';
+import { fakeRsh, loginShell, writeLvmsync } from '../helpers/remote/fake-rsh.js';
 import { scratchFolder } from '../helpers/scratch.js';
 
 const folder = scratchFolder();
@@ -316,7 +322,7 @@ describe('F34: a copy that something else wrote to after a run that could not fi
     assert.equal(signal, 'SIGKILL');
     const { status, stderr } = await chain.turn(2);
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /the run before was killed, so it is not known whether something else/);
+    assert.match(stderr, /the run before was killed, or could not note how it left the copy/);
     chain.assertHolds(2);
   });
 
@@ -478,6 +484,65 @@ describe('F34: a chain goes on where the registry only lags behind:', () => {
   });
 });
 
+describe('F34: what a run that failed, or an undo of it, notes of the copy', () => {
+  /** A stream to the copy that ends too early. */
+  function fails(path: string, ...words: string[]): void {
+    const stream = join(folder, `cut-${count++}`);
+    const fd = openSync(stream, 'w');
+    lvmsync(['--stdout', ...source.words], { stdio: ['ignore', fd, 'pipe'] });
+    closeSync(fd);
+    truncateSync(stream, statSync(stream).size - 10);
+    assertFails(lvmsync(['--apply', stream, ...words, path]), 14, /cut off/);
+  }
+
+  test('shows what else was written before it is undone', async () => {
+    const chain = await begun();
+    const undo = join(folder, `undo-${count++}`);
+    fails(chain.destination, '--snapback', undo);
+    overwrite(chain.destination);
+    assertFails(lvmsync(['--apply', undo, chain.destination]), 12, /something else wrote to it/);
+    assertSucceeds(lvmsync(['--apply', undo, chain.destination, '--force']));
+    assertFails(await chain.turn(2), 12, WRITTEN);
+  });
+
+  test('and hinders nobody where nothing else was', async () => {
+    const chain = await begun();
+    const undo = join(folder, `undo-${count++}`);
+    fails(chain.destination, '--snapback', undo);
+    const undone = lvmsync(['--apply', undo, chain.destination]);
+    assertSucceeds(undone);
+    assert.doesNotMatch(undone.stderr, /WARNING/);
+    assertSucceeds(await chain.turn(2));
+  });
+
+  test('shows it between the parts of several streams', () => {
+    const large = scratchFolder();
+    const chunks = Array.from({ length: 4096 }, (_, chunk) => chunk);
+    const { words, former } = offlineSource(large, { size: 16 << 20, changedChunks: chunks });
+    mkdirSync(join(large, 'bin'));
+    writeLvmsync(join(large, 'bin'));
+    const rsh = ['--rsh', fakeRsh(large, loginShell()).command];
+    const [path, undo] = [join(large, 'copy'), join(large, 'undo')];
+    writeFileSync(path, former);
+    assertSucceeds(lvmsync([...words, ...rsh, '--streams', '2', '--snapback', undo, `h:${path}`]));
+    const [first, second] = [`${undo}.1-of-2`, `${undo}.2-of-2`];
+    assertSucceeds(lvmsync(['--apply', second, path]));
+    overwrite(path);
+    assertFails(lvmsync(['--apply', first, path]), 12, /something else wrote to it/);
+    assertSucceeds(lvmsync(['--apply', first, path, '--force']));
+  });
+
+  test('an undo file is not applied again after runs of the chain', async () => {
+    const chain = await begun();
+    const undo = join(folder, `undo-${count++}`);
+    assertSucceeds(plainSync(chain.destination, '--snapback', undo));
+    assertSucceeds(lvmsync(['--apply', undo, chain.destination]));
+    for (const turn of [2, 3]) assertSucceeds(await chain.turn(turn));
+    assertFails(lvmsync(['--apply', undo, chain.destination]), 12, /after the run that this snap/);
+    chain.assertHolds(3);
+  });
+});
+
 describe('F34: the links of a chain, applied by hand', () => {
   /** The newest first. */
   function linksOf({ chain }: ChainLaboratory): string[] {
@@ -521,7 +586,7 @@ describe('F34: the links of a chain, applied by hand', () => {
       const { chain, links } = await atThree();
       prepare(chain);
       const [third = '', second = '', first = ''] = links;
-      const message = /undoes a later run, and has to be applied first/;
+      const message = /next snapback of its chain to be undone is|has to be applied first/;
       for (const link of [second, first]) {
         assertFails(apply(chain, link), 12, message);
         assertFails(apply(chain, link, '--dry-run'), 12, message);
@@ -530,13 +595,49 @@ describe('F34: the links of a chain, applied by hand', () => {
       assertSucceeds(apply(chain, third));
       assertFails(apply(chain, first), 12, message);
       assertSucceeds(apply(chain, second));
-      assertFails(apply(chain, third), 12, /after the run that this snapback undoes/);
+      assertFails(
+        apply(chain, third),
+        12,
+        /after the run that this snapback undoes|to be undone is/,
+      );
       chain.assertHolds(1);
       const forced = apply(chain, third, '--force');
       assertSucceeds(forced);
       assert.match(forced.stderr, /^WARNING: --force overrides: /m);
     });
   }
+
+  test('are refused from wherever they come, but for the next one', async () => {
+    const { chain, links } = await atThree();
+    const [third = '', second = ''] = links;
+    const copied = join(folder, `elsewhere-${count++}`);
+    cpSync(second, copied);
+    const message = /the next snapback of its chain to be undone is 2026-11-23T03-00-00Z\.snapback/;
+    assertFails(apply(chain, copied), 12, message);
+    assertFails(lvmsync(['--apply', '-', chain.destination], { stdinFile: second }), 12, message);
+    const cut = readFileSync(third).subarray(0, -700);
+    writeFileSync(copied, cut);
+    assertFails(apply(chain, copied), 14, /although its run had finished/);
+    assertSucceeds(rollbackBy(chain, '1'));
+    const [undone = ''] = readdirSync(chain.chain).filter((one) => one.startsWith('undone-'));
+    const moved = join(chain.chain, undone, '2026-11-23T03-00-00Z.snapback');
+    assertFails(apply(chain, moved), 12, /the next snapback of its chain to be undone is/);
+    chain.assertHolds(2);
+    assertSucceeds(apply(chain, second));
+    chain.assertHolds(1);
+  });
+
+  test('can be applied again where that was interrupted', async () => {
+    const { chain, links } = await atThree();
+    const [third = ''] = links;
+    const part = join(folder, `part-${count++}`);
+    writeFileSync(part, readFileSync(third).subarray(0, -20_000));
+    const script = 'cat "$2" | "$0" "$1" --apply - "$3"';
+    const piped = runTool(['sh', '-c', script, process.execPath, CLI, part, chain.destination]);
+    assert.notEqual(piped.status, 0);
+    assertSucceeds(apply(chain, third));
+    chain.assertHolds(2);
+  });
 
   test('are refused where something else wrote', async () => {
     const { chain, links } = await atThree();

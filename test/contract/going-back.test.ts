@@ -198,11 +198,13 @@ describe('the end of a snapback', () => {
       }
       assert.ok(readFileSync(destination).equals(source.content));
     }
-    // Of a pipe the end is known at the end only.
-    const words = ['--apply', '-', destination];
-    const piped = lvmsync(words, { stdinFile: snapback });
+    // Where the file has no name any more, the end is known at the end only.
+    const script = 'exec 3<"$3"; rm "$3"; "$0" "$1" --apply - "$2" <&3';
+    const argv = ['sh', '-c', script, process.execPath, CLI, destination, snapback];
+    const piped = runTool(argv);
     assertFails(piped, 14, /although its run had finished/);
     assert.match(piped.stderr, /is between two states: what is left of the snapback was put back/);
+    writeFileSync(snapback, whole.subarray(0, whole.length / 2));
     const forced = lvmsync(['--apply', snapback, destination, '--force']);
     assertSucceeds(forced);
     assert.match(forced.stderr, /^WARNING: --force overrides: .*although its run had finished/m);
@@ -210,6 +212,18 @@ describe('the end of a snapback', () => {
     assertSucceeds(lvmsync(['--apply', snapback, destination]));
     assert.ok(readFileSync(destination).equals(source.former));
   });
+
+  for (const [what, script] of [
+    ['standard input', 'cat "$3" | "$0" "$1" --apply /dev/stdin "$2"'],
+    ['a fifo', 'mkfifo "$3.f"; cat "$3" >"$3.f" & "$0" "$1" --apply "$3.f" "$2"'],
+  ] as const) {
+    test(`is not looked for beforehand in ${what}, by whatever name`, () => {
+      const { destination, snapback } = synced();
+      const argv = ['timeout', '60', 'sh', '-c', script, process.execPath, CLI];
+      assertSucceeds(runTool([...argv, destination, snapback]));
+      assert.ok(readFileSync(destination).equals(source.former));
+    });
+  }
 
   test('is not what damage further in front is taken for: nothing behind it would be undone', () => {
     const { destination, snapback } = synced();

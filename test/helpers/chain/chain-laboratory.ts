@@ -8,6 +8,7 @@ import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../program
 import { runInProcess } from '../program/in-process.js';
 import type { Random } from '../random.js';
 import { type FramedStreamSpec, framedStream, type StreamRecord } from '../streams/stream-parts.js';
+import { forgetEnd } from './registry-entries.js';
 
 export interface ChainSpec {
   /** Bytes. */
@@ -134,6 +135,7 @@ export class ChainLaboratory {
     const { attempt, ...record } = JSON.parse(readFileSync(path, 'utf8'));
     assert.ok(attempt !== undefined);
     writeFileSync(path, JSON.stringify(record));
+    forgetEnd(this.destination);
   }
 
   /** Begins a chain and takes all turns up to that point. */
