@@ -7,7 +7,7 @@ import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { SourceRequest } from '../source/request.js';
 import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
-import { refuseRemoteSource, takeDestination } from './destination-operand.js';
+import { pathOf, refuseRemoteSource, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   clash,
@@ -158,7 +158,8 @@ function compressionOf({ values }: ParsedOptions): Compression {
 
 /** A COW store given by name takes the place of the SNAPSHOT operand. */
 function takeSource({ values }: ParsedOptions, operands: string[]): SourceRequest {
-  const dataSource = values['data-source'];
+  const typed = values['data-source'];
+  const dataSource = typed && pathOf(typed);
   const cowStore = values['cow-store'];
   if (cowStore === undefined) {
     const snapshot = takeOperand(operands, 'SNAPSHOT');
