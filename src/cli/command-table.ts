@@ -228,7 +228,7 @@ export function commandOf(action: Action): CommandSpec | undefined {
   return COMMAND_TABLE.find((command) => command.action === action);
 }
 
-/** Where its usage can be read; undefined: that of a sync. */
+/** Where its usage can be read; undefined: the commands there are. */
 export function usageHint(command: Pick<CommandSpec, 'name'> | undefined): string {
   return `"lvmsync ${command === undefined ? '--help' : `help ${command.name}`}" shows the usage.`;
 }

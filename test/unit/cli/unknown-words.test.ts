@@ -41,7 +41,14 @@ describe('F21: a mistyped', () => {
       '--dry-run cannot be used with verify / It can be used with: a sync, --stdout, --apply, cycle, rollback.',
     ],
     ['cycle vg0/mail', 'missing operand: DESTINATION / "lvmsync help cycle" shows the usage.'],
-    ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
+    ['vg0/snap', 'missing operand: DESTINATION / "lvmsync help sync" shows the usage.'],
+    [
+      'vg0/snap /c --bwlimit',
+      /^missing argument: .* RATE\. "lvmsync help sync" shows the usage\.$/,
+    ],
+    ['vg0/snap /c --bwlimit x', /^--bwlimit: .* \/ "lvmsync help sync" shows the usage\.$/],
+    ['vg0/snap /c --format x', /^--format: .* \/ "lvmsync help sync" shows the usage\.$/],
+    ['--steps', /^missing argument: .* N\. "lvmsync help rollback" shows the usage\.$/],
     [
       '--apply --help',
       'missing argument: --apply / Write --apply FILE. "lvmsync help apply" shows the usage.',
@@ -51,7 +58,7 @@ describe('F21: a mistyped', () => {
       'missing argument: --to / Write --to TIME. "lvmsync help rollback" shows the usage.',
     ],
     ['cycle v/m -b', 'missing argument: -b / Write -b DIR. "lvmsync help cycle" shows the usage.'],
-    ['v/snap -b', 'missing argument: -b / Write -b FILE. "lvmsync --help" shows the usage.'],
+    ['v/snap -b', 'missing argument: -b / Write -b FILE. "lvmsync help sync" shows the usage.'],
     [
       'verify --snapback x a b',
       '--snapback needs --repair / "lvmsync help verify" shows the usage.',
