@@ -43,7 +43,7 @@ export async function describeSnapshot(
 ): Promise<ThickSnapshot | ThinVolume> {
   if (volume.segmentType === 'thin') return describeThin(volume, group);
   if (volume.roles.includes('thicksnapshot')) return describeThick(volume, group);
-  throw notSnapshot(volume, group.volumes);
+  throw notSnapshot(volume, group);
 }
 
 /**
@@ -106,11 +106,25 @@ async function listGroupOf(
   }
 }
 
-function notSnapshot(volume: Volume, volumes: readonly Volume[]): LvmsyncError {
+function notSnapshot(volume: Volume, { volumes }: VolumeGroup): LvmsyncError {
+  const what = `not a snapshot but a volume of type ${volume.segmentType}`;
+  return unfit(volume, what, instead(volume, volumes));
+}
+
+function instead(volume: Volume, volumes: readonly Volume[]): string {
+  if (volume.segmentType.endsWith('pool')) {
+    const inPool = volumes.filter(({ poolName }) => poolName === volume.lvName).map(fullName);
+    if (inPool.length > 0) return `Name a snapshot in it. Its volumes: ${inPool.join(', ')}.`;
+  }
+  const isOwnOfLvm = volume.segmentType.endsWith('pool') || volume.roles.includes('private');
+  return isOwnOfLvm ? 'Name a snapshot of a volume with data.' : nameSnapshot(volume, volumes);
+}
+
+/** The advice for a volume that has to be a snapshot, and is none: those of it, or how to make one. */
+export function nameSnapshot(volume: Volume, volumes: readonly Volume[]): string {
   const snapshots = volumes.filter(({ origin }) => origin?.uuid === volume.uuid).map(fullName);
-  const hint =
-    snapshots.length > 0
-      ? `Its snapshots: ${snapshots.join(', ')}.`
-      : `It has no snapshots; lvcreate --snapshot makes one.`;
-  return unfit(volume, `not a snapshot but a volume of type ${volume.segmentType}`, hint);
+  if (snapshots.length > 0) return `Name the one that the copy matches: ${snapshots.join(', ')}.`;
+  const room = volume.segmentType === 'thin' ? '-kn ' : '--extents 20%ORIGIN ';
+  const command = `lvcreate --snapshot ${room}--name ${volume.lvName}-snap ${fullName(volume)}`;
+  return `It has no snapshots. Make one with "${command}", and make the first copy of that with dd.`;
 }
