@@ -109,11 +109,13 @@ function parseAnswer(
 ): ChainState {
   if (typeof mismatch === 'string' && !force) {
     const what = escapeText(mismatch, 400);
+    // Its host cannot open it; of a copy that does not match the chain the advice is for both hosts.
     const isNamed = mismatch.startsWith(`${path}: `);
+    const advice = typeof remedy === 'string' ? escapeText(withSize(remedy, size), 600) : OTHERWISE;
     throw new LvmsyncError('destinationUnfit', isNamed ? `${host}: ${what}` : `${where}: ${what}`, {
       state: 'Nothing was sent.',
       // Older programs say no remedy.
-      hint: typeof remedy === 'string' ? escapeText(withSize(remedy, size), 600) : OTHERWISE,
+      hint: isNamed ? adviceOf(host, advice) : advice,
     });
   }
   const known = (point === null || isPoint(point)) && (doing === null || isPendingStep(doing));

@@ -166,7 +166,10 @@ describe('the question what a chain holds', () => {
     });
     const script = answers({ point: null, doing: null, mismatch, remedy }, 12);
     const { hint } = await refusal(askChain(cycle(script), VOLUME, context()));
-    assert.match(hint ?? '', /"truncate --size 4194304 \/tmp\/no-copy", then run the same command/);
+    assert.match(
+      hint ?? '',
+      /^On backup: Check its name\. .*"truncate --size 4194304 \/tmp\/no-copy", then run the same command/,
+    );
   });
 
   test('is not about another destination under --force', async () => {
