@@ -140,9 +140,9 @@ export function takeOperand(operands: string[], name: string): string {
   return operand;
 }
 
-export function refuseRest([unexpected]: readonly string[]): void {
+export function refuseRest([unexpected]: readonly string[], hint?: string): void {
   if (unexpected === undefined) return;
-  throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`);
+  throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`, hint);
 }
 
 export function clash(name: string, other: string, hint?: string): LvmsyncError {

@@ -28,7 +28,7 @@ import { dryRunRequest, refuseHostInSnapback, writeRequest } from './write-comma
 export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
   const source = takeSource(parsed, operands);
-  refuseRest(operands);
+  refuseMore(parsed, operands);
   const read = { ...readRequest(parsed), ...fillRequest(parsed) };
   return { kind: 'dump', ...run, ...read, ...dryRunRequest(parsed), source };
 }
@@ -49,9 +49,10 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
 }
 
 /** The last operand. */
-function lastOperand({ values }: ParsedOptions, operands: string[]): Destination {
+function lastOperand(parsed: ParsedOptions, operands: string[]): Destination {
+  const { values } = parsed;
   const destination = takeDestination(operands);
-  refuseRest(operands);
+  refuseMore(parsed, operands);
   if (destination.host === undefined && values.compress !== undefined) {
     throw usage('--compress needs a remote host, or --stdout: a local run has no change stream');
   }
@@ -100,7 +101,7 @@ export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCom
   const source = takeSource(parsed, operands);
   if (full && values.since !== undefined) throw clash('since', '--full');
   const destination = takeDestination(operands);
-  refuseRest(operands);
+  refuseMore(parsed, operands);
   const repair = flags.repair === true;
   const needless = (['snapback', 'force'] as const).find((name) => name in { ...values, ...flags });
   if (!repair && needless !== undefined) throw needs(needless, 'repair');
@@ -154,6 +155,12 @@ function readRequest(parsed: ParsedOptions): Omit<ReadRequest, keyof RunRequest>
 function compressionOf({ values }: ParsedOptions): Compression {
   const { compress = 'none' } = values;
   return compress === 'auto' || compress === 'lz4' ? compress : 'none';
+}
+
+/** To be called when all operands are taken: a slip is to give a SNAPSHOT beside its COW store. */
+function refuseMore({ values }: ParsedOptions, operands: readonly string[]): void {
+  const slip = '--cow-store replaces SNAPSHOT: leave out SNAPSHOT, or --cow-store.';
+  refuseRest(operands, values['cow-store'] === undefined ? undefined : slip);
 }
 
 /** A COW store given by name takes the place of the SNAPSHOT operand. */

@@ -268,7 +268,12 @@ describe('a COW store', () => {
   };
   const damages: { what: string; at: number; bytes: Buffer; message: RegExp }[] = [
     { what: 'that was never activated', at: 0, bytes: u32(0), message: /never activated/ },
-    { what: 'of another magic', at: 0, bytes: u32(0x12345678), message: /magic is 0x12345678/ },
+    {
+      what: 'of another magic',
+      at: 0,
+      bytes: u32(0x12345678),
+      message: /: not the COW store of a snapshot \(header: magic is 0x12345678, .*\)$/,
+    },
     { what: 'that overflowed', at: 4, bytes: u32(0), message: /overflowed or failed/ },
     { what: 'of another version', at: 8, bytes: u32(2), message: /version is 2, expected 1/ },
     { what: 'of no possible chunk size', at: 12, bytes: u32(7), message: /not a power of two/ },
@@ -300,7 +305,9 @@ describe('a COW store', () => {
       closeSync(fd);
       const destination = fileOf(source.former);
       const words = ['--cow-store', cowStore, '--data-source', source.data, destination];
-      assertFails(lvmsync(words), 10, message);
+      const result = lvmsync(words);
+      assertFails(result, 10, message);
+      assert.match(result.stderr, /\nNothing was written\.\n/);
       assert.ok(readFileSync(destination).equals(source.former));
     });
   }

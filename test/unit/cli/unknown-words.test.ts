@@ -81,6 +81,11 @@ describe('F21: a mistyped', () => {
       /^SNAPSHOT: "backup:\/dev\/x" names a host, .* The order is SNAPSHOT/,
     ],
     ['cycle backup:vg0/mail /c --snapback /d', /^VOLUME: "backup:vg0\/mail" names a host/],
+    [
+      '--cow-store f -r d vg0/snap copy',
+      /^too many operands: "copy" was not expected \/ --cow-store replaces SNAPSHOT: leave out/,
+    ],
+    ['verify --cow-store f -r d vg0/snap copy', /leave out SNAPSHOT, or --cow-store\.$/],
     ['inspect -', /^inspect reads files, not standard input/],
     ['bench backup', /^bench: "backup": no such file\. A colon ends the name of a host: "backup:"/],
     ['cycle vg0/m /c --snapback /d --size 0', /saw "0"\. \//],
