@@ -1,6 +1,6 @@
 /** From what was asked for to an open source. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { describeSnapshot, findVolume } from '../lvm/find-volume.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
@@ -15,7 +15,7 @@ export async function openSource(request: SourceRequest, context: RunContext): P
     return await open(request, context);
   } catch (error) {
     // A tool that the signal ended has not failed.
-    throw context.signal.aborted ? interrupted(context.signal) : error;
+    throw context.signal.aborted ? interrupted(context.signal, UNTOUCHED) : untouched(error);
   }
 }
 
@@ -35,4 +35,10 @@ async function open(request: SourceRequest, context: RunContext): Promise<Source
   }
   const { dataSource } = request;
   return openThick(volume, { dataSource, sizeOf: 'origin' }, context);
+}
+
+/** No run writes before it has its source. */
+function untouched(error: unknown): unknown {
+  const isSilent = error instanceof LvmsyncError && error.state === undefined;
+  return isSilent ? withContext(error, UNTOUCHED) : error;
 }
