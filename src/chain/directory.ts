@@ -78,9 +78,9 @@ export function makeChainDirectory(directory: string): void {
   }
 }
 
-const NAME_THE_CHAIN: ErrorContext = {
+const CHECK_NAME: ErrorContext = {
   ...UNTOUCHED,
-  hint: 'Name the directory of the restore points, which "lvmsync cycle" was given as --snapback.',
+  hint: 'Check its name: the restore points are where "lvmsync cycle" has its --snapback.',
 };
 
 function statDirectory(directory: string): Stats | undefined {
@@ -96,7 +96,7 @@ function statDirectory(directory: string): Stats | undefined {
   if (stats?.isDirectory() === true) return stats;
   throw new LvmsyncError('snapback', `${directory}: not a directory`, {
     ...UNTOUCHED,
-    hint: 'Restore points are in a directory of their own, which "lvmsync cycle" takes as --snapback: name that.',
+    hint: 'Restore points need a directory: the one that "lvmsync cycle" has as --snapback.',
   });
 }
 
@@ -107,7 +107,7 @@ function statDirectory(directory: string): Stats | undefined {
 export function requireOwnDirectory(directory: string): void {
   const stats = statDirectory(directory);
   if (stats === undefined) {
-    throw new LvmsyncError('snapback', `${directory}: no such directory`, NAME_THE_CHAIN);
+    throw new LvmsyncError('snapback', `${directory}: no such directory`, CHECK_NAME);
   }
   const fault = sharedWith(stats);
   if (fault === undefined) return;

@@ -22,7 +22,7 @@ test('a directory of a chain whose parent is missing is refused with how to make
 
 test('a file is refused as the directory of a chain, or as a part of its path', async () => {
   for (const [path, hint] of [
-    [file, /^Restore points are in a directory of their own, .*: name that\.$/],
+    [file, /^Restore points need a directory: the one that /],
     [join(file, 'chain'), /^A part of .*file is a file: name another directory\.$/],
   ] as const) {
     await assert.rejects(readChain(path), (error) => {
