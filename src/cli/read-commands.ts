@@ -1,6 +1,5 @@
 /** Commands that read a source and bring it to a destination, made of options. All throw (usage). */
 
-import { splitWords } from '../base/shell-words.js';
 import type { Compression, ReadRequest, WriteRequest } from '../pipeline/request.js';
 import type { Destination } from '../remote/destination-name.js';
 import type { RemoteOptions, SendRequest } from '../remote/request.js';
@@ -11,6 +10,7 @@ import { pathOf, refuseRemoteSource, takeDestination } from './destination-opera
 import type { ParsedOptions } from './option-grammar.js';
 import {
   clash,
+  commandWords,
   fillRequest,
   hookWords,
   needs,
@@ -90,7 +90,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     origin,
     chain,
     size: parseSize(values.size),
-    hooks: { freeze: hookWords(values['freeze-cmd']), thaw: hookWords(values['thaw-cmd']) },
+    hooks: { freeze: hookWords('freeze-cmd', values), thaw: hookWords('thaw-cmd', values) },
   };
 }
 
@@ -132,7 +132,7 @@ export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
   }
   return {
     transport: values.transport === 'ssh2' ? 'ssh2' : 'rsh',
-    rsh: splitWords(values.rsh ?? 'ssh'),
+    rsh: commandWords('rsh', values.rsh ?? 'ssh'),
     rshGiven: values.rsh !== undefined,
     program,
     ...(helper === undefined ? {} : { helper }),

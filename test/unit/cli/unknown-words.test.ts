@@ -73,8 +73,9 @@ describe('F21: a mistyped', () => {
     ],
     [
       "cycle vg0/mail /c --snapback /d --freeze-cmd it's",
-      /^command "it's": the ' at .* is never closed \/ "lvmsync help cycle" shows the usage/,
+      /^--freeze-cmd: command "it's": the ' at .* is never closed \/ "lvmsync help cycle" shows the usage/,
     ],
+    ["vg0/snap b:/c -e it's", /^--rsh: command "it's": the ' at .* is never closed \//],
     ['--compress lz4 vg0/snap b:/x', /^--compress: write --compress=lz4, without a blank/],
     [
       'backup:/dev/x vg0/snap',
