@@ -145,7 +145,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     examples: [
       {
         command:
-          'lvmsync cycle --init vg0/mail root@backup:/dev/vg1/mail --snapback /backup/mail.chain',
+          'lvmsync cycle --init vg0/web root@backup:/dev/vg1/web --snapback /backup/web.chain',
         says: 'the first run, of a thin volume',
       },
       {
