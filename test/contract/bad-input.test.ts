@@ -312,6 +312,16 @@ describe('a COW store', () => {
     });
   }
 
+  test('a refusal of a source says that nothing was written, also that of a verify', () => {
+    for (const words of [
+      ['--cow-store', '/nowhere', '--data-source', source.data, fileOf(source.former)],
+      ['verify', '--full', '/nowhere', fileOf(source.former)],
+      ['verify', '--full', '/dev/null', fileOf(source.former)],
+    ]) {
+      assert.match(lvmsync(words).stderr, /^FATAL ERROR: .*\nNothing was written\.\n/);
+    }
+  });
+
   test('that is not there, or ends too early, is refused', () => {
     const missing = ['--cow-store', '/nowhere', '--data-source', source.data, '--stdout'];
     assertFails(lvmsync(missing), 10, /\/nowhere: cannot open/);
