@@ -56,6 +56,9 @@ export interface ErrorContext {
 /** For a run that ended before its first byte. */
 export const UNTOUCHED: ErrorContext = { state: 'Nothing was written.' };
 
+/** The same at the receiver. */
+export const UNTOUCHED_THERE: ErrorContext = { state: 'Nothing was written there.' };
+
 /**
  * A failure a person can act on. `message` is one line: "subject: what happened (detail)".
  * Anything else that is thrown is a bug in this program.

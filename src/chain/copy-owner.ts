@@ -175,6 +175,10 @@ export class CopyOwner {
     });
   }
 
+  get entry(): CopyEntry | undefined {
+    return this.#copy.entry;
+  }
+
   /** Whether the run that the snapback undoes is known to have finished. */
   hasFinished(undoes: Hello): boolean {
     const undoing = this.#undoing(undoes);

@@ -32,6 +32,7 @@ import { isAheadOf, turnsToPrune } from './keep.js';
 import { findLeftover, type LeftoverFiles, leftoverAfter, removeLeftover } from './leftover.js';
 import { type Link, linkName, readLinks } from './link.js';
 import { orderChain, walkBack } from './order.js';
+import { refuseOtherChain } from './other-chain.js';
 import {
   type ChainDestination,
   type ChainRecord,
@@ -137,7 +138,10 @@ export class ChainTurn {
     if (record !== undefined && !init) {
       await checkUnlessForced(about, () => refuseMismatch(record, destination));
       await owner.requireOwn(record, directory, { force });
-    } else owner.warnOfChain(directory);
+    } else {
+      if (!force) refuseOtherChain({ entry: owner.entry, path: about.device.path }, directory);
+      owner.warnOfChain(directory);
+    }
     return new ChainTurn(request, about.step, { lock, former: record, destination, owner });
   }
 

@@ -13,6 +13,7 @@ import { describeDestination, destinationMismatch, readChain } from '../chain/di
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
 import { type ChainOrder, orderChain, pointsOf } from '../chain/order.js';
+import { otherChain } from '../chain/other-chain.js';
 import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/record.js';
 import { spotsDiffer } from '../chain/spot-check.js';
 import { readRedoLinks } from '../chain/undone.js';
@@ -129,13 +130,13 @@ async function mismatchOf(
     const ifMissing = record === undefined ? 'make' : 'find';
     const device = await openSeen({ path, ifMissing, size: SIZE_OF_VOLUME });
     try {
-      if (record === undefined) return undefined;
+      const { entry } = await RegisteredCopy.find(device);
+      if (record === undefined) return otherChain(entry, directory);
       const actual = await describeDestination(device);
       const mismatch = destinationMismatch(record, actual);
       if (mismatch !== undefined) {
         return { why: mismatch.what, remedy: mismatch.hint };
       }
-      const { entry } = await RegisteredCopy.find(device);
       const spots = knownIn(record)?.spots ?? [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
       const doubt = doubtOf(entry, record, { directory, ...now });

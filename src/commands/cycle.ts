@@ -6,6 +6,7 @@ import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
+import { leaveOrRemove } from '../cycle/leave-or-remove.js';
 import { chainTag } from '../cycle/names.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../cycle/plan.js';
@@ -24,6 +25,7 @@ import {
   type CycleOrigin,
   type CycleSnapshot,
   describeSnapshot,
+  findBaseElsewhere,
   findCycleOf,
   findOrigin,
   listSnapshots,
@@ -44,6 +46,7 @@ import { guardStores } from '../source/store-guard.js';
 
 export async function runCycle(command: CycleCommand, context: RunContext): Promise<number> {
   selectEngine(context);
+  if (command.hooks.freeze && !command.hooks.thaw) context.reporter.warn(NO_THAW);
   const origin = await findOrigin(command.origin);
   checkSize(origin, command);
   if (command.destination.host === undefined) {
@@ -58,7 +61,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     const { init } = command.chain;
     const plan = planTurn({ snapshots, chain, init, force: command.force });
     if (plan.kind === 'refused') {
-      const refusal = await findOtherSpelling(plan.refusal, origin, tag);
+      const refusal = await findBase(plan.refusal, origin, tag);
       throw describeRefusal(refusal, origin, command);
     }
     if (command.dryRun) {
@@ -79,6 +82,9 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     lock.release();
   }
 }
+
+const NO_THAW =
+  '--freeze-cmd without --thaw-cmd: nothing ends what that command begins; if there is nothing to end, add --thaw-cmd true';
 
 /** A thin snapshot takes its room from the pool, a thick one has to be given it. */
 function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): void {
@@ -126,18 +132,15 @@ function nameOf(origin: CycleOrigin): string {
   return `the cycle of ${fullName(origin)}`;
 }
 
-/** A snapshot that seems to be gone may have the tag of another spelling of the same place. */
-async function findOtherSpelling(
-  refusal: Refusal,
-  origin: CycleOrigin,
-  tag: string,
-): Promise<Refusal> {
+/** A snapshot that seems to be gone may have the tag of another spelling of the same place, or another origin. */
+async function findBase(refusal: Refusal, origin: CycleOrigin, tag: string): Promise<Refusal> {
   if (refusal.why !== 'baseGone') return refusal;
   const { uuid } = refusal.point;
   const former = await findCycleOf(uuid, origin);
   const base = former?.snapshots.find((one) => one.uuid === uuid);
-  if (former === undefined || base === undefined) return refusal;
-  return { why: 'otherSpelling', base, former, tag };
+  if (former && base) return { why: 'otherSpelling', base, former, tag };
+  const elsewhere = await findBaseElsewhere(uuid, origin);
+  return elsewhere === undefined ? refusal : { why: 'otherOrigin', base: elsewhere };
 }
 
 function reportPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
@@ -162,7 +165,17 @@ function realEffects(circumstances: Circumstances): TurnEffects {
   const { reporter } = context;
   return {
     make: () => make(circumstances),
-    send: (base, next) => send({ base, next }, circumstances),
+    send: async (base, next) => {
+      try {
+        await send({ base, next }, circumstances);
+      } catch (error) {
+        throw await leaveOrRemove(
+          error,
+          { next, tag, snapshots: circumstances.snapshots },
+          reporter,
+        );
+      }
+    },
     remove: async (snapshot) => {
       try {
         await withLvmPriority(() => removeSnapshot(snapshot, tag));

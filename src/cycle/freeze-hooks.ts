@@ -4,11 +4,14 @@
  * freezes them by itself.
  */
 
+import { messageOf } from '../base/errno.js';
 import { LvmsyncError, withContext } from '../base/errors.js';
+import { quoteWord } from '../base/shell-words.js';
 import { OWN_PROGRAM } from '../host/addon.js';
 import { THAW_WATCHER } from '../host/helper-names.js';
 import {
   type Argv,
+  CommandError,
   type Companion,
   type RunCommand,
   runCommand,
@@ -66,19 +69,43 @@ export async function whileFrozen<T>(
       await within(limits.work, begun.work, thaw !== undefined);
     };
     [frozen] = await Promise.allSettled([freezeAndWork()]);
-    if (thaw !== undefined) await runHook('--thaw-cmd', thaw, hooks);
-  } catch (error) {
-    throw error instanceof LvmsyncError ? withContext(error, { state: STILL_FROZEN }) : error;
+    if (thaw !== undefined) {
+      await runHook('--thaw-cmd', thaw, hooks).catch((error: unknown) => {
+        throw stillFrozen(error, thaw, { frozen, isMade: begun.work !== undefined });
+      });
+    }
   } finally {
     await Promise.allSettled([begun.work]);
     await watcher?.dismiss();
   }
-  if (frozen.status === 'rejected') throw frozen.reason;
+  if (frozen.status === 'rejected') throw neverFrozen(frozen.reason, thaw, begun.work);
   if (begun.work === undefined) throw new TypeError('neither work nor a failure');
   return begun.work;
 }
 
-const STILL_FROZEN = 'The service may still be frozen: run the thaw command by hand.';
+/** The failure of the thaw, and of the freeze if both failed. */
+function stillFrozen(
+  error: unknown,
+  thaw: Argv,
+  about: { readonly frozen: PromiseSettledResult<void>; readonly isMade: boolean },
+): unknown {
+  if (!(error instanceof LvmsyncError)) return error;
+  const { frozen, isMade } = about;
+  const before = frozen.status === 'rejected' ? `${messageOf(frozen.reason)}; ` : '';
+  const made = isMade ? ' A snapshot that was made is removed by the next cycle run.' : '';
+  return new LvmsyncError(error.code, before + error.message, {
+    state: `The service may still be frozen. Nothing was sent.${made}`,
+    hint: `Run the thaw command by hand: ${thaw.map(quoteWord).join(' ')}`,
+    cause: error,
+  });
+}
+
+/** A failure of the freeze; one of the work says itself what it left. */
+function neverFrozen(error: unknown, thaw: Argv | undefined, work: unknown): unknown {
+  if (!(error instanceof LvmsyncError) || work !== undefined) return error;
+  const thawed = thaw === undefined ? '' : ' The thaw command was run.';
+  return withContext(error, { state: `No snapshot was made, and nothing was sent.${thawed}` });
+}
 
 /** Ended by the signal, or after so many milliseconds. */
 async function runHook(
@@ -96,6 +123,9 @@ async function runHook(
   signal?.addEventListener('abort', pass);
   try {
     await run(argv, { ...OF_USER, signal: stop.signal });
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new LvmsyncError(error.code, `${option}: ${error.message}`, { cause: error });
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', pass);

@@ -8,7 +8,7 @@
  */
 
 import { isGoingBack, type PendingStep, type Point } from '../chain/record.js';
-import type { CycleSnapshot, CycleSnapshots } from './volumes.js';
+import type { Base, CycleSnapshot, CycleSnapshots } from './volumes.js';
 
 /** The receiver's report on its chain. */
 export interface ChainState {
@@ -44,6 +44,8 @@ export type Refusal =
       readonly former: CycleSnapshots;
       readonly tag: string;
     }
+  /** It is there, and of another volume: this one was named by mistake. */
+  | { readonly why: 'otherOrigin'; readonly base: Base }
   | { readonly why: 'baseLost'; readonly base: CycleSnapshot }
   | { readonly why: 'merging'; readonly snapshot: CycleSnapshot }
   /** The snapshot of which the destination holds part is gone. */

@@ -1,14 +1,15 @@
 /** Why a turn cannot be taken, in words, with what to do about it. Pure. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, withContext } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
+import type { VolumeName } from '../lvm/device-name.js';
 import { finishMerge } from '../lvm/origin-merge.js';
 import { fullName, unfit } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
 import { redoCommand, undoTurnCommand } from '../remote/undo-hints.js';
 import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
-import type { CycleOrigin, CycleSnapshot } from './volumes.js';
+import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
 
 const ANEW =
   'Start a new history: the same command with --init --force copies everything. The restore points are then lost: if you need one, roll back to it and copy its data elsewhere before that.';
@@ -22,6 +23,8 @@ export function describeRefusal(
   const state = 'Nothing was sent, and no snapshot was made or removed.';
   const there = (message: string, hint: string): LvmsyncError =>
     new LvmsyncError('destinationUnfit', `${place}: ${message}`, { state, hint });
+  const here = (volume: VolumeName, message: string, hint: string): LvmsyncError =>
+    withContext(unfit(volume, message, hint), { state });
   switch (refusal.why) {
     case 'noPoint':
       return there(
@@ -39,7 +42,7 @@ export function describeRefusal(
         'Run the same rollback there again: it continues where it stopped. If it cannot be finished, this command with --init --force starts a new history.',
       );
     case 'baseGone':
-      return unfit(
+      return here(
         origin,
         `its snapshot of ${localTime(refusal.point.time)}, which ${place} matches, no longer exists`,
         refusal.wentBack === true
@@ -47,22 +50,17 @@ export function describeRefusal(
           : ANEW,
       );
     case 'otherSpelling':
-      return new LvmsyncError(
-        'sourceUnfit',
-        `${fullName(refusal.base)}: the snapshot of ${localTime(refusal.base.time)}, which ${place} matches, belongs to the cycle under another spelling of host, destination or directory`,
-        {
-          state,
-          hint: `Use the same names as before. Or, if you will no longer use those, move its snapshots to this cycle: ${retagCommand(refusal)}`,
-        },
-      );
-    case 'baseLost':
-      return unfit(
+      return here(
         refusal.base,
-        'it overflowed, so its list of changes is lost',
-        `${ANEW} ${ROOM}`,
+        `the snapshot of ${localTime(refusal.base.time)}, which ${place} matches, belongs to the cycle under another spelling of host, destination or directory`,
+        `Use the same names as before. Or, if you will no longer use those, move its snapshots to this cycle: ${retagCommand(refusal)}`,
       );
+    case 'otherOrigin':
+      return here(origin, ...otherOrigin(refusal.base, place, fullName(origin)));
+    case 'baseLost':
+      return here(refusal.base, 'it overflowed, so its list of changes is lost', `${ANEW} ${ROOM}`);
     case 'merging':
-      return unfit(
+      return here(
         refusal.snapshot,
         'it is being merged into its origin, or will be',
         `${finishMerge(origin)} ${fullName(origin)} then holds what this snapshot held. Run the same command again: it says if a new history is needed.`,
@@ -73,12 +71,25 @@ export function describeRefusal(
         `Go back to that state, ${undoCommand({ destination, chain })}`,
       );
     case 'nextLost':
-      return unfit(
+      return here(
         refusal.next,
         `it overflowed, and ${place} holds part of it; before that it matched the origin as of ${localTime(refusal.point.time)}`,
         `Undo that part first, then run the cycle again with a larger --size. Undo it ${undoCommand({ destination, chain })}`,
       );
   }
+}
+
+/** What and hint. */
+function otherOrigin(
+  { origin, snapshot }: Base,
+  place: string,
+  named: string,
+): [what: string, hint: string] {
+  const right = fullName(origin);
+  return [
+    `${place} is the copy of ${right}: it matches the snapshot ${fullName(snapshot)}`,
+    `Name ${right}, or name another destination and another --snapback directory for ${named}.`,
+  ];
 }
 
 /** All of them: of those that stay behind nobody would know that they can be removed. */

@@ -2,7 +2,7 @@
 
 import { localTime } from '../base/local-time.js';
 import { CommandError, type RunCommand } from '../host/subprocess.js';
-import { bareUuid } from '../lvm/device-name.js';
+import { bareUuid, type VolumeName } from '../lvm/device-name.js';
 import { askHost } from '../lvm/host-tools.js';
 import { listTaggedVolumes, type TaggedVolume } from '../lvm/lvs-report.js';
 import { refuseSiblingMerge } from '../lvm/origin-merge.js';
@@ -111,6 +111,25 @@ export async function findCycleOf(
   if (tag === undefined) return undefined;
   const snapshots = ofChain(volumes, origin, tag);
   return snapshots.some((one) => one.uuid === uuid) ? { tag, snapshots } : undefined;
+}
+
+/** A volume and its snapshot. */
+export interface Base {
+  readonly origin: VolumeName;
+  readonly snapshot: VolumeName;
+}
+
+/** Where the snapshot of that uuid is one of another volume; undefined for none, or if LVM does not say. */
+export async function findBaseElsewhere(
+  uuid: string,
+  origin: CycleOrigin,
+  run: RunCommand = askHost,
+): Promise<Base | undefined> {
+  const volumes = await listTaggedVolumes(undefined, run).catch(() => []);
+  const snapshot = volumes.find((one) => one.uuid === uuid);
+  if (snapshot?.origin === undefined || snapshot.origin.uuid === origin.uuid) return undefined;
+  const { vgName, lvName } = snapshot;
+  return { origin: { vgName, lvName: snapshot.origin.lvName }, snapshot: { vgName, lvName } };
 }
 
 function ofChain(

@@ -42,9 +42,9 @@ export interface TaggedVolume extends Volume {
   readonly tags: readonly string[];
 }
 
-/** The same with the tags of each. */
+/** The same with the tags of each; undefined: of all groups. */
 export async function listTaggedVolumes(
-  vgName: string,
+  vgName: string | undefined,
   run: RunCommand,
 ): Promise<readonly TaggedVolume[]> {
   const rows = await readReport(vgName, `${LVS_FIELDS},lv_tags`, run);
@@ -57,12 +57,13 @@ export async function listTaggedVolumes(
 }
 
 async function readReport(
-  vgName: string,
+  vgName: string | undefined,
   fields: string,
   run: RunCommand,
 ): Promise<readonly unknown[]> {
   const format = ['-a', '--reportformat', 'json', '--units', 'b', '--nosuffix', '--binary'];
-  const { stdout } = await run(['lvs', ...format, '-o', fields, '--', vgName], {
+  const which = vgName === undefined ? [] : ['--', vgName];
+  const { stdout } = await run(['lvs', ...format, '-o', fields, ...which], {
     code: 'sourceUnfit',
   });
   return reportRows(stdout);

@@ -3,7 +3,7 @@
  * beginning of one, does every check of a run, and answers without having opened anything for writing.
  */
 
-import { LvmsyncError, withContext } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED_THERE, withContext } from '../base/errors.js';
 import type { ExtentList } from '../device/extent.js';
 import { isNativeError } from '../host/native.js';
 import type { RunContext } from '../run/context.js';
@@ -47,7 +47,7 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   output.end();
   const { exit } = end;
   const { ready, result, lastLines, unseenLines } = output;
-  if (context.signal.aborted) throw interrupted(context.signal, UNTOUCHED);
+  if (context.signal.aborted) throw interrupted(context.signal, UNTOUCHED_THERE);
   if (end.lateAfter !== undefined) throw silent(command, end.lateAfter);
   if (ready && result === undefined && (end.wasCut || isDone(exit))) return;
   const answered = result !== undefined || ready;
@@ -57,7 +57,7 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   };
   const mayBeOld = exit.kind === 'status' && [0, 1].includes(exit.status);
   if (!answered && mayBeOld && !isRefusedBySudo(peerEnd)) throw cannotBeAsked(command, unseenLines);
-  throw withContext(exitFailure(peerEnd), UNTOUCHED);
+  throw withContext(exitFailure(peerEnd), UNTOUCHED_THERE);
 }
 
 interface Conversation {
@@ -109,21 +109,19 @@ async function ask(
   }
 }
 
-const UNTOUCHED = { state: 'Nothing was written there.' };
-
 function isDone(exit: PeerExit): boolean {
   return exit.kind === 'status' && exit.status === 0;
 }
 
 function silent({ destination }: SendRequest, seconds: number): LvmsyncError {
-  return withContext(noAnswer({ host: destination.host }, seconds), UNTOUCHED);
+  return withContext(noAnswer({ host: destination.host }, seconds), UNTOUCHED_THERE);
 }
 
 function cannotBeAsked(command: SendRequest, unseenLines: readonly string[]): LvmsyncError {
   const host = hostName(command.destination);
   const said = outputOf(unseenLines);
   return new LvmsyncError('transport', `${host}: lvmsync there does not support --dry-run${said}`, {
-    ...UNTOUCHED,
+    ...UNTOUCHED_THERE,
     hint: 'It is the Ruby lvmsync, or too old a version, so a run there cannot be checked in advance.',
   });
 }

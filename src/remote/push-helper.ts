@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { reasonOf } from '../base/errno.js';
-import { LvmsyncError, withContext } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED_THERE, withContext } from '../base/errors.js';
 import { quotePath, quoteWord } from '../base/shell-words.js';
 import { escapeText } from '../base/text.js';
 import { isNativeError, type NativeRecordWriter } from '../host/native.js';
@@ -73,8 +73,6 @@ const FAULTS: Readonly<Record<string, string>> = {
   damaged: 'it did not arrive complete',
   unfit: 'it does not run there',
 };
-
-const UNTOUCHED = { state: 'Nothing was written there.' };
 
 interface HelperFile {
   /** Bytes. */
@@ -193,17 +191,17 @@ class Keeper {
 
   #failure(answer: string | undefined): LvmsyncError {
     const { signal } = this.#context;
-    if (signal.aborted) return interrupted(signal, UNTOUCHED);
+    if (signal.aborted) return interrupted(signal, UNTOUCHED_THERE);
     const { exit, lateAfter } = this.#session;
     if (lateAfter !== undefined) {
       const silent = { host: this.#host, program: 'sh' } as const;
-      return withContext(noAnswer(silent, lateAfter), UNTOUCHED);
+      return withContext(noAnswer(silent, lateAfter), UNTOUCHED_THERE);
     }
     const error = exit?.kind === 'failed' ? exit.error : undefined;
     const reason = FAULTS[answer ?? ''] ?? error?.message ?? 'it could not be sent';
     const said = this.#lastWords === '' ? '' : ` (${this.#lastWords})`;
     return new LvmsyncError('transport', `${this.#host}: --push-helper: ${reason}${said}`, {
-      ...UNTOUCHED,
+      ...UNTOUCHED_THERE,
       hint: this.#isForWantOfPlace(answer)
         ? 'Set TMPDIR there to another directory, or install lvmsync there.'
         : (error?.hint ?? `Check that you can log in to ${this.#host}.`),

@@ -1,6 +1,6 @@
 /** The changes go to one or several receivers: on another host, or here as processes of their own. */
 
-import type { ErrorContext } from '../base/errors.js';
+import { type ErrorContext, UNTOUCHED_THERE } from '../base/errors.js';
 import { RateLimit } from '../base/rate-limit.js';
 import type { RunContext } from '../run/context.js';
 import { describeFailure, interrupted } from '../run/interruption.js';
@@ -144,7 +144,7 @@ class RemoteRun {
   #whatWasLeft(): ErrorContext {
     const { destination, snapback, chain, format } = this.#command;
     const begun = this.#set.mayHaveSentData && this.#sendings.some((one) => one.mayHaveOpened);
-    if (!begun) return { state: 'Nothing was written there.' };
+    if (!begun) return UNTOUCHED_THERE;
     const alone = 'Leave out --format=classic unless the receiver is the Ruby lvmsync. ';
     const classic = this.#set.count > 1 && format === 'classic' ? alone : '';
     const again = `${classic}Run the same command again to complete it`;

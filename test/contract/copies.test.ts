@@ -150,7 +150,9 @@ describe('F34: chains', () => {
   test('of which two have one copy: the one that did not write last is refused', async () => {
     const chain = await begun();
     const other = await laboratory(chain.destination);
-    const first = await other.turn(0);
+    assertFails(await other.turn(0), 12, /it is the copy of the chain in /);
+    chain.assertHolds(1);
+    const first = await other.turn(0, ['--force']);
     assertSucceeds(first);
     assert.match(first.stderr, WARNED);
     await assertRefused(chain, /a run of the chain in /);

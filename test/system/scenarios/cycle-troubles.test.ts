@@ -94,7 +94,11 @@ describe('commands around the making of a snapshot', () => {
     setUp({ freeze: 'echo "no such guest" >&2; exit 3' });
     const { status, stderr } = laboratory.turn(...hooks);
     assert.equal(status, EXIT.usage, stderr);
-    assert.match(stderr, /freeze: exit status 3 \(no such guest\)/);
+    assert.match(stderr, /--freeze-cmd: .*freeze: exit status 3 \(no such guest\)/);
+    assert.match(
+      stderr,
+      /^No snapshot was made, and nothing was sent\. The thaw command was run\.$/m,
+    );
     assert.deepEqual(logged(), ['freeze two words 1', 'thaw 1']);
     assert.equal(laboratory.snapshots().length, 1);
   });
@@ -105,7 +109,7 @@ describe('commands around the making of a snapshot', () => {
       setUp({ thaw: 'exit 1' });
       const { status, stderr } = laboratory.turn(...hooks);
       assert.equal(status, EXIT.usage, stderr);
-      assert.match(stderr, /may still be frozen/);
+      assert.match(stderr, /may still be frozen.*\nRun the thaw command by hand: /);
       setUp();
       laboratory.turnSucceeds(...hooks);
       assert.deepEqual(logged(), ['freeze two words 1', 'thaw 2']);
@@ -294,10 +298,38 @@ describe('a turn that cannot be taken', () => {
       if (word === laboratory.copy.path) return '/dev/mapper/vg0-other';
       return word === laboratory.chain ? `${laboratory.chain}.other` : word;
     });
-    assertFails(lvmsync(words), EXIT.destinationUnfit, /vg0-other/);
-    const held = laboratory.point();
-    const [made] = laboratory.snapshots().filter(({ uuid }) => uuid !== held);
-    for (const name of ['other', made?.lvName]) tool('lvremove', '-q', '-f', `vg0/${name}`);
+    const before = laboratory.snapshots();
+    const refused = lvmsync(words);
+    assertFails(refused, EXIT.destinationUnfit, /vg0-other/);
+    assert.match(refused.stderr, /The new snapshot was removed\./);
+    assert.deepEqual(laboratory.snapshots(), before);
+    tool('lvremove', '-q', '-f', 'vg0/other');
+  });
+
+  scenario('because another volume is named is refused, and the right one is said', () => {
+    tool('lvcreate', '-q', '-y', '-Wn', '-Zn', '-n', 'www', '-L', '4M', 'vg0');
+    const before = laboratory.snapshots();
+    const { status, stderr } = laboratory.turnOf('vg0/www');
+    assert.equal(status, EXIT.sourceUnfit, stderr);
+    assert.match(
+      stderr,
+      /vg0\/www: .* is the copy of vg0\/mail: it matches the snapshot vg0\/mail-/,
+    );
+    assert.match(stderr, /^Nothing was sent.*\nName vg0\/mail, or/m);
+    assert.doesNotMatch(stderr, /--force/);
+    assert.deepEqual(laboratory.snapshots(), before);
+    tool('lvremove', '-q', '-f', 'vg0/www');
+  });
+
+  scenario('because another directory is named is refused, with --init, too', () => {
+    const before = laboratory.snapshots();
+    for (const options of [[], ['--init']]) {
+      const result = laboratory.turnInto(`${laboratory.chain}.other`, ...options);
+      assertFails(result, EXIT.destinationUnfit, /it is the copy of the chain in /);
+      assert.match(result.stderr, /Use --snapback /);
+    }
+    assert.deepEqual(laboratory.snapshots(), before);
+    laboratory.turnSucceeds();
   });
 
   /** Moves the clock of the guest. */

@@ -50,6 +50,18 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     /^vg0\/snap: .*10:55:07Z.* backup:\/dev\/vg1\/the mail .*another spelling/,
     /same names as before.*: lvchange --deltag lvmsync_old --addtag lvmsync_new vg0\/snap vg0\/newer$/,
   ],
+  [
+    {
+      why: 'otherOrigin',
+      base: {
+        origin: { vgName: 'vg0', lvName: 'www' },
+        snapshot: { vgName: 'vg0', lvName: 'www-lvmsync-1' },
+      },
+    },
+    EXIT.sourceUnfit,
+    /^vg0\/mail: backup:\/dev\/vg1\/the mail is the copy of vg0\/www: .* vg0\/www-lvmsync-1$/,
+    /^Name vg0\/www, or name another destination/,
+  ],
   [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
   [
     { why: 'merging', snapshot },
