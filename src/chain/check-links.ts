@@ -95,7 +95,16 @@ async function checkContent(
     throw signal.aborted ? interrupted(signal, UNTOUCHED) : error;
   });
   if (signal.aborted) throw interrupted(signal, UNTOUCHED);
-  if (fault !== undefined) throw withContext(fault, UNTOUCHED);
+  if (fault !== undefined) throw mayBeUnused ? withContext(fault, UNTOUCHED) : damaged(fault);
   if (tornTail === undefined || mayBeUnused) return bytes;
-  throw withContext(lostEnd(tornTail), UNTOUCHED);
+  throw damaged(lostEnd(tornTail));
+}
+
+/** Whoever reads the file alone cannot know that its run finished, and may take it for an unused one. */
+function damaged(fault: LvmsyncError): LvmsyncError {
+  return new LvmsyncError(fault.code, fault.message, {
+    ...UNTOUCHED,
+    hint: 'Its run finished, so all of it is needed: put an undamaged copy of it in its place. A rollback by fewer steps may do without it.',
+    cause: fault,
+  });
 }

@@ -2,8 +2,9 @@
 
 import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { reasonOf } from '../base/errno.js';
+import { errnoOf, reasonOf } from '../base/errno.js';
 import { type ErrorContext, LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { typedPath } from '../base/shell-words.js';
 import { exactSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import type { SourceMember } from '../device/relation.js';
@@ -77,9 +78,9 @@ export function makeChainDirectory(directory: string): void {
   }
 }
 
-const NAME_THE_CHAIN: ErrorContext = {
+const CHECK_NAME: ErrorContext = {
   ...UNTOUCHED,
-  hint: 'Name the directory of the restore points, which "lvmsync cycle" was given as --snapback.',
+  hint: 'Check its name: the restore points are where "lvmsync cycle" has its --snapback.',
 };
 
 function statDirectory(directory: string): Stats | undefined {
@@ -93,7 +94,10 @@ function statDirectory(directory: string): Stats | undefined {
     return undefined;
   }
   if (stats?.isDirectory() === true) return stats;
-  throw new LvmsyncError('snapback', `${directory}: not a directory`, NAME_THE_CHAIN);
+  throw new LvmsyncError('snapback', `${directory}: not a directory`, {
+    ...UNTOUCHED,
+    hint: 'Restore points need a directory: the one that "lvmsync cycle" has as --snapback.',
+  });
 }
 
 /**
@@ -103,7 +107,7 @@ function statDirectory(directory: string): Stats | undefined {
 export function requireOwnDirectory(directory: string): void {
   const stats = statDirectory(directory);
   if (stats === undefined) {
-    throw new LvmsyncError('snapback', `${directory}: no such directory`, NAME_THE_CHAIN);
+    throw new LvmsyncError('snapback', `${directory}: no such directory`, CHECK_NAME);
   }
   const fault = sharedWith(stats);
   if (fault === undefined) return;
@@ -123,12 +127,21 @@ function keyOf(directory: string): string {
   return `file-${dev}/${ino}`;
 }
 
-function unusable(directory: string, cause: unknown): LvmsyncError {
+/** `directory` cannot be looked at, made or written. */
+export function unusable(directory: string, cause: unknown): LvmsyncError {
   const code = reasonOf(cause);
   return new LvmsyncError('snapback', `${directory}: cannot be used for a chain (${code})`, {
     ...UNTOUCHED,
+    hint: nextStep(directory, errnoOf(cause)),
     cause,
   });
+}
+
+function nextStep(directory: string, code: string | undefined): string {
+  const parent = typedPath(dirname(resolve(directory)), undefined);
+  if (code === 'ENOENT') return `There is not yet a directory ${parent}: mkdir -p ${parent}`;
+  if (code === 'ENOTDIR') return `A part of ${parent} is a file: name another directory.`;
+  return `Check the permissions of ${typedPath(resolve(directory), undefined)} and of ${parent}.`;
 }
 
 /** Its files: none of them may be the destination, under whatever name. A copy may lie beside them. */

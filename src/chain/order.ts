@@ -112,8 +112,9 @@ export function walkBack<L extends Linked>(
   while (next !== undefined && next !== before) {
     const [link, copy] = byId.get(next) ?? [];
     if (link === undefined) {
-      const which = newer === undefined ? 'the newest link' : `the link before ${newer.name}`;
-      return end(`${which} (${next}) is missing`);
+      const which =
+        newer === undefined ? 'the newest snapback' : `the snapback before ${newer.name}`;
+      return end(`${which} is missing (${next})`);
     }
     if (copy !== undefined) {
       return end(`${link.name} and ${copy.name} are the same snapback: remove one of them`);

@@ -24,6 +24,9 @@ export interface RollbackPlan<L extends Linked = Linked> {
   readonly last: string | null;
 }
 
+/** The restore point that was asked for does not exist, or cannot be reached. */
+export class OutOfReach extends LvmsyncError {}
+
 /** Throws (destinationUnfit) where it cannot be reached, (streamCorrupt) where a gap is the reason. */
 export function planRollback<L extends Linked>(
   record: ChainRecord,
@@ -50,7 +53,13 @@ export function planRollback<L extends Linked>(
 }
 
 /** From where to where, and how far that is. */
-export function describeWay({ from, to }: Pick<RollbackPlan, 'from' | 'to'>): string {
+export function describeWay(
+  { from, to, steps }: Pick<RollbackPlan, 'from' | 'to' | 'steps'>,
+  { doing }: Pick<ChainRecord, 'doing'>,
+): string {
+  if (steps === 0 && doing?.what === 'turn') {
+    return `undoes what the unfinished cycle run of ${localTime(doing.to.time)} wrote`;
+  }
   const way = `from ${localTime(from.time)} back to ${localTime(to.time)}`;
   const distance = Date.parse(from.time) - Date.parse(to.time);
   return distance > 0 ? `${way}, ${timeSpan(distance)} earlier` : way;
@@ -77,12 +86,20 @@ function outOfReach(
   target: RollbackTarget,
 ): LvmsyncError {
   const wanted = 'steps' in target ? counted(target.steps, 'step') : `to ${target.text}`;
+  const what = `the chain does not go back ${wanted}${reachOf(points)}`;
+  if (gap === undefined) return new OutOfReach('destinationUnfit', what, UNTOUCHED);
+  return new OutOfReach('streamCorrupt', `${what}: ${gap}`, {
+    ...UNTOUCHED,
+    ...(gap.includes(' is missing') && {
+      hint: 'If that file was moved or damaged, put a good copy in its place.',
+    }),
+  });
+}
+
+function reachOf(points: readonly Point[]): string {
   const oldest = points.at(-1);
-  const reach =
-    oldest === undefined ? 'to no restore point at all' : `to ${localTime(oldest.time)}`;
-  const what = `the chain does not go back ${wanted}, only ${reach}`;
-  if (gap === undefined) return refusal(what);
-  return new LvmsyncError('streamCorrupt', `${what}: ${gap}`, UNTOUCHED);
+  if (oldest === undefined) return ', nor to any restore point';
+  return `, only ${counted(points.length - 1, 'step')}, to ${localTime(oldest.time)}`;
 }
 
 /** Links that an interrupted rollback has undone stay undone, so another can only go as far or further. */

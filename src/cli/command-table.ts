@@ -145,7 +145,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     examples: [
       {
         command:
-          'lvmsync cycle --init vg0/mail root@backup:/dev/vg1/mail --snapback /backup/mail.chain',
+          'lvmsync cycle --init vg0/web root@backup:/dev/vg1/web --snapback /backup/web.chain',
         says: 'the first run, of a thin volume',
       },
       {
@@ -228,7 +228,7 @@ export function commandOf(action: Action): CommandSpec | undefined {
   return COMMAND_TABLE.find((command) => command.action === action);
 }
 
-/** Where its usage can be read; undefined: that of a sync. */
+/** Where its usage can be read; undefined: the commands there are. */
 export function usageHint(command: Pick<CommandSpec, 'name'> | undefined): string {
   return `"lvmsync ${command === undefined ? '--help' : `help ${command.name}`}" shows the usage.`;
 }

@@ -123,7 +123,7 @@ function nextWord(
   // A file of that name can be written ./--help.
   if (word !== undefined && word !== '--help') return word;
   const { actions, argument, meanings }: OptionSpec = entry;
-  const action = parsed.action ?? (actions.length === 1 ? actions[0] : undefined);
+  const action = parsed.action ?? (actions.includes('sync') ? 'sync' : actions[0]);
   const meant = action && meanings?.[action]?.argument;
   const help = usageHint(action && commandOf(action));
   throw refusal('missing argument', option, `Write ${option} ${meant ?? argument}. ${help}`);

@@ -83,6 +83,11 @@ const READING: readonly Action[] = [...SOURCES, 'cycle'];
 const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle', 'doctor', 'bench'];
 const WORKING: readonly Action[] = [...READING, 'apply', 'hash', 'rollback'];
 
+/** For the commands that know no other host. */
+function onThisHost(meaning: OptionMeaning): Partial<Record<Action, OptionMeaning>> {
+  return { dump: meaning, apply: meaning, rollback: meaning };
+}
+
 export const OPTION_TABLE = [
   {
     name: 'apply',
@@ -313,6 +318,12 @@ export const OPTION_TABLE = [
     group: 'Remote host',
     brief: 'share the work among up to N connections',
     help: 'Share the work among up to N connections, at most 16, each with its own receiver. With --snapback FILE this creates FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
+    meanings: {
+      bench: {
+        brief: 'measure the link with N connections at once, too',
+        help: 'Measure the link with N connections at once, too, at most 16.',
+      },
+    },
   },
   {
     name: 'timeout',
@@ -500,6 +511,10 @@ export const OPTION_TABLE = [
     group: 'Load',
     brief: 'CPU priority N, or "idle"; here and remote',
     help: 'Run with nice value N, from -20 to 19, here and on the remote host. "idle" runs only when the CPU is otherwise idle (SCHED_IDLE).',
+    meanings: onThisHost({
+      brief: 'CPU priority N, or "idle"',
+      help: 'Run with nice value N, from -20 to 19. "idle" runs only when the CPU is otherwise idle (SCHED_IDLE).',
+    }),
   },
   {
     name: 'ionice',
@@ -509,6 +524,10 @@ export const OPTION_TABLE = [
     group: 'Load',
     brief: 'I/O class "idle", "best-effort" or "realtime"',
     help: 'Set the I/O scheduling class and level, as ionice(1) does, here and on the remote host: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (highest) to 7.',
+    meanings: onThisHost({
+      brief: 'I/O class "idle", "best-effort" or "realtime"',
+      help: 'Set the I/O scheduling class and level, as ionice(1) does: CLASS is "idle", "best-effort" or "realtime", LEVEL 0 (highest) to 7.',
+    }),
   },
   {
     name: 'json',

@@ -50,9 +50,22 @@ export function parseSize(text: string | undefined): readonly string[] | undefin
   throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}".${bare}`);
 }
 
-export function hookWords(text: string | undefined): Argv | undefined {
-  const [program, ...words] = text === undefined ? [] : splitWords(text);
+export function hookWords(
+  name: 'freeze-cmd' | 'thaw-cmd',
+  { [name]: text }: ParsedOptions['values'],
+): Argv | undefined {
+  const [program, ...words] = text === undefined ? [] : commandWords(name, text);
   return program === undefined ? undefined : [program, ...words];
+}
+
+/** The words of a command that an option holds. */
+export function commandWords(name: ValueName, text: string): readonly string[] {
+  try {
+    return splitWords(text);
+  } catch (error) {
+    if (!(error instanceof LvmsyncError)) throw error;
+    throw usage(`--${name}: ${error.message}`);
+  }
 }
 
 export function fillRequest({ values }: ParsedOptions): FillRequest {
@@ -140,9 +153,9 @@ export function takeOperand(operands: string[], name: string): string {
   return operand;
 }
 
-export function refuseRest([unexpected]: readonly string[]): void {
+export function refuseRest([unexpected]: readonly string[], hint?: string): void {
   if (unexpected === undefined) return;
-  throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`);
+  throw usage(`too many operands: "${escapeText(unexpected, 80)}" was not expected`, hint);
 }
 
 export function clash(name: string, other: string, hint?: string): LvmsyncError {

@@ -37,7 +37,11 @@ export function toCommand(parsed: ParsedOptions): Command {
   try {
     return commandFor(action, asked, parsed, given);
   } catch (error) {
-    throw pointToHelp(error, action === 'sync' ? undefined : commandOf(action));
+    // Who has typed nothing needs the list of the commands.
+    throw pointToHelp(
+      error,
+      parsed.operands.length + given.length === 0 ? undefined : commandOf(action),
+    );
   }
 }
 

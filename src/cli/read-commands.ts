@@ -1,16 +1,16 @@
 /** Commands that read a source and bring it to a destination, made of options. All throw (usage). */
 
-import { splitWords } from '../base/shell-words.js';
 import type { Compression, ReadRequest, WriteRequest } from '../pipeline/request.js';
 import type { Destination } from '../remote/destination-name.js';
 import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { SourceRequest } from '../source/request.js';
 import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
-import { refuseRemoteSource, takeDestination } from './destination-operand.js';
+import { pathOf, refuseRemoteSource, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
   clash,
+  commandWords,
   fillRequest,
   hookWords,
   needs,
@@ -28,7 +28,7 @@ import { dryRunRequest, refuseHostInSnapback, writeRequest } from './write-comma
 export function dumpCommand(parsed: ParsedOptions, run: RunRequest): DumpCommand {
   const operands = [...parsed.operands];
   const source = takeSource(parsed, operands);
-  refuseRest(operands);
+  refuseMore(parsed, operands);
   const read = { ...readRequest(parsed), ...fillRequest(parsed) };
   return { kind: 'dump', ...run, ...read, ...dryRunRequest(parsed), source };
 }
@@ -49,9 +49,10 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
 }
 
 /** The last operand. */
-function lastOperand({ values }: ParsedOptions, operands: string[]): Destination {
+function lastOperand(parsed: ParsedOptions, operands: string[]): Destination {
+  const { values } = parsed;
   const destination = takeDestination(operands);
-  refuseRest(operands);
+  refuseMore(parsed, operands);
   if (destination.host === undefined && values.compress !== undefined) {
     throw usage('--compress needs a remote host, or --stdout: a local run has no change stream');
   }
@@ -89,7 +90,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     origin,
     chain,
     size: parseSize(values.size),
-    hooks: { freeze: hookWords(values['freeze-cmd']), thaw: hookWords(values['thaw-cmd']) },
+    hooks: { freeze: hookWords('freeze-cmd', values), thaw: hookWords('thaw-cmd', values) },
   };
 }
 
@@ -100,7 +101,7 @@ export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCom
   const source = takeSource(parsed, operands);
   if (full && values.since !== undefined) throw clash('since', '--full');
   const destination = takeDestination(operands);
-  refuseRest(operands);
+  refuseMore(parsed, operands);
   const repair = flags.repair === true;
   const needless = (['snapback', 'force'] as const).find((name) => name in { ...values, ...flags });
   if (!repair && needless !== undefined) throw needs(needless, 'repair');
@@ -131,7 +132,7 @@ export function remoteOptions({ flags, values }: ParsedOptions): RemoteOptions {
   }
   return {
     transport: values.transport === 'ssh2' ? 'ssh2' : 'rsh',
-    rsh: splitWords(values.rsh ?? 'ssh'),
+    rsh: commandWords('rsh', values.rsh ?? 'ssh'),
     rshGiven: values.rsh !== undefined,
     program,
     ...(helper === undefined ? {} : { helper }),
@@ -156,9 +157,16 @@ function compressionOf({ values }: ParsedOptions): Compression {
   return compress === 'auto' || compress === 'lz4' ? compress : 'none';
 }
 
+/** To be called when all operands are taken: a slip is to give a SNAPSHOT beside its COW store. */
+function refuseMore({ values }: ParsedOptions, operands: readonly string[]): void {
+  const slip = '--cow-store replaces SNAPSHOT: leave out SNAPSHOT, or --cow-store.';
+  refuseRest(operands, values['cow-store'] === undefined ? undefined : slip);
+}
+
 /** A COW store given by name takes the place of the SNAPSHOT operand. */
 function takeSource({ values }: ParsedOptions, operands: string[]): SourceRequest {
-  const dataSource = values['data-source'];
+  const typed = values['data-source'];
+  const dataSource = typed && pathOf(typed);
   const cowStore = values['cow-store'];
   if (cowStore === undefined) {
     const snapshot = takeOperand(operands, 'SNAPSHOT');

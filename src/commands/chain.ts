@@ -216,7 +216,7 @@ function describe(survey: Survey & { readonly record: ChainRecord }): string {
     ['holds', whatItHolds(record)],
   ];
   if (redoGap !== undefined) rows.push(['but', `that rollback cannot be undone: ${redoGap}`]);
-  if (record.point !== null) rows.push(['before', howFarBack(order)]);
+  if (record.point !== null) rows.push(['reaches', howFarBack(order)]);
   if (leftover.files.length > 0) rows.push(['useless', describeLeftover(leftover)]);
   const useless = new Set(leftover.files);
   const others = order.unused.filter((link) => !useless.has(link.path)).map(({ name }) => name);
@@ -253,7 +253,11 @@ function whatItHolds({ point, doing, undone }: ChainRecord): string {
 
 function howFarBack({ turns, gap }: ChainOrder): string {
   const steps = turns.length === 1 ? '1 step' : `${turns.length} steps`;
-  return gap === undefined ? `${steps} back` : `${steps} back, and no further: ${gap}`;
+  if (gap === undefined) return `${steps} back`;
+  const mend = gap.includes(' is missing')
+    ? '; if that file was moved or damaged, put a good copy in its place'
+    : '';
+  return `${steps} back, and no further: ${gap}${mend}`;
 }
 
 function tableOf(survey: Survey): string {

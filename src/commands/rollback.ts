@@ -21,7 +21,6 @@ import {
 } from '../chain/directory.js';
 import { withUndone } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
-import { orderChain } from '../chain/order.js';
 import {
   type ChainRecord,
   isGoingBack,
@@ -29,12 +28,7 @@ import {
   type Undone,
   writeRecord,
 } from '../chain/record.js';
-import {
-  describeChoice,
-  describeWay,
-  planRollback,
-  type RollbackTarget,
-} from '../chain/rollback-plan.js';
+import { describeChoice, describeWay, type RollbackTarget } from '../chain/rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from '../chain/rollback-redo.js';
 import { sourceKinds } from '../chain/source-kinds.js';
 import { mixedPlaces, readSpots } from '../chain/spot-check.js';
@@ -55,10 +49,12 @@ import { writeMark } from '../device/write-mark.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { RunContext } from '../run/context.js';
 import { checkUnlessForced } from '../run/forced.js';
+import { noChain, planIn, requireNamed } from './rollback-refusals.js';
 
 export async function runRollback(command: RollbackCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const { destination: path, directory, force, dryRun } = command;
+  requireNamed(directory);
   requireOwnDirectory(directory);
   const members = chainMembers(directory);
   const headKinds = await sourceKinds(directory);
@@ -102,12 +98,7 @@ class Rollback {
   async run(): Promise<void> {
     const { directory, target } = this.#command;
     const { record, files } = await readChain(directory);
-    if (record === undefined) {
-      throw new LvmsyncError('destinationUnfit', `${directory}: not a chain`, {
-        ...UNTOUCHED,
-        hint: 'Name the directory of its restore points after DESTINATION: lvmsync help rollback.',
-      });
-    }
+    if (record === undefined) throw noChain(directory);
     await this.#refuseOther(record);
     if (target === 'redo') return this.#redo(record);
     await this.#undo(record, files.links, target);
@@ -122,7 +113,8 @@ class Rollback {
   }
 
   async #undo(record: ChainRecord, links: readonly Link[], target: RollbackTarget): Promise<void> {
-    const plan = planRollback(record, orderChain(record, links), target);
+    const { directory } = this.#command;
+    const plan = planIn(directory, { record, links, target });
     if (plan.links.length === 0 && record.doing === null) {
       this.#say(
         `It already holds ${localTime(plan.to.time)} (${plan.to.uuid}): there is nothing to undo.`,
@@ -131,12 +123,12 @@ class Rollback {
     }
     const writes = await this.#check(plan.links, (link) => plan.complete.has(link));
     const size = humanSize(writes.bytes);
-    this.#say(`${this.#device.path}: ${describeWay(plan)}`);
+    this.#say(`${this.#device.path}: ${describeWay(plan, record)}`);
     if ('until' in target) this.#say(`  ${describeChoice(target, plan.to)}`);
-    const steps = counted(plan.steps, 'step');
-    this.#say(`  ${steps}, ${counted(plan.links.length, 'snapback')}, ${size} to be written`);
+    const steps = plan.steps === 0 ? '' : `${counted(plan.steps, 'step')}, `;
+    this.#say(`  ${steps}${counted(plan.links.length, 'snapback')}, ${size} to be written`);
     for (const { name } of plan.links) this.#say(`  ${name}`);
-    const { directory, force, dryRun } = this.#command;
+    const { force, dryRun } = this.#command;
     const facts: RedoFacts = {
       directory,
       device: this.#device,

@@ -6,9 +6,10 @@ import { escapeText } from '../base/text.js';
 import { isPendingStep, isPoint } from '../chain/record.js';
 import { withSize } from '../destination/missing.js';
 import { askPeer, type PeerAnswer, requirePeer } from '../remote/ask-peer.js';
-import { hostName, placeName } from '../remote/destination-name.js';
+import { adviceOf, hostName, placeName } from '../remote/destination-name.js';
 import { outputOf } from '../remote/peer-verdict.js';
 import type { RemoteOptions } from '../remote/request.js';
+import { failureIn } from '../remote/said-failure.js';
 import { LIMITS, noAnswer } from '../remote/stall-watch.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
@@ -60,6 +61,8 @@ function refuseFailure(
   const status = exit.kind === 'status' ? exit.status : undefined;
   if (status !== undefined && ANSWERED.includes(status) && lines.length > 0) return;
   requirePeer(place, answer);
+  const refusal = unusable(place.host, status, lastLines);
+  if (refusal !== undefined) throw refusal;
   throw new LvmsyncError(
     'transport',
     `${place.host}: lvmsync there does not report its chain, status ${status}${said}`,
@@ -68,6 +71,22 @@ function refuseFailure(
       hint: 'A cycle needs this lvmsync on both hosts; the Ruby lvmsync has no cycles.',
     },
   );
+}
+
+/** Its own words on a directory that it cannot read as a chain. */
+function unusable(
+  host: string,
+  status: number | undefined,
+  lastLines: readonly string[],
+): LvmsyncError | undefined {
+  const name = (['streamCorrupt', 'snapback'] as const).find((one) => EXIT[one] === status);
+  const said = failureIn(lastLines);
+  if (name === undefined || said === undefined) return undefined;
+  const { message, hint } = said;
+  return new LvmsyncError(name, `${host}: ${message}`, {
+    state: 'Nothing was sent.',
+    ...(hint !== undefined && { hint: adviceOf(host, hint) }),
+  });
 }
 
 const OTHERWISE = 'If it does match its restore point, or was only enlarged, use --force.';
@@ -90,11 +109,13 @@ function parseAnswer(
 ): ChainState {
   if (typeof mismatch === 'string' && !force) {
     const what = escapeText(mismatch, 400);
+    // Its host cannot open it; of a copy that does not match the chain the advice is for both hosts.
     const isNamed = mismatch.startsWith(`${path}: `);
+    const advice = typeof remedy === 'string' ? escapeText(withSize(remedy, size), 600) : OTHERWISE;
     throw new LvmsyncError('destinationUnfit', isNamed ? `${host}: ${what}` : `${where}: ${what}`, {
       state: 'Nothing was sent.',
       // Older programs say no remedy.
-      hint: typeof remedy === 'string' ? escapeText(withSize(remedy, size), 600) : OTHERWISE,
+      hint: isNamed ? adviceOf(host, advice) : advice,
     });
   }
   const known = (point === null || isPoint(point)) && (doing === null || isPendingStep(doing));

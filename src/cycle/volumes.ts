@@ -1,6 +1,5 @@
 /** The volume that a cycle follows, and the snapshots of it that earlier turns made. */
 
-import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { CommandError, type RunCommand } from '../host/subprocess.js';
 import { bareUuid, type VolumeName } from '../lvm/device-name.js';
@@ -8,7 +7,7 @@ import { askHost } from '../lvm/host-tools.js';
 import { listTaggedVolumes, type TaggedVolume } from '../lvm/lvs-report.js';
 import { refuseSiblingMerge } from '../lvm/origin-merge.js';
 import { fullName, unfit } from '../lvm/unfit-volume.js';
-import { identifyVolume, inspectPath, type PathKind } from '../lvm/volume-name.js';
+import { identifyVolume, inspectPath, noSuchVolume, type PathKind } from '../lvm/volume-name.js';
 import { CYCLE_TAG, chainTagOf, snapshotName, timeOfTags, UNCONFIRMED_TAG } from './names.js';
 
 export interface CycleOrigin {
@@ -49,12 +48,12 @@ export async function findOrigin(
   run: RunCommand = askHost,
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<CycleOrigin> {
-  const wanted = await identifyVolume(subject, inspect);
+  const wanted = await identifyVolume(subject, inspect, 'volume');
   const volumes = await listGroup(subject, wanted.vgName, run);
   const volume = volumes.find(({ lvName, uuid }) =>
     wanted.uuid === undefined ? lvName === wanted.lvName : bareUuid(uuid) === wanted.uuid,
   );
-  if (volume === undefined) throw new LvmsyncError('usage', `${subject}: no such logical volume`);
+  if (volume === undefined) throw noSuchVolume(subject, 'volume');
   refuseKind(volume);
   const { vgName, lvName, uuid, size } = volume;
   return { vgName, lvName, uuid, size, kind: volume.segmentType === 'thin' ? 'thin' : 'thick' };
@@ -69,9 +68,7 @@ async function listGroup(
     return await listTaggedVolumes(vgName, run);
   } catch (error) {
     if (!(error instanceof CommandError) || !error.stderr.includes('not found')) throw error;
-    throw new LvmsyncError('usage', `${subject}: no such logical volume (${error.message})`, {
-      cause: error,
-    });
+    throw noSuchVolume(subject, 'volume', error);
   }
 }
 

@@ -69,8 +69,8 @@ async function hintForVolume(volume: VolumeName, wanted: Wanted, run: RunCommand
 }
 
 function noGroup(vgName: string, path: string): string {
-  const what = path.startsWith('/') ? '' : `, nor a directory ${vgName} here`;
-  return `This host does not have a volume group ${vgName}${what}: check the name. "vgs" lists the volume groups.`;
+  const what = path.startsWith('/') ? '' : `, nor such a directory`;
+  return `Its host does not have a volume group ${vgName}${what}: check the name. "vgs" lists the volume groups.`;
 }
 
 function toMake(check: string, creation: string, { ifMissing, size }: Wanted): string {

@@ -144,12 +144,18 @@ function inspectFamily({ target, source, topology }: Subject): Problem[] {
     case 'over':
       return never(`is built on ${relation.member.role}: writing it changes what this run reads`);
     case 'sibling':
-      return refused(`shares ${topology.name(relation.layer)} with the source`);
+      return refused(siblingOf(topology.name(relation.layer)));
     case 'within':
       return warning(
         `lies in a file system on ${relation.member.role}: writing it changes what this run reads`,
       );
   }
+}
+
+function siblingOf(layer: string): string {
+  return layer.endsWith('-real')
+    ? 'is another snapshot of the same origin, or built on one'
+    : `shares ${layer} with the source`;
 }
 
 function inspectReadOnly({ target }: Subject): Problem[] {

@@ -1,7 +1,7 @@
 /** Block devices and regular files as pipelines see them, and the slabs that carry their bytes. */
 
 import { accessSync, constants, statSync } from 'node:fs';
-import { type ExitName, LvmsyncError } from '../base/errors.js';
+import { type ExitName, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import {
   type ExtentPairs,
   isNativeError,
@@ -271,9 +271,8 @@ function openFailure(
   error: Pick<NativeError, 'code' | 'message' | 'syscall'>,
 ): LvmsyncError {
   if (error.syscall === 'flock' && error.code === 'EAGAIN') {
-    return new LvmsyncError('locked', `${path}: another run of lvmsync is writing it`, {
-      cause: error,
-    });
+    const context = { ...UNTOUCHED, hint: 'Wait until that run has ended.', cause: error };
+    return new LvmsyncError('locked', `${path}: another run of lvmsync is writing it`, context);
   }
   // The addon opens no directory for reading either.
   const code = error.code === 'EINVAL' && isDirectory(path) ? 'EISDIR' : error.code;

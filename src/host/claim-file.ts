@@ -13,7 +13,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { type FileOwner, ownerHasEnded } from './kernel-lock.js';
 import { mayBeElsewhere } from './process-identity.js';
 
@@ -100,6 +100,7 @@ export function locked(path: string, { owner, path: file }: Rival): LvmsyncError
       'locked',
       `${path}: the lock file ${file} cannot be read, or is of another version`,
       {
+        ...UNTOUCHED,
         hint: 'If no lvmsync is running on this destination, remove that file.',
       },
     );
@@ -111,6 +112,7 @@ export function locked(path: string, { owner, path: file }: Rival): LvmsyncError
   const claim = isUnknown ? `, lock file ${file}` : '';
   const who = `process ${owner.pid}${place}: ${owner.command}${claim}`;
   return new LvmsyncError('locked', `${path}: another lvmsync is at work on it (${who})`, {
+    ...UNTOUCHED,
     hint: isUnknown
       ? 'It cannot be seen from here whether that run is still active. Once it has ended, remove that file.'
       : 'Wait until that run has ended.',

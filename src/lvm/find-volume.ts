@@ -4,7 +4,7 @@
  * and its list of changes is whole.
  */
 
-import { LvmsyncError } from '../base/errors.js';
+import type { LvmsyncError } from '../base/errors.js';
 import { CommandError, type RunCommand } from '../host/subprocess.js';
 import { bareUuid } from './device-name.js';
 import { askHost } from './host-tools.js';
@@ -16,8 +16,9 @@ import { VolumeGroup } from './volume-group.js';
 import {
   identifyVolume,
   inspectPath,
-  NAME_FORMS,
+  noSuchVolume,
   type PathKind,
+  type Sought,
   type WantedVolume,
 } from './volume-name.js';
 
@@ -42,7 +43,7 @@ export async function describeSnapshot(
 ): Promise<ThickSnapshot | ThinVolume> {
   if (volume.segmentType === 'thin') return describeThin(volume, group);
   if (volume.roles.includes('thicksnapshot')) return describeThick(volume, group);
-  throw notSnapshot(volume, group.volumes);
+  throw notSnapshot(volume, group);
 }
 
 /**
@@ -70,49 +71,60 @@ export async function findVolume(
   inspect: (path: string) => Promise<PathKind> = inspectPath,
 ): Promise<FoundVolume> {
   const wanted = await identifyVolume(subject, inspect);
-  const group = await listGroupOf(wanted, run);
-  return { volume: findIn(group, wanted), group };
+  const group = await listGroupOf(wanted, run, 'snapshot');
+  return { volume: findIn(group, wanted, 'snapshot'), group };
 }
 
 /** The same where its group may be known: that is not asked again. */
 export async function findBeside(subject: string, known: VolumeGroup): Promise<FoundVolume> {
-  const wanted = await identifyVolume(subject, inspectPath);
-  const group = wanted.vgName === known.name ? known : await listGroupOf(wanted, known.run);
-  return { volume: findIn(group, wanted), group };
+  const wanted = await identifyVolume(subject, inspectPath, 'volume');
+  const group =
+    wanted.vgName === known.name ? known : await listGroupOf(wanted, known.run, 'volume');
+  return { volume: findIn(group, wanted, 'volume'), group };
 }
 
-function findIn({ volumes }: VolumeGroup, wanted: WantedVolume): Volume {
+function findIn({ volumes }: VolumeGroup, wanted: WantedVolume, sought: Sought): Volume {
   const volume = volumes.find(({ lvName, uuid }) =>
     wanted.uuid === undefined ? lvName === wanted.lvName : bareUuid(uuid) === wanted.uuid,
   );
-  if (volume === undefined) throw noSuchVolume(wanted.subject);
+  if (volume === undefined) throw noSuchVolume(wanted.subject, sought);
   return volume;
 }
 
-async function listGroupOf(wanted: WantedVolume, run: RunCommand): Promise<VolumeGroup> {
+async function listGroupOf(
+  wanted: WantedVolume,
+  run: RunCommand,
+  sought: Sought,
+): Promise<VolumeGroup> {
   try {
     return await VolumeGroup.list(wanted.vgName, run);
   } catch (error) {
     // Anything else (no right to ask, a lock, a broken group) says nothing about the name.
     const isMissing = error instanceof CommandError && error.stderr.includes('not found');
-    if (wanted.uuid === undefined && isMissing) throw noSuchVolume(wanted.subject, error);
+    if (wanted.uuid === undefined && isMissing) throw noSuchVolume(wanted.subject, sought, error);
     throw error;
   }
 }
 
-function noSuchVolume(subject: string, cause?: CommandError): LvmsyncError {
-  const detail = cause === undefined ? '' : ` (${cause.message})`;
-  return new LvmsyncError('usage', `${subject}: no such logical volume${detail}`, {
-    hint: `"vgs" and "lvs" list the groups and volumes. ${NAME_FORMS}`,
-    cause,
-  });
+function notSnapshot(volume: Volume, { volumes }: VolumeGroup): LvmsyncError {
+  const what = `not a snapshot but a volume of type ${volume.segmentType}`;
+  return unfit(volume, what, instead(volume, volumes));
 }
 
-function notSnapshot(volume: Volume, volumes: readonly Volume[]): LvmsyncError {
+function instead(volume: Volume, volumes: readonly Volume[]): string {
+  if (volume.segmentType.endsWith('pool')) {
+    const inPool = volumes.filter(({ poolName }) => poolName === volume.lvName).map(fullName);
+    if (inPool.length > 0) return `Name a snapshot in it. Its volumes: ${inPool.join(', ')}.`;
+  }
+  const isOwnOfLvm = volume.segmentType.endsWith('pool') || volume.roles.includes('private');
+  return isOwnOfLvm ? 'Name a snapshot of a volume with data.' : nameSnapshot(volume, volumes);
+}
+
+/** The advice for a volume that has to be a snapshot, and is none: those of it, or how to make one. */
+export function nameSnapshot(volume: Volume, volumes: readonly Volume[]): string {
   const snapshots = volumes.filter(({ origin }) => origin?.uuid === volume.uuid).map(fullName);
-  const hint =
-    snapshots.length > 0
-      ? `Its snapshots: ${snapshots.join(', ')}.`
-      : `It has no snapshots; lvcreate --snapshot makes one.`;
-  return unfit(volume, `not a snapshot but a volume of type ${volume.segmentType}`, hint);
+  if (snapshots.length > 0) return `Name the one that the copy matches: ${snapshots.join(', ')}.`;
+  const room = volume.segmentType === 'thin' ? '-kn ' : '--extents 20%ORIGIN ';
+  const command = `lvcreate --snapshot ${room}--name ${volume.lvName}-snap ${fullName(volume)}`;
+  return `It has no snapshots. Make one with "${command}", and make the first copy of that with dd.`;
 }

@@ -1,5 +1,6 @@
 /** The health of a thick snapshot in the kernel: how full its COW store is, or why it is lost. */
 
+import type { LvmsyncError } from '../base/errors.js';
 import type { RunCommand } from '../host/subprocess.js';
 import type { VolumeName } from './device-name.js';
 import { statusOf } from './dmsetup.js';
@@ -9,14 +10,33 @@ import { unfit } from './unfit-volume.js';
 
 /** The fill of the COW store. Throws 'sourceUnfit' if its list of changes is not whole any more. */
 export async function readSnapshotStatus(
-  snapshot: VolumeName & { readonly dmUuid: string },
+  snapshot: OfOrigin & { readonly dmUuid: string },
   run: RunCommand = askHost,
 ): Promise<SnapshotUsage> {
   const targets = await statusOf(snapshot.dmUuid, run, { code: 'sourceUnfit' });
   const [target] = targets;
   if (target?.type !== 'snapshot') throw unfit(snapshot, notSnapshotTarget(targets));
-  if ('fault' in target) throw unfit(snapshot, FAULT_TEXTS[target.fault]);
+  if ('fault' in target) throw lost(snapshot, target.fault);
   return target.usage;
+}
+
+/** A snapshot with the name of its origin. */
+type OfOrigin = VolumeName & { readonly origin?: { readonly lvName: string } | undefined };
+
+/** The refusal of a snapshot with that fault. */
+export function lost(snapshot: OfOrigin, fault: SnapshotFault): LvmsyncError {
+  const isOverflow = fault === 'Invalid' || fault === 'Overflow';
+  return unfit(snapshot, FAULT_TEXTS[fault], isOverflow ? afterOverflow(snapshot) : undefined);
+}
+
+function afterOverflow({ vgName, lvName, origin }: OfOrigin): string {
+  const name = `${vgName}/${lvName}`;
+  const commands = [
+    `lvremove ${name}`,
+    `lvcreate --snapshot --size LARGER --name ${lvName} ${vgName}/${origin?.lvName ?? 'ORIGIN'}`,
+    `lvmsync verify --full --repair --data-source /dev/${name} ${name} DESTINATION`,
+  ];
+  return `Remove it, take a larger one, and bring the copy to what that holds: ${commands.join('; ')}`;
 }
 
 /** Each completes "VG/LV: ...". */

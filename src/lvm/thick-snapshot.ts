@@ -16,7 +16,7 @@ import {
   refuseSiblingMerge,
   waitForMerge,
 } from './origin-merge.js';
-import { FAULT_TEXTS, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
+import { FAULT_TEXTS, lost, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
 import { activationHint, fullName, unfit } from './unfit-volume.js';
 import type { VolumeGroup } from './volume-group.js';
 
@@ -66,7 +66,7 @@ export async function describeThick(volume: Volume, group: VolumeGroup): Promise
   if (volume.deviceNumber === undefined || deviceNumber === undefined) {
     throw unfit(volume, 'not active here', activationHint(fullName(origin)));
   }
-  if (volume.invalid) throw unfit(volume, FAULT_TEXTS.Invalid);
+  if (volume.invalid) throw lost(volume, 'Invalid');
   const target = await readSnapshotTarget(volume, run);
   requireAgreement(volume, [
     { what: 'origin', by: 'lvs', value: origin.lvName },

@@ -7,6 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
+import type { CommandError } from '../host/subprocess.js';
 import { parseDeviceName, parseDeviceUuid } from './device-name.js';
 
 /** The kind of a path, as far as finding a volume goes. */
@@ -31,7 +32,12 @@ export interface WantedVolume {
   readonly uuid?: string;
 }
 
-export const NAME_FORMS = 'Name a snapshot as /dev/VG/LV, /dev/mapper/NAME or VG/LV.';
+/** The kind of volume that a subject has to name. */
+export type Sought = 'snapshot' | 'volume';
+
+function nameForms(sought: Sought): string {
+  return `Name a ${sought} as /dev/VG/LV, /dev/mapper/NAME or VG/LV.`;
+}
 
 /**
  * The volume that `subject` stands for: /dev/VG/LV, /dev/mapper/NAME, VG/LV, or any path to its device.
@@ -40,30 +46,40 @@ export const NAME_FORMS = 'Name a snapshot as /dev/VG/LV, /dev/mapper/NAME or VG
 export async function identifyVolume(
   subject: string,
   inspect: (path: string) => Promise<PathKind>,
+  sought: Sought = 'snapshot',
 ): Promise<WantedVolume> {
   const found = await inspect(subject);
-  if (found.kind === 'block') return identifyDevice(subject, found);
+  const notVolume = (what: string): LvmsyncError =>
+    new LvmsyncError('usage', `${subject}: not a logical volume, but ${what}`, {
+      hint: nameForms(sought),
+    });
+  if (found.kind === 'block') return identifyDevice(subject, found, notVolume);
   const name = parseSubject(subject);
   if (found.kind === 'other' && (name === undefined || subject.startsWith('/'))) {
-    throw notVolume(subject, found.what);
+    throw notVolume(found.what);
   }
   if (name === undefined) {
-    throw new LvmsyncError('usage', `${subject}: no such device`, { hint: NAME_FORMS });
+    throw new LvmsyncError('usage', `${subject}: no such device`, { hint: nameForms(sought) });
   }
   return { subject, ...name };
 }
 
-function identifyDevice(subject: string, found: PathKind & { kind: 'block' }): WantedVolume {
+/** Throws what `notVolume` makes of what the device is. */
+function identifyDevice(
+  subject: string,
+  found: PathKind & { kind: 'block' },
+  notVolume: (what: string) => LvmsyncError,
+): WantedVolume {
   const { number, mapped } = found;
-  if (mapped === undefined) throw notVolume(subject, `the block device ${number}`);
+  if (mapped === undefined) throw notVolume(`the block device ${number}`);
   const uuid = parseDeviceUuid(mapped.uuid);
   const name = parseDeviceName(mapped.name);
   if (uuid === undefined || name === undefined) {
-    throw notVolume(subject, `the device-mapper device "${mapped.name}" of another program`);
+    throw notVolume(`the device-mapper device "${mapped.name}" of another program`);
   }
   if (uuid.layer !== undefined) {
     const what = `the internal device "${uuid.layer}" of ${name.vgName}/${name.lvName}`;
-    throw notVolume(subject, what);
+    throw notVolume(what);
   }
   return { subject, vgName: name.vgName, lvName: name.lvName, uuid: uuid.lvUuid };
 }
@@ -84,9 +100,12 @@ function parseSubject(subject: string): { vgName: string; lvName: string } | und
   return LVM_NAME.test(vgName) && LVM_NAME.test(lvName) ? { vgName, lvName } : undefined;
 }
 
-function notVolume(subject: string, what: string): LvmsyncError {
-  return new LvmsyncError('usage', `${subject}: not a logical volume, but ${what}`, {
-    hint: NAME_FORMS,
+/** LVM does not know a volume of that name. */
+export function noSuchVolume(subject: string, sought: Sought, cause?: CommandError): LvmsyncError {
+  const detail = cause === undefined ? '' : ` (${cause.message})`;
+  return new LvmsyncError('usage', `${subject}: no such logical volume${detail}`, {
+    hint: `"vgs" and "lvs" list the groups and volumes. ${nameForms(sought)}`,
+    cause,
   });
 }
 

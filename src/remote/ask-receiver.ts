@@ -57,7 +57,7 @@ export async function askReceiver(question: ReceiverQuestion, context: RunContex
   };
   const mayBeOld = exit.kind === 'status' && [0, 1].includes(exit.status);
   if (!answered && mayBeOld && !isRefusedBySudo(peerEnd)) throw cannotBeAsked(command, unseenLines);
-  throw exitFailure(peerEnd);
+  throw withContext(exitFailure(peerEnd), UNTOUCHED_THERE);
 }
 
 interface Conversation {

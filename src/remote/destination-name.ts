@@ -10,13 +10,19 @@ export interface Destination {
 }
 
 /** The machine, as messages call it. */
-export function hostName({ host }: Destination): string {
+export function hostName({ host }: Pick<Destination, 'host'>): string {
   return host ?? 'this machine';
 }
 
 /** As messages call it. */
 export function placeName({ host, path }: Destination): string {
   return host === undefined ? path : `${host}:${path}`;
+}
+
+/** Advice from there, for who sits elsewhere. `host` as `hostName` has it, a stream's number may follow. */
+export function adviceOf(host: string, hint: string): string {
+  const [name = host] = host.split(' ');
+  return host.startsWith(hostName({})) ? hint : `On ${name}: ${hint}`;
 }
 
 /** `user@` in front of it is part of the name; the address itself may hold colons. */

@@ -4,8 +4,10 @@ import { basename } from 'node:path';
 import { type ErrorContext, EXIT, type ExitName, LvmsyncError } from '../base/errors.js';
 import { counted } from '../base/text.js';
 import type { Done, Failed } from '../stream/answer-lines.js';
+import { adviceOf } from './destination-name.js';
 import type { PeerExit } from './peer.js';
 import type { RemoteOptions } from './request.js';
+import { failureIn } from './said-failure.js';
 
 export interface PeerOutcome {
   /** As the user named it. */
@@ -63,8 +65,8 @@ export type PeerEnd = Pick<PeerOutcome, 'host' | 'exit' | 'lastLines'> &
 
 /** The failure of a peer that ended before it had done what it was asked for. */
 export function exitFailure(end: PeerEnd): LvmsyncError {
-  const { host, exit, result } = end;
-  if (result?.kind === 'failed') return receiverFailure(host, result);
+  const { exit, result } = end;
+  if (result?.kind === 'failed') return receiverFailure(end, result);
   if (exit.kind === 'failed') return exit.error;
   if (exit.kind === 'signal') return killed(end, exit);
   if (isRefusedBySudo(end)) return sudoFailure(end);
@@ -134,8 +136,13 @@ export function judgeHasher(outcome: HasherOutcome): LvmsyncError {
   );
 }
 
-function receiverFailure(host: string, { exitStatus, message }: Failed): LvmsyncError {
-  return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`);
+/** With the next step that it printed, if nobody has read that yet. */
+function receiverFailure(end: PeerEnd, { exitStatus, message }: Failed): LvmsyncError {
+  const { host, ready, lastLines, unseenLines = lastLines } = end;
+  // Later the sender knows better what helps.
+  const hint = ready === true ? undefined : failureIn(unseenLines)?.hint;
+  const context = hint === undefined ? {} : { hint: adviceOf(host, hint) };
+  return new LvmsyncError(nameOf(exitStatus), `${host}: ${message}`, context);
 }
 
 /** The outcomes of a run that finished. */

@@ -1,6 +1,6 @@
 /** From what was asked for to an open source. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { describeSnapshot, findVolume } from '../lvm/find-volume.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
@@ -10,12 +10,22 @@ import type { Source } from './source.js';
 import { openThick } from './thick-source.js';
 import { findPair, openThin } from './thin-source.js';
 
-export async function openSource(request: SourceRequest, context: RunContext): Promise<Source> {
+export function openSource(request: SourceRequest, context: RunContext): Promise<Source> {
+  return untouched(context, () => open(request, context));
+}
+
+/** Does the work; a failure of it says that nothing was written: no run writes before it has its source. */
+export async function untouched<T>(
+  { signal }: Pick<RunContext, 'signal'>,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    return await open(request, context);
+    return await work();
   } catch (error) {
     // A tool that the signal ended has not failed.
-    throw context.signal.aborted ? interrupted(context.signal) : error;
+    if (signal.aborted) throw interrupted(signal, UNTOUCHED);
+    const isSilent = error instanceof LvmsyncError && error.state === undefined;
+    throw isSilent ? withContext(error, UNTOUCHED) : error;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The changed extents of a thick snapshot, read from its COW store and proven complete. */
 
-import { LvmsyncError } from '../base/errors.js';
+import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { ExtentList } from '../device/extent.js';
@@ -76,7 +76,7 @@ export async function readOfflineStore(
     const decoded = await decode(cowStore, originSize, null);
     return { ...decoded, extents: new ExtentList(decoded.extents) };
   } catch (error) {
-    throw isNoStore(error) ? notAStore(error) : error;
+    throw isNoStore(error) ? notAStore(cowStore.path, error) : error;
   }
 }
 
@@ -90,9 +90,11 @@ function isNoStore(error: unknown): error is LvmsyncError {
   );
 }
 
-function notAStore({ code, message, cause }: LvmsyncError): LvmsyncError {
-  return new LvmsyncError(code, message, {
-    hint: 'Is that the COW store of a snapshot? --data-source names the origin. If it is the COW store, it is damaged, and a full copy is needed.',
+function notAStore(path: string, { code, cause }: LvmsyncError): LvmsyncError {
+  const detail = isNativeError(cause) ? ` (${cause.detail})` : '';
+  return new LvmsyncError(code, `${path}: not the COW store of a snapshot${detail}`, {
+    ...UNTOUCHED,
+    hint: 'Name the COW store, /dev/mapper/VG-SNAPSHOT-cow or a copy of it, as --cow-store, and the origin as --data-source. If it is the COW store, it is damaged, and a full copy is needed.',
     cause,
   });
 }

@@ -14,7 +14,8 @@ import {
 } from '../device/topology.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { runCommand, streamCommand } from '../host/subprocess.js';
-import { describeKnown, describeSnapshot, findBeside } from '../lvm/find-volume.js';
+import type { VolumeName } from '../lvm/device-name.js';
+import { describeKnown, describeSnapshot, findBeside, nameSnapshot } from '../lvm/find-volume.js';
 import {
   type DumpedDevice,
   readThinDifference,
@@ -131,20 +132,37 @@ export async function findPair(
 ): Promise<ThinPair> {
   if (since !== undefined) {
     const older = await findBeside(since, group);
+    if (older.volume.segmentType !== 'thin') throw notThin(older.volume, volume, group);
     const from = await describeSnapshot(older.volume, older.group);
     if (from.kind === 'thin') return { from, to: volume };
-    throw unfit(from, 'not a thin volume: --since needs one of the same pool');
+    throw notThin(older.volume, volume, group);
   }
-  if (volume.origin === undefined) {
-    throw unfit(
-      volume,
-      'a thin volume whose origin was removed, or that is not a snapshot',
-      `Send the changes since it: lvmsync --since ${fullName(volume)} VOLUME DESTINATION`,
-    );
-  }
+  if (volume.origin === undefined) throw withoutOrigin(volume, group);
   const origin = await describeKnown({ ...volume.origin, vgName: volume.vgName }, group);
   if (origin.kind === 'thin') return { from: volume, to: origin };
   throw unfit(volume, `its origin ${volume.origin.lvName} is no longer a thin volume`);
+}
+
+function notThin(
+  older: VolumeName,
+  { lvName: ownName, poolName }: ThinVolume,
+  { volumes }: VolumeGroup,
+): LvmsyncError {
+  const others = volumes.filter((one) => one.poolName === poolName && one.lvName !== ownName);
+  const names = others.map(fullName).join(', ');
+  return unfit(
+    older,
+    'not a thin volume: --since needs one of the same pool',
+    names === '' ? undefined : `Name the one that the copy matches: ${names}.`,
+  );
+}
+
+function withoutOrigin(volume: ThinVolume, { volumes }: VolumeGroup): LvmsyncError {
+  const what = 'a thin volume whose origin was removed, or that is not a snapshot';
+  const own = volumes.find(({ uuid }) => uuid === volume.uuid);
+  const instead = own === undefined ? '' : nameSnapshot(own, volumes);
+  const removed = `If its origin was removed, name a newer volume of the pool, too: lvmsync --since ${fullName(volume)} NEWER DESTINATION`;
+  return unfit(volume, what, `${instead} ${removed}`.trim());
 }
 
 /** Only volumes of one pool share data blocks, and only equal external origins read the same. */

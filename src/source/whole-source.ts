@@ -9,7 +9,7 @@ import { refuseRunningMerge } from '../lvm/origin-merge.js';
 import { inspectPath } from '../lvm/volume-name.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
-import { openSource } from './open-source.js';
+import { openSource, untouched } from './open-source.js';
 import type { SourceRequest } from './request.js';
 import type { Source } from './source.js';
 
@@ -18,8 +18,8 @@ import type { Source } from './source.js';
  * is. Whoever opened it closes it.
  */
 export async function openWhole(request: SourceRequest, context: RunContext): Promise<Source> {
-  const plain = await findPlain(request);
-  if (plain !== undefined) return openPlain(plain, context.reporter);
+  const plain = await untouched(context, () => findPlain(request));
+  if (plain !== undefined) return untouched(context, () => openPlain(plain, context.reporter));
   const source = await openSource(request, context);
   return { ...source, extents: allOf(source.device.size), zeros: NO_EXTENTS, copySize: 0 };
 }

@@ -268,7 +268,12 @@ describe('a COW store', () => {
   };
   const damages: { what: string; at: number; bytes: Buffer; message: RegExp }[] = [
     { what: 'that was never activated', at: 0, bytes: u32(0), message: /never activated/ },
-    { what: 'of another magic', at: 0, bytes: u32(0x12345678), message: /magic is 0x12345678/ },
+    {
+      what: 'of another magic',
+      at: 0,
+      bytes: u32(0x12345678),
+      message: /: not the COW store of a snapshot \(header: magic is 0x12345678, .*\)$/,
+    },
     { what: 'that overflowed', at: 4, bytes: u32(0), message: /overflowed or failed/ },
     { what: 'of another version', at: 8, bytes: u32(2), message: /version is 2, expected 1/ },
     { what: 'of no possible chunk size', at: 12, bytes: u32(7), message: /not a power of two/ },
@@ -300,10 +305,22 @@ describe('a COW store', () => {
       closeSync(fd);
       const destination = fileOf(source.former);
       const words = ['--cow-store', cowStore, '--data-source', source.data, destination];
-      assertFails(lvmsync(words), 10, message);
+      const result = lvmsync(words);
+      assertFails(result, 10, message);
+      assert.match(result.stderr, /\nNothing was written\.\n/);
       assert.ok(readFileSync(destination).equals(source.former));
     });
   }
+
+  test('a refusal of a source says that nothing was written, also that of a verify', () => {
+    for (const words of [
+      ['--cow-store', '/nowhere', '--data-source', source.data, fileOf(source.former)],
+      ['verify', '--full', '/nowhere', fileOf(source.former)],
+      ['verify', '--full', '/dev/null', fileOf(source.former)],
+    ]) {
+      assert.match(lvmsync(words).stderr, /^FATAL ERROR: .*\nNothing was written\.\n/);
+    }
+  });
 
   test('that is not there, or ends too early, is refused', () => {
     const missing = ['--cow-store', '/nowhere', '--data-source', source.data, '--stdout'];

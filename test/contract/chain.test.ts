@@ -419,7 +419,9 @@ describe('a chain', () => {
       /chain: another lvmsync is at work on it/,
     );
     const back = ['rollback', '--force', '--steps', '1', other, chain.chain];
-    assertFails(lvmsync(back), 19, /another lvmsync is at work on it/);
+    const locked = lvmsync(back);
+    assertFails(locked, 19, /another lvmsync is at work on it/);
+    assert.match(locked.stderr, /\nNothing was written\.\nWait until that run has ended\.\n$/);
     first.child.stdin?.end(stream.subarray(stream.length / 2));
     assertSucceeds(await first.ended);
     chain.assertHolds(2);

@@ -117,6 +117,8 @@ describe('the doctor of another host', () => {
     const result = doctor('-e', rsh, '-', `backup:${fixture.path('gone')}`);
     assert.equal(result.status, 1);
     assert.equal(find(result, 'destination', 'backup').level, 'missing');
+    const { stdout } = lvmsync(['doctor', '-e', rsh, '-', 'backup:/nowhere/x']);
+    assert.match(stdout.toString(), /^ +On backup: The directory \/nowhere does not exist/m);
   });
 
   test('warns of another version, and of an lvmsync that has no doctor', () => {

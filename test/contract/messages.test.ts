@@ -208,6 +208,20 @@ describe('--json', () => {
     });
   }
 
+  test('has the next step that a receiver says, as has the last message of a quiet run', () => {
+    const step = 'On backup: The directory /nowhere does not exist: check the path.';
+    const words = [...remote.slice(1), 'backup:/nowhere/x'];
+    for (const more of [[], ['-q'], ['--dry-run']]) {
+      const end = endOf(messagesOf(lvmsync(['--json', ...more, ...words]).stderr));
+      assert.equal(end.state, 'Nothing was written there.');
+      assert.ok(String(end.hint).startsWith(step), String(end.hint));
+    }
+    const { stderr } = lvmsync(['-q', ...words]);
+    assert.match(stderr, /^FATAL ERROR: backup: .*\nNothing was written there\.\nOn backup: The/);
+    // A person has read it.
+    assert.equal(lvmsync(words).stderr.match(/does not exist: check/g)?.length, 1);
+  });
+
   test('of a quiet run that succeeds says nothing', () => {
     const result = lvmsync(['--json', '-q', ...fixture.source, fixture.copy()]);
     assertSucceeds(result);

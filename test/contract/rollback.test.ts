@@ -16,7 +16,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { identityFromStat, lockKey } from '../../src/device/topology.js';
 import { acquireRunLock } from '../../src/host/run-lock.js';
@@ -96,7 +96,9 @@ describe('a rollback', () => {
       assertSucceeds(rollback(chain, '--steps', '1'));
       chain.assertHolds(target);
     }
-    assertFails(rollback(chain, '--steps', '1'), 12, /does not go back 1 step,/);
+    const further = rollback(chain, '--steps', '9');
+    assertFails(further, 12, /does not go back 9 steps, only 0 steps, to 2026-/);
+    assert.match(further.stderr, /\nNothing was written\.\n"lvmsync chain \/.*" lists the restore/);
   });
 
   test('is taken back by --redo, as often as there were rollbacks', async () => {
@@ -427,7 +429,7 @@ describe('before a rollback writes anything', () => {
       'a missing link',
       (chain) => rmSync(link(chain, 2)),
       15,
-      /the link before .*03-00-00Z.* is missing/,
+      /the snapback before .*03-00-00Z.* is missing/,
     ],
     [
       'a flipped bit',
@@ -493,7 +495,7 @@ describe('before a rollback writes anything', () => {
       15,
       /not the record of a chain/,
     ],
-    ['no record', (chain) => rmSync(join(chain.chain, 'chain.json')), 12, /not a chain/],
+    ['no record', (chain) => rmSync(join(chain.chain, 'chain.json')), 12, /does not hold a chain/],
     [
       'a directory that others may write to',
       (chain) => chmodSync(chain.chain, 0o777),
@@ -515,6 +517,29 @@ describe('before a rollback writes anything', () => {
       assert.deepEqual(contentOf(chain.chain), before);
     });
   }
+
+  test('a damaged snapback of a run that finished is not called unused', async () => {
+    const chain = await grown();
+    const bytes = readFileSync(link(chain, 3));
+    for (const at of [bytes.length >> 1, 5000]) {
+      bytes.fill(0, at);
+      writeFileSync(link(chain, 3), bytes);
+      const { stderr } = rollback(chain, '--steps', '1');
+      assert.match(stderr, /\nNothing was written\.\nIts run finished, so all of it is needed: /);
+      assert.doesNotMatch(stderr, /overwrote nothing/);
+    }
+  });
+
+  test('without DIR it is said which directory holds no chain', async () => {
+    const chain = await grown();
+    const words = ['rollback', '--steps', '1', chain.destination];
+    const result = lvmsync(words, { cwd: '/' });
+    assertFails(result, 12, /: the current directory \(no DIR was given\) does not hold a chain$/);
+    assert.match(result.stderr, /\nType the directory of the restore points after DESTINATION/);
+    const other = lvmsync([...words, dirname(chain.destination)]);
+    assertFails(other, 12, /: it does not hold a chain$/);
+    assert.match(other.stderr, /\nCheck its name: /);
+  });
 
   test('files that are not of the chain are left alone', async () => {
     const chain = await grown();

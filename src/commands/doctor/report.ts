@@ -3,6 +3,7 @@
 import { EXIT, type LvmsyncError } from '../../base/errors.js';
 import { objectIn } from '../../base/json-object.js';
 import { counted, escapeText } from '../../base/text.js';
+import { adviceOf } from '../../remote/destination-name.js';
 
 /** `missing`: a run will fail; `warning`: one may, or does without something. */
 export type Level = 'ok' | 'warning' | 'missing';
@@ -35,7 +36,8 @@ const SUBJECT_WIDTH = 14;
 export function formatDiagnosis({ level, subject, text, remedy, host }: Diagnosis): string {
   const place = host === undefined ? '' : `${host}: `;
   const head = `${level.padEnd(LEVEL_WIDTH)}${subject.padEnd(SUBJECT_WIDTH)}`;
-  const advice = remedy === undefined ? '' : `${' '.repeat(head.length)}${escapeText(remedy)}\n`;
+  const step = remedy && (host === undefined ? remedy : adviceOf(host, remedy));
+  const advice = step === undefined ? '' : `${' '.repeat(head.length)}${escapeText(step)}\n`;
   return `${escapeText(head)}${escapeText(place + text)}\n${advice}`;
 }
 

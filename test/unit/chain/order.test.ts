@@ -72,7 +72,7 @@ describe('orderChain', () => {
     const chain = orderChain({ ...record, last: again.streamId, doing }, [...links, again]);
     assert.deepEqual([chain.present, chain.attempts, chain.turns], [false, [], []]);
     assert.deepEqual(pointsOf(pointAt(2), chain), []);
-    assert.match(chain.gap ?? '', /the link before turn 2, run 2 .* is missing/);
+    assert.match(chain.gap ?? '', /the snapback before turn 2, run 2 is missing \(/);
   });
 
   test('begins without a gap where older links were pruned', () => {

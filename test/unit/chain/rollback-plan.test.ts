@@ -5,6 +5,7 @@ import { LvmsyncError } from '../../../src/base/errors.js';
 import { type Linked, orderChain } from '../../../src/chain/order.js';
 import type { ChainRecord } from '../../../src/chain/record.js';
 import {
+  describeWay,
   planRollback,
   type RollbackPlan,
   type RollbackTarget,
@@ -70,6 +71,11 @@ describe('planRollback', () => {
     assert.deepEqual(plan(model, { steps: 0 }).links, [attempt]);
     assert.deepEqual(plan(model, { steps: 0 }).complete.size, 0);
     assert.deepEqual(plan(model, { steps: 0 }).last, chain.record.last);
+    assert.equal(
+      describeWay(plan(model, { steps: 0 }), record),
+      'undoes what the unfinished cycle run of 2026-11-23T04:00:00Z wrote',
+    );
+    assert.match(describeWay(plan(model, { steps: 1 }), record), /^from .* back to .* earlier$/);
     assert.deepEqual(plan(model, { steps: 1 }).links, [attempt, chain.links[4]]);
   });
 
@@ -77,12 +83,12 @@ describe('planRollback', () => {
     [
       'a time before the oldest point',
       () => plan(chain, until('2026-11-22T23:59:59Z')),
-      refusedWith(12, /does not go back to .*, only to 2026-11-23T00:00:00Z/),
+      refusedWith(12, /does not go back to .*, only 3 steps, to 2026-11-23T00:00:00Z$/),
     ],
     [
       'more steps than there are',
       () => plan(chain, { steps: 4 }),
-      refusedWith(12, /does not go back 4 steps/),
+      refusedWith(12, /does not go back 4 steps, only 3 steps, to 2026-11-23T00:00:00Z$/),
     ],
     [
       'to go over a gap',

@@ -41,6 +41,30 @@ describe('every help', () => {
   }
 });
 
+describe('the help of a command', () => {
+  test('names the remote host only where there can be one', () => {
+    for (const command of COMMAND_TABLE) {
+      const takesHost = optionsOf(command).some(({ name }) => name === 'rsh');
+      const nice = optionsOf(command).find(({ name }) => name === 'nice');
+      if (nice === undefined) continue;
+      for (const text of [nice.brief, nice.help]) {
+        assert.equal(/remote/.test(text), takesHost, `${command.name}: ${text}`);
+      }
+    }
+  });
+
+  test('says of --streams that a bench measures with them', () => {
+    const bench = COMMAND_TABLE.find(({ name }) => name === 'bench');
+    assert.match(formatCommandHelp(bench!), /--streams N +measure the link with N/);
+  });
+
+  test('of a cycle gives each of its examples a volume of its own', () => {
+    const { examples = [] } = COMMAND_TABLE.find(({ name }) => name === 'cycle') ?? {};
+    const volumes = examples.map(({ command }) => / (vg0\/\w+) /.exec(command)?.[1]);
+    assert.equal(new Set(volumes).size, examples.length);
+  });
+});
+
 describe('the help of all', () => {
   test('shows every command with what it does', () => {
     for (const { name, summary } of COMMAND_TABLE) {

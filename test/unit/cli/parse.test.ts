@@ -239,7 +239,7 @@ describe('command', () => {
     [['--apply=', 'a'], '--apply: the value is empty'],
     [['-b', '', 'a', 'b'], '--snapback: the value is empty'],
     [['--rsh=', 'a', 'b'], '--rsh: the value is empty'],
-    [['-e', ' ', 'a', 'b'], 'command " ": it does not name a program'],
+    [['-e', ' ', 'a', 'b'], '--rsh: command " ": it does not name a program'],
     [[], 'missing operand: SNAPSHOT'],
     [['v/a'], 'missing operand: DESTINATION'],
     [['-s'], 'missing operand: SNAPSHOT'],

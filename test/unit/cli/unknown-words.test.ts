@@ -41,7 +41,14 @@ describe('F21: a mistyped', () => {
       '--dry-run cannot be used with verify / It can be used with: a sync, --stdout, --apply, cycle, rollback.',
     ],
     ['cycle vg0/mail', 'missing operand: DESTINATION / "lvmsync help cycle" shows the usage.'],
-    ['vg0/snap', 'missing operand: DESTINATION / "lvmsync --help" shows the usage.'],
+    ['vg0/snap', 'missing operand: DESTINATION / "lvmsync help sync" shows the usage.'],
+    [
+      'vg0/snap /c --bwlimit',
+      /^missing argument: .* RATE\. "lvmsync help sync" shows the usage\.$/,
+    ],
+    ['vg0/snap /c --bwlimit x', /^--bwlimit: .* \/ "lvmsync help sync" shows the usage\.$/],
+    ['vg0/snap /c --format x', /^--format: .* \/ "lvmsync help sync" shows the usage\.$/],
+    ['--steps', /^missing argument: .* N\. "lvmsync help rollback" shows the usage\.$/],
     [
       '--apply --help',
       'missing argument: --apply / Write --apply FILE. "lvmsync help apply" shows the usage.',
@@ -51,7 +58,7 @@ describe('F21: a mistyped', () => {
       'missing argument: --to / Write --to TIME. "lvmsync help rollback" shows the usage.',
     ],
     ['cycle v/m -b', 'missing argument: -b / Write -b DIR. "lvmsync help cycle" shows the usage.'],
-    ['v/snap -b', 'missing argument: -b / Write -b FILE. "lvmsync --help" shows the usage.'],
+    ['v/snap -b', 'missing argument: -b / Write -b FILE. "lvmsync help sync" shows the usage.'],
     [
       'verify --snapback x a b',
       '--snapback needs --repair / "lvmsync help verify" shows the usage.',
@@ -66,14 +73,20 @@ describe('F21: a mistyped', () => {
     ],
     [
       "cycle vg0/mail /c --snapback /d --freeze-cmd it's",
-      /^command "it's": the ' at .* is never closed \/ "lvmsync help cycle" shows the usage/,
+      /^--freeze-cmd: command "it's": the ' at .* is never closed \/ "lvmsync help cycle" shows the usage/,
     ],
+    ["vg0/snap b:/c -e it's", /^--rsh: command "it's": the ' at .* is never closed \//],
     ['--compress lz4 vg0/snap b:/x', /^--compress: write --compress=lz4, without a blank/],
     [
       'backup:/dev/x vg0/snap',
       /^SNAPSHOT: "backup:\/dev\/x" names a host, .* The order is SNAPSHOT/,
     ],
     ['cycle backup:vg0/mail /c --snapback /d', /^VOLUME: "backup:vg0\/mail" names a host/],
+    [
+      '--cow-store f -r d vg0/snap copy',
+      /^too many operands: "copy" was not expected \/ --cow-store replaces SNAPSHOT: leave out/,
+    ],
+    ['verify --cow-store f -r d vg0/snap copy', /leave out SNAPSHOT, or --cow-store\.$/],
     ['inspect -', /^inspect reads files, not standard input/],
     ['bench backup', /^bench: "backup": no such file\. A colon ends the name of a host: "backup:"/],
     ['cycle vg0/m /c --snapback /d --size 0', /saw "0"\. \//],

@@ -145,6 +145,18 @@ describe('the question what a chain holds', () => {
     });
   }
 
+  for (const [title, status, what] of [
+    ['a damaged record', EXIT.streamCorrupt, '/c/chain.json: not the record of a chain'],
+    ['a directory that is a file', EXIT.snapback, '/c: not a directory'],
+  ] as const) {
+    test(`fails for ${title} with the status, message and next step that were given there`, async () => {
+      const words = `FATAL ERROR: ${what}\nNothing was written.\nLook there.`;
+      const error = await refusal(askChain(cycle(fails(words, status)), VOLUME, context()));
+      assert.deepEqual([error.exitStatus, error.message], [status, `backup: ${what}`]);
+      assert.deepEqual([error.state, error.hint], ['Nothing was sent.', 'On backup: Look there.']);
+    });
+  }
+
   test('is answered with how a destination that is missing is made, as large as the volume', async () => {
     const mismatch = '/dev/vg/copy: cannot open: no such device or file (ENOENT)';
     const remedy = await hintWhereMissing({
@@ -154,7 +166,10 @@ describe('the question what a chain holds', () => {
     });
     const script = answers({ point: null, doing: null, mismatch, remedy }, 12);
     const { hint } = await refusal(askChain(cycle(script), VOLUME, context()));
-    assert.match(hint ?? '', /"truncate --size 4194304 \/tmp\/no-copy", then run the same command/);
+    assert.match(
+      hint ?? '',
+      /^On backup: Check its name\. .*"truncate --size 4194304 \/tmp\/no-copy", then run the same command/,
+    );
   });
 
   test('is not about another destination under --force', async () => {

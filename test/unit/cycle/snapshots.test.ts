@@ -181,6 +181,24 @@ describe('the volume that a cycle follows', () => {
       assert.equal(error.exitStatus, status);
     });
   }
+
+  test('is what a hint asks for, not a snapshot', async () => {
+    const asks = 'Name a volume as /dev/VG/LV, /dev/mapper/NAME or VG/LV.';
+    const lists = '"vgs" and "lvs" list the groups and volumes.';
+    const noGroup: RunCommand = async (argv) => {
+      const stderr = '  Volume group "vg9" not found';
+      throw new CommandError({ argv, code: undefined, reason: 'exit status 5', status: 5, stderr });
+    };
+    const folder = async () => ({ kind: 'other', what: 'a directory' }) as const;
+    for (const [subject, run, inspect, hint] of [
+      [named('mial'), host(THICK).run, missing, `${lists} ${asks}`],
+      ['vg9/mail', noGroup, missing, `${lists} ${asks}`],
+      ['vg0', host(THICK).run, missing, asks],
+      ['/run/srv', host(THICK).run, folder, asks],
+    ] as const) {
+      assert.equal((await refusal(findOrigin(subject, run, inspect))).hint, hint);
+    }
+  });
 });
 
 describe('making a snapshot', () => {

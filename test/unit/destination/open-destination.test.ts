@@ -173,7 +173,7 @@ const noRight: RunCommand = async (argv) => {
   throw new CommandError({ argv, reason: 'it needs root' });
 };
 const NEW = /^Check its name: "lvs my-vg" .*"lvcreate --size 4096b --name mail my-vg", then copy/;
-const NO_GROUP = /^This host does not have a volume group no-vg: check the name\./;
+const NO_GROUP = /^Its host does not have a volume group no-vg: check the name\./;
 const MISSING: readonly [path: string, hint: RegExp, run?: RunCommand][] = [
   ['/dev/my-vg/mail', NEW],
   ['/dev/mapper/my--vg-mail', NEW],
@@ -181,7 +181,7 @@ const MISSING: readonly [path: string, hint: RegExp, run?: RunCommand][] = [
   ['my-vg/sn-ap', /^Activate it: lvchange -ay -K my-vg\/sn-ap$/],
   ['/dev/no-vg/mail', NO_GROUP],
   ['/dev/mapper/no--vg-mail', NO_GROUP],
-  ['no-vg/mail', /^This host does not have a volume group no-vg, nor a directory no-vg here: /],
+  ['no-vg/mail', /^Its host does not have a volume group no-vg, nor such a directory: /],
   [
     'no-vg/mail',
     /inactive volume \("lvchange -ay -K no-vg\/mail"\)\. .*"lvcreate --size 4096b --name mail no-vg"/,

@@ -145,7 +145,7 @@ const relations: [string, string, InspectedSource, string[]][] = [
     'another snapshot of the origin',
     '254:5',
     thickSource,
-    ['refused: DEST shares vg0-data-real with the source'],
+    ['refused: DEST is another snapshot of the same origin, or built on one'],
   ],
   [
     'the physical volume of a thick source',
@@ -177,7 +177,7 @@ for (const [what, device, source, expected] of relations) {
 test('another snapshot of the origin stays a sibling where the caller names the inner layer', async () => {
   const members = [...thickSource.members, { identity: block('254:1'), role: 'the inner layer' }];
   assert.deepEqual(await inspect({ target: block('254:5'), source: { members } }), [
-    'refused: DEST shares vg0-data-real with the source',
+    'refused: DEST is another snapshot of the same origin, or built on one',
   ]);
 });
 

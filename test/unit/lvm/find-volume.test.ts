@@ -47,17 +47,29 @@ describe('findSnapshot refuses with exit code 10', () => {
       thick,
       'my-vg/da-ta--x',
       /^my-vg\/da-ta--x: not a snapshot but a volume of type linear$/,
-      /^Its snapshots: my-vg\/sn-ap, my-vg\/snap2\.$/,
+      /^Name the one that the copy matches: my-vg\/sn-ap, my-vg\/snap2\.$/,
     ],
     [
       'a volume without snapshots',
       thick,
       'my-vg/mid',
       /^my-vg\/mid: not a snapshot/,
-      /^It has no snapshots; lvcreate --snapshot makes one\.$/,
+      /^It has no snapshots\. Make one with "lvcreate --snapshot --extents 20%ORIGIN --name mid-snap my-vg\/mid", and make the first copy of that with dd\.$/,
     ],
-    ['a thin pool', thin, 'v/pool', /^v\/pool: not a snapshot but a volume of type thin-pool$/],
-    ['an internal volume', thin, 'v/pool_tmeta', /^v\/pool_tmeta: not a snapshot/],
+    [
+      'a thin pool, and lists its volumes',
+      thin,
+      'v/pool',
+      /^v\/pool: not a snapshot but a volume of type thin-pool$/,
+      /^Name a snapshot in it\. Its volumes: v\/d2, v\/d2s, v\/data, .*\.$/,
+    ],
+    [
+      'an internal volume',
+      thin,
+      'v/pool_tmeta',
+      /^v\/pool_tmeta: not a snapshot/,
+      /^Name a snapshot of a volume with data\.$/,
+    ],
   ]);
 });
 

@@ -37,6 +37,16 @@ describe('readSnapshotStatus', () => {
     });
   }
 
+  test('says which commands replace one that overflowed', async () => {
+    const host = { ...thick, status: 'my--vg-sn--ap: 0 131072 snapshot Invalid\n' };
+    const ofOrigin = { ...snapshot, origin: { lvName: 'data' } };
+    const { hint } = await refusal(readSnapshotStatus(ofOrigin, runOn(host)));
+    assert.match(
+      hint ?? '',
+      /: lvremove my-vg\/sn-ap; lvcreate --snapshot --size LARGER --name sn-ap my-vg\/data; lvmsync verify --full --repair --data-source \/dev\/my-vg\/sn-ap my-vg\/sn-ap DESTINATION$/,
+    );
+  });
+
   test('refuses with exit code 10 when the device has gone', async () => {
     const error = await refusal(readSnapshotStatus(snapshot, runOn({ ...thick, status: '' })));
     assert.match(error.message, /^dmsetup: exit status 1/);

@@ -143,6 +143,26 @@ for (const [what, outcome, exitStatus, message] of failures) {
   });
 }
 
+const REFUSED = ['FATAL ERROR: why', 'Nothing was written.', 'Mend it.', 'Connection closed.'];
+for (const [what, outcome, hint] of [
+  ['as it said it', { lastLines: REFUSED }, 'On backup: Mend it.'],
+  ['of one of several streams', { host: 'backup (stream 2 of 3)' }, 'On backup: Mend it.'],
+  ['of this machine', { host: 'this machine' }, 'Mend it.'],
+  ['unless that was shown', { unseenLines: [] }, undefined],
+  ['if it said one', { lastLines: REFUSED.slice(0, 2) }, undefined],
+  [
+    'of an old one that prints no state',
+    { lastLines: ['FATAL ERROR: x', 'Do.'] },
+    'On backup: Do.',
+  ],
+  ['unless it had begun, since the sender knows better', { ready: true }, undefined],
+] as const) {
+  test(`the next step of its own failure is repeated ${what}`, () => {
+    const end = { ...SILENT, lastLines: REFUSED, ...outcome };
+    assert.equal(failure({ ...end, result: failed(12), exit: status(12) }).hint, hint);
+  });
+}
+
 test('the last words of the remote side are in the message', () => {
   const { message } = failure({
     ...SILENT,

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { Argv } from '../../../src/host/subprocess.js';
 import { describeSnapshot, findVolume } from '../../../src/lvm/find-volume.js';
 import { findPair } from '../../../src/source/thin-source.js';
-import { missing, recorded, runOn } from '../../helpers/lvm/lvm-host.js';
+import { missing, recorded, refusal, runOn } from '../../helpers/lvm/lvm-host.js';
 
 describe('the two volumes of a thin source', () => {
   for (const { since, from, to, subject } of [
@@ -22,6 +22,39 @@ describe('the two volumes of a thin source', () => {
       assert.deepEqual([pair.from.lvName, pair.to.lvName], [from, to]);
       const asked = (tool: string) => calls.filter(([name]) => name === tool).length;
       assert.deepEqual([asked('lvs'), asked('vgcfgbackup')], [1, 1]);
+    });
+  }
+
+  for (const { title, subject, since, message, hint } of [
+    {
+      title: 'a thin volume that has snapshots is answered with these',
+      subject: 'v/data',
+      since: undefined,
+      message: /^v\/data: a thin volume whose origin was removed, or that is not a snapshot$/,
+      hint: /^Name the one that the copy matches: v\/thick, v\/ts\. If its origin was removed, /,
+    },
+    {
+      title: 'a thin volume without snapshots is answered with how to make one',
+      subject: 'v/d2',
+      since: undefined,
+      message: /^v\/d2: a thin volume/,
+      hint: /^It has no snapshots\. Make one with "lvcreate --snapshot -kn --name d2-snap v\/d2", .*lvmsync --since v\/d2 NEWER DESTINATION$/,
+    },
+    {
+      title: '--since with a thick volume is answered with the thin ones',
+      subject: 'v/data',
+      since: 'v/ext',
+      message: /^v\/ext: not a thin volume: --since needs one of the same pool$/,
+      hint: /^Name the one that the copy matches: v\/d2, v\/d2s, v\/ext.*, v\/ts, v\/ts4\.$/,
+    },
+  ] as const) {
+    test(title, async () => {
+      const { volume, group } = await findVolume(subject, runOn(recorded('thin')), missing);
+      const found = await describeSnapshot(volume, group);
+      assert.ok(found.kind === 'thin');
+      const error = await refusal(findPair(found, group, since));
+      assert.match(error.message, message);
+      assert.match(error.hint ?? '', hint);
     });
   }
 });

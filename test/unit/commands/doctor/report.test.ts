@@ -20,7 +20,10 @@ describe('what the doctor says', () => {
   test('is a line for each thing, and below it what to do', () => {
     assert.equal(formatDiagnosis(OK), 'ok       lvs           2.03.16\n');
     const lines = formatDiagnosis({ ...MISSING, host: 'backup' });
-    assert.equal(lines, `missing  ssh           backup: not found\n${' '.repeat(23)}Buy.\n`);
+    assert.equal(
+      lines,
+      `missing  ssh           backup: not found\n${' '.repeat(23)}On backup: Buy.\n`,
+    );
   });
 
   test('lets nothing that another host says act on the terminal', () => {
