@@ -6,7 +6,6 @@
 
 import { accessSync, constants, existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { reasonOf } from '../base/errno.js';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { typedPath } from '../base/shell-words.js';
 import type { FileDevice } from '../device/block-device.js';
@@ -27,6 +26,7 @@ import {
   lockChain,
   makeChainDirectory,
   refuseMismatch,
+  unusable,
 } from './directory.js';
 import { isAheadOf, turnsToPrune } from './keep.js';
 import { findLeftover, type LeftoverFiles, leftoverAfter, removeLeftover } from './leftover.js';
@@ -272,9 +272,7 @@ function requireRoomToBegin(directory: string): void {
   try {
     accessSync(dirname(resolve(directory)), constants.W_OK);
   } catch (cause) {
-    const code = reasonOf(cause);
-    const message = `${directory}: cannot be used for a chain (${code})`;
-    throw new LvmsyncError('snapback', message, { ...UNTOUCHED, cause });
+    throw unusable(directory, cause);
   }
 }
 
