@@ -139,7 +139,7 @@ export function unusable(directory: string, cause: unknown): LvmsyncError {
 
 function nextStep(directory: string, code: string | undefined): string {
   const parent = typedPath(dirname(resolve(directory)), undefined);
-  if (code === 'ENOENT') return `There is not yet a directory ${parent}: mkdir -p ${parent}`;
+  if (code === 'ENOENT') return `${parent} does not exist. Create it: mkdir -p ${parent}`;
   if (code === 'ENOTDIR') return `A part of ${parent} is a file: name another directory.`;
   return `Check the permissions of ${typedPath(resolve(directory), undefined)} and of ${parent}.`;
 }

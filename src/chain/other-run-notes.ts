@@ -118,7 +118,7 @@ export class OtherRunNotes extends CopyAccess {
     return entry && hello && undoingOf(entry, hello);
   }
 
-  /** The same after a run that is of no chain. Throws nothing. */
+  /** After a run of no chain that failed, when it writes nothing any more. Throws nothing. */
   async interrupt(): Promise<void> {
     const { entry } = this.copy;
     // Others may be writing the other parts still.

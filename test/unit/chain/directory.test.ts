@@ -16,7 +16,7 @@ test('a directory of a chain whose parent is missing is refused with how to make
     exitStatus: 16,
     message: `${parent}/chain: cannot be used for a chain (ENOENT)`,
     state: 'Nothing was written.',
-    hint: `There is not yet a directory '${parent}': mkdir -p '${parent}'`,
+    hint: `'${parent}' does not exist. Create it: mkdir -p '${parent}'`,
   });
 });
 
