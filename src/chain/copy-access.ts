@@ -1,4 +1,4 @@
-/** The entry of one copy in the registry, and those of copies that share bytes with it, in the hands of one run. */
+/** The entry of one copy in the registry, and those of copies that share bytes with it, as one run reads and changes them. */
 
 import { messageOf } from '../base/errno.js';
 import type { FileDevice } from '../device/block-device.js';
@@ -6,7 +6,8 @@ import { WRITTEN, wasWritten, writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
 import { keepFormer, leftByChain } from './copy-entry.js';
-import { type CopyEntry, MOST_FORMER, type RegisteredCopy, type Writer } from './copy-registry.js';
+import type { RegisteredCopy } from './copy-registry.js';
+import { type CopyEntry, MOST_FORMER, type Writer } from './registry-entry.js';
 
 export interface Copies {
   readonly own: RegisteredCopy;
@@ -71,6 +72,11 @@ export class CopyAccess {
 
   protected write(writer: Omit<Writer, 'command'>): void {
     this.attempt(() => this.copy.write({ ...writer, command: this.#command }));
+  }
+
+  /** The same of one of several receivers, of which the first one writes it. */
+  protected writePart(writer: Omit<Writer, 'command'>): void {
+    this.attempt(() => this.copy.writePart({ ...writer, command: this.#command }));
   }
 
   protected attempt(action: () => void): void {

@@ -1,9 +1,9 @@
 /** The part of a registry entry that describes the runs before it, and how to undo them. */
 
 import type { Hello } from '../stream/control-frame.js';
-import { type CopyEntry, MOST_UNDONE } from './copy-registry.js';
 import { knownIn } from './copy-verdict.js';
 import { readRecord } from './record.js';
+import { type CopyEntry, MOST_UNDONE } from './registry-entry.js';
 
 /** The id of a snapback, or of the set to which it belongs. */
 export function idOf({ streamCount, streamId, setId }: Hello): string {
@@ -23,8 +23,8 @@ export function chainOf(entry: CopyEntry | undefined): string | undefined {
 }
 
 /** It undoes a run of a chain, which the registry knows by the chain only. */
-export function isLinkOfChain({ attributes }: Hello): boolean {
-  return attributes.fromPoint !== undefined;
+export function isLinkOfChain({ kind, attributes }: Hello): boolean {
+  return kind === 'snapback' && attributes.fromPoint !== undefined;
 }
 
 /** The facts to note when it was applied whole. */

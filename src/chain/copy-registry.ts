@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { reasonOf } from '../base/errno.js';
-import { isObject, parseObject } from '../base/json-object.js';
+import { parseObject } from '../base/json-object.js';
 import type { FileDevice } from '../device/block-device.js';
 import { type DeviceIdentity, identifyPath, identityKey, Topology } from '../device/topology.js';
 import { readRegular, replaceDurably, syncDirectory } from '../host/durable-file.js';
@@ -17,48 +17,7 @@ import { withFileLock } from '../host/file-lock.js';
 import { HELD_DIRECTORY } from '../lvm/thin/held-record.js';
 import type { StreamPosition } from '../stream/control-frame.js';
 import { type CopyFacts, factsOf, identityAt, isDeviceNow, shareFile } from './copy-facts.js';
-
-export interface CopyEntry {
-  readonly version: 1;
-  /** Absolute. */
-  readonly path: string;
-  /** For a file; null for a device. Shows by which other name it may be the same file. */
-  readonly inode: string | null;
-  /** Random; names the run that wrote last. */
-  readonly run: string;
-  /** Directory of the chain that it was a run of; null for any other run. */
-  readonly chain: string | null;
-  /** The command line of the run. */
-  readonly command: string;
-  /** When it began to write: ISO 8601, UTC. */
-  readonly at: string;
-  /** Stream id, in hexadecimal, of the snapback that undoes it, where that restores the state in `former`. */
-  readonly undo: string | null;
-  /** The entry before that run, so that it can be undone. */
-  readonly former: CopyEntry | null;
-  /** The writeMark of the copy at the end of that run; absent while it writes. */
-  readonly left?: string | undefined;
-  /** The writeMark at the end of the last undoing, where `left` only says that something else wrote before it. */
-  readonly settled?: string | undefined;
-  /** Stream ids, in hexadecimal, of the snapbacks that undid what came after that run; the last one first. */
-  readonly undone?: readonly string[] | undefined;
-  /** With several streams: those whose snapback was applied, counted from 1. */
-  readonly parts?: readonly number[] | undefined;
-  /** The run finished; of several streams all did. */
-  readonly done?: true | undefined;
-  /** With several streams: those that finished, counted from 1. */
-  readonly ended?: readonly number[] | undefined;
-  /** Stream id, in hexadecimal, of the link of a chain that the run applies. */
-  readonly undoes?: string | undefined;
-  /** How the copy is recognised, and its bytes. Older programs leave them out. */
-  readonly identity?: string | undefined;
-  readonly size?: number | undefined;
-}
-
-export type Writer = Pick<
-  CopyEntry,
-  'run' | 'chain' | 'command' | 'undo' | 'former' | 'parts' | 'undoes'
->;
+import { type CopyEntry, isEntry, MOST_UNDONE, type Writer } from './registry-entry.js';
 
 /** For root as for any user: each has copies of its own. */
 export function registryDirectory(): string {
@@ -152,6 +111,21 @@ export class RegisteredCopy {
     this.#replace({ version: 1, ...this.#facts, at, ...writer });
   }
 
+  /** The same, unless another receiver of the same run was faster. */
+  writePart(writer: Writer): void {
+    this.#locked(() => {
+      const { entry } = readEntry(this.#file);
+      if (entry?.run === writer.run) this.#entry = entry;
+      else this.write(writer);
+    });
+  }
+
+  /** Against other receivers of the same run, which have the copy at the same time. */
+  #locked(work: () => void): void {
+    makeFolder(dirname(this.#file));
+    withFileLock(join(dirname(this.#file), 'lock'), work);
+  }
+
   /** Adds to the entry, durably, what became of the run, or of the undoing of it. */
   note(facts: Pick<CopyEntry, 'left' | 'settled' | 'parts' | 'done' | 'undone'>): void {
     if (this.#entry !== undefined) this.#replace({ ...this.#entry, ...facts });
@@ -162,7 +136,7 @@ export class RegisteredCopy {
     { streamIndex, streamCount }: StreamPosition,
     facts: () => Pick<CopyEntry, 'left' | 'done'>,
   ): void {
-    withFileLock(join(dirname(this.#file), 'lock'), () => {
+    this.#locked(() => {
       const { entry } = readEntry(this.#file);
       if (entry === undefined || entry.run !== this.#entry?.run) return;
       const ended = [...new Set([...(entry.ended ?? []), streamIndex])];
@@ -181,6 +155,9 @@ export class RegisteredCopy {
       undo: null,
       former: null,
       parts: undefined,
+      done: undefined,
+      ended: undefined,
+      undoes: undefined,
     };
     this.#replace({ ...(former ?? nothing), left, settled, undone: ids });
   }
@@ -277,28 +254,4 @@ const DAY_MS = 24 * 3600 * 1000;
 function isOld(file: string): boolean {
   const stats = statSync(file, { throwIfNoEntry: false });
   return stats !== undefined && Date.now() - stats.mtimeMs > DAY_MS;
-}
-
-/** Runs that are of no chain, one after the other: as many can be undone in turn. */
-export const MOST_FORMER = 8;
-export const MOST_UNDONE = 2 * MOST_FORMER;
-
-function isEntry(value: unknown, depth = 0): value is CopyEntry {
-  if (depth > MOST_FORMER || !isObject(value) || value.version !== 1) return false;
-  const { path, inode, run, chain, command, at, undo, former } = value;
-  const { left, settled, undone, parts, ended, undoes, identity, size } = value;
-  const isListOf = (type: string, list: unknown): boolean =>
-    list === undefined || (Array.isArray(list) && list.every((one) => typeof one === type));
-  return (
-    [path, run, command, at].every((text) => typeof text === 'string') &&
-    [inode, chain, undo].every((text) => text === null || typeof text === 'string') &&
-    [left, settled, undoes, identity].every(
-      (text) => text === undefined || typeof text === 'string',
-    ) &&
-    isListOf('string', undone) &&
-    isListOf('number', parts) &&
-    isListOf('number', ended) &&
-    (size === undefined || typeof size === 'number') &&
-    (former === null || isEntry(former, depth + 1))
-  );
 }

@@ -5,8 +5,8 @@ import type { ErrorContext } from '../base/errors.js';
 import { UNTOUCHED } from '../base/errors.js';
 import { WRITTEN, wasWritten } from '../device/write-mark.js';
 import { attemptIn } from './attempt.js';
-import type { CopyEntry } from './copy-registry.js';
 import type { Attempt, ChainRecord, Left, RecordWriter } from './record.js';
+import type { CopyEntry } from './registry-entry.js';
 
 /** Why it does not know that any more, and what helps. */
 export interface Doubt {
@@ -69,7 +69,11 @@ export function leftOf(entry: CopyEntry | undefined, record: Facts): string | un
 
 /** The record of a copy that something else wrote to, so that it is never taken for what it says. */
 export function spoilt(record: ChainRecord): ChainRecord {
-  const attempt = record.attempt && { ...record.attempt, mark: WRITTEN };
+  const { doing, writer } = record;
+  const attempt =
+    doing === null || writer === undefined
+      ? undefined
+      : { spots: [], ...record.attempt, run: writer.run, mark: WRITTEN };
   return { ...record, left: leftAt(record, { mark: WRITTEN }), attempt };
 }
 

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { typedPath } from '../base/shell-words.js';
 import { chainOf } from './copy-entry.js';
-import type { CopyEntry } from './copy-registry.js';
 import { isSameDirectory } from './copy-verdict.js';
 import { RECORD_NAME } from './record.js';
+import type { CopyEntry } from './registry-entry.js';
 
 /** Undefined where the copy, whose entry it is, is of no other chain, or of one that has no record any more. */
 export function otherChain(

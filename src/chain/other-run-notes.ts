@@ -6,7 +6,7 @@ import { WRITTEN, writeMark } from '../device/write-mark.js';
 import type { Hello, StreamPosition } from '../stream/control-frame.js';
 import { CopyAccess } from './copy-access.js';
 import { chainOf, idOf, isLinkOfChain, withUndone } from './copy-entry.js';
-import type { CopyEntry } from './copy-registry.js';
+import type { CopyEntry } from './registry-entry.js';
 import {
   describeNotNext,
   UNKNOWN_SINCE,
@@ -30,14 +30,19 @@ export class OtherRunNotes extends CopyAccess {
       throw new LvmsyncError('destinationUnfit', `${this.path}: ${why}`, { ...UNTOUCHED, hint });
     }
     const undoing = this.undoing(undoes);
-    const isKnown = undoing === 'again' || undoing === undefined || entry?.left !== undefined;
-    if (!isKnown) this.reporter.warn(`${this.path}: ${UNKNOWN_SINCE}`);
+    const isOfRun = undoing === 'last' || undoing === 'part';
+    // Of one that finished without a mark nothing counts the writes: that is so each time.
+    if (isOfRun && entry?.left === undefined && entry?.done !== true)
+      this.reporter.warn(`${this.path}: ${UNKNOWN_SINCE}`);
   }
 
   /** Whether the run that the snapback undoes is known to have finished. */
   hasFinished(undoes: Hello): boolean {
+    const { entry } = this.copy;
     const undoing = this.undoing(undoes);
-    return this.copy.entry?.done === true && (undoing === 'last' || undoing === 'part');
+    if (entry?.done !== true) return false;
+    // An older program noted the end of the run when the first of its streams had ended.
+    return undoing === 'last' || (undoing === 'part' && entry.ended?.length === undoes.streamCount);
   }
 
   /**
@@ -61,14 +66,16 @@ export class OtherRunNotes extends CopyAccess {
     }
     const run = set ?? randomBytes(16).toString('hex');
     const former = entry && this.asFormer(entry);
-    this.write({
+    const note = {
       run,
       chain: null,
       undo: set === undefined ? undo : null,
       former: former ?? null,
       ...(isLink && { undoes: idOf(undoes) }),
       ...(set !== undefined && undo !== null && { parts: [] }),
-    });
+    };
+    if (set === undefined) this.write(note);
+    else this.writePart(note);
   }
 
   /**
@@ -76,17 +83,19 @@ export class OtherRunNotes extends CopyAccess {
    * exactly what wrote last, a chain may go on. `torn`: that has no end, as of a run that was cut off. `place`: of one of
    * several streams.
    */
-  settle({ undoes, torn = false, place }: Settled = {}): void {
+  settle({ undoes, torn = false, isFinishedRun, place }: Settled = {}): void {
     const { entry } = this.copy;
     if (entry === undefined) return;
     const undoing = this.undoing(undoes);
     // A run that finished wrote one: if it is missing, the file was damaged since.
-    const isExact = !(torn && entry.done === true);
+    const isFinished = isFinishedRun === true || (undoes !== undefined && this.hasFinished(undoes));
+    const isExact = !(torn && isFinished);
     if (undoing === 'last' && isExact) this.#restore(entry);
     else if (undoing === 'part' && isExact && undoes !== undefined) this.#takePart(entry, undoes);
     else if (undoing !== undefined || undoes?.kind === 'snapback') {
       const left = entry.left === WRITTEN ? WRITTEN : undefined;
-      const isLink = undoing === undefined && undoes !== undefined && isLinkOfChain(undoes);
+      const isLink =
+        isExact && undoing === undefined && undoes !== undefined && isLinkOfChain(undoes);
       const settled = isLink || undoing === 'again' ? writeMark(this.device) : undefined;
       const undone = isLink ? withUndone(entry, undoes) : {};
       this.attempt(() => this.copy.note({ left: left ?? settled, settled, ...undone }));
@@ -134,6 +143,8 @@ export class OtherRunNotes extends CopyAccess {
 export interface Settled {
   readonly undoes?: Hello | undefined;
   readonly torn?: boolean;
+  /** The run that it undoes is known to have finished. */
+  readonly isFinishedRun?: boolean | undefined;
   readonly place?: StreamPosition | undefined;
 }
 

@@ -3,8 +3,8 @@
 import { WRITTEN, wasWritten } from '../device/write-mark.js';
 import type { Hello } from '../stream/control-frame.js';
 import { idOf, isLinkOfChain, leftByChain, nameOf } from './copy-entry.js';
-import type { CopyEntry } from './copy-registry.js';
 import type { LinkFacts } from './neighbours.js';
+import type { CopyEntry } from './registry-entry.js';
 
 /** The run that a snapback undoes: the one that wrote last or a part of it, or one that it has undone already. */
 export type Undoing = 'last' | 'part' | 'again' | undefined;
@@ -57,6 +57,7 @@ function whyNotNextLink({ entry, undoes, facts, markBefore }: UndoQuestion): Not
   const { newer, next, afterLink } = facts;
   if (!isRepeated) {
     if (next !== undefined && next.streamId !== id) {
+      if (next.name === null) return { why: 'its chain does not have another snapback to undo' };
       return { why: `the next snapback of its chain to be undone is ${next.name}` };
     }
     if (next === undefined && newer !== undefined && undoneLast !== newer.streamId) {
@@ -98,7 +99,7 @@ export function describeNotNext(
 
 /** A warning: nothing speaks for it or against it. */
 export const UNKNOWN_SINCE =
-  'the run that this snapback undoes was killed, so it is not known whether something else has written to it since';
+  'the run that this snapback undoes was killed, or could not note how it left the copy, so it is not known whether something else has written to it since';
 
 const FORCED =
   '--force puts back the blocks that are saved in this snapback, and leaves everything else that was written since: the mixture may be a corrupt file system. Copy the destination first, or make a new full copy.';

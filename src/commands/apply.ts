@@ -4,10 +4,9 @@ import { EXIT, LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { chainOf } from '../chain/copy-entry.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { chainMembers } from '../chain/directory.js';
-import { linkFacts } from '../chain/neighbours.js';
+import { linkFacts, requireWhole } from '../chain/neighbours.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
-import { requireWhole } from '../chain/whole-undo.js';
 import type { ApplyCommand } from '../cli/command.js';
 import type { IfMissing } from '../destination/missing.js';
 import {

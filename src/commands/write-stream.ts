@@ -97,7 +97,7 @@ export async function writeStream(
     await ticking(tick, () => stage.finish());
     await undoGrowth(undoes, device);
     await turn?.commit(device, stage.places);
-    if (turn === undefined) settle(owner, stream, leftOut);
+    if (turn === undefined) settle(owner, stream, { leftOut, isFinishedRun });
     if (isFinishedRun && !command.force) refuseLostEnd(reader);
     const seconds = (performance.now() - started) / 1000;
     const sourceSize = undoes?.deviceSize;
@@ -140,11 +140,11 @@ function refuseLostEnd({ end: { tornTail } }: ChangeReader): void {
 function settle(
   owner: CopyOwner,
   { reader: { end }, hello: undoes, place }: ReceivedStream,
-  leftOut: number,
+  { leftOut, isFinishedRun }: { readonly leftOut: number; readonly isFinishedRun: boolean },
 ): void {
   const isWhole = end.droppedBytes + leftOut === 0;
   const torn = end.tornTail !== undefined;
-  owner.settle(isWhole ? { undoes, torn, place } : { place });
+  owner.settle(isWhole ? { undoes, torn, isFinishedRun, place } : { place });
 }
 
 /** Only for a file that is still in its place: if a run made it larger, it gets its former size again. */

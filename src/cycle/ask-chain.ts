@@ -18,8 +18,8 @@ import type { CycleRequest } from './request.js';
 import type { CycleOrigin } from './volumes.js';
 
 /**
- * `size` is that of the volume in bytes. Throws (transport) if it cannot be asked or answers what is no answer, (destinationUnfit) if the
- * destination is not the one of the chain, unless that is forced.
+ * `size` is that of the volume in bytes. Throws (transport) if it cannot be asked or its answer cannot be understood,
+ * (destinationUnfit) if the destination is not the one of the chain, unless that is forced.
  */
 export async function askChain(
   command: CycleRequest,

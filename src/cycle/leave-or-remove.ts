@@ -32,7 +32,10 @@ export async function leaveOrRemove(
       // Then it is said that it stays.
     }
   }
-  reporter.info(`${describeSnapshot(next)} stays: the same command continues with it.`);
+  // One that overflowed, or whose source cannot serve, says itself what to do.
+  const isOfSource = error instanceof LvmsyncError && error.code === 'sourceUnfit';
+  if (!isOfSource)
+    reporter.info(`${describeSnapshot(next)} stays: the same command continues with it.`);
   return error;
 }
 

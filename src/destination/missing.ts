@@ -1,4 +1,4 @@
-/** What helps where there is no destination: another name, an activation, or to make it. */
+/** What helps where a destination is missing: another name, an activation, or to make it. */
 
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -120,7 +120,7 @@ function instead(volume: Volume, volumes: readonly Volume[]): string {
   return isOwnOfLvm ? 'Name a snapshot of a volume with data.' : nameSnapshot(volume, volumes);
 }
 
-/** The advice for a volume that has to be a snapshot, and is none: those of it, or how to make one. */
+/** The advice for a volume that has to be a snapshot, and is not one: those of it, or how to make one. */
 export function nameSnapshot(volume: Volume, volumes: readonly Volume[]): string {
   const snapshots = volumes.filter(({ origin }) => origin?.uuid === volume.uuid).map(fullName);
   if (snapshots.length > 0) return `Name the one that the copy matches: ${snapshots.join(', ')}.`;

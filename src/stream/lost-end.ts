@@ -15,6 +15,9 @@ export async function hasEndMark(path: string, streamId: Uint8Array): Promise<bo
     const from = Math.max(0, fstatSync(fd).size - TAIL);
     const { endSeen } = await native.scanMarks(fd, from, streamId.subarray(0, STREAM_TAG_SIZE));
     return endSeen;
+  } catch {
+    // Reading it to its end says why.
+    return false;
   } finally {
     closeSync(fd);
   }

@@ -627,6 +627,22 @@ describe('F34: the links of a chain, applied by hand', () => {
     chain.assertHolds(1);
   });
 
+  test('the snapback of a rollback, too, which it takes back', async () => {
+    const { chain } = await atThree();
+    assertSucceeds(rollbackBy(chain, '2'));
+    const [undone = ''] = readdirSync(chain.chain).filter((one) => one.startsWith('undone-'));
+    assertSucceeds(apply(chain, join(chain.chain, undone, 'redo.snapback')));
+    assert.ok(readFileSync(chain.destination).equals(chain.states[3] ?? assert.fail()));
+  });
+
+  test('are not what a stream with restore points is taken for: it notes nothing without a chain', async () => {
+    const chain = await laboratory();
+    const path = join(folder, `alone-${count++}`);
+    writeFileSync(path, chain.states[0] ?? assert.fail());
+    assertSucceeds(lvmsync(['--apply', await chain.stream(1), path]));
+    assert.deepEqual(entriesOf(path), []);
+  });
+
   test('can be applied again where that was interrupted', async () => {
     const { chain, links } = await atThree();
     const [third = ''] = links;
