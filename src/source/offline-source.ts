@@ -4,6 +4,7 @@ import { humanSize } from '../base/text.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
+import { refuseRunningMerge } from '../lvm/origin-merge.js';
 import type { Reporter } from '../run/reporter.js';
 import { wholeBlocks } from './pool-blocks.js';
 import type { SourceRequest } from './request.js';
@@ -17,6 +18,11 @@ export function openOffline(
   return withDevices(reporter, async (opened) => {
     const cowStore = await opened.open(request.cowStore, 'cowStore');
     const device = await opened.open(request.dataSource, 'source');
+    const members = [
+      { identity: device.identity, role: 'the data source' },
+      { identity: cowStore.identity, role: 'the COW store' },
+    ];
+    await refuseRunningMerge(members);
     const watch = await WriteWatch.begin(device);
     const { exceptions, extents, chunkSize } = await readOfflineStore(cowStore, device.size);
     reporter.verbose(`${cowStore.path}: ${exceptions} chunks of ${humanSize(chunkSize)} changed`);
@@ -27,10 +33,7 @@ export function openOffline(
       // A COW store does not record how large its origin was; nothing is sent behind what it lists.
       copySize: device.size,
       chunkSize,
-      members: [
-        { identity: device.identity, role: 'the data source' },
-        { identity: cowStore.identity, role: 'the COW store' },
-      ],
+      members,
       attributes: { devicePath: device.path },
       stores: [],
       watch,

@@ -67,6 +67,8 @@ describe('a snapshot whose sibling is merged into their origin', () => {
 
     await refused(snapshot.path, copy.path);
     await refused('--stdout', snapshot.path);
+    const store = ['--cow-store', '/dev/mapper/vg0-a-cow', '--data-source', origin.path];
+    await refused(...store, copy.path);
     await refused('-e', '/bin/false', snapshot.path, `there:${copy.path}`);
     await refused('verify', snapshot.path, copy.path);
     await refused('verify', '--full', snapshot.path, copy.path);
