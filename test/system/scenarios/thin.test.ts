@@ -264,7 +264,7 @@ describe('thin volumes that are not so plain', () => {
     tool('lvremove', '-q', '-f', 'vg0/data');
     const result = lvmsync(['vg0/old', copy]);
     assertFails(result, EXIT.sourceUnfit, /origin was removed/);
-    assert.match(result.stderr, /lvmsync --since vg0\/old VOLUME DESTINATION/);
+    assert.match(result.stderr, /lvmsync --since vg0\/old NEWER DESTINATION/);
     syncs(['--since', 'vg0/old', 'vg0/new', copy]);
     assertSameContent(newer.path, copy);
   });
