@@ -1,5 +1,5 @@
 /**
- * What an operation of a chain that could not finish leaves in the record, so that the next one notices if something
+ * A failed run or rollback leaves a note in the record of its chain, so that the next one notices if something
  * else wrote to the copy in between. Whoever is killed leaves nothing.
  */
 

@@ -67,7 +67,7 @@ export function leftOf(entry: CopyEntry | undefined, record: Facts): string | un
   return (isOfLast ? entry.left : undefined) ?? known?.mark;
 }
 
-/** The record of a copy that something else wrote to, so that it is never taken for what it says. */
+/** The record, marked so that it is refused: something else wrote to the copy. */
 export function spoilt(record: ChainRecord): ChainRecord {
   const { doing, writer } = record;
   const attempt =

@@ -1,4 +1,4 @@
-/** What is known of a snapback that is applied or inspected by itself, by the chain whose link it may be; whether it is whole. */
+/** A snapback that is applied or inspected by itself: what its chain, if it has one, knows of it, and whether it is whole. */
 
 import { dirname } from 'node:path';
 import { UNTOUCHED, withContext } from '../base/errors.js';
@@ -24,7 +24,7 @@ export interface Neighbours {
 
 const NONE: Neighbours = { links: [], record: undefined, countedBy: [], finished: new Set() };
 
-/** Of a folder that cannot be read nothing is known. */
+/** A folder that cannot be read counts as empty. */
 export async function neighboursIn(directory: string): Promise<Neighbours> {
   const links = await linksBeside(directory);
   const record = recordIn(directory);

@@ -1,7 +1,6 @@
 /**
- * The receiver's part in a turn of a chain: refuses what does not follow the point that the
- * destination holds, records what it begins before the first byte is written, and the new point after
- * the last one is durable.
+ * The receiver's part in a turn of a chain: refuses what does not follow the point of the destination, records
+ * the beginning before the first byte is written, and the new point after the last one is durable.
  */
 
 import { accessSync, constants, existsSync, rmSync } from 'node:fs';
@@ -285,10 +284,9 @@ function requireStep(
   if (refusal === undefined) return;
   const { what, rollback } = refusal;
   const place = [device.path, directory].map((path) => typedPath(path, undefined)).join(' ');
-  const command = rollback && `lvmsync rollback ${rollback} ${place}`;
-  const hint = command === undefined ? refusal.hint : `${refusal.hint} ${command}`;
-  const context = { ...UNTOUCHED, ...(hint !== undefined && { hint }) };
-  throw new LvmsyncError('destinationUnfit', what, context);
+  const command = rollback === undefined ? '' : ` lvmsync rollback ${rollback} ${place}`;
+  const hint = refusal.hint && refusal.hint + command;
+  throw new LvmsyncError('destinationUnfit', what, { ...UNTOUCHED, ...(hint && { hint }) });
 }
 
 /** The leftover of the chain before a full copy. */

@@ -119,13 +119,17 @@ export interface Base {
   readonly snapshot: VolumeName;
 }
 
-/** Where the snapshot of that uuid is one of another volume; undefined for none, or if LVM does not say. */
+/** Where the snapshot with that uuid belongs to another volume; undefined if it does not. */
 export async function findBaseElsewhere(
   uuid: string,
   origin: CycleOrigin,
   run: RunCommand = askHost,
 ): Promise<Base | undefined> {
-  const volumes = await listTaggedVolumes(undefined, run).catch(() => []);
+  const volumes = await listTaggedVolumes(undefined, run).catch((error: unknown) => {
+    if (!(error instanceof CommandError)) throw error;
+    // Another group may be damaged.
+    return listTaggedVolumes(origin.vgName, run);
+  });
   const snapshot = volumes.find((one) => one.uuid === uuid);
   if (snapshot?.origin === undefined || snapshot.origin.uuid === origin.uuid) return undefined;
   const { vgName, lvName } = snapshot;
