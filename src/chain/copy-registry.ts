@@ -33,6 +33,7 @@ export function registryDirectory(): string {
 /** Entries of copies that are not there any more are removed where there are more than these. */
 const MOST_ENTRIES = 1024;
 const SUFFIX = '.json';
+const LOCK = 'lock';
 const DRAFT_SUFFIX = '.draft';
 
 /** The entry of one copy. Reads it once; changes it durably. */
@@ -123,7 +124,7 @@ export class RegisteredCopy {
   /** Against other receivers of the same run, which have the copy at the same time. */
   #locked(work: () => void): void {
     makeFolder(dirname(this.#file));
-    withFileLock(join(dirname(this.#file), 'lock'), work);
+    withFileLock(join(dirname(this.#file), LOCK), work);
   }
 
   /** Adds to the entry, durably, what became of the run, or of the undoing of it. */
@@ -238,7 +239,7 @@ function entriesIn(directory: string): Entries {
 
 /** So that the folder does not grow for ever. Also drafts that a crash left. */
 function forgetOldest(directory: string): void {
-  const files = listFiles(directory);
+  const files = listFiles(directory).filter((file) => basename(file) !== LOCK);
   const drafts = files.filter((file) => file.endsWith(DRAFT_SUFFIX));
   for (const file of drafts.filter(isOld)) rmSync(file, { force: true });
   const excess = files.length - drafts.length - MOST_ENTRIES + 1;
