@@ -117,6 +117,17 @@ function goBack(snapbacks: readonly string[], path: string): void {
   assertUntouched(path);
 }
 
+/** A receiver that is killed in its first group leaves an undo file which holds nothing yet. */
+function goBackAfterKill(snapbacks: readonly string[], path: string): void {
+  for (const snapback of shuffled(snapbacks.filter(existsSync))) {
+    const result = lvmsync(['--apply', snapback, path]);
+    if (!/it overwrote nothing, and nothing needs to be undone/.test(result.stderr)) {
+      assertSucceeds(result);
+    }
+  }
+  assertUntouched(path);
+}
+
 function partsOf(snapback: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${snapback}.${i + 1}-of-${count}`);
 }
@@ -374,18 +385,21 @@ describe('one of several streams that fails', () => {
 
   test('because its receiver is killed: all snapbacks together go back', async () => {
     const path = copy();
-    const by = rsh(`(dd bs=64k count=30 2> /dev/null; touch "${folder}/middle-$n"; sleep 1; cat) |
-      { echo $$ > "${folder}/shell-$n"; exec lvmsync $(echo "$line" | cut -d' ' -f2-); }; exit $?`);
+    const gate = `${folder}/gate-${made++}`;
+    const by =
+      rsh(`(dd bs=64k count=30 2> /dev/null; touch "${folder}/middle-$n"; while [ ! -e ${gate} ]; do sleep 0.05; done; cat) |
+      lvmsync $(echo "$line" | cut -d' ' -f2-); exit $?`);
     const snapback = `${folder}/undo-${made++}`;
     const run = startLvmsync(words(COUNT, by, path, '-b', snapback));
     for (const n of [1, 2, 3]) await waitForFile(`${folder}/middle-${n}`);
     const victims = receiversOf(path);
     assert.equal(victims.length, COUNT);
     process.kill(victims[random.below(COUNT)] ?? 0, 'SIGKILL');
+    writeFileSync(gate, '');
     const result = await run.ended;
     assertFails(result, 17, /^FATAL ERROR: backup \(stream \d of 3\): /);
     while (receiversOf(path).length > 0) await new Promise((tick) => setTimeout(tick, 20));
-    goBack(partsOf(snapback, COUNT), path);
+    goBackAfterKill(partsOf(snapback, COUNT), path);
   });
 });
 
