@@ -10,6 +10,7 @@ import { endOf } from '../../device/operations.js';
 import { selectEngine } from '../../device/select-engine.js';
 import { isNativeError, native } from '../../host/native.js';
 import { STDOUT } from '../../host/write-fully.js';
+import { HASH_DEPTH, type HashedDestination, watchedHashes } from '../../pipeline/block-hashes.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
 import { formatAnswer } from '../../stream/answer-lines.js';
@@ -19,7 +20,6 @@ import {
   type HashRequest,
   parseHashRequest,
 } from '../../stream/hash-lines.js';
-import { HASH_DEPTH, type HashedDestination, watchedHashes } from './block-hashes.js';
 
 const STDIN = 0;
 const INPUT_SIZE = 64 * 1024;

@@ -2,7 +2,7 @@
 
 import { formatObject } from '../../base/json-object.js';
 import { escapeText, humanSize } from '../../base/text.js';
-import type { Differences } from './compare.js';
+import type { Differences } from '../../pipeline/compare.js';
 
 export interface Findings {
   readonly source: string;

@@ -12,6 +12,10 @@ import { forEachExtent } from '../../device/operations.js';
 import { selectEngine } from '../../device/select-engine.js';
 import { identityKey } from '../../device/topology.js';
 import { type Writes, WriteWatch } from '../../device/write-watch.js';
+import { DeviceHashes } from '../../pipeline/block-hashes.js';
+import { type Comparer, compare, Differences } from '../../pipeline/compare.js';
+import { ByteComparer } from '../../pipeline/compare-bytes.js';
+import { HashComparer } from '../../pipeline/compare-hashes.js';
 import type { RunContext } from '../../run/context.js';
 import { interrupted } from '../../run/interruption.js';
 import { openSource } from '../../source/open-source.js';
@@ -20,10 +24,6 @@ import { checkWatch, reportLateFault, unwatched } from '../../source/quiet-check
 import type { SourceRequest } from '../../source/request.js';
 import type { Source } from '../../source/source.js';
 import { guardStores } from '../../source/store-guard.js';
-import { DeviceHashes } from './block-hashes.js';
-import { type Comparer, compare, Differences } from './compare.js';
-import { ByteComparer } from './compare-bytes.js';
-import { HashComparer } from './compare-hashes.js';
 import { describeAsJson, describeAsText, type Findings } from './report.js';
 
 interface Verification {

@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type ExitName, LvmsyncError } from '../../../src/base/errors.js';
-import { Differences } from '../../../src/commands/verify/compare.js';
 import { type ExtentList, PAGE } from '../../../src/device/extent.js';
 import { native } from '../../../src/host/native.js';
+import { Differences } from '../../../src/pipeline/compare.js';
 import { randomGroups, type Shape } from '../devices/change-shapes.js';
 import { MemoryDevice } from '../devices/memory-device.js';
 import type { Random } from '../random.js';

@@ -5,8 +5,8 @@
 
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { DeviceHashes } from '../../../src/commands/verify/block-hashes.js';
 import { FileDevice } from '../../../src/device/block-device.js';
+import { DeviceHashes } from '../../../src/pipeline/block-hashes.js';
 import { formatHashAnswer, parseHashRequest } from '../../../src/stream/hash-lines.js';
 
 const [deed = '', path = ''] = process.argv.slice(2);

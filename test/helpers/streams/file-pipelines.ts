@@ -1,8 +1,6 @@
 /** Whole runs on files in this process: what run-sync, run-dump and run-apply do between open and close. */
 
 import { closeSync, constants, openSync } from 'node:fs';
-import { compare, type Differences } from '../../../src/commands/verify/compare.js';
-import { ByteComparer } from '../../../src/commands/verify/compare-bytes.js';
 import { FileDevice } from '../../../src/device/block-device.js';
 import {
   BATCH_LIMITS,
@@ -11,6 +9,8 @@ import {
   slabSizeFor,
 } from '../../../src/device/extent.js';
 import { APPLY_DEPTH, apply } from '../../../src/pipeline/apply.js';
+import { compare, type Differences } from '../../../src/pipeline/compare.js';
+import { ByteComparer } from '../../../src/pipeline/compare-bytes.js';
 import { DUMP_DEPTH, dump } from '../../../src/pipeline/dump.js';
 import { LOCAL_DEPTH, localSync } from '../../../src/pipeline/local-sync.js';
 import { Snapback } from '../../../src/pipeline/snapback.js';

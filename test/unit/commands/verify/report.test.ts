@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Differences, MOST_RANGES } from '../../../../src/commands/verify/compare.js';
 import { describeAsJson, describeAsText } from '../../../../src/commands/verify/report.js';
+import { Differences, MOST_RANGES } from '../../../../src/pipeline/compare.js';
 
 function findings(ranges: number, repairedBytes = 0, full = true) {
   const found = new Differences();

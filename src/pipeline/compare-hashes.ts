@@ -1,8 +1,8 @@
 /** Where two devices differ that are not on one machine, by hashes: of blocks, then of the pages of those that differ. */
 
-import { type BatchLimits, ExtentList, PAGE, planBatches } from '../../device/extent.js';
-import type { ExtentPairs, Operations } from '../../host/native.js';
-import { HASH_LIMITS, HASH_SIZE } from '../../stream/hash-lines.js';
+import { type BatchLimits, ExtentList, PAGE, planBatches } from '../device/extent.js';
+import type { ExtentPairs, Operations } from '../host/native.js';
+import { HASH_LIMITS, HASH_SIZE } from '../stream/hash-lines.js';
 import type { BlockHashes } from './block-hashes.js';
 import type { Comparer } from './compare.js';
 

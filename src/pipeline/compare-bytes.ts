@@ -1,8 +1,8 @@
 /** Where two devices of this machine differ: both are read, and their bytes compared. */
 
-import { type FileDevice, SlabPool } from '../../device/block-device.js';
-import type { BatchLimits } from '../../device/extent.js';
-import type { ExtentPairs, Operations } from '../../host/native.js';
+import { type FileDevice, SlabPool } from '../device/block-device.js';
+import type { BatchLimits } from '../device/extent.js';
+import type { ExtentPairs, Operations } from '../host/native.js';
 import type { Comparer } from './compare.js';
 
 /** Batches under way at once: threads that read and compare. */

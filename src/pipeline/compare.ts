@@ -1,11 +1,11 @@
 /** Finds where two devices differ: what all ways to look at a batch of both have in common. */
 
-import { inOrder } from '../../base/in-order.js';
-import type { Pace } from '../../base/rate-limit.js';
-import { limitsAt } from '../../device/batch-limits.js';
-import { type BatchLimits, ExtentList, planBatches } from '../../device/extent.js';
-import { forEachExtent } from '../../device/operations.js';
-import type { ExtentPairs, Operations } from '../../host/native.js';
+import { inOrder } from '../base/in-order.js';
+import type { Pace } from '../base/rate-limit.js';
+import { limitsAt } from '../device/batch-limits.js';
+import { type BatchLimits, ExtentList, planBatches } from '../device/extent.js';
+import { forEachExtent } from '../device/operations.js';
+import type { ExtentPairs, Operations } from '../host/native.js';
 
 /** Two devices, and a way to find where they differ. Several batches may be looked at at once. */
 export interface Comparer {

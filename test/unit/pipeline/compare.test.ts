@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BlockHashes } from '../../../../src/commands/verify/block-hashes.js';
+import { Random } from '../../helpers/random.js';
+import { BATCH_LIMITS, ExtentList, NO_EXTENTS } from '../../../src/device/extent.js';
+import type { ExtentPairs, Operations } from '../../../src/host/native.js';
+import type { BlockHashes } from '../../../src/pipeline/block-hashes.js';
 import {
   type Comparer,
   type Comparison,
   compare,
   Differences,
-} from '../../../../src/commands/verify/compare.js';
-import { HashComparer } from '../../../../src/commands/verify/compare-hashes.js';
-import { BATCH_LIMITS, ExtentList, NO_EXTENTS } from '../../../../src/device/extent.js';
-import type { ExtentPairs, Operations } from '../../../../src/host/native.js';
-import { HASH_LIMITS } from '../../../../src/stream/hash-lines.js';
-import { Random } from '../../../helpers/random.js';
+} from '../../../src/pipeline/compare.js';
+import { HashComparer } from '../../../src/pipeline/compare-hashes.js';
+import { HASH_LIMITS } from '../../../src/stream/hash-lines.js';
 
 const MIB = 1024 * 1024;
 

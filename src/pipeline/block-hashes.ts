@@ -1,10 +1,10 @@
 /** The hashes of blocks of a device, wherever it is. */
 
-import { type FileDevice, SlabPool } from '../../device/block-device.js';
-import { slabSizeFor } from '../../device/extent.js';
-import { type Writes, WriteWatch } from '../../device/write-watch.js';
-import type { Operations } from '../../host/native.js';
-import { HASH_LIMITS } from '../../stream/hash-lines.js';
+import { type FileDevice, SlabPool } from '../device/block-device.js';
+import { slabSizeFor } from '../device/extent.js';
+import { type Writes, WriteWatch } from '../device/write-watch.js';
+import type { Operations } from '../host/native.js';
+import { HASH_LIMITS } from '../stream/hash-lines.js';
 
 /** Requests that are being read at once. */
 export const HASH_DEPTH = 4;
