@@ -30,12 +30,17 @@ export function doubtOf(
   record: Facts,
   about: CopyNow & { readonly directory: string },
 ): Doubt | undefined {
+  if (record.doing?.what === 'mend') {
+    const why =
+      'a cycle run with --compare did not finish making it equal to its restore point again';
+    return { why, remedy: { ...UNTOUCHED, hint: 'Run the cycle again with --compare.' } };
+  }
   const stranger = strangerIn(entry, record, about.directory);
-  if (stranger !== undefined) return { why: stranger, remedy: afterStranger(record) };
+  if (stranger !== undefined) return { why: stranger, remedy: AFTER_STRANGER };
   if (!isWritten(entry, record, about)) return undefined;
   return {
     why: 'something else wrote to it since the last run of this chain, such as a mount or the merge of a snapshot, so it may not match its restore point',
-    remedy: afterWrite(record),
+    remedy: AFTER_WRITE,
   };
 }
 
@@ -149,27 +154,20 @@ export function isSameDirectory(recorded: string, directory: string): boolean {
   }
 }
 
-/** The uuid of a restore point is that of its snapshot. */
-function repair({ point }: Pick<Facts, 'point'>): string {
-  const found =
-    point === null ? '' : ` ("lvs -S lv_uuid=${point.uuid}" shows it on the host of VOLUME)`;
-  return `if the snapshot of that restore point still exists${found}, make the copy equal to it ("lvmsync verify --full --repair --data-source /dev/VG/SNAPSHOT VG/SNAPSHOT COPY"), then use --force once`;
-}
-
 /** A rollback prints it, too. */
-const ANEW =
-  'start a new history with "lvmsync cycle --init --force", which copies everything and loses the restore points';
+const COMPARE =
+  'run the next cycle with --compare: it makes the copy match its restore point again, and keeps what it overwrites';
 
 /** A warning: nothing speaks for it or against it. */
 export const KILLED =
   'the run before was killed, or could not note how it left the copy, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
 
-function afterStranger(record: Facts): ErrorContext {
-  const hint = `Undo that run with its snapback, if it kept one. Or, ${repair(record)}. Or ${ANEW}.`;
-  return { ...UNTOUCHED, hint };
-}
+const AFTER_STRANGER: ErrorContext = {
+  ...UNTOUCHED,
+  hint: `Undo that run with its snapback, if it kept one. Or ${COMPARE}.`,
+};
 
-function afterWrite(record: Facts): ErrorContext {
-  const hint = `Either, ${repair(record)}. Or ${ANEW}. With --force alone the run continues, and the foreign data stays in the copy.`;
-  return { ...UNTOUCHED, hint };
-}
+const AFTER_WRITE: ErrorContext = {
+  ...UNTOUCHED,
+  hint: `R${COMPARE.slice(1)}. With --force alone the run continues, and the foreign data stays in the copy.`,
+};

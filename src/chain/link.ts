@@ -23,6 +23,8 @@ export interface Link {
   readonly from: Point;
   readonly to: Point;
   readonly hello: Hello;
+  /** UNNOTICED or WRITTEN_BEFORE where its run found the changes by comparing. */
+  readonly comparison: string | undefined;
   /** A part of one before it, which has to be there. */
   readonly counted: Counted | undefined;
   /** By hand: its size says nothing of what it holds. */
@@ -72,6 +74,7 @@ export async function readLink(directory: string, name: string): Promise<Link | 
   if (beginning?.hello.kind !== 'snapback') return undefined;
   const { hello } = beginning;
   const { fromPoint, toPoint, fromTime, toTime, previousLink: previous } = hello.attributes;
+  const { comparison } = hello.attributes;
   if (!isUuid(fromPoint) || !isUuid(toPoint) || !isPointTime(fromTime) || !isPointTime(toTime)) {
     return undefined;
   }
@@ -80,7 +83,8 @@ export async function readLink(directory: string, name: string): Promise<Link | 
     from: { uuid: fromPoint, time: fromTime },
     to: { uuid: toPoint, time: toTime },
   };
-  return { path, name, fileSize: stats.size, streamId, previous, ...points, ...beginning };
+  const about = { path, name, fileSize: stats.size, streamId, previous, comparison };
+  return { ...about, ...points, ...beginning };
 }
 
 type Beginning = Pick<Link, 'hello' | 'counted' | 'compressed'>;

@@ -1,5 +1,7 @@
 /** Puts the links of a chain in their order, from what its record says back to the oldest. Pure. */
 
+import { localTime } from '../base/local-time.js';
+import { UNNOTICED, WRITTEN_BEFORE } from '../stream/control-frame.js';
 import type { ChainRecord, Point } from './record.js';
 
 /** The fields of a link that decide its order. */
@@ -11,6 +13,8 @@ export interface Linked {
   readonly to: Point;
   /** Why it cannot be undone, where that is known. */
   readonly lost?: string;
+  /** See Link. */
+  readonly comparison?: string | undefined;
 }
 
 /** One step from a point to the next: the link of the run that completed it, and of its attempts before. */
@@ -88,6 +92,43 @@ export function pointsOf(point: Point, { turns, present }: ChainOrder): readonly
   return present ? [point, ...turns.map(({ from }) => from)] : [];
 }
 
+/** Whether the copy held a point exactly when the newer turns overwrote it. */
+export interface Exactness {
+  /** `unknown`: only if nothing else had written to the copy. */
+  readonly exact: 'yes' | 'unknown' | 'no';
+  /** Where a newer turn led that found its changes by comparing; undefined where it is exact. */
+  readonly comparedAt?: Point;
+}
+
+/** Of each of pointsOf. What is restored of a point is what the turn after it overwrote. */
+export function exactnessOf({ turns }: Pick<ChainOrder, 'turns'>): readonly Exactness[] {
+  let current: Exactness = { exact: 'yes' };
+  const older = turns.map((turn) => {
+    current = behind(current, turn);
+    return current;
+  });
+  return [{ exact: 'yes' }, ...older];
+}
+
+/** What holds after that turn holds before it, too. */
+function behind(newer: Exactness, { links, to }: Turn): Exactness {
+  const isMarked = (mark: string): boolean => links.some(({ comparison }) => comparison === mark);
+  if (newer.exact === 'no') return newer;
+  if (isMarked(WRITTEN_BEFORE)) return { exact: 'no', comparedAt: to };
+  return newer.exact === 'yes' && isMarked(UNNOTICED)
+    ? { exact: 'unknown', comparedAt: to }
+    : newer;
+}
+
+/** What a person has to know of a point before it is relied on; undefined where it is exact. */
+export function describeExactness({ exact, comparedAt }: Exactness): string | undefined {
+  if (comparedAt === undefined) return undefined;
+  const before = `before the cycle run of ${localTime(comparedAt.time)}, which compared`;
+  return exact === 'no'
+    ? `not exact: something else wrote to the copy ${before}`
+    : `exact only if nothing else wrote to the copy ${before}`;
+}
+
 export interface Walk<L extends Linked> {
   /** Newest first. */
   readonly walked: readonly L[];
@@ -136,7 +177,8 @@ function groupTurns<L extends Linked>(
   let at = point;
   for (const link of links) {
     const turn = turns.at(-1);
-    if (turn !== undefined && link.to.uuid === turn.to.uuid && link.from.uuid === at.uuid) {
+    // Where a comparison ended it, an attempt may have been on its way to another point.
+    if (turn !== undefined && link.from.uuid === at.uuid) {
       turn.links.push(link);
       continue;
     }

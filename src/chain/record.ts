@@ -33,6 +33,8 @@ export type PendingStep =
   /** A full copy. */
   | { readonly what: 'init'; readonly to: Point }
   | { readonly what: 'turn'; readonly to: Point }
+  /** What does not belong to the point that it held is being overwritten, so that it holds that point again. */
+  | { readonly what: 'mend'; readonly to: Point }
   | ({ readonly what: 'rollback'; readonly to: Point } & Undone)
   | ({ readonly what: 'redo' } & Undone);
 
@@ -237,6 +239,7 @@ export function isPendingStep(value: unknown): value is PendingStep {
   switch (value.what) {
     case 'init':
     case 'turn':
+    case 'mend':
       return isPoint(value.to);
     case 'rollback':
       return isPoint(value.to) && isUndone(value);

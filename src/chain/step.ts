@@ -3,12 +3,20 @@
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { StreamForm } from '../stream/change-stream.js';
+import { ASKED } from '../stream/control-frame.js';
 import { type ChainRecord, isGoingBack, isPointTime, isUuid, type Point } from './record.js';
 
 /** Where a stream leads; `from` is undefined for a full copy. */
 export interface Step {
   readonly from: Point | undefined;
   readonly to: Point;
+  /** Its changes were found by comparing: whatever the destination holds, it matches `to` afterwards. */
+  readonly compared?: boolean;
+}
+
+/** It leads from a point to the same point: the destination is made equal to it again. */
+export function isMend({ from, to }: Step): boolean {
+  return from?.uuid === to.uuid;
 }
 
 /** Throws (destinationUnfit) for a stream that does not say it, or not all of it. */
@@ -28,11 +36,13 @@ export function stepOf(form: StreamForm, name: string): Step {
     return refuse('it does not record which restore point it leads to, or the time of that');
   }
   const to = { uuid: toPoint, time: toTime };
-  if (fromPoint === undefined) return { from: undefined, to };
-  if (!isUuid(fromPoint) || !isPointTime(fromTime) || fromPoint === toPoint) {
+  const compared = attributes.comparison === ASKED;
+  if (fromPoint === undefined) return { from: undefined, to, ...(compared && { compared }) };
+  const isStep = fromPoint !== toPoint || compared;
+  if (!isUuid(fromPoint) || !isPointTime(fromTime) || !isStep) {
     return refuse('it does not record which restore point it starts from, or the time of that');
   }
-  return { from: { uuid: fromPoint, time: fromTime }, to };
+  return { from: { uuid: fromPoint, time: fromTime }, to, ...(compared && { compared }) };
 }
 
 interface StepQuestion {
@@ -72,7 +82,7 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
       'Check the name of its directory. If the chain is new, start with a full copy: use --init, and let it finish.';
     return { what: 'the chain holds no restore point', hint };
   }
-  return whyNotFollowing({ from: step.from, to: step.to }, record.point, record);
+  return whyNotFollowing({ ...step, from: step.from }, record.point, record);
 }
 
 function whyNotInit({ step, record, force }: StepQuestion): Refusal | undefined {
@@ -85,7 +95,7 @@ function whyNotInit({ step, record, force }: StepQuestion): Refusal | undefined 
 }
 
 function whyNotFollowing(
-  { from, to }: { readonly from: Point; readonly to: Point },
+  { from, to, compared }: Step & { readonly from: Point },
   point: Point,
   { doing }: ChainRecord,
 ): Refusal | undefined {
@@ -93,6 +103,12 @@ function whyNotFollowing(
     return {
       what: `the stream leads from ${describePoint(from)}, but the destination holds ${describePoint(point)}`,
     };
+  }
+  if (compared) return undefined;
+  if (doing?.what === 'mend') {
+    const what =
+      'a run with --compare, which makes the copy match its restore point again, is not finished';
+    return { what, hint: 'Run the cycle again with --compare.' };
   }
   if (doing?.what !== 'turn' || doing.to.uuid === to.uuid) return undefined;
   // Blocks that the attempt wrote and this stream does not name would stay.

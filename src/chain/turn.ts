@@ -3,47 +3,40 @@
  * the beginning before the first byte is written, and the new point after the last one is durable.
  */
 
-import { accessSync, constants, existsSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { typedPath } from '../base/shell-words.js';
 import type { FileDevice } from '../device/block-device.js';
 import { writeMark } from '../device/write-mark.js';
-import { syncDirectory } from '../host/durable-file.js';
 import type { RunLock } from '../host/run-lock.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
 import { checkUnlessForced } from '../run/forced.js';
 import type { Reporter } from '../run/reporter.js';
-import type { HelloAttributes } from '../stream/control-frame.js';
+import { type HelloAttributes, UNNOTICED, WRITTEN_BEFORE } from '../stream/control-frame.js';
 import { noteAttempt } from './attempt.js';
 import type { CopyOwner } from './copy-owner.js';
 import { leftAt, placesOnly } from './copy-verdict.js';
 import {
   checkChainFree,
   describeDestination,
+  destinationMismatch,
   lockChain,
   makeChainDirectory,
   refuseMismatch,
   unusable,
 } from './directory.js';
-import { isAheadOf, turnsToPrune } from './keep.js';
-import { findLeftover, type LeftoverFiles, leftoverAfter, removeLeftover } from './leftover.js';
-import { type Link, linkName, readLinks } from './link.js';
-import { orderChain, walkBack } from './order.js';
+import { leftoverAfter } from './leftover.js';
+import { linkName, readLinks } from './link.js';
+import { orderChain } from './order.js';
 import { refuseOtherChain } from './other-chain.js';
-import {
-  type ChainDestination,
-  type ChainRecord,
-  type Leftover,
-  type Point,
-  readRecord,
-  writeRecord,
-} from './record.js';
+import { NONE_PRUNED, type Pruned, prune } from './prune.js';
+import { type ChainDestination, type ChainRecord, readRecord, writeRecord } from './record.js';
 import type { ChainRequest } from './request.js';
 import { readSaved, type SavedQuestion } from './saved.js';
 import { mixedPlaces, readSpots } from './spot-check.js';
-import { type Step, whyNot } from './step.js';
+import { isMend, type Step, whyNot } from './step.js';
 
 export interface TurnFacts {
   readonly step: Step;
@@ -53,23 +46,13 @@ export interface TurnFacts {
   readonly force: boolean;
 }
 
-/** The fate of the oldest links. */
-export interface Pruned {
-  /** Files. */
-  readonly removed: number;
-  /** The new point, if it is of a time to come, so that nothing was removed for its age. */
-  readonly ahead: Point | undefined;
-  /** Leftover files that no rule was given to remove. */
-  readonly leftover: LeftoverFiles | undefined;
-}
-
-const NONE_PRUNED: Pruned = { removed: 0, ahead: undefined, leftover: undefined };
-
 interface Found {
   readonly lock: Pick<RunLock, 'release'>;
   readonly former: ChainRecord | undefined;
   readonly destination: ChainDestination;
   readonly owner: CopyOwner;
+  /** By something that is not of the chain, or nobody can say which device it was. */
+  readonly wasWritten: boolean;
 }
 
 /** One turn of one chain, which it keeps locked until close. */
@@ -80,6 +63,7 @@ export class ChainTurn {
   readonly #former: ChainRecord | undefined;
   readonly #destination: ChainDestination;
   readonly #owner: CopyOwner;
+  readonly #wasWritten: boolean;
   #record: ChainRecord | undefined;
 
   private constructor(request: ChainRequest, step: Step, found: Found) {
@@ -89,6 +73,7 @@ export class ChainTurn {
     this.#former = found.former;
     this.#destination = found.destination;
     this.#owner = found.owner;
+    this.#wasWritten = found.wasWritten;
   }
 
   /**
@@ -133,15 +118,18 @@ export class ChainTurn {
     const record = readRecord(directory);
     requireStep(request, about, record);
     const destination = await describeDestination(about.device);
-    const { owner, force } = about;
+    const { owner, force, step } = about;
+    let wasWritten = false;
     if (record !== undefined && !init) {
       await checkUnlessForced(about, () => refuseMismatch(record, destination));
-      await owner.requireOwn(record, directory, { force });
+      wasWritten = await owner.requireOwn(record, directory, { force, compared: step.compared });
+      if (force) wasWritten ||= destinationMismatch(record, destination) !== undefined;
     } else {
       if (!force) refuseOtherChain({ entry: owner.entry, path: about.device.path }, directory);
       owner.warnOfChain(directory);
     }
-    return new ChainTurn(request, about.step, { lock, former: record, destination, owner });
+    const found = { lock, former: record, destination, owner, wasWritten };
+    return new ChainTurn(request, step, found);
   }
 
   /** The file that what is overwritten goes to; undefined for a full copy, which keeps nothing. */
@@ -149,27 +137,35 @@ export class ChainTurn {
     if (this.#step.from === undefined) return undefined;
     const { directory } = this.#request;
     for (let attempt = 1; ; attempt++) {
-      const path = join(directory, linkName(this.#step.to, attempt));
+      const name = this.#isMend ? asideName(attempt) : linkName(this.#step.to, attempt);
+      const path = join(directory, name);
       if (!existsSync(path)) return path;
     }
   }
 
   /** The description that the file has of itself. */
   get linkAttributes(): HelloAttributes {
-    const { from, to } = this.#step;
+    if (this.#isMend) return {};
+    const { from, to, compared } = this.#step;
     const previousLink = this.#former?.last ?? undefined;
     return {
       toPoint: to.uuid,
       toTime: to.time,
       ...(from && { fromPoint: from.uuid, fromTime: from.time }),
       ...(previousLink !== undefined && { previousLink }),
+      ...(compared && { comparison: this.#wasWritten ? WRITTEN_BEFORE : UNNOTICED }),
     };
+  }
+
+  get #isMend(): boolean {
+    return isMend(this.#step);
   }
 
   /** The data that attempts of this turn have saved; undefined where there were none. */
   async savedBefore(about: Omit<SavedQuestion, 'destination'>): Promise<Saved | undefined> {
     const former = this.#former;
     if (former?.doing?.what !== 'turn' || this.#step.from === undefined) return undefined;
+    if (this.#isMend) return undefined;
     const { links } = await readLinks(this.#request.directory);
     const { attempts } = orderChain(former, links);
     return readSaved(attempts, { ...about, destination: this.#destination });
@@ -182,8 +178,9 @@ export class ChainTurn {
     const { from, to } = this.#step;
     const kept = from === undefined ? NOTHING : (this.#former ?? NOTHING);
     const { point, pruned } = kept;
-    const doing = { what: from === undefined ? 'init' : 'turn', to } as const;
-    const last = snapback?.streamId ?? null;
+    const what = from === undefined ? 'init' : this.#isMend ? 'mend' : 'turn';
+    const doing = { what, to } as const;
+    const last = this.#isMend ? (this.#former?.last ?? null) : (snapback?.streamId ?? null);
     const destination = this.#destination;
     const writer = this.#owner.newWriter();
     const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
@@ -202,59 +199,32 @@ export class ChainTurn {
     const destination = await describeDestination(device);
     const spots = await readSpots(device, mixedPlaces(places, this.#former?.left));
     const mark = writeMark(device);
-    const done = { ...this.#record, destination, point: this.#step.to, doing: null };
+    const last = this.#isMend ? await this.#lastWhole(this.#record) : this.#record.last;
+    const done = { ...this.#record, destination, point: this.#step.to, last, doing: null };
     this.#write({ ...done, left: leftAt(done, { mark, spots }) });
     this.#owner.leave(mark);
+  }
+
+  /** The newest link of a turn that was completed: the copy holds nothing of the attempts after it any more. */
+  async #lastWhole(record: ChainRecord): Promise<string | null> {
+    const { links } = await readLinks(this.#request.directory);
+    const oldest = orderChain(record, links).attempts.at(-1);
+    return oldest === undefined ? record.last : (oldest.previous ?? null);
   }
 
   /** To be called in place of commit after a failure, when nothing is written any more. Throws nothing. */
   async interrupt(device: FileDevice, places: readonly number[]): Promise<void> {
     const record = this.#record;
-    if (record?.doing?.what !== 'turn') return;
+    if (record?.doing?.what !== 'turn' && record?.doing?.what !== 'mend') return;
     const { directory } = this.#request;
     this.#owner.noteLeft(await noteAttempt({ directory, record }, device, places));
   }
 
-  /**
-   * Removes what no rule keeps any more, after commit. First the record says where the chain begins, so
-   * that no link is missing where one is gone. `now`: milliseconds since 1970.
-   */
+  /** After commit: removes what no `--keep` rule keeps any more. `now`: milliseconds since 1970. */
   async prune(now: number): Promise<Pruned> {
-    const record = this.#record;
-    const { directory, keep } = this.#request;
-    if (record === undefined || record.point === null) return NONE_PRUNED;
-    if (keep.length === 0) return { ...NONE_PRUNED, leftover: await this.#newLeftover(record) };
-    const { point } = record;
-    const { links } = await readLinks(directory);
-    const { turns } = orderChain(record, links);
-    const newest = turnsToPrune(keep, { point, turns, now })[0]?.links[0];
-    const pruned = newest?.streamId ?? record.pruned;
-    if (pruned !== record.pruned) this.#write({ ...record, pruned });
-    // A former run may have ended in the middle of this.
-    const { walked } = walkBack({ from: pruned, before: null }, links);
-    const hasAge = keep.some((rule) => 'seconds' in rule);
-    const ahead = hasAge && isAheadOf(now, point) ? point : undefined;
-    const removed = removeLinks(directory, walked) + (await this.#clearLeftover());
-    return { removed, ahead, leftover: undefined };
-  }
-
-  /** Undefined where this turn added nothing to what was there. */
-  async #newLeftover(record: ChainRecord): Promise<LeftoverFiles | undefined> {
-    const count = (leftover: Leftover | undefined): number =>
-      (leftover?.links.length ?? 0) + (leftover?.undone.length ?? 0);
-    if (count(record.leftover) === count(this.#former?.leftover)) return undefined;
-    return findLeftover(this.#request.directory, record);
-  }
-
-  /** Resolves with the number of files. */
-  async #clearLeftover(): Promise<number> {
-    if (this.#record?.leftover === undefined) return 0;
-    const { directory } = this.#request;
-    const { leftover, ...rest } = this.#record;
-    const found = await findLeftover(directory, { ...rest, leftover });
-    removeLeftover(directory, found);
-    this.#write(rest);
-    return found.files.length;
+    if (this.#record === undefined) return NONE_PRUNED;
+    const write = (record: ChainRecord): void => this.#write(record);
+    return prune({ ...this.#request, former: this.#former, write }, this.#record, now);
   }
 
   #write(record: ChainRecord): void {
@@ -289,12 +259,11 @@ function requireStep(
   throw new LvmsyncError('destinationUnfit', what, { ...UNTOUCHED, ...(hint && { hint }) });
 }
 
+/** Of what a mend overwrote: no link of the chain. */
+function asideName(attempt: number): string {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
+  return `overwritten-${time}Z${attempt === 1 ? '' : `.${attempt}`}.snapback`;
+}
+
 /** The leftover of the chain before a full copy. */
 const NOTHING = { point: null, pruned: null };
-
-/** Oldest first: what a crash leaves is still linked to what was to be removed with it. */
-function removeLinks(directory: string, links: readonly Link[]): number {
-  for (const { path } of [...links].reverse()) rmSync(path, { force: true });
-  if (links.length > 0) syncDirectory(directory);
-  return links.length;
-}

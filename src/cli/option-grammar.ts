@@ -148,7 +148,7 @@ function findLong(key: string, word: string, action: Action | undefined): LongNa
   const own = suiting.filter(({ entry }) => action !== undefined && takes(entry, action));
   // One that only other commands have is refused later, with their names.
   const candidates = own.length > 0 ? own : suiting;
-  for (const tier of ['original', 'ours'] as const) {
+  for (const tier of ['original', 'ours', 'later'] as const) {
     const names = candidates.filter(({ entry }) => entry.from === tier);
     const [shortest, ...others] = names.sort((a, b) => a.text.length - b.text.length);
     if (shortest === undefined) continue;

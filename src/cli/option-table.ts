@@ -44,8 +44,11 @@ export interface OptionSpec {
   readonly negatable?: true;
   /** Nothing after it on the command line is looked at. */
   readonly stops?: true;
-  /** Abbreviations that suit an option of the Ruby lvmsync mean that one, whatever else they suit. */
-  readonly from: 'original' | 'ours';
+  /**
+   * Abbreviations that suit an option of the Ruby lvmsync mean that one, whatever else they suit; those that suited
+   * one of ours go on to mean that one, whatever comes later.
+   */
+  readonly from: 'original' | 'ours' | 'later';
   /** The actions it has a meaning for; with the others it is refused. */
   readonly actions: readonly Action[];
   /** Where the Ruby lvmsync let it pass without effect and no harm can come of it: only warn. */
@@ -432,6 +435,14 @@ export const OPTION_TABLE = [
     group: 'Undo',
     brief: 'used by "lvmsync cycle": apply its next run',
     help: 'Used by "lvmsync cycle": apply the change stream as the next run of the cycle whose restore points are in DIR. A stream that does not start where the destination is now is refused. See "lvmsync chain".',
+  },
+  {
+    name: 'compare',
+    from: 'later',
+    actions: ['cycle'],
+    group: 'Undo',
+    brief: 'where the changes are not known, compare both',
+    help: 'Where nobody can list the changes, find them by comparing the hashes of both ends: after the snapshot of the copy was lost, after something else wrote to the copy, or with --init on a copy that exists. The restore points stay. A run that can do without compares nothing; with --force it compares in any case.',
   },
   {
     name: 'init',

@@ -89,6 +89,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     remote: { ...send.remote, requireAck: true },
     origin,
     chain,
+    compare: flags.compare === true,
     size: parseSize(values.size),
     hooks: { freeze: hookWords('freeze-cmd', values), thaw: hookWords('thaw-cmd', values) },
   };

@@ -12,7 +12,14 @@ import { doubtOf, knownIn } from '../chain/copy-verdict.js';
 import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
-import { type ChainOrder, orderChain, pointsOf } from '../chain/order.js';
+import {
+  type ChainOrder,
+  describeExactness,
+  type Exactness,
+  exactnessOf,
+  orderChain,
+  pointsOf,
+} from '../chain/order.js';
 import { otherChain } from '../chain/other-chain.js';
 import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/record.js';
 import { spotsDiffer } from '../chain/spot-check.js';
@@ -116,6 +123,8 @@ interface Mismatch {
   readonly why: string;
   /** The next step for the user. */
   readonly remedy: string | undefined;
+  /** It is the copy of the chain, but something else wrote to it. */
+  readonly written?: boolean;
 }
 
 const CHECK_NAME = 'Is it the right destination?';
@@ -140,7 +149,7 @@ async function mismatchOf(
       const spots = knownIn(record)?.spots ?? [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
       const doubt = doubtOf(entry, record, { directory, ...now });
-      return doubt && { why: doubt.why, remedy: doubt.remedy.hint };
+      return doubt && { why: doubt.why, remedy: doubt.remedy.hint, written: true };
     } finally {
       await device.close();
     }
@@ -157,14 +166,16 @@ interface Reachable extends Point {
   readonly steps: number;
   /** Bytes of the files that it would read. */
   readonly undoBytes: number;
+  readonly exactness: Exactness;
 }
 
 function reachable({ record, order }: Survey): readonly Reachable[] {
   if (record === undefined || record.point === null) return [];
   let undoBytes = sizeOf(order.attempts);
+  const exactness = exactnessOf(order);
   return pointsOf(record.point, order).map((point, steps) => {
     undoBytes += sizeOf(order.turns[steps - 1]?.links ?? []);
-    return { ...point, steps, undoBytes };
+    return { ...point, steps, undoBytes, exactness: exactness[steps] ?? { exact: 'unknown' } };
   });
 }
 
@@ -183,7 +194,10 @@ function asJson(survey: Survey): Record<string, unknown> {
     incomplete: (record?.doing ?? null) !== null,
     doing: record?.doing ?? null,
     undone: record?.undone ?? null,
-    points: reachable(survey),
+    points: reachable(survey).map(({ exactness, ...rest }) => ({
+      ...rest,
+      exact: exactness.exact,
+    })),
     links: [
       ...order.attempts.map((link) => linkJson(link, true)),
       ...order.turns.flatMap(({ links: [last, ...attempts] }) => [
@@ -197,6 +211,7 @@ function asJson(survey: Survey): Record<string, unknown> {
     leftover: leftover.files.map((path) => relative(directory, path)),
     mismatch: mismatch?.why ?? null,
     remedy: mismatch?.remedy ?? null,
+    written: mismatch?.written === true,
   };
 }
 
@@ -244,6 +259,8 @@ function whatItHolds({ point, doing, undone }: ChainRecord): string {
       return `${holds}: the full copy of ${localTime(doing.to.time)} is not finished`;
     case 'turn':
       return `${holds}, and a part of ${localTime(doing.to.time)}: that cycle run is not finished`;
+    case 'mend':
+      return `${holds} in part: it is being made equal to that restore point again, which is not finished`;
     case 'rollback':
       return `${holds} in part: a rollback to ${localTime(doing.to.time)} is not finished`;
     case 'redo':
@@ -261,9 +278,22 @@ function howFarBack({ turns, gap }: ChainOrder): string {
 }
 
 function tableOf(survey: Survey): string {
-  const rows = reachable(survey).map(
-    ({ steps, time, undoBytes }) =>
-      `  ${String(steps).padStart(5)}  ${localTime(time).padEnd(25)}  ${humanSize(undoBytes).padStart(10)}\n`,
-  );
-  return rows.length === 0 ? '' : `  steps  point${' '.repeat(24)}undo data\n${rows.join('')}`;
+  const points = reachable(survey);
+  const rows = points.map(({ steps, time, undoBytes, exactness }) => {
+    const mark = MARKS[exactness.exact];
+    const cells = [String(steps).padStart(5) + mark, localTime(time).padEnd(25)];
+    return `  ${cells.join(' ')}  ${humanSize(undoBytes).padStart(10)}\n`;
+  });
+  if (rows.length === 0) return '';
+  return `  steps  point${' '.repeat(24)}undo data\n${rows.join('')}${legendOf(points)}`;
+}
+
+const MARKS = { yes: ' ', unknown: '?', no: '!' } as const;
+
+function legendOf(points: readonly Reachable[]): string {
+  const lines = points.map(({ exactness }) => {
+    const what = describeExactness(exactness);
+    return what === undefined ? '' : `      ${MARKS[exactness.exact]}  ${what}\n`;
+  });
+  return [...new Set(lines)].join('');
 }

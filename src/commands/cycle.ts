@@ -1,48 +1,29 @@
 /** `lvmsync cycle VG/LV DESTINATION --snapback DIR`: one turn of a chain of consistent copies. */
 
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
+import { EXIT, LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
-import { leaveOrRemove } from '../cycle/leave-or-remove.js';
 import { chainTag } from '../cycle/names.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
-import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../cycle/plan.js';
-import { describeOverflow, describeRefusal } from '../cycle/refusal.js';
-import {
-  activate,
-  deactivate,
-  isHooked,
-  isNameTaken,
-  makeSnapshot,
-  removeSnapshot,
-  timeAfter,
-} from '../cycle/snapshots.js';
-import { openTurn } from '../cycle/turn-source.js';
+import { planTurn, type Refusal, type Turn, takeTurn } from '../cycle/plan.js';
+import { describeRefusal } from '../cycle/refusal.js';
 import {
   type CycleOrigin,
-  type CycleSnapshot,
   describeSnapshot,
   findBaseElsewhere,
   findCycleOf,
   findOrigin,
   listSnapshots,
 } from '../cycle/volumes.js';
-import { checkDestination } from '../destination/open-destination.js';
-import { headKindsOf } from '../device/head-kind.js';
 import { selectEngine } from '../device/select-engine.js';
-import { withLvmPriority, withUsualPriority } from '../host/priority.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
 import { fullName } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
-import { sendTo } from '../remote/send.js';
 import type { RunContext } from '../run/context.js';
-import { interrupted } from '../run/interruption.js';
-import { checkWatch, reportLateFault } from '../source/quiet-check.js';
 import type { Source } from '../source/source.js';
-import { guardStores } from '../source/store-guard.js';
+import { checkPlace, realEffects } from './cycle-turn.js';
 
 export async function runCycle(command: CycleCommand, context: RunContext): Promise<number> {
   selectEngine(context);
@@ -59,7 +40,8 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     const chain = await askChain(command, origin, context);
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
-    const plan = planTurn({ snapshots, chain, init, force: command.force });
+    const { force, compare } = command;
+    const plan = planTurn({ snapshots, chain, init, force, compare });
     if (plan.kind === 'refused') {
       const refusal = await findBase(plan.refusal, origin, tag);
       throw describeRefusal(refusal, origin, command);
@@ -143,146 +125,24 @@ async function findBase(refusal: Refusal, origin: CycleOrigin, tag: string): Pro
   return elsewhere === undefined ? refusal : { why: 'otherOrigin', base: elsewhere };
 }
 
-function reportPlan({ base, next }: Turn, command: CycleCommand, { reporter }: RunContext): void {
+function reportPlan(turn: Turn, command: CycleCommand, { reporter }: RunContext): void {
+  const { mend, base, next, compare } = turn;
   const place = placeName(command.destination);
-  if (base === undefined) reporter.info(`Starting the history of ${place}: everything is sent.`);
+  if (mend !== undefined) {
+    reporter.info(
+      `${place} may not match its restore point: comparing it with ${describeSnapshot(mend)} first.`,
+    );
+  }
+  if (compare !== undefined) {
+    reporter.info(
+      compare.from === undefined
+        ? `Starting the history of ${place}: both are compared.`
+        : `There is no list of changes since ${localTime(compare.from.time)}: both are compared.`,
+    );
+  } else if (base === undefined)
+    reporter.info(`Starting the history of ${place}: everything is sent.`);
   else reporter.verbose(`${place} holds ${describeSnapshot(base)}`);
   if (next !== undefined) {
     reporter.info(`Continuing with ${describeSnapshot(next)}, left by an interrupted cycle run.`);
   }
-}
-
-interface Circumstances {
-  readonly origin: CycleOrigin;
-  readonly tag: string;
-  readonly snapshots: readonly CycleSnapshot[];
-  readonly command: CycleCommand;
-  readonly context: RunContext;
-}
-
-function realEffects(circumstances: Circumstances): TurnEffects {
-  const { tag, context } = circumstances;
-  const { reporter } = context;
-  return {
-    make: () => make(circumstances),
-    send: async (base, next) => {
-      try {
-        await send({ base, next }, circumstances);
-      } catch (error) {
-        throw await leaveOrRemove(
-          error,
-          { next, tag, snapshots: circumstances.snapshots },
-          reporter,
-        );
-      }
-    },
-    remove: async (snapshot) => {
-      try {
-        await withLvmPriority(() => removeSnapshot(snapshot, tag));
-        reporter.verbose(`removed ${describeSnapshot(snapshot)}`);
-      } catch (error) {
-        if (!(error instanceof LvmsyncError)) throw error;
-        // It harms nobody but takes room; whether there is enough the next snapshot will tell.
-        reporter.warn(
-          `${fullName(snapshot)} is no longer needed, but could not be removed: ${error.message}`,
-        );
-      }
-    },
-  };
-}
-
-/** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
-const MOST_ATTEMPTS = 3;
-
-async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
-  const { origin, tag, snapshots, command, context } = circumstances;
-  const { size, hooks } = command;
-  let former = snapshots.at(-1)?.time;
-  for (let attempt = 1; ; attempt++) {
-    const { time, wait, warning } = timeAfter(former, Date.now());
-    if (warning !== undefined && attempt === 1) context.reporter.warn(warning);
-    if (wait > 0) await sleep(wait);
-    if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
-    try {
-      const request = { origin, tag, size, hooks, signal: context.signal, time };
-      // Whoever is frozen waits for all of it.
-      const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
-      const made = await hurried(() => makeSnapshot(request));
-      context.reporter.verbose(`made ${describeSnapshot(made)}`);
-      return made;
-    } catch (error) {
-      if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
-      if (!isNameTaken(error) || attempt === MOST_ATTEMPTS) throw error;
-      former = time;
-    }
-  }
-}
-
-interface Step {
-  readonly base: CycleSnapshot | undefined;
-  readonly next: CycleSnapshot;
-}
-
-async function send({ base, next }: Step, circumstances: Circumstances): Promise<void> {
-  const { origin, context } = circumstances;
-  if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
-  if (origin.kind === 'thick') return sendThick({ base, next }, circumstances);
-  await withLvmPriority(() => activate(next));
-  try {
-    await sendActive({ base, next }, circumstances);
-  } finally {
-    await withLvmPriority(() => deactivate(next)).catch((error: unknown) => {
-      if (!(error instanceof LvmsyncError)) throw error;
-      context.reporter.warn(`${fullName(next)} could not be deactivated: ${error.message}`);
-    });
-  }
-}
-
-async function sendThick(step: Step, circumstances: Circumstances): Promise<void> {
-  try {
-    await sendActive(step, circumstances);
-  } catch (error) {
-    throw await explainOverflow(error, step, circumstances);
-  }
-}
-
-/** The usual advice for an overflow, a full copy, does not apply to a new snapshot. */
-async function explainOverflow(
-  error: unknown,
-  { base, next }: Step,
-  { origin, tag, command }: Circumstances,
-): Promise<unknown> {
-  if (!(error instanceof LvmsyncError)) return error;
-  if (error.code !== 'sourceRead' && error.code !== 'sourceUnfit') return error;
-  const snapshots = await listSnapshots(origin, tag).catch(() => []);
-  if (snapshots.find(({ uuid }) => uuid === next.uuid)?.state !== 'lost') return error;
-  const { destination, chain } = command;
-  const fault = describeOverflow(next, { destination, chain, isFirst: base === undefined });
-  return error.state === undefined ? fault : withContext(fault, { state: error.state });
-}
-
-async function sendActive(step: Step, { origin, command, context }: Circumstances): Promise<void> {
-  const { reporter } = context;
-  const { requireQuiet } = command;
-  const source = await openTurn({ ...step, originUuid: origin.uuid }, context);
-  try {
-    await checkPlace(source, command, context);
-    checkWatch(source.watch, { requireQuiet, reporter });
-    const guard = { source, maxPercent: command.maxCowUse, context };
-    await guardStores(guard, (guarded) => sendTo(source, command, guarded));
-    await reportLateFault(source, reporter);
-  } finally {
-    await source.close();
-  }
-}
-
-/** A check that a receiver of this machine cannot do: how its destination is related to the source. */
-async function checkPlace(
-  { members, device }: Source,
-  { destination: { host, path }, force }: CycleCommand,
-  { commandLine, reporter }: RunContext,
-): Promise<void> {
-  if (host !== undefined) return;
-  const headKinds = await headKindsOf(device);
-  await checkDestination({ path, members, force, command: commandLine, headKinds }, reporter);
 }

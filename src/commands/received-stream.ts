@@ -6,7 +6,7 @@ import type { WriteRules } from '../lvm/write-rules.js';
 import type { Progress } from '../run/progress.js';
 import type { ChangeReader } from '../stream/change-reader.js';
 import type { StreamForm } from '../stream/change-stream.js';
-import { DRY_RUN, type Hello, type StreamPosition } from '../stream/control-frame.js';
+import { ASKED, DRY_RUN, type Hello, type StreamPosition } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
 import { headKindsIn } from '../stream/device-facts.js';
 
@@ -66,6 +66,11 @@ export class ReceivedStream {
   /** A sender may ask for a dry run. */
   get asksForDryRun(): boolean {
     return this.hello?.attributes.question === DRY_RUN;
+  }
+
+  /** Its sender first asks for hashes of the destination. */
+  get asksForHashes(): boolean {
+    return this.hello?.attributes.comparison === ASKED;
   }
 
   /** Payload bytes; undefined if the stream does not state them. */

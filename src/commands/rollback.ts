@@ -125,6 +125,9 @@ class Rollback {
     const size = humanSize(writes.bytes);
     this.#say(`${this.#device.path}: ${describeWay(plan, record)}`);
     if ('until' in target) this.#say(`  ${describeChoice(target, plan.to)}`);
+    if (plan.caveat !== undefined) {
+      this.#context.reporter.warn(`${localTime(plan.to.time)}: ${plan.caveat}`);
+    }
     const steps = plan.steps === 0 ? '' : `${counted(plan.steps, 'step')}, `;
     this.#say(`  ${steps}${counted(plan.links.length, 'snapback')}, ${size} to be written`);
     for (const { name } of plan.links) this.#say(`  ${name}`);

@@ -3,7 +3,6 @@
 import { EXIT, type LvmsyncError } from '../base/errors.js';
 import { counted } from '../base/text.js';
 import type { CopyOwner } from '../chain/copy-owner.js';
-import { pruneChain } from '../chain/report-pruned.js';
 import type { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
 import { type FileDevice, SlabPool } from '../device/block-device.js';
@@ -12,19 +11,27 @@ import { refuseSharedBlocks } from '../lvm/unzeroed-blocks.js';
 import { findWriteRules, type WriteRules } from '../lvm/write-rules.js';
 import { APPLY_DEPTH, apply } from '../pipeline/apply.js';
 import { Snapback, type SnapbackOptions } from '../pipeline/snapback.js';
+import { requireRoom } from '../pipeline/snapback-file.js';
 import { WriteStage } from '../pipeline/write-stage.js';
 import { signOfLife, ticking } from '../remote/sign-of-life.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
-import { DISCARD_FEATURE, formatAnswer, LZ4_FEATURE } from '../stream/answer-lines.js';
+import {
+  COMPARE_FEATURE,
+  DISCARD_FEATURE,
+  formatAnswer,
+  LZ4_FEATURE,
+} from '../stream/answer-lines.js';
 import type { ChangeReader } from '../stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
 import type { Hello } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
 import { snapbackFacts } from '../stream/device-facts.js';
 import { lostEnd } from '../stream/lost-end.js';
+import { answerComparison } from './answer-comparison.js';
 import { describeLeft, HalfUndoneError, MixtureError } from './outcome.js';
 import { CHANGES_FILE, type ReceivedStream } from './received-stream.js';
+import { pruneChain } from './report-pruned.js';
 
 export interface Target {
   readonly device: FileDevice;
@@ -80,9 +87,7 @@ export async function writeStream(
     const onFirstGroup = waits ? grow : undefined;
     if (!waits) await grow();
     stream.endWatch();
-    if (streamId !== undefined) {
-      context.answer(formatReady(streamId));
-    }
+    await getReady(stream, device, { options, command, context });
     const writing = { stage, pool, destinationSize: size, disjoint };
     const job = { reader, ...writing, signal, onProgress, ...(onFirstGroup && { onFirstGroup }) };
     const leftOut = await apply(job);
@@ -119,6 +124,27 @@ export async function writeStream(
   } finally {
     snapback?.close();
   }
+}
+
+/** Where a sender waits it is told, and has the device compared if it asks for that. */
+async function getReady(
+  { answeredId: streamId, asksForHashes }: ReceivedStream,
+  device: FileDevice,
+  {
+    options,
+    command: { force },
+    context,
+  }: {
+    readonly options: SnapbackOptions | undefined;
+    readonly command: ApplyCommand;
+    readonly context: RunContext;
+  },
+): Promise<void> {
+  if (streamId === undefined) return;
+  context.answer(formatReady(streamId));
+  if (!asksForHashes) return;
+  const roomFor = await answerComparison(streamId, device, context);
+  if (options !== undefined && !force) requireRoom({ ...options, roomFor });
 }
 
 /** Data that was read at different moments is not a restore point. */
@@ -223,6 +249,6 @@ function workSign({ answeredId: streamId }: ReceivedStream, context: RunContext)
 
 /** The answer to a sender that waits. */
 export function formatReady(streamId: string): string {
-  const features = [DISCARD_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
+  const features = [DISCARD_FEATURE, COMPARE_FEATURE, ...(hasLz4() ? [LZ4_FEATURE] : [])];
   return formatAnswer({ kind: 'ready', streamId, features });
 }

@@ -26,7 +26,7 @@ export async function askChain(
   { size }: Pick<CycleOrigin, 'size'>,
   context: RunContext,
 ): Promise<ChainState> {
-  const { destination, chain, remote, force } = command;
+  const { destination, chain, remote, force, compare } = command;
   const host = hostName(destination);
   const args = ['chain', '--json', '--', chain.directory, destination.path];
   const isLast = (line: string): boolean => chainIn(line) !== undefined;
@@ -42,7 +42,9 @@ export async function askChain(
   refuseFailure({ host, remote }, answer);
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
   const where = placeName(destination);
-  return parseAnswer(found.at(-1) ?? {}, { where, host, path: destination.path, force, size });
+  return parseAnswer(found.at(-1) ?? {}, {
+    ...{ where, host, path: destination.path, force, size, compare },
+  });
 }
 
 function chainIn(line: string): Fields | undefined {
@@ -92,22 +94,25 @@ function unusable(
 const OTHERWISE = 'If it does match its restore point, or was only enlarged, use --force.';
 
 function parseAnswer(
-  { point, doing, undone, mismatch, remedy }: Fields,
+  { point, doing, undone, mismatch, remedy, written }: Fields,
   {
     where,
     host,
     path,
     force,
     size,
+    compare,
   }: {
     readonly where: string;
     readonly host: string;
     readonly path: string;
     readonly force: boolean;
     readonly size: number;
+    readonly compare: boolean;
   },
 ): ChainState {
-  if (typeof mismatch === 'string' && !force) {
+  const isWritten = written === true;
+  if (typeof mismatch === 'string' && !force && !(compare && isWritten)) {
     const what = escapeText(mismatch, 400);
     // Its host cannot open it; of a copy that does not match the chain the advice is for both hosts.
     const isNamed = mismatch.startsWith(`${path}: `);
@@ -126,5 +131,9 @@ function parseAnswer(
     });
   }
   const wentBack = isObject(undone);
-  return { point: point ?? undefined, doing: doing ?? undefined, ...(wentBack && { wentBack }) };
+  return {
+    ...{ point: point ?? undefined, doing: doing ?? undefined },
+    ...(wentBack && { wentBack }),
+    ...(isWritten && { written: true }),
+  };
 }

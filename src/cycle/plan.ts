@@ -17,6 +17,8 @@ export interface ChainState {
   readonly doing: PendingStep | undefined;
   /** The last thing that was done there is a rollback, which can be taken back. */
   readonly wentBack?: boolean;
+  /** It may not hold that point: something else wrote to it. */
+  readonly written?: boolean;
 }
 
 export interface TurnFacts {
@@ -25,8 +27,10 @@ export interface TurnFacts {
   readonly chain: ChainState;
   /** The chain is to begin, with a full copy. */
   readonly init: boolean;
-  /** It may begin although the destination holds a point. */
+  /** It may begin although the destination holds a point; with `compare` the copy is compared in any case. */
   readonly force: boolean;
+  /** What the snapshots and the chain cannot tell is found by comparing. */
+  readonly compare: boolean;
 }
 
 export type Refusal =
@@ -47,6 +51,8 @@ export type Refusal =
   /** It is there, and of another volume: this one was named by mistake. */
   | { readonly why: 'otherOrigin'; readonly base: Base }
   | { readonly why: 'baseLost'; readonly base: CycleSnapshot }
+  /** The copy is being made equal to its point again, by a run with --compare. */
+  | { readonly why: 'mending'; readonly point: Point }
   | { readonly why: 'merging'; readonly snapshot: CycleSnapshot }
   /** The snapshot of which the destination holds part is gone. */
   | { readonly why: 'nextGone'; readonly point: Point }
@@ -56,8 +62,12 @@ export type Refusal =
 export interface Turn {
   /** Nothing needs them: gone before anything else, to make room. */
   readonly removeFirst: readonly CycleSnapshot[];
-  /** The snapshot that the destination holds; undefined: everything is sent. */
+  /** The copy is made equal to it before anything else. */
+  readonly mend?: CycleSnapshot;
+  /** The snapshot that the destination holds; undefined: everything is sent, or compared. */
   readonly base: CycleSnapshot | undefined;
+  /** What differs is found by comparing; the turn leads from that point, undefined: the chain begins. */
+  readonly compare?: { readonly from: Point | undefined };
   /** The snapshot that it is to hold; undefined: one to be made. */
   readonly next: CycleSnapshot | undefined;
   /** Once the receiver has confirmed the turn. */
@@ -69,7 +79,7 @@ export type TurnPlan =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 export function planTurn(facts: TurnFacts): TurnPlan {
-  const { snapshots, chain, init, force } = facts;
+  const { snapshots, chain, init, force, compare } = facts;
   const { point, doing } = chain;
   const merging = snapshots.find(({ state }) => state === 'merging');
   if (merging !== undefined) return refused({ why: 'merging', snapshot: merging });
@@ -77,10 +87,14 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   if (isGoingBack(doing) && !(init && force)) return refused({ why: 'rollback' });
   if (init) {
     if (point !== undefined && !force) return refused({ why: 'holdsPoint', point });
-    return planFullCopy(snapshots, point);
+    return planFullCopy(facts);
   }
   if (point === undefined || doing?.what === 'init') return refused({ why: 'noPoint' });
   const base = snapshots.find(({ uuid }) => uuid === point.uuid);
+  if (compare) {
+    return base?.state === 'whole' ? planMended(facts, base, point) : planComparison(facts, point);
+  }
+  if (doing?.what === 'mend') return refused({ why: 'mending', point });
   if (base === undefined) {
     const { wentBack } = chain;
     return refused({ why: 'baseGone', point, ...(wentBack && { wentBack }) });
@@ -89,21 +103,59 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   return planChanges(facts, base, point);
 }
 
+/** With a base the changes are known; only what else was written to the copy has to be found. */
+function planMended(facts: TurnFacts, base: CycleSnapshot, point: Point): TurnPlan {
+  const { snapshots, chain, force } = facts;
+  const { doing, written } = chain;
+  const isLeft = snapshots.some(({ uuid, state }) => uuid === begunBy(chain) && state === 'whole');
+  const isInDoubt = written === true || doing?.what === 'mend';
+  if (!force && !isInDoubt && (begunBy(chain) === undefined || isLeft)) {
+    return planChanges(facts, base, point);
+  }
+  const plan = planChanges({ ...facts, chain: { point, doing: undefined } }, base, point);
+  return plan.kind === 'turn' ? { ...plan, turn: { ...plan.turn, mend: base } } : plan;
+}
+
+/** Whatever is in the copy, it is compared with a newer snapshot; what an attempt wrote differs, too. */
+function planComparison({ snapshots, chain }: TurnFacts, point: Point): TurnPlan {
+  const { removeFirst, candidates } = usable(snapshots, point);
+  const next = candidates.find(({ uuid }) => uuid === begunBy(chain)) ?? candidates.at(-1);
+  return makeTurn(snapshots, { removeFirst, base: undefined, next, compare: { from: point } });
+}
+
+/** Uuid of the snapshot of which the destination holds part. */
+function begunBy({ doing }: ChainState): string | undefined {
+  return doing?.what === 'turn' ? doing.to.uuid : undefined;
+}
+
 /**
  * A snapshot that an interrupted full copy left is gone on with, and one from before the point is of no
  * use: so they never become many.
  */
-function planFullCopy(snapshots: readonly CycleSnapshot[], point: Point | undefined): TurnPlan {
-  const others = snapshots.filter(({ uuid }) => uuid !== point?.uuid);
+function planFullCopy({ snapshots, chain: { point }, compare }: TurnFacts): TurnPlan {
+  const { removeFirst, candidates } = usable(snapshots, point);
+  const kept = removeFirst.filter(({ uuid }) => uuid !== point?.uuid);
+  return makeTurn(snapshots, {
+    ...{ removeFirst: kept, base: undefined, next: candidates.at(-1) },
+    ...(compare && { compare: { from: undefined } }),
+  });
+}
+
+/** Those that a turn which needs no base may go on with, and the others. */
+function usable(
+  snapshots: readonly CycleSnapshot[],
+  point: Point | undefined,
+): { readonly removeFirst: CycleSnapshot[]; readonly candidates: CycleSnapshot[] } {
   const isOfUse = (one: CycleSnapshot): boolean => one.state === 'whole' && isAfter(one, point);
-  const removeFirst = others.filter((one) => !isOfUse(one));
-  const next = others.filter(isOfUse).at(-1);
-  return makeTurn(snapshots, { removeFirst, base: undefined, next });
+  return {
+    removeFirst: snapshots.filter((one) => !isOfUse(one)),
+    candidates: snapshots.filter(isOfUse),
+  };
 }
 
 function planChanges({ snapshots, chain }: TurnFacts, base: CycleSnapshot, point: Point): TurnPlan {
   const others = snapshots.filter((one) => one !== base);
-  const begun = chain.doing?.what === 'turn' ? chain.doing.to.uuid : undefined;
+  const begun = begunBy(chain);
   const candidates = others.filter((one) => one.state === 'whole' && isAfter(one, base));
   const continued = candidates.find(({ uuid }) => uuid === begun);
   // Another snapshot may not differ from the base where this one did, and what was sent of it would stay.
@@ -121,12 +173,10 @@ function isAfter(snapshot: CycleSnapshot, point: Pick<Point, 'time'> | undefined
   return point === undefined || snapshot.time > point.time;
 }
 
-function makeTurn(
-  snapshots: readonly CycleSnapshot[],
-  { removeFirst, base, next }: Omit<Turn, 'removeAfter'>,
-): TurnPlan {
+function makeTurn(snapshots: readonly CycleSnapshot[], turn: Omit<Turn, 'removeAfter'>): TurnPlan {
+  const { removeFirst, next } = turn;
   const removeAfter = snapshots.filter((one) => one !== next && !removeFirst.includes(one));
-  return { kind: 'turn', turn: { removeFirst, base, next, removeAfter } };
+  return { kind: 'turn', turn: { ...turn, removeAfter } };
 }
 
 function refused(refusal: Refusal): TurnPlan {
@@ -136,16 +186,19 @@ function refused(refusal: Refusal): TurnPlan {
 /** The effects of a turn on the world. */
 export interface TurnEffects {
   make(): Promise<CycleSnapshot>;
+  /** Resolves only when the receiver has confirmed that the destination holds that snapshot, its point, again. */
+  mend(base: CycleSnapshot): Promise<void>;
   /** Resolves only when the receiver has confirmed that the destination holds `next`, durably. */
-  send(base: CycleSnapshot | undefined, next: CycleSnapshot): Promise<void>;
+  send(turn: Turn, next: CycleSnapshot): Promise<void>;
   remove(snapshot: CycleSnapshot): Promise<void>;
 }
 
 /** Resolves with what the destination holds then. */
 export async function takeTurn(turn: Turn, effects: TurnEffects): Promise<CycleSnapshot> {
   for (const snapshot of turn.removeFirst) await effects.remove(snapshot);
+  if (turn.mend !== undefined) await effects.mend(turn.mend);
   const next = turn.next ?? (await effects.make());
-  await effects.send(turn.base, next);
+  await effects.send(turn, next);
   for (const snapshot of turn.removeAfter) await effects.remove(snapshot);
   return next;
 }

@@ -11,8 +11,7 @@ import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
 import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
 
-const ANEW =
-  'Start a new history: the same command with --init --force copies everything. The restore points are then lost: if you need one, roll back to it and copy its data elsewhere before that.';
+const COMPARE = 'Use --compare: it reads both, sends what differs, and keeps the restore points.';
 
 export function describeRefusal(
   refusal: Refusal,
@@ -29,12 +28,12 @@ export function describeRefusal(
     case 'noPoint':
       return there(
         `there is no history in ${chain.directory}`,
-        'Check the name of the directory. If the copy has no history yet, start with a full copy: the same command with --init.',
+        'Check the name of the directory. If the copy has no history yet, start with a full copy: the same command with --init, or with --init --compare if most of it is there already.',
       );
     case 'holdsPoint':
       return there(
         `it already has a history, and matches the origin as of ${localTime(refusal.point.time)}`,
-        'Leave out --init. With --init --force everything is copied again, and the restore points are lost.',
+        'Leave out --init. With --init --force a new history starts, and the restore points are lost.',
       );
     case 'rollback':
       return there(
@@ -45,20 +44,23 @@ export function describeRefusal(
       return here(
         origin,
         `its snapshot of ${localTime(refusal.point.time)}, which ${place} matches, no longer exists`,
-        refusal.wentBack === true
-          ? `The copy was rolled back to it. To continue the history, undo the rollback first, ${commandThere(redoCommand, { destination, chain })}; or start a new history with --init --force: it overwrites the copy with the origin as it is now, and the restore points are lost. Copy what you need of the older state elsewhere first.`
-          : ANEW,
+        refusal.wentBack === true ? afterRollback({ destination, chain }) : COMPARE,
       );
     case 'otherSpelling':
-      return here(
-        refusal.base,
-        `the snapshot of ${localTime(refusal.base.time)}, which ${place} matches, belongs to the cycle under another spelling of host, destination or directory`,
-        `Use the same names as before. Or, if you will no longer use those, move its snapshots to this cycle: ${retagCommand(refusal)}`,
-      );
+      return here(refusal.base, ...otherSpelling(refusal, place));
     case 'otherOrigin':
       return here(origin, ...otherOrigin(refusal.base, place, fullName(origin)));
     case 'baseLost':
-      return here(refusal.base, 'it overflowed, so its list of changes is lost', `${ANEW} ${ROOM}`);
+      return here(
+        refusal.base,
+        'it overflowed, so its list of changes is lost',
+        `${COMPARE} ${ROOM}`,
+      );
+    case 'mending':
+      return there(
+        `a run with --compare, which makes it match ${localTime(refusal.point.time)} again, is not finished`,
+        'Run the same command with --compare: it finishes that first.',
+      );
     case 'merging':
       return here(
         refusal.snapshot,
@@ -68,15 +70,20 @@ export function describeRefusal(
     case 'nextGone':
       return there(
         `it holds part of a snapshot that no longer exists; before that it matched the origin as of ${localTime(refusal.point.time)}`,
-        `Go back to that state, ${undoCommand({ destination, chain })}`,
+        `${COMPARE} Or go back to that state, ${undoCommand({ destination, chain })}`,
       );
     case 'nextLost':
       return here(
         refusal.next,
         `it overflowed, and ${place} holds part of it; before that it matched the origin as of ${localTime(refusal.point.time)}`,
-        `Undo that part first, then run the cycle again with a larger --size. Undo it ${undoCommand({ destination, chain })}`,
+        `${COMPARE} ${ROOM} Or undo that part first, ${undoCommand({ destination, chain })}`,
       );
   }
+}
+
+function afterRollback(place: Place): string {
+  const redo = commandThere(redoCommand, place);
+  return `The copy was rolled back to it. To continue from where it was before, undo the rollback first, ${redo}; or use --compare: it makes the copy match the origin as it is now, and keeps the restore points.`;
 }
 
 /** What and hint. */
@@ -92,6 +99,18 @@ function otherOrigin(
   ];
 }
 
+/** What and hint. */
+function otherSpelling(
+  refusal: Extract<Refusal, { why: 'otherSpelling' }>,
+  place: string,
+): [what: string, hint: string] {
+  const time = localTime(refusal.base.time);
+  return [
+    `the snapshot of ${time}, which ${place} matches, belongs to the cycle under another spelling of host, destination or directory`,
+    `Use the same names as before. Or, if you will no longer use those, move its snapshots to this cycle: ${retagCommand(refusal)}`,
+  ];
+}
+
 /** All of them: of those that stay behind nobody would know that they can be removed. */
 function retagCommand({ former, tag }: Extract<Refusal, { why: 'otherSpelling' }>): string {
   const names = former.snapshots.map(fullName).join(' ');
@@ -101,11 +120,10 @@ function retagCommand({ former, tag }: Extract<Refusal, { why: 'otherSpelling' }
 /** The new snapshot of a turn overflowed while it was sent: what is left of it nobody can send. */
 export function describeOverflow(
   next: CycleSnapshot,
-  { destination, chain, isFirst }: Place & { readonly isFirst: boolean },
+  { isFirst }: { readonly isFirst: boolean },
 ): LvmsyncError {
-  const hint = isFirst
-    ? `${ROOM} The next run with --init makes another one.`
-    : `${ROOM} Before the next cycle run, undo the part that was written, ${undoCommand({ destination, chain })}`;
+  const again = isFirst ? 'The next run with --init makes another one.' : `${COMPARE}`;
+  const hint = `${ROOM} ${again}`;
   return unfit(next, 'it overflowed while it was being sent', hint);
 }
 

@@ -12,5 +12,7 @@ export interface CycleRequest extends SendRequest, FillRequest {
   /** The options of lvcreate for the size of a snapshot. */
   readonly size: readonly string[] | undefined;
   readonly hooks: FreezeHooks;
+  /** What the snapshots and the chain cannot tell is found by comparing. */
+  readonly compare: boolean;
   readonly chain: ChainRequest;
 }

@@ -1,5 +1,6 @@
 /** The data of one turn of a cycle: everything that its new snapshot holds, or the changes in it. */
 
+import type { Point } from '../chain/record.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
@@ -16,6 +17,7 @@ import type { Source } from '../source/source.js';
 import { findLateFault } from '../source/thick-changes.js';
 import { openThick } from '../source/thick-source.js';
 import { openThinPair, openWholeThin } from '../source/thin-source.js';
+import { HASH_BLOCK } from '../stream/hash-lines.js';
 import type { CycleSnapshot } from './volumes.js';
 
 /** The points that a turn leads from and to; both snapshots are there, the newer one is active. */
@@ -46,6 +48,33 @@ export async function openTurn(points: TurnPoints, context: RunContext): Promise
   }
 }
 
+/** The same of what is compared whole; `from`: the point that the destination is said to hold, undefined for none. */
+export interface ComparedPoints extends Pick<TurnPoints, 'next' | 'originUuid'> {
+  readonly from: Point | undefined;
+}
+
+export async function openCompared(
+  { from, next, originUuid }: ComparedPoints,
+  context: RunContext,
+): Promise<Source> {
+  try {
+    const group = await VolumeGroup.list(next.vgName, askHost);
+    const snapshot = await describeKnown(next, group);
+    const source = await openWholeSnapshot(snapshot, context.reporter);
+    const points = {
+      ...(from && { fromPoint: from.uuid, fromTime: from.time }),
+      ...{ toPoint: next.uuid, toTime: next.time },
+    };
+    const { devicePath = source.device.path } = source.attributes;
+    const attributes = { devicePath, deviceIdentity: originUuid, ...points };
+    const findFault =
+      snapshot.kind === 'thin' ? source.findLateFault : () => findLateFault(snapshot);
+    return { ...source, attributes, findLateFault: findFault };
+  } catch (error) {
+    throw context.signal.aborted ? interrupted(context.signal) : error;
+  }
+}
+
 async function open({ base, next }: TurnPoints, context: RunContext): Promise<Source> {
   const group = await VolumeGroup.list(next.vgName, askHost);
   const newer = await describeKnown(next, group);
@@ -65,23 +94,28 @@ function openThickTurn(
   older: ThickSnapshot | ThinVolume | undefined,
   context: RunContext,
 ): Promise<Source> {
-  if (older === undefined) return openWholeThick(newer, context.reporter);
+  if (older === undefined) return openWholeSnapshot(newer, context.reporter);
   if (older.kind === 'thin') throw unfit(older, `not a thick snapshot, as ${fullName(newer)} is`);
   const { snapshotPath: dataSource, snapshotNumber: dataSourceNumber } = newer;
   const request = { dataSource, dataSourceNumber, sizeOf: 'dataSource' } as const;
   return openThick(older, request, context);
 }
 
-function openWholeThick(snapshot: ThickSnapshot, reporter: Reporter): Promise<Source> {
+function openWholeSnapshot(
+  snapshot: ThickSnapshot | ThinVolume,
+  reporter: Reporter,
+): Promise<Source> {
+  const isThin = snapshot.kind === 'thin';
+  const path = isThin ? snapshot.path : snapshot.snapshotPath;
+  const number = isThin ? snapshot.deviceNumber : snapshot.snapshotNumber;
   return withDevices(reporter, async (opened) => {
-    const { snapshotPath, snapshotNumber } = snapshot;
-    const device = await opened.open(snapshotPath, 'source', snapshotNumber);
+    const device = await opened.open(path, 'source', number);
     return {
       device,
       extents: NO_EXTENTS.withTail(0, device.size),
       zeros: NO_EXTENTS,
       copySize: 0,
-      chunkSize: snapshot.chunkSize,
+      chunkSize: isThin ? HASH_BLOCK : snapshot.chunkSize,
       members: [{ identity: device.identity, role: 'the snapshot' }],
       // Its own COW store is found by who looks.
       stores: [],

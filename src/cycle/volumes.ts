@@ -18,6 +18,8 @@ export interface CycleOrigin {
   readonly size: number;
   /** How its snapshots are made. */
   readonly kind: 'thick' | 'thin';
+  /** Of a thin one: its pool. */
+  readonly poolName?: string;
 }
 
 /** A snapshot with the tags of the chain. */
@@ -55,8 +57,11 @@ export async function findOrigin(
   );
   if (volume === undefined) throw noSuchVolume(subject, 'volume');
   refuseKind(volume);
-  const { vgName, lvName, uuid, size } = volume;
-  return { vgName, lvName, uuid, size, kind: volume.segmentType === 'thin' ? 'thin' : 'thick' };
+  const { vgName, lvName, uuid, size, poolName } = volume;
+  const about = { vgName, lvName, uuid, size };
+  return volume.segmentType === 'thin'
+    ? { ...about, kind: 'thin', poolName }
+    : { ...about, kind: 'thick' };
 }
 
 async function listGroup(
@@ -153,12 +158,15 @@ function describe(volume: TaggedVolume, origin: CycleOrigin): CycleSnapshot | un
   const { vgName, lvName, uuid } = volume;
   const snapshot = { vgName, lvName, uuid, time };
   if (volume.origin?.uuid === origin.uuid) return { ...snapshot, state: stateOf(volume) };
+  if (volume.origin !== undefined || lvName !== snapshotName(origin, time)) return undefined;
+  // The merge of another snapshot cuts its link to the origin; its mappings are as good as before.
+  if (volume.segmentType === 'thin') {
+    return volume.poolName === origin.poolName
+      ? { ...snapshot, state: stateOf(volume) }
+      : undefined;
+  }
   // lvcreate makes the COW store of a thick snapshot first, and of that the snapshot.
-  const isHalfMade =
-    volume.origin === undefined &&
-    volume.segmentType !== 'thin' &&
-    lvName === snapshotName(origin, time);
-  return isHalfMade ? { ...snapshot, state: 'unfinished' } : undefined;
+  return { ...snapshot, state: 'unfinished' };
 }
 
 function stateOf({ merging, mergeFailed, invalid, tags }: TaggedVolume): CycleSnapshot['state'] {

@@ -80,6 +80,8 @@ export interface BlockDevice {
   readonly size: number;
   /** Reads every operation, whole, into the slab. */
   readBatch(slab: Slab, operations: Operations): Promise<void>;
+  /** The same, and resolves with 16 bytes for each operation: the XXH3-128 of what it read. */
+  hashBatch(slab: Slab, operations: Operations): Promise<Uint8Array>;
   writeBatch(slab: Slab, operations: Operations): Promise<void>;
   /**
    * Of the extents, looked at in parts between multiples of `unit` bytes (0: each as a whole), those that
@@ -167,7 +169,6 @@ export class FileDevice implements BlockDevice {
     return this.#attempt('read', this.file.readBatch(slab, operations));
   }
 
-  /** Reads every operation into the slab; resolves with the hashes, 16 bytes each. */
   hashBatch(slab: Slab, operations: Operations): Promise<Uint8Array> {
     return this.#attempt('read', this.file.hashBatch(slab, operations));
   }

@@ -1,5 +1,6 @@
 /** Writes the groups of a change stream to a device. */
 
+import { LvmsyncError } from '../base/errors.js';
 import { InFlight } from '../base/in-flight.js';
 import type { Slab, SlabPool } from '../device/block-device.js';
 import { ExtentList, planBatches } from '../device/extent.js';
@@ -80,9 +81,10 @@ async function readGroup(job: Apply): Promise<ReadGroup | undefined> {
   return undefined;
 }
 
-async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Group): Promise<void> {
+async function writeGroup(job: Apply, slab: Slab, group: Group): Promise<void> {
+  const { operations, discards, expected } = group;
   try {
-    await job.stage.save(operations);
+    await job.stage.save(operations, expected);
     await job.stage.write(slab, operations);
   } finally {
     job.pool.release(slab);
@@ -99,6 +101,12 @@ async function writeGroup(job: Apply, slab: Slab, { operations, discards }: Grou
 function clip(group: Group, size: number): Group {
   const { operations, discards } = group;
   if (endOf(operations) <= size) return group;
+  if (group.expected !== undefined) {
+    throw new LvmsyncError(
+      'streamCorrupt',
+      'the change stream names hashes of blocks beyond the end',
+    );
+  }
   const kept: number[] = [];
   forEachOperation(operations, (offset, length, position) => {
     if (offset < size) kept.push(offset, Math.min(length, size - offset), position);

@@ -39,26 +39,39 @@ export class HashComparer implements Comparer {
     return narrowed(blocks, pages);
   }
 
-  async #differentBlocks(operations: Operations): Promise<Stretch[]> {
-    // Both have ended before a failure is thrown: nothing is left under way then.
-    const [ours, theirs] = await Promise.allSettled([
-      this.#source.hash(operations),
-      this.#destination.hash(operations),
-    ]);
-    if (ours.status === 'rejected') throw ours.reason;
-    if (theirs.status === 'rejected') throw theirs.reason;
-    // If a whole batch is equal, as most are, no single hash is looked at.
-    if (Buffer.compare(ours.value, theirs.value) === 0) return [];
-    const different: Stretch[] = [];
-    for (let i = 0; i < operations.length / 3; i++) {
-      const [from, to] = [i * HASH_SIZE, (i + 1) * HASH_SIZE];
-      if (Buffer.compare(ours.value.subarray(from, to), theirs.value.subarray(from, to)) === 0) {
-        continue;
-      }
-      different.push({ offset: operations[3 * i] ?? 0, length: operations[3 * i + 1] ?? 0 });
-    }
-    return different;
+  #differentBlocks(operations: Operations): Promise<DifferentBlock[]> {
+    return differentBlocks(this.#source, this.#destination, operations);
   }
+}
+
+/** A block that is not the same on both sides, and the hash of what it is at the destination. */
+export interface DifferentBlock extends Stretch {
+  readonly hash: Uint8Array;
+}
+
+/** Those of the operations, in their order. */
+export async function differentBlocks(
+  source: BlockHashes,
+  destination: BlockHashes,
+  operations: Operations,
+): Promise<DifferentBlock[]> {
+  // Both have ended before a failure is thrown: nothing is left under way then.
+  const [ours, theirs] = await Promise.allSettled([
+    source.hash(operations),
+    destination.hash(operations),
+  ]);
+  if (ours.status === 'rejected') throw ours.reason;
+  if (theirs.status === 'rejected') throw theirs.reason;
+  // If a whole batch is equal, as most are, no single hash is looked at.
+  if (Buffer.compare(ours.value, theirs.value) === 0) return [];
+  const different: DifferentBlock[] = [];
+  for (let i = 0; i < operations.length / 3; i++) {
+    const [from, to] = [i * HASH_SIZE, (i + 1) * HASH_SIZE];
+    const hash = theirs.value.subarray(from, to);
+    if (Buffer.compare(ours.value.subarray(from, to), hash) === 0) continue;
+    different.push({ offset: operations[3 * i] ?? 0, length: operations[3 * i + 1] ?? 0, hash });
+  }
+  return different;
 }
 
 function toPairs(stretches: readonly Stretch[]): ExtentPairs {

@@ -175,8 +175,8 @@ const STAT_BLOCK = 512;
 /** An attempt before it has taken the rest of that: the same turn is not to fail for want of a block. */
 const OVERHEAD_AGAIN = 128 * 1024;
 
-/** The room that the file of that name takes up now counts as free: it will be emptied. */
-function requireRoom({ path, roomFor, saved }: SnapbackTarget, present: Stats | undefined): void {
+/** Throws (snapback). The room that the file of that name takes up now counts as free: it will be emptied. */
+export function requireRoom({ path, roomFor, saved }: SnapbackTarget, present?: Stats): void {
   if (roomFor === undefined) return;
   const { bavail, bsize } = statfsSync(dirname(path));
   const free = bavail * bsize + (present?.blocks ?? 0) * STAT_BLOCK;

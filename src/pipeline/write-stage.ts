@@ -14,6 +14,7 @@ import {
 import { bytesOf, pairsOf } from '../device/operations.js';
 import type { Operations } from '../host/native.js';
 import { PLAIN_RULES, type WriteRules } from '../lvm/write-rules.js';
+import { readExpected } from './expected-blocks.js';
 import { NewBlocks } from './new-blocks.js';
 import { PlaceSample } from './place-sample.js';
 import type { Snapback } from './snapback.js';
@@ -77,14 +78,16 @@ export class WriteStage {
 
   /**
    * Saves the former content of the ranges; resolves when it is durable. Also behind the former end of a file: a
-   * rollback cuts that off, and saves for --redo only what its links write.
+   * rollback cuts that off, and saves for --redo only what its links write. `expected`: as of Group. Throws
+   * (destinationUnfit) where something else is there, before anything of it is saved.
    */
-  async save(operations: Operations): Promise<void> {
-    if (this.#snapback === undefined) return;
+  async save(operations: Operations, expected?: Uint8Array): Promise<void> {
+    if (this.#snapback === undefined && expected === undefined) return;
     const slab = await this.#pool.lease();
     try {
-      await this.#destination.readBatch(slab, operations);
-      await this.#snapback.save(slab, operations);
+      if (expected === undefined) await this.#destination.readBatch(slab, operations);
+      else await readExpected(this.#destination, slab, { operations, expected });
+      await this.#snapback?.save(slab, operations);
       this.#tick();
     } finally {
       this.#pool.release(slab);

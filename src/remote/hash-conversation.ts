@@ -64,10 +64,10 @@ export class HashConversation implements BlockHashes {
     return answer;
   }
 
-  /** To be called when everything was asked. Resolves with what others wrote to the destination since it was opened. */
-  end(): Promise<Writes> {
+  /** To be called when everything was asked. `bytes`: how much will be sent, where that follows. Resolves with what others wrote to the destination since it was opened. */
+  end(bytes?: number): Promise<Writes> {
     this.#ended = true;
-    this.#send(formatHashRequest({ kind: 'end', requests: this.#requests }));
+    this.#send(formatHashRequest({ kind: 'end', requests: this.#requests, bytes }));
     return this.#done.promise;
   }
 

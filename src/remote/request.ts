@@ -11,6 +11,8 @@ export interface SendRequest extends WriteRequest, ReadRequest {
   readonly destination: Destination;
   readonly remote: RemoteOptions;
   readonly chain?: ChainRequest;
+  /** What differs is found by comparing hashes of both ends, on the connection of the stream. */
+  readonly compare?: boolean;
 }
 
 /** How another host is reached, and what is run there. */

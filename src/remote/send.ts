@@ -2,6 +2,7 @@
 
 import { type ErrorContext, UNTOUCHED_THERE } from '../base/errors.js';
 import { RateLimit } from '../base/rate-limit.js';
+import { humanSize } from '../base/text.js';
 import type { RunContext } from '../run/context.js';
 import { describeFailure, interrupted } from '../run/interruption.js';
 import { sumOfPacked } from '../run/progress.js';
@@ -36,7 +37,7 @@ export async function sendTo(
     );
   }
   const seconds = (performance.now() - started) / 1000;
-  const bytes = source.extents.totalBytes;
+  const bytes = remote.totalBytes;
   remote.reportSnapbacks();
   reporter.transferred({ bytes, seconds, sourceSize: source.device.size });
 }
@@ -49,12 +50,14 @@ class RemoteRun {
   readonly #sendings: readonly StreamSender[];
   /** The bytes of each stream. */
   readonly #doneBytes: number[];
+  #totalBytes: number;
   #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
 
   constructor(source: Source, command: SendRequest, context: RunContext) {
     this.#source = source;
     this.#command = command;
     this.#context = context;
+    this.#totalBytes = source.extents.totalBytes;
     const parts = planParts(source, command.remote.streams);
     this.#set = this.#makeSet(parts.length);
     this.#doneBytes = parts.map(() => 0);
@@ -64,6 +67,8 @@ class RemoteRun {
         ...{ source, part, context, pace, set: this.#set, index: i + 1 },
         command: { ...command, snapback: this.#snapback(i + 1) },
         onProgress: (bytes) => this.#progress(i, bytes),
+        onCompared: (doneBytes) => this.#compared(doneBytes),
+        onFound: (bytes) => this.#found(bytes),
         endFlags: () => {
           this.#endFlags ??= this.#checkSource();
           return this.#endFlags;
@@ -127,9 +132,25 @@ class RemoteRun {
   #progress(stream: number, bytes: number): void {
     this.#doneBytes[stream] = bytes;
     const doneBytes = this.#doneBytes.reduce((sum, done) => sum + done, 0);
-    const { totalBytes } = this.#source.extents;
+    const totalBytes = this.#totalBytes;
     const packed = sumOfPacked(this.#sendings.flatMap((sending) => sending.packed ?? []));
     this.#context.reporter.progress({ activity: 'Sending', doneBytes, totalBytes, packed });
+  }
+
+  /** Payload bytes of all streams. */
+  get totalBytes(): number {
+    return this.#totalBytes;
+  }
+
+  #compared(doneBytes: number): void {
+    const totalBytes = this.#source.device.size;
+    this.#context.reporter.progress({ activity: 'Comparing', doneBytes, totalBytes });
+  }
+
+  #found(bytes: number): void {
+    this.#totalBytes = bytes;
+    const { size } = this.#source.device;
+    this.#context.reporter.info(`Compared ${humanSize(size)}: ${humanSize(bytes)} differ.`);
   }
 
   /** Once, when all streams have read their last byte: all of them end with the same words. */

@@ -9,8 +9,10 @@ import { cancelSoonAfter, interrupted } from '../run/interruption.js';
 import type { Packed } from '../run/progress.js';
 import type { Source } from '../source/source.js';
 import { type ChangeWriter, newStreamId } from '../stream/change-writer.js';
+import { converse, type Found, findChanges, PeerEnded } from './compared-stream.js';
 import { connect } from './connect.js';
 import { hostName } from './destination-name.js';
+import type { HashConversation } from './hash-conversation.js';
 import type { OnLine } from './peer.js';
 import { PeerOutput } from './peer-output.js';
 import { type Guard, PeerSession, type SessionEnd } from './peer-session.js';
@@ -42,6 +44,9 @@ export interface SendJob {
   readonly index: number;
   readonly pace: Pace | undefined;
   readonly onProgress: (doneBytes: number) => void;
+  /** Of a comparison before the data; then with the bytes that follow. */
+  readonly onCompared: (doneBytes: number) => void;
+  readonly onFound: (bytes: number) => void;
   readonly endFlags: () => Promise<{ readonly sourceChanged: boolean }>;
 }
 
@@ -61,6 +66,7 @@ export class StreamSender {
   #session: PeerSession | undefined;
   #end: SessionEnd | undefined;
   #writer: ChangeWriter | undefined;
+  #comparison: HashConversation | undefined;
   #waitsForOthers = false;
   #sendsData = false;
 
@@ -110,7 +116,11 @@ export class StreamSender {
 
   async #connect(): Promise<PeerSession> {
     const { command, context } = this.#shipment;
-    const onLine: OnLine = (line, stream) => this.#output.take(line, stream);
+    const onLine: OnLine = (line, stream) => {
+      const isAnswer = stream === 'stdout' && this.#comparison !== undefined;
+      const rest = isAnswer ? this.#comparison?.take(line) : line;
+      if (rest !== undefined) this.#output.take(rest, stream);
+    };
     const { destination, remote } = command;
     const args = receiverArguments(command);
     return new PeerSession(
@@ -133,9 +143,10 @@ export class StreamSender {
     try {
       return { kind: 'all', totals: await this.#writeStream(session) };
     } catch (thrown) {
-      if (isNativeError(thrown) && !signal.aborted) return { kind: 'refused' };
+      const isOfPeer = isNativeError(thrown) || thrown instanceof PeerEnded;
+      if (isOfPeer && !signal.aborted) return { kind: 'refused' };
       // A stream that was cancelled has not failed: it was stopped.
-      const error = isNativeError(thrown) ? interrupted(signal) : thrown;
+      const error = isOfPeer ? interrupted(signal) : thrown;
       set.fail(error);
       if (thrown instanceof LvmsyncError) await this.#sayWhy(thrown);
       return { kind: 'failed', error };
@@ -161,15 +172,34 @@ export class StreamSender {
       },
       onCompression: () =>
         context.reporter.verbose('the link limits the run: compressing from here (LZ4)'),
+      onComparison: (writer, features) => this.#compare(session, writer, features),
       beforeData: async () => {
         if (await set.ready(peer)) await this.#waitForOthers(() => set.allReady(peer));
-        this.#sendsData = true;
+        this.#sendsData = command.compare !== true;
       },
       beforeEnd: () => {
         this.#sendsData = false;
         return this.#waitForOthers(() => set.allSent(peer));
       },
     });
+  }
+
+  async #compare(
+    session: PeerSession,
+    writer: ChangeWriter,
+    features: readonly string[],
+  ): Promise<Found> {
+    const { source, command, set, pace, onCompared, onFound } = this.#shipment;
+    const conversation = converse({ host: this.name, session, writer, features });
+    this.#comparison = conversation;
+    const { bytesPerSecond } = command;
+    const { signal } = set;
+    const job = { source, conversation, bytesPerSecond, pace, signal, onProgress: onCompared };
+    const found = await findChanges(job);
+    this.#comparison = undefined;
+    onFound(found.extents.totalBytes + found.tail.totalBytes);
+    this.#sendsData = true;
+    return found;
   }
 
   /** A stream whose receiver has ended does not count as one that has come so far. */
@@ -189,7 +219,8 @@ export class StreamSender {
       patienceMs: LAST_PATIENCE_MS,
       progress: () => {
         // Whoever waits for another stream, or for the source, has not stalled.
-        const isIdle = this.#sendsData && native.unreadBytes(inputFd) === 0;
+        const reads = this.#sendsData || this.#comparison?.isIdle === true;
+        const isIdle = reads && native.unreadBytes(inputFd) === 0;
         return this.#waitsForOthers || isIdle ? performance.now() : this.#moved;
       },
       limitSeconds: this.#shipment.command.remote.timeoutSeconds ?? LIMITS.stream,
@@ -198,7 +229,7 @@ export class StreamSender {
 
   /** Grows with what the receiver takes, and while it says that it is at work. */
   get #moved(): number {
-    return this.#sentBytes + this.#output.signsOfLife;
+    return this.#sentBytes + this.#output.signsOfLife + (this.#comparison?.answers ?? 0);
   }
 
   /** Into the pipe. */
@@ -213,6 +244,8 @@ export class StreamSender {
 
   /** The receiver learns that the stream will not be whole; if even that fails, it sees a cut. */
   async #sayWhy({ exitStatus, message }: LvmsyncError): Promise<void> {
+    // A receiver that answers requests takes no frames.
+    if (this.#comparison !== undefined) return;
     await this.#writer?.abort({ exitStatus, message }).catch((error: unknown) => {
       if (!isNativeError(error)) throw error;
     });

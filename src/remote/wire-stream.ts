@@ -11,8 +11,9 @@ import { interrupted } from '../run/interruption.js';
 import type { Source } from '../source/source.js';
 import { DISCARD_FEATURE, LZ4_FEATURE } from '../stream/answer-lines.js';
 import { ChangeWriter } from '../stream/change-writer.js';
-import type { HelloAttributes, StreamPosition } from '../stream/control-frame.js';
+import { ASKED, type HelloAttributes, type StreamPosition } from '../stream/control-frame.js';
 import { streamAttributes } from '../stream/device-facts.js';
+import { ExpectingSink, type Found, wholeBlocks } from './compared-stream.js';
 import type { SendRequest } from './request.js';
 import type { Part } from './stream-parts.js';
 import type { SetMember } from './stream-set.js';
@@ -40,6 +41,8 @@ export interface WireStream {
   /** Bytes of this stream. */
   readonly onProgress: (doneBytes: number) => void;
   readonly onCompression: () => void;
+  /** Has the receiver, which said that it can do that, compared. */
+  readonly onComparison: (writer: ChangeWriter, features: readonly string[]) => Promise<Found>;
   /** Called after the handshake and before the end; each resolves when the stream may go on. */
   readonly beforeData: () => Promise<void>;
   readonly beforeEnd: () => Promise<void>;
@@ -53,6 +56,7 @@ export interface WireStream {
  */
 export async function writeWireStream(stream: WireStream): Promise<StreamTotals> {
   const { command, part, peer, signal } = stream;
+  if (command.compare === true) return writeCompared(stream);
   const { extents } = part;
   const zeros = hasFrames(command) && command.discard ? part.zeros : NO_EXTENTS;
   const writer = await begin(stream, zeros);
@@ -65,10 +69,32 @@ export async function writeWireStream(stream: WireStream): Promise<StreamTotals>
     if (await peerPunches(peer)) await writer.writeDiscards(zeros);
     else await send(stream, sink, { extents: zeros, bytesBefore });
   }
+  return end(stream, writer);
+}
+
+async function end({ signal, ...stream }: WireStream, writer: ChangeWriter): Promise<StreamTotals> {
   if (!signal.aborted) await stream.beforeEnd();
   if (signal.aborted) throw interrupted(signal);
   await writer.end(await stream.endFlags());
   return writer.totals();
+}
+
+async function writeCompared(stream: WireStream): Promise<StreamTotals> {
+  const { command, peer, onComparison } = stream;
+  const writer = await begin(stream, NO_EXTENTS);
+  stream.onWriter(writer);
+  await stream.beforeData();
+  const ended = peer.exited.then((): readonly string[] => []);
+  const features = await Promise.race([peer.features, ended]);
+  const { extents, hashes, tail } = await onComparison(writer, features);
+  if (command.compression === 'lz4' && features.includes(LZ4_FEATURE)) {
+    await writer.compressFromHere();
+  }
+  const sink = sinkOf(stream, writer);
+  const expecting = new ExpectingSink(sink, writer, hashes);
+  await send(stream, expecting, { extents, bytesBefore: 0 });
+  await send(stream, sink, { extents: tail, bytesBefore: extents.totalBytes });
+  return end(stream, writer);
 }
 
 function hasFrames({ format }: SendRequest): boolean {
@@ -77,16 +103,22 @@ function hasFrames({ format }: SendRequest): boolean {
 
 async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWriter> {
   const { source, part, place, command, streamId, peer, pace } = stream;
-  const options = { compress: command.compression === 'lz4', pace };
+  const compare = command.compare === true;
+  // The lines of a comparison come between HELLO and the data.
+  const options = { compress: command.compression === 'lz4' && !compare, pace };
   if (!hasFrames(command)) return ChangeWriter.classic(peer.inputFd, options);
   const facts = {
     kind: 'wire',
     deviceSize: source.device.size,
     // Zeros come last, so that by then the receiver has reported whether it can punch.
     sorted: zeros.count === 0,
-    totalBytes: part.extents.totalBytes,
+    totalBytes: compare ? undefined : part.extents.totalBytes,
     place,
-    attributes: { ...(await streamAttributes(source)), ...zeroFacts(zeros) },
+    attributes: {
+      ...(await streamAttributes(source)),
+      ...zeroFacts(zeros),
+      ...(compare && { comparison: ASKED }),
+    },
   } as const;
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });
 }
@@ -114,7 +146,8 @@ function send(
   part: { readonly extents: ExtentList; readonly bytesBefore: number },
 ): Promise<void> {
   const { extents, bytesBefore } = part;
-  const limits = limitsAmong(streamLimits(source.chunkSize, command), place.streamCount);
+  const usual = limitsAmong(streamLimits(source.chunkSize, command), place.streamCount);
+  const limits = command.compare === true ? wholeBlocks(usual) : usual;
   const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
   const onProgress = (bytes: number): void => stream.onProgress(bytesBefore + bytes);
   return dump({ source: source.device, extents, limits, writer, pool, signal, onProgress });

@@ -47,6 +47,8 @@ export type Answer = Busy | Ready | Done | Failed;
 export const DISCARD_FEATURE = 'discard';
 /** It reads what comes after a frame that says so as LZ4. */
 export const LZ4_FEATURE = 'lz4';
+/** It answers with hashes of its destination before it takes data. */
+export const COMPARE_FEATURE = 'compare';
 
 const VERSION = '1';
 const BUSY = 'lvmsync-busy';

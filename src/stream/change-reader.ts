@@ -14,6 +14,7 @@ import {
 import type { Group, ReaderEnd, ReadingRules, StreamForm } from './change-stream.js';
 import { HANDSHAKE } from './change-writer.js';
 import {
+  ASKED,
   decodeAbort,
   decodeEnd,
   decodeHello,
@@ -44,6 +45,7 @@ export class ChangeReader {
   #droppedBytes = 0;
   #mayBeUnused = false;
   #lz4: Lz4Input | undefined;
+  #expected: Uint8Array | undefined;
   readonly #faults: StreamFaults;
 
   constructor(fd: number, name: string) {
@@ -127,7 +129,11 @@ export class ChangeReader {
       this.#counts.records += result.records;
       this.#counts.bytes += result.bytes;
       if (result.stop === 'group') this.#counts.groups++;
-      if (result.operations.length > 0 || result.discards.length > 0) return result;
+      if (result.operations.length > 0 || result.discards.length > 0) {
+        const expected = this.#expected;
+        this.#expected = undefined;
+        return expected === undefined ? result : { ...result, expected };
+      }
     }
   }
 
@@ -227,6 +233,10 @@ export class ChangeReader {
     if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
     this.#requireVersion(frame);
     if (frame.type === FRAME.compressed && this.#mayCompress()) return this.#decompress();
+    if (frame.type === FRAME.expect && this.#hello?.attributes.comparison === ASKED) {
+      this.#expected = frame.payload;
+      return;
+    }
     if (frame.type === FRAME.abort) throw this.#faults.aborted(decodeAbort(frame.payload));
     if (frame.type !== FRAME.end)
       throw this.#faults.corrupt(`a frame of unknown type ${frame.type}`);

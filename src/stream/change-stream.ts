@@ -14,6 +14,8 @@ export interface Group {
   /** Pairs offset, length: to read as zeros. */
   readonly discards: ExtentPairs;
   readonly bytes: number;
+  /** Hashes of what each block of the operations has to hold before it is written, see hash-lines. */
+  readonly expected?: Uint8Array | undefined;
 }
 
 export interface ReaderEnd {

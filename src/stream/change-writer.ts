@@ -128,6 +128,16 @@ export class ChangeWriter {
     }
   }
 
+  /** Before a group: the hashes of what its blocks hold at the destination, see hash-lines. */
+  expect(hashes: Uint8Array): Promise<void> {
+    return this.#writeFrame(FRAME.expect, hashes);
+  }
+
+  /** A line of another conversation, between HELLO and the first group of a stream that is not compressed yet. */
+  writeLine(line: Uint8Array): Promise<void> {
+    return this.#records.writeRaw(line);
+  }
+
   /** Asks the receiver to make the extents read as zeros; only for one that said it can. */
   async writeDiscards(extents: ExtentList): Promise<void> {
     for (let at = 0; at < extents.pairs.length; at += 2 * DISCARDS_IN_GROUP) {

@@ -6,7 +6,7 @@
 
 import { LvmsyncError } from '../base/errors.js';
 
-export const FRAME = { hello: 1, group: 2, end: 3, abort: 4, compressed: 6 } as const;
+export const FRAME = { hello: 1, group: 2, end: 3, abort: 4, compressed: 6, expect: 7 } as const;
 /** The only version of each of them so far. */
 export const FRAME_VERSION = 1;
 /** Frames of these types may be skipped by a reader that does not know them. */
@@ -75,10 +75,19 @@ export interface HelloAttributes {
   readonly countedHash?: string;
   /** The allowed kinds of a copy's first bytes, see head-kind; several are separated by commas. */
   readonly headKinds?: string;
+  /** In a stream: ASKED. In a link of a chain: what was known when its run found the changes by comparing. */
+  readonly comparison?: string;
 }
 
 /** As an attribute and not only as a word, which a forced command of ssh would leave out. */
 export const DRY_RUN = 'dry-run';
+
+/** The receiver answers with hashes of its destination first, and the stream then brings what differs. */
+export const ASKED = 'asked';
+
+/** A link whose run found the changes by comparing: whether something else was known to have written to the copy. */
+export const UNNOTICED = 'unnoticed';
+export const WRITTEN_BEFORE = 'written';
 
 /** The tag of each attribute, in the order in which they are written; unknown tags are skipped. */
 const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
@@ -100,6 +109,7 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   countedBytes: 17,
   countedHash: 18,
   headKinds: 20,
+  comparison: 21,
 };
 
 /** The last record of a framed stream. */

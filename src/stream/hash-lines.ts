@@ -17,6 +17,14 @@ export const HASH_LIMITS: BatchLimits = {
 /** Bytes of one hash. */
 export const HASH_SIZE = 16;
 
+/** Blocks whose hashes are compared begin at multiples of this. Bytes; the last one of a device may be shorter. */
+export const HASH_BLOCK = HASH_LIMITS.operationBytes;
+
+/** How many blocks an operation is cut into that begins where a block does. */
+export function blocksIn(length: number): number {
+  return Math.ceil(length / HASH_BLOCK);
+}
+
 const VERSION = '1';
 const ASK = 'lvmsync-hash';
 const ANSWER = 'lvmsync-hashes';
@@ -24,7 +32,8 @@ const ANSWER = 'lvmsync-hashes';
 export type HashRequest =
   | { readonly kind: 'hello'; readonly session: string }
   | { readonly kind: 'blocks'; readonly number: number; readonly operations: Operations }
-  | { readonly kind: 'end'; readonly requests: number };
+  /** `bytes`: how much will be sent, where groups follow. */
+  | { readonly kind: 'end'; readonly requests: number; readonly bytes?: number | undefined };
 
 /** One line, with its end. */
 export function formatHashRequest(request: HashRequest): string {
@@ -34,7 +43,7 @@ export function formatHashRequest(request: HashRequest): string {
     case 'blocks':
       return `blocks ${request.number}${formatBlocks(request.operations)}\n`;
     case 'end':
-      return `end ${request.requests}\n`;
+      return `end ${request.requests}${request.bytes === undefined ? '' : ` ${request.bytes}`}\n`;
   }
 }
 
@@ -54,7 +63,11 @@ export function parseHashRequest(line: string): HashRequest | undefined {
   }
   const number = parseCount(first);
   if (number === undefined) return undefined;
-  if (word === 'end' && rest.length === 0) return { kind: 'end', requests: number };
+  if (word === 'end') {
+    if (rest.length === 0) return { kind: 'end', requests: number };
+    const bytes = rest.length === 1 ? parseCount(rest[0] ?? '') : undefined;
+    return bytes === undefined ? undefined : { kind: 'end', requests: number, bytes };
+  }
   if (word !== 'blocks') return undefined;
   const operations = parseBlocks(rest);
   return operations && { kind: 'blocks', number, operations };

@@ -272,13 +272,9 @@ describe('F34: a copy that something else wrote to after a run that could not fi
     overwrite(chain.destination);
     assertFails(await chain.turn(2), 12, WRITTEN);
     assertFails(rollbackBy(chain, '0'), 12, WRITTEN);
-    const { mismatch, point, ...survey } = chain.survey();
-    const remedy = survey.remedy ?? '';
+    const { mismatch, remedy } = chain.survey();
     assert.match(mismatch ?? '', WRITTEN);
-    const finds = `"lvs -S lv_uuid=${point?.uuid}" shows it on the host of VOLUME`;
-    assert.ok(remedy.includes(finds), remedy);
-    // A cycle shows no more of it, and an uuid of LVM is longer than that of this test.
-    assert.ok(remedy.length - (point?.uuid.length ?? 0) + 38 <= 600, remedy);
+    assert.match(remedy ?? '', /^Run the next cycle with --compare: /);
     assertSucceeds(await chain.turn(2, ['--force']));
     assertSucceeds(await chain.turn(3));
   });

@@ -1,7 +1,9 @@
 /** A block device in memory that records what is done to it and fails on demand. */
 
+import { createHash } from 'node:crypto';
 import { LvmsyncError } from '../../../src/base/errors.js';
 import type { BlockDevice, Slab } from '../../../src/device/block-device.js';
+import { forEachOperation } from '../../../src/device/operations.js';
 import type { ExtentPairs, Operations } from '../../../src/host/native.js';
 import type { Extents } from './operations.js';
 import { extentsOf } from './operations.js';
@@ -46,6 +48,19 @@ export class MemoryDevice implements BlockDevice {
     return this.#run('read', operations, (offset, length, position) => {
       this.content.copy(Buffer.from(slab, position, length), 0, offset, offset + length);
     });
+  }
+
+  async hashBatch(slab: Slab, operations: Operations): Promise<Uint8Array> {
+    await this.readBatch(slab, operations);
+    const hashes: Buffer[] = [];
+    forEachOperation(operations, (_, length, position) => {
+      hashes.push(
+        createHash('md5')
+          .update(Buffer.from(slab, position, length))
+          .digest(),
+      );
+    });
+    return Buffer.concat(hashes);
   }
 
   writeBatch(slab: Slab, operations: Operations): Promise<void> {

@@ -15,7 +15,7 @@ function point(n: number): Point {
   return { uuid: `uuid-${n}`, time: `2026-11-23T10:00:0${n}Z` };
 }
 
-function doing(what: 'init' | 'turn', n: number): PendingStep {
+function doing(what: 'init' | 'turn' | 'mend', n: number): PendingStep {
   return { what, to: point(n) };
 }
 
@@ -32,27 +32,39 @@ interface Situation {
   readonly point?: Point;
   readonly doing?: PendingStep;
   readonly options?: string;
+  /** Something else wrote to the copy. */
+  readonly written?: boolean;
 }
 
 function facts({ snapshots = [], options = '', ...chain }: Situation): TurnFacts {
   return {
     snapshots,
-    chain: { point: chain.point, doing: chain.doing },
+    chain: {
+      ...{ point: chain.point, doing: chain.doing },
+      ...(chain.written && { written: true }),
+    },
     init: options.includes('--init'),
     force: options.includes('--force'),
+    compare: options.includes('--compare'),
   };
 }
 
-/** `-1 2>3 -2`: removes 1 first, goes from 2 to 3, removes 2 after; `*` is all, and a new snapshot. */
+/**
+ * `-1 2>3 -2`: removes 1 first, goes from 2 to 3, removes 2 after; `*` is all, and a new snapshot; `=2`: the copy is
+ * made equal to 2 first; `2?3`: compared.
+ */
 function notation(plan: TurnPlan): string {
   if (plan.kind === 'refused') return plan.refusal.why;
-  const { removeFirst, base, next, removeAfter } = plan.turn;
+  const { removeFirst, mend, base, next, compare, removeAfter } = plan.turn;
   const number = (one: CycleSnapshot | undefined): string => one?.lvName.slice(4) ?? '*';
   const removals = (list: readonly CycleSnapshot[]): string[] =>
     list.map((one) => `-${number(one)}`);
   return [
     ...removals(removeFirst),
-    `${number(base)}>${number(next)}`,
+    ...(mend ? [`=${number(mend)}`] : []),
+    compare === undefined
+      ? `${number(base)}>${number(next)}`
+      : `${compare.from?.uuid.slice(5) ?? '*'}?${number(next)}`,
     ...removals(removeAfter),
   ].join(' ');
 }
@@ -203,6 +215,96 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
     'a snapshot that is being merged is never removed: all is refused',
     { snapshots: [snapshot(1), snapshot(2, 'merging')], point: point(1) },
     'merging',
+  ],
+  [
+    '--compare compares nothing where the changes are known',
+    { snapshots: [snapshot(1)], point: point(1), options: '--compare' },
+    '1>* -1',
+  ],
+  [
+    '--compare --force makes the copy equal to its snapshot in any case',
+    { snapshots: [snapshot(1)], point: point(1), options: '--compare --force' },
+    '=1 1>* -1',
+  ],
+  [
+    '--compare makes a copy that was written to equal to its snapshot first',
+    { snapshots: [snapshot(1)], point: point(1), written: true, options: '--compare' },
+    '=1 1>* -1',
+  ],
+  [
+    '--compare finishes that, and then goes on with what an attempt left',
+    {
+      ...{ snapshots: [snapshot(1), snapshot(2)], point: point(1), doing: doing('mend', 1) },
+      options: '--compare',
+    },
+    '=1 1>2 -1',
+  ],
+  [
+    'nothing else finishes it',
+    { snapshots: [snapshot(1)], point: point(1), doing: doing('mend', 1) },
+    'mending',
+  ],
+  [
+    '--compare goes on with an attempt as any other turn',
+    {
+      ...{ snapshots: [snapshot(1), snapshot(2)], point: point(1), doing: doing('turn', 2) },
+      options: '--compare',
+    },
+    '1>2 -1',
+  ],
+  [
+    '--compare overwrites what an attempt left whose snapshot is gone',
+    {
+      ...{ snapshots: [snapshot(1)], point: point(1), doing: doing('turn', 2) },
+      options: '--compare',
+    },
+    '=1 1>* -1',
+  ],
+  [
+    '--compare overwrites what an attempt left whose snapshot overflowed',
+    {
+      ...{ snapshots: [snapshot(1), snapshot(2, 'lost')], point: point(1) },
+      ...{ doing: doing('turn', 2), options: '--compare' },
+    },
+    '-2 =1 1>* -1',
+  ],
+  [
+    '--compare does without the snapshot of the point',
+    { point: point(1), options: '--compare' },
+    '1?*',
+  ],
+  [
+    '--compare removes one that overflowed first',
+    { snapshots: [snapshot(1, 'lost')], point: point(1), options: '--compare' },
+    '-1 1?*',
+  ],
+  [
+    '--compare without a base goes on with the snapshot of an attempt',
+    {
+      ...{ snapshots: [snapshot(2), snapshot(3)], point: point(1), doing: doing('turn', 2) },
+      options: '--compare',
+    },
+    '1?2 -3',
+  ],
+  [
+    '--compare without a base makes another one where that of an attempt overflowed',
+    {
+      ...{ snapshots: [snapshot(2, 'lost')], point: point(1), doing: doing('turn', 2) },
+      options: '--compare',
+    },
+    '-2 1?*',
+  ],
+  [
+    '--compare does not go on from a rollback that is not finished',
+    { snapshots: [snapshot(1)], point: point(1), doing: ROLLBACK, options: '--compare' },
+    'rollback',
+  ],
+  ['--compare needs a history', { options: '--compare' }, 'noPoint'],
+  ['--init --compare begins one on a copy that exists', { options: '--init --compare' }, '*?*'],
+  [
+    '--init --compare goes on with its snapshot',
+    { snapshots: [snapshot(1)], doing: doing('init', 1), options: '--init --compare' },
+    '*?1',
   ],
 ];
 

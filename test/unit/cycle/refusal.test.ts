@@ -23,7 +23,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'noPoint' },
     EXIT.destinationUnfit,
     /^backup:\/dev\/vg1\/the mail: there is no history in \/var\/chain$/,
-    /^Check the name of the directory\. .*--init\.$/,
+    /^Check the name of the directory\. .*--init, or with --init --compare if most of it is there already\.$/,
   ],
   [{ why: 'holdsPoint', point }, EXIT.destinationUnfit, /10:55:07Z/, /Leave out --init/],
   [{ why: 'rollback' }, EXIT.destinationUnfit, /rollback/, /again.*--init --force/],
@@ -31,13 +31,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'baseGone', point },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /--init --force .*roll back to it and copy its data elsewhere before that\.$/,
+    /^Use --compare: it reads both, .* keeps the restore points\.$/,
   ],
   [
     { why: 'baseGone', point, wentBack: true },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /undo the rollback first, .*: lvmsync rollback --redo .*; or .*--init --force: it overwrites the copy/,
+    /undo the rollback first, .*: lvmsync rollback --redo .*; or use --compare: .* keeps the restore points\.$/,
   ],
   [
     {
@@ -62,7 +62,18 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     /^vg0\/mail: backup:\/dev\/vg1\/the mail is the copy of vg0\/www: .* vg0\/www-lvmsync-1$/,
     /^Name vg0\/www, or name another destination/,
   ],
-  [{ why: 'baseLost', base: snapshot }, EXIT.sourceUnfit, /^vg0\/snap: .*overflowed/, /--size/],
+  [
+    { why: 'baseLost', base: snapshot },
+    EXIT.sourceUnfit,
+    /^vg0\/snap: .*overflowed/,
+    /--compare.*--size/,
+  ],
+  [
+    { why: 'mending', point },
+    EXIT.destinationUnfit,
+    /10:55:07Z again, is not finished$/,
+    /--compare/,
+  ],
   [
     { why: 'merging', snapshot },
     EXIT.sourceUnfit,
@@ -73,13 +84,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'nextGone', point },
     EXIT.destinationUnfit,
     /part of a snapshot/,
-    /^Go back to that state, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /^Use --compare: .* Or go back to that state, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
   [
     { why: 'nextLost', next: snapshot, point },
     EXIT.sourceUnfit,
     /^vg0\/snap: it overflowed, and backup:.* holds part of it/,
-    /^Undo that part first, .*larger --size\. Undo it on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /^Use --compare: .*larger --size\. Or undo that part first, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
 ];
 
@@ -98,15 +109,14 @@ describe('the refusal of a turn', () => {
 
 describe('a new snapshot that overflows while it is sent', () => {
   const hint = (isFirst: boolean): string => {
-    const destination = { path: '/dev/vg1/mail' };
-    const error = describeOverflow(snapshot, { ...command, destination, isFirst });
+    const error = describeOverflow(snapshot, { isFirst });
     assert.equal(error.exitStatus, EXIT.sourceUnfit);
     assert.match(error.message, /^vg0\/snap: it overflowed/);
     return error.hint ?? '';
   };
 
-  test('has the command named that undoes what was written of it', () => {
-    assert.match(hint(false), /, here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/);
+  test('needs no more than a comparison by the next run', () => {
+    assert.match(hint(false), /larger --size\. Use --compare/);
   });
 
   test('is only made again where nothing was held before', () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Random } from '../../helpers/random.js';
 import { BATCH_LIMITS, ExtentList, NO_EXTENTS } from '../../../src/device/extent.js';
 import type { ExtentPairs, Operations } from '../../../src/host/native.js';
 import type { BlockHashes } from '../../../src/pipeline/block-hashes.js';
@@ -12,6 +11,7 @@ import {
 } from '../../../src/pipeline/compare.js';
 import { HashComparer } from '../../../src/pipeline/compare-hashes.js';
 import { HASH_LIMITS } from '../../../src/stream/hash-lines.js';
+import { Random } from '../../helpers/random.js';
 
 const MIB = 1024 * 1024;
 

@@ -31,6 +31,7 @@ describe('a request for hashes', () => {
       },
     ],
     ['end 8', { kind: 'end', requests: 8 }],
+    ['end 8 65536', { kind: 'end', requests: 8, bytes: 65536 }],
   ];
   for (const [line, request] of lines) {
     test(`is written and read as: ${line}`, () => {
@@ -43,7 +44,8 @@ describe('a request for hashes', () => {
     '',
     'end',
     'end -1',
-    'end 1 2',
+    'end 1 2 3',
+    'end 1 x',
     'end 99999999999999999',
     'blocks 0',
     'blocks 0 ',

@@ -3,8 +3,8 @@
 import { messageOf } from '../base/errno.js';
 import { localTime } from '../base/local-time.js';
 import { counted, humanSize } from '../base/text.js';
+import type { ChainTurn } from '../chain/turn.js';
 import type { Reporter } from '../run/reporter.js';
-import type { ChainTurn } from './turn.js';
 
 /** Never rejects: the point is reached, whatever becomes of the oldest snapbacks. */
 export async function pruneChain(

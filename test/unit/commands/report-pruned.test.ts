@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pruneChain } from '../../../src/chain/report-pruned.js';
+import { pruneChain } from '../../../src/commands/report-pruned.js';
 import { Reporter } from '../../../src/run/reporter.js';
 
 async function told(...files: string[]): Promise<string> {

@@ -1,0 +1,180 @@
+/** The effects of one turn of a cycle on LVM and on the copy. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LvmsyncError, withContext } from '../base/errors.js';
+import type { Point } from '../chain/record.js';
+import type { CycleCommand } from '../cli/command.js';
+import { leaveOrRemove } from '../cycle/leave-or-remove.js';
+import type { TurnEffects } from '../cycle/plan.js';
+import { describeOverflow } from '../cycle/refusal.js';
+import {
+  activate,
+  deactivate,
+  isHooked,
+  isNameTaken,
+  makeSnapshot,
+  removeSnapshot,
+  timeAfter,
+} from '../cycle/snapshots.js';
+import { openCompared, openTurn } from '../cycle/turn-source.js';
+import {
+  type CycleOrigin,
+  type CycleSnapshot,
+  describeSnapshot,
+  listSnapshots,
+} from '../cycle/volumes.js';
+import { checkDestination } from '../destination/open-destination.js';
+import { headKindsOf } from '../device/head-kind.js';
+import { withLvmPriority, withUsualPriority } from '../host/priority.js';
+import { fullName } from '../lvm/unfit-volume.js';
+import { sendTo } from '../remote/send.js';
+import type { RunContext } from '../run/context.js';
+import { interrupted } from '../run/interruption.js';
+import { checkWatch, reportLateFault } from '../source/quiet-check.js';
+import type { Source } from '../source/source.js';
+import { guardStores } from '../source/store-guard.js';
+
+export interface Circumstances {
+  readonly origin: CycleOrigin;
+  readonly tag: string;
+  readonly snapshots: readonly CycleSnapshot[];
+  readonly command: CycleCommand;
+  readonly context: RunContext;
+}
+
+export function realEffects(circumstances: Circumstances): TurnEffects {
+  const { tag, context } = circumstances;
+  const { reporter } = context;
+  return {
+    make: () => make(circumstances),
+    mend: (base) => send({ base, next: base, compareFrom: base }, circumstances),
+    send: async ({ base, compare }, next) => {
+      try {
+        const step = { base, next, ...(compare && { compareFrom: compare.from ?? null }) };
+        await send(step, circumstances);
+      } catch (error) {
+        throw await leaveOrRemove(
+          error,
+          { next, tag, snapshots: circumstances.snapshots },
+          reporter,
+        );
+      }
+    },
+    remove: async (snapshot) => {
+      try {
+        await withLvmPriority(() => removeSnapshot(snapshot, tag));
+        reporter.verbose(`removed ${describeSnapshot(snapshot)}`);
+      } catch (error) {
+        if (!(error instanceof LvmsyncError)) throw error;
+        // It harms nobody but takes room; whether there is enough the next snapshot will tell.
+        reporter.warn(
+          `${fullName(snapshot)} is no longer needed, but could not be removed: ${error.message}`,
+        );
+      }
+    },
+  };
+}
+
+/** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
+const MOST_ATTEMPTS = 3;
+
+async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
+  const { origin, tag, snapshots, command, context } = circumstances;
+  const { size, hooks } = command;
+  let former = snapshots.at(-1)?.time;
+  for (let attempt = 1; ; attempt++) {
+    const { time, wait, warning } = timeAfter(former, Date.now());
+    if (warning !== undefined && attempt === 1) context.reporter.warn(warning);
+    if (wait > 0) await sleep(wait);
+    if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+    try {
+      const request = { origin, tag, size, hooks, signal: context.signal, time };
+      // Whoever is frozen waits for all of it.
+      const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
+      const made = await hurried(() => makeSnapshot(request));
+      context.reporter.verbose(`made ${describeSnapshot(made)}`);
+      return made;
+    } catch (error) {
+      if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+      if (!isNameTaken(error) || attempt === MOST_ATTEMPTS) throw error;
+      former = time;
+    }
+  }
+}
+
+interface Step {
+  readonly base: CycleSnapshot | undefined;
+  readonly next: CycleSnapshot;
+  /** Everything is compared; the step leads from that point, null: the chain begins. */
+  readonly compareFrom?: Point | null;
+}
+
+async function send(step: Step, circumstances: Circumstances): Promise<void> {
+  const { next } = step;
+  const { origin, context } = circumstances;
+  if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
+  if (origin.kind === 'thick') return sendThick(step, circumstances);
+  await withLvmPriority(() => activate(next));
+  try {
+    await sendActive(step, circumstances);
+  } finally {
+    await withLvmPriority(() => deactivate(next)).catch((error: unknown) => {
+      if (!(error instanceof LvmsyncError)) throw error;
+      context.reporter.warn(`${fullName(next)} could not be deactivated: ${error.message}`);
+    });
+  }
+}
+
+async function sendThick(step: Step, circumstances: Circumstances): Promise<void> {
+  try {
+    await sendActive(step, circumstances);
+  } catch (error) {
+    throw await explainOverflow(error, step, circumstances);
+  }
+}
+
+/** The usual advice for an overflow, a full copy, does not apply to a new snapshot. */
+async function explainOverflow(
+  error: unknown,
+  { next }: Step,
+  { origin, tag, command }: Circumstances,
+): Promise<unknown> {
+  if (!(error instanceof LvmsyncError)) return error;
+  if (error.code !== 'sourceRead' && error.code !== 'sourceUnfit') return error;
+  const snapshots = await listSnapshots(origin, tag).catch(() => []);
+  if (snapshots.find(({ uuid }) => uuid === next.uuid)?.state !== 'lost') return error;
+  const fault = describeOverflow(next, { isFirst: command.chain.init });
+  return error.state === undefined ? fault : withContext(fault, { state: error.state });
+}
+
+async function sendActive(step: Step, { origin, command, context }: Circumstances): Promise<void> {
+  const { reporter } = context;
+  const { requireQuiet } = command;
+  const { compareFrom } = step;
+  const points = { ...step, originUuid: origin.uuid };
+  const source =
+    compareFrom === undefined
+      ? await openTurn(points, context)
+      : await openCompared({ ...points, from: compareFrom ?? undefined }, context);
+  const request = { ...command, compare: compareFrom !== undefined };
+  try {
+    await checkPlace(source, command, context);
+    checkWatch(source.watch, { requireQuiet, reporter });
+    const guard = { source, maxPercent: command.maxCowUse, context };
+    await guardStores(guard, (guarded) => sendTo(source, request, guarded));
+    await reportLateFault(source, reporter);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A check that a receiver of this machine cannot do: how its destination is related to the source. */
+export async function checkPlace(
+  { members, device }: Source,
+  { destination: { host, path }, force }: CycleCommand,
+  { commandLine, reporter }: RunContext,
+): Promise<void> {
+  if (host !== undefined) return;
+  const headKinds = await headKindsOf(device);
+  await checkDestination({ path, members, force, command: commandLine, headKinds }, reporter);
+}

@@ -1,0 +1,70 @@
+/** A turn whose changes are found by comparing: the sender of the program, with a file as its source. */
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LvmsyncError } from '../../../src/base/errors.js';
+import type { Point } from '../../../src/chain/record.js';
+import { parseOptions } from '../../../src/cli/option-grammar.js';
+import { toCommand } from '../../../src/cli/parse.js';
+import { FileDevice } from '../../../src/device/block-device.js';
+import { NO_EXTENTS } from '../../../src/device/extent.js';
+import { WriteWatch } from '../../../src/device/write-watch.js';
+import { sendTo } from '../../../src/remote/send.js';
+import { contextOf } from '../program/in-process.js';
+import type { ChainLaboratory } from './chain-laboratory.js';
+
+export interface ComparedTurn {
+  /** Undefined: the chain begins. */
+  readonly from: Point | undefined;
+  readonly to: Point;
+  /** All that the source holds. */
+  readonly content: Buffer;
+  readonly rsh: string;
+  readonly options?: readonly string[];
+}
+
+export interface TurnResult {
+  readonly status: number;
+  readonly said: string;
+}
+
+let count = 0;
+
+/** Never rejects. */
+export async function sendCompared(
+  { destination, chain }: Pick<ChainLaboratory, 'destination' | 'chain'>,
+  { from, to, content, rsh, options = [] }: ComparedTurn,
+): Promise<TurnResult> {
+  const path = join(`${chain}/..`, `source-${count++}`);
+  writeFileSync(path, content);
+  const words = ['cycle', 'vg/lv', `backup:${destination}`, '--snapback', chain, '-e', rsh];
+  const command = toCommand(parseOptions([...words, ...options]));
+  assert.ok(command.kind === 'cycle');
+  let said = '';
+  const context = contextOf(words, (text) => {
+    said += text;
+  });
+  const device = await FileDevice.open(path, { role: 'source' });
+  const watch = await WriteWatch.begin(device);
+  const points = {
+    ...(from && { fromPoint: from.uuid, fromTime: from.time }),
+    ...{ toPoint: to.uuid, toTime: to.time },
+  };
+  const source = {
+    ...{ device, watch, attributes: points, members: [], stores: [] },
+    ...{ extents: NO_EXTENTS.withTail(0, device.size), zeros: NO_EXTENTS },
+    ...{ copySize: 0, chunkSize: 4096, findLateFault: async () => undefined },
+    close: () => device.close(),
+  };
+  try {
+    await sendTo(source, { ...command, compare: true }, context);
+    return { status: 0, said };
+  } catch (error) {
+    if (!(error instanceof LvmsyncError)) throw error;
+    const parts = [error.message, error.state, error.hint].filter((part) => part !== undefined);
+    return { status: error.exitStatus, said: [said, ...parts].join('\n') };
+  } finally {
+    await device.close();
+  }
+}
