@@ -1,13 +1,12 @@
 /** `lvmsync cycle VG/LV DESTINATION --snapback DIR`: one turn of a chain of consistent copies. */
 
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
+import { checkCycleFree, lockCycle, tagOf } from '../cycle/cycle-lock.js';
 import { leaveOrRemove } from '../cycle/leave-or-remove.js';
-import { chainTag } from '../cycle/names.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../cycle/plan.js';
 import { describeOverflow, describeRefusal } from '../cycle/refusal.js';
@@ -34,7 +33,6 @@ import { checkDestination } from '../destination/open-destination.js';
 import { headKindsOf } from '../device/head-kind.js';
 import { selectEngine } from '../device/select-engine.js';
 import { withLvmPriority, withUsualPriority } from '../host/priority.js';
-import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
 import { fullName } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
 import { sendTo } from '../remote/send.js';
@@ -100,36 +98,6 @@ function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): vo
       hint: 'Allow for everything that is written during two cycle intervals, such as --size 20%.',
     });
   }
-}
-
-/** Paths of this machine mean the same from every directory. */
-function tagOf({ destination, chain }: CycleCommand): string {
-  const { host, path } = destination;
-  if (host !== undefined) return chainTag({ host, path }, chain.directory);
-  return chainTag({ path: resolve(path) }, resolve(chain.directory));
-}
-
-/** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
-function lockCycle(
-  origin: CycleOrigin,
-  tag: string,
-  { commandLine }: RunContext,
-): Promise<RunLock> {
-  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command: commandLine });
-}
-
-/** Throws (locked) as lockCycle would, and locks nothing. */
-function checkCycleFree(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
-  requireUnlocked(keyOf(origin, tag), { path: nameOf(origin) });
-  return { release: () => undefined };
-}
-
-function keyOf({ uuid }: CycleOrigin, tag: string): string {
-  return `file-cycle/${uuid}-${tag}`;
-}
-
-function nameOf(origin: CycleOrigin): string {
-  return `the cycle of ${fullName(origin)}`;
 }
 
 /** A snapshot that seems to be gone may have the tag of another spelling of the same place, or another origin. */

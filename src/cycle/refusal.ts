@@ -11,8 +11,26 @@ import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
 import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
 
-const ANEW =
-  'Start a new history: the same command with --init --force copies everything. The restore points are then lost: if you need one, roll back to it and copy its data elsewhere before that.';
+/** `command`: the one that does it. */
+function anew(command = 'the same command with --init --force'): string {
+  return `Start a new history: ${command} copies everything. The restore points are then lost: if you need one, roll back to it and copy its data elsewhere before that.`;
+}
+
+/** The phrase that completes "VG/LV: ...", and what to do. */
+export type Words = readonly [what: string, hint: string];
+
+/** Of the base of a cycle. */
+export function overflowed(command?: string): Words {
+  return ['it overflowed, so its list of changes is lost', `${anew(command)} ${ROOM}`];
+}
+
+/** Of a snapshot of a cycle. `again`: the command of the cycle. */
+export function mergedInto(origin: VolumeName, again = 'the same command'): Words {
+  return [
+    'it is being merged into its origin, or will be',
+    `${finishMerge(origin)} ${fullName(origin)} then holds what this snapshot held. Run ${again} again: it says if a new history is needed.`,
+  ];
+}
 
 export function describeRefusal(
   refusal: Refusal,
@@ -47,7 +65,7 @@ export function describeRefusal(
         `its snapshot of ${localTime(refusal.point.time)}, which ${place} matches, no longer exists`,
         refusal.wentBack === true
           ? `The copy was rolled back to it. To continue the history, undo the rollback first, ${commandThere(redoCommand, { destination, chain })}; or start a new history with --init --force: it overwrites the copy with the origin as it is now, and the restore points are lost. Copy what you need of the older state elsewhere first.`
-          : ANEW,
+          : anew(),
       );
     case 'otherSpelling':
       return here(
@@ -58,13 +76,9 @@ export function describeRefusal(
     case 'otherOrigin':
       return here(origin, ...otherOrigin(refusal.base, place, fullName(origin)));
     case 'baseLost':
-      return here(refusal.base, 'it overflowed, so its list of changes is lost', `${ANEW} ${ROOM}`);
+      return here(refusal.base, ...overflowed());
     case 'merging':
-      return here(
-        refusal.snapshot,
-        'it is being merged into its origin, or will be',
-        `${finishMerge(origin)} ${fullName(origin)} then holds what this snapshot held. Run the same command again: it says if a new history is needed.`,
-      );
+      return here(refusal.snapshot, ...mergedInto(origin));
     case 'nextGone':
       return there(
         `it holds part of a snapshot that no longer exists; before that it matched the origin as of ${localTime(refusal.point.time)}`,
@@ -79,12 +93,7 @@ export function describeRefusal(
   }
 }
 
-/** What and hint. */
-function otherOrigin(
-  { origin, snapshot }: Base,
-  place: string,
-  named: string,
-): [what: string, hint: string] {
+function otherOrigin({ origin, snapshot }: Base, place: string, named: string): Words {
   const right = fullName(origin);
   return [
     `${place} is the copy of ${right}: it matches the snapshot ${fullName(snapshot)}`,
