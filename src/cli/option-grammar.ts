@@ -146,8 +146,9 @@ function findLong(key: string, word: string, action: Action | undefined): LongNa
   if (exact !== undefined) return exact;
   const suiting = LONG_NAMES.filter(({ text }) => abbreviates(key, text));
   const own = suiting.filter(({ entry }) => action !== undefined && takes(entry, action));
+  const older = suiting.filter(({ entry }) => !('yields' in entry));
   // One that only other commands have is refused later, with their names.
-  const candidates = own.length > 0 ? own : suiting;
+  const candidates = [own, older, suiting].find(({ length }) => length > 0) ?? [];
   for (const tier of ['original', 'ours'] as const) {
     const names = candidates.filter(({ entry }) => entry.from === tier);
     const [shortest, ...others] = names.sort((a, b) => a.text.length - b.text.length);

@@ -14,6 +14,7 @@ export type Action =
   | 'chain'
   | 'cycle'
   | 'rollback'
+  | 'status'
   | 'doctor'
   | 'bench';
 
@@ -48,6 +49,8 @@ export interface OptionSpec {
   readonly from: 'original' | 'ours';
   /** The actions it has a meaning for; with the others it is refused. */
   readonly actions: readonly Action[];
+  /** Its abbreviations count only where its command is named: they were those of another option before. */
+  readonly yields?: true;
   /** Where the Ruby lvmsync let it pass without effect and no harm can come of it: only warn. */
   readonly harmlessElsewhere?: true;
   readonly group: OptionGroup;
@@ -74,6 +77,7 @@ const ANY: readonly Action[] = [
   'chain',
   'cycle',
   'rollback',
+  'status',
   'doctor',
   'bench',
 ];
@@ -329,10 +333,16 @@ export const OPTION_TABLE = [
     name: 'timeout',
     argument: 'SECONDS',
     from: 'ours',
-    actions: REMOTE,
+    actions: [...REMOTE, 'status'],
     group: 'Remote host',
     brief: 'give up when nothing has moved for this long',
     help: 'Give up when nothing has moved for this long: a number of seconds, or a time such as 5m. Default: one hour for a change stream, because old receivers are silent; ten minutes for hashes and for --push-helper, five for a chain, 90 seconds for --scratch, one minute for any other answer.',
+    meanings: {
+      status: {
+        brief: 'give up LVM or a copy that is silent for this long',
+        help: 'Give up LVM, or the place of a copy, when it has not answered for this long: a number of seconds, or a time such as 5m. Default: one minute.',
+      },
+    },
   },
   {
     name: 'require-ack',
@@ -504,6 +514,16 @@ export const OPTION_TABLE = [
     help: 'Undo the last rollback, finished or not. Possible until the next cycle run.',
   },
   {
+    name: 'max-age',
+    argument: 'AGE',
+    from: 'ours',
+    actions: ['status'],
+    yields: true,
+    group: 'Undo',
+    brief: 'older restore points are trouble: 12h, 30d, 8w',
+    help: 'Report a cycle or a copy whose newest restore point is older than AGE: so many hours, days or weeks ("12h", "30d", "8w"). By default no age is trouble.',
+  },
+  {
     name: 'nice',
     argument: 'N',
     from: 'ours',
@@ -535,7 +555,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'messages and results as JSON',
-    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, doctor and bench stay text. inspect, verify, chain, doctor and bench print their result as JSON on standard output.',
+    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, status, doctor and bench stay text. inspect, verify, chain, status, doctor and bench print their result as JSON on standard output.',
   },
   {
     name: 'metrics',

@@ -20,6 +20,8 @@ export interface CycleOrigin {
   readonly kind: 'thick' | 'thin';
 }
 
+type Origin = Pick<CycleOrigin, 'vgName' | 'lvName' | 'uuid'>;
+
 /** A snapshot with the tags of the chain. */
 export interface CycleSnapshot {
   readonly vgName: string;
@@ -136,9 +138,10 @@ export async function findBaseElsewhere(
   return { origin: { vgName, lvName: snapshot.origin.lvName }, snapshot: { vgName, lvName } };
 }
 
-function ofChain(
+/** Oldest first. */
+export function ofChain(
   volumes: readonly TaggedVolume[],
-  origin: CycleOrigin,
+  origin: Origin,
   tag: string,
 ): readonly CycleSnapshot[] {
   return volumes
@@ -147,7 +150,7 @@ function ofChain(
     .sort((a, b) => a.time.localeCompare(b.time));
 }
 
-function describe(volume: TaggedVolume, origin: CycleOrigin): CycleSnapshot | undefined {
+function describe(volume: TaggedVolume, origin: Origin): CycleSnapshot | undefined {
   const time = timeOfTags(volume.tags);
   if (time === undefined) return undefined;
   const { vgName, lvName, uuid } = volume;
