@@ -180,6 +180,8 @@ async function run(command: Run, context: RunContext): Promise<number> {
       return (await import('./commands/rollback.js')).runRollback(command, context);
     case 'cycle':
       return (await import('./commands/cycle.js')).runCycle(command, context);
+    case 'status':
+      return (await import('./commands/status/status.js')).runStatus(command, context);
     case 'bench':
       return (await import('./commands/bench/bench.js')).runBench(command, context);
     case 'doctor':

@@ -6,6 +6,8 @@
 export const EXIT = {
   done: 0,
   usage: 1,
+  /** Only for status; monitoring plugins have it for what is critical. */
+  attention: 2,
   /** Applied, but bytes beyond the destination's end were dropped (classic streams only). */
   partlyBeyondEnd: 3,
   /** Only for verify. */
@@ -32,6 +34,7 @@ export type ExitName = keyof typeof EXIT;
 export const EXIT_MEANING: Readonly<Record<ExitName, string>> = {
   done: 'done: everything that was to be written is flushed',
   usage: 'wrong usage, or a failure that has no status of its own',
+  attention: 'status: a cycle or a copy needs attention',
   partlyBeyondEnd: "applied, but bytes beyond the destination's end were dropped",
   different: 'verify: the destination differs from the source',
   sourceUnfit: 'the source is unfit: not a snapshot, overflowed, merging, not quiet',

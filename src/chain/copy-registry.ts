@@ -8,7 +8,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { reasonOf } from '../base/errno.js';
+import { errnoOf, reasonOf } from '../base/errno.js';
 import { parseObject } from '../base/json-object.js';
 import type { FileDevice } from '../device/block-device.js';
 import { type DeviceIdentity, identifyPath, identityKey, Topology } from '../device/topology.js';
@@ -226,6 +226,27 @@ export function readOnce(directory: string): () => Entries {
     entries ??= entriesIn(directory);
     return entries;
   };
+}
+
+/** One file of the registry: an entry, or why it cannot be read. */
+export type RegistryFile = Found;
+
+/** All of them, read now. Throws what the file system does, but for a registry that is not there. */
+export function registryFiles(directory = registryDirectory()): readonly RegistryFile[] {
+  const found = namesIn(directory)
+    .filter((name) => name.endsWith(SUFFIX))
+    .map((name) => readEntry(join(directory, name)));
+  // Another run may just have removed one.
+  return found.filter(({ entry, fault }) => entry !== undefined || fault !== undefined);
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function entriesIn(directory: string): Entries {

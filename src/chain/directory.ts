@@ -199,3 +199,23 @@ export function refuseMismatch(record: ChainRecord, actual: ChainDestination): v
   const { what, hint } = mismatch;
   throw new LvmsyncError('destinationUnfit', `${actual.path}: ${what}`, { ...UNTOUCHED, hint });
 }
+
+/**
+ * Throws (destinationUnfit) for the copy of another volume: where changes are counted from a snapshot that cannot
+ * happen, but a comparison overwrites whatever is there.
+ */
+export function refuseOtherSource(
+  { source: recorded }: Pick<ChainRecord, 'source'>,
+  { source, path }: { readonly source: string | undefined; readonly path: string },
+): void {
+  if (recorded === undefined || recorded === source) return;
+  const named = source ?? 'a volume without a UUID';
+  throw new LvmsyncError(
+    'destinationUnfit',
+    `${path}: it is the copy of the volume with the UUID ${recorded}, not of ${named}`,
+    {
+      ...UNTOUCHED,
+      hint: 'Name the volume that it is a copy of. If this one has taken its place, such as after a restore, use --force once.',
+    },
+  );
+}

@@ -76,6 +76,8 @@ export interface ChainRecord {
   readonly undone: Undone | null;
   /** Files that no restore point needs; see chain-leftover. Older programs leave it out. */
   readonly leftover?: Leftover;
+  /** LVM's uuid of the volume that is copied. Older programs leave it out. */
+  readonly source?: string | undefined;
   /** Absent: of a program that kept no registry. */
   readonly writer?: RecordWriter | undefined;
   /** Absent while something is being done. */
@@ -174,8 +176,8 @@ export function isStreamId(value: unknown): value is string {
 
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
-  const { destination, point, last, pruned, doing, undone, leftover, writer, left, attempt } =
-    value;
+  const { destination, point, last, pruned, doing, undone } = value;
+  const { leftover, source, writer, left, attempt } = value;
   return (
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
@@ -184,6 +186,7 @@ function isRecord(value: unknown): value is ChainRecord {
     (doing === null || isPendingStep(doing)) &&
     (undone === null || isUndone(undone)) &&
     (leftover === undefined || isLeftover(leftover)) &&
+    (source === undefined || typeof source === 'string') &&
     (writer === undefined || isWriter(writer)) &&
     (left === undefined || isLeft(left)) &&
     (attempt === undefined || isAttempt(attempt))

@@ -4,7 +4,14 @@ import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { StreamForm } from '../stream/change-stream.js';
 import { ASKED } from '../stream/control-frame.js';
-import { type ChainRecord, isGoingBack, isPointTime, isUuid, type Point } from './record.js';
+import {
+  type ChainRecord,
+  type GoingBack,
+  isGoingBack,
+  isPointTime,
+  isUuid,
+  type Point,
+} from './record.js';
 
 /** Where a stream leads; `from` is undefined for a full copy. */
 export interface Step {
@@ -68,9 +75,8 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
   const doing = record?.doing;
   // A full copy overwrites all that a rollback left, which may be one that cannot be finished.
   if (isGoingBack(doing) && !(init && force)) {
-    const option = doing.what === 'redo' ? '--redo' : `--to ${localTime(doing.to.time)}`;
     const what = 'the chain: a rollback is not finished';
-    return { what, hint: 'Finish it first:', rollback: option };
+    return { what, hint: 'Finish it first:', rollback: finishOption(doing) };
   }
   if (init) return whyNotInit(question);
   if (step.from === undefined) {
@@ -83,6 +89,11 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
     return { what: 'the chain holds no restore point', hint };
   }
   return whyNotFollowing({ ...step, from: step.from }, record.point, record);
+}
+
+/** The option of `lvmsync rollback` that finishes it. */
+export function finishOption(doing: GoingBack): string {
+  return doing.what === 'redo' ? '--redo' : `--to ${localTime(doing.to.time)}`;
 }
 
 function whyNotInit({ step, record, force }: StepQuestion): Refusal | undefined {

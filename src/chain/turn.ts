@@ -25,6 +25,7 @@ import {
   lockChain,
   makeChainDirectory,
   refuseMismatch,
+  refuseOtherSource,
   unusable,
 } from './directory.js';
 import { leftoverAfter } from './leftover.js';
@@ -40,6 +41,8 @@ import { isMend, type Step, whyNot } from './step.js';
 
 export interface TurnFacts {
   readonly step: Step;
+  /** LVM's uuid of the volume that is copied. */
+  readonly source: string | undefined;
   readonly device: FileDevice;
   readonly owner: CopyOwner;
   readonly reporter: Pick<Reporter, 'warn'>;
@@ -50,6 +53,7 @@ interface Found {
   readonly lock: Pick<RunLock, 'release'>;
   readonly former: ChainRecord | undefined;
   readonly destination: ChainDestination;
+  readonly source: string | undefined;
   readonly owner: CopyOwner;
   /** By something that is not of the chain, or nobody can say which device it was. */
   readonly wasWritten: boolean;
@@ -62,6 +66,7 @@ export class ChainTurn {
   readonly #lock: Pick<RunLock, 'release'>;
   readonly #former: ChainRecord | undefined;
   readonly #destination: ChainDestination;
+  readonly #source: string | undefined;
   readonly #owner: CopyOwner;
   readonly #wasWritten: boolean;
   #record: ChainRecord | undefined;
@@ -72,6 +77,7 @@ export class ChainTurn {
     this.#lock = found.lock;
     this.#former = found.former;
     this.#destination = found.destination;
+    this.#source = found.source;
     this.#owner = found.owner;
     this.#wasWritten = found.wasWritten;
   }
@@ -118,17 +124,20 @@ export class ChainTurn {
     const record = readRecord(directory);
     requireStep(request, about, record);
     const destination = await describeDestination(about.device);
-    const { owner, force, step } = about;
+    const { owner, force, step, source } = about;
     let wasWritten = false;
     if (record !== undefined && !init) {
-      await checkUnlessForced(about, () => refuseMismatch(record, destination));
+      await checkUnlessForced(about, () => {
+        refuseMismatch(record, destination);
+        if (step.compared) refuseOtherSource(record, { source, path: about.device.path });
+      });
       wasWritten = await owner.requireOwn(record, directory, { force, compared: step.compared });
       if (force) wasWritten ||= destinationMismatch(record, destination) !== undefined;
     } else {
       if (!force) refuseOtherChain({ entry: owner.entry, path: about.device.path }, directory);
       owner.warnOfChain(directory);
     }
-    const found = { lock, former: record, destination, owner, wasWritten };
+    const found = { lock, former: record, destination, source, owner, wasWritten };
     return new ChainTurn(request, step, found);
   }
 
@@ -186,7 +195,9 @@ export class ChainTurn {
     const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
     const left = placesOnly(this.#former?.left);
-    this.#write({ ...next, ...(leftover && { leftover }), writer, ...(left && { left }) });
+    const source = this.#source;
+    const more = { ...(leftover && { leftover }), ...(source && { source }) };
+    this.#write({ ...next, ...more, writer, ...(left && { left }) });
     this.#owner.announce(writer, this.#request.directory);
   }
 

@@ -193,6 +193,23 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     statuses: [...WRITING, ...STREAM],
   },
   {
+    name: 'status',
+    action: 'status',
+    isWord: true,
+    synopsis: ['status'],
+    summary: 'Show all cycles and copies of this host',
+    description:
+      'Shows every cycle whose volume is on this host and every copy that this host keeps: how old the newest restore point is, how full the snapshots are, what is wrong, and the command that mends it. Root sees the cycles; another user only the copies of that user. Nothing is changed or locked.',
+    examples: [
+      { command: 'lvmsync status', says: 'what does this host know, and is all well?' },
+      {
+        command: 'lvmsync status --max-age 3h --json',
+        says: 'for monitoring: a restore point older than three hours is trouble, too',
+      },
+    ],
+    statuses: ['attention', 'sourceUnfit', 'destinationWrite', 'snapback'],
+  },
+  {
     name: 'doctor',
     action: 'doctor',
     isWord: true,

@@ -83,6 +83,15 @@ export interface RollbackCommand extends RunRequest {
   readonly force: boolean;
 }
 
+export interface StatusCommand extends RunRequest {
+  readonly kind: 'status';
+  /** Milliseconds: a restore point that is older is trouble; undefined: none is. */
+  readonly maxAge: number | undefined;
+  /** Seconds until LVM, or the place of a copy, is given up. */
+  readonly limitSeconds: number;
+  readonly json: boolean;
+}
+
 export interface DoctorCommand extends RunRequest {
   readonly kind: 'doctor';
   /** As typed; undefined: none was named. */
@@ -124,5 +133,6 @@ export type Command =
   | VerifyCommand
   | HashCommand
   | CycleCommand
+  | StatusCommand
   | DoctorCommand
   | BenchCommand;

@@ -4,11 +4,12 @@ import { existsSync } from 'node:fs';
 import type { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import { parseDestination } from '../remote/destination-name.js';
+import { LIMITS } from '../remote/stall-watch.js';
 import type { RunRequest } from '../run/request.js';
-import type { BenchCommand, DoctorCommand } from './command.js';
+import type { BenchCommand, DoctorCommand, StatusCommand } from './command.js';
 import { refuseHost, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
-import { refuseRest, takeOperand, usage } from './option-values.js';
+import { parseAge, parseSeconds, refuseRest, takeOperand, usage } from './option-values.js';
 import { remoteOptions } from './read-commands.js';
 
 /** Stands for a snapshot where there is none on this machine. */
@@ -29,6 +30,18 @@ export function doctorCommand(parsed: ParsedOptions, run: RunRequest): DoctorCom
     snapback: parsed.values.snapback,
     json: parsed.flags.json === true,
     remote: remoteOptions(parsed),
+  };
+}
+
+export function statusCommand(parsed: ParsedOptions, run: RunRequest): StatusCommand {
+  const [, ...operands] = parsed.operands;
+  refuseRest(operands, 'It looks at all cycles and copies of this host.');
+  const age = parseAge('max-age', parsed.values);
+  return {
+    ...{ kind: 'status', ...run },
+    maxAge: age === undefined ? undefined : age * 1000,
+    limitSeconds: parseSeconds('timeout', parsed.values.timeout) ?? LIMITS.answer,
+    json: parsed.flags.json === true,
   };
 }
 

@@ -132,6 +132,7 @@ export function refuseDetached({ values, operands }: ParsedOptions, entry: Optio
 const TEXT_ON_STDERR: readonly string[] = [
   'inspect',
   'chain',
+  'status',
   'doctor',
   'bench',
 ] satisfies Action[];

@@ -14,6 +14,7 @@ export type Action =
   | 'chain'
   | 'cycle'
   | 'rollback'
+  | 'status'
   | 'doctor'
   | 'bench';
 
@@ -77,6 +78,7 @@ const ANY: readonly Action[] = [
   'chain',
   'cycle',
   'rollback',
+  'status',
   'doctor',
   'bench',
 ];
@@ -332,10 +334,16 @@ export const OPTION_TABLE = [
     name: 'timeout',
     argument: 'SECONDS',
     from: 'ours',
-    actions: REMOTE,
+    actions: [...REMOTE, 'status'],
     group: 'Remote host',
     brief: 'give up when nothing has moved for this long',
     help: 'Give up when nothing has moved for this long: a number of seconds, or a time such as 5m. Default: one hour for a change stream, because old receivers are silent; ten minutes for hashes and for --push-helper, five for a chain, 90 seconds for --scratch, one minute for any other answer.',
+    meanings: {
+      status: {
+        brief: 'give up LVM or a copy that is silent for this long',
+        help: 'Give up LVM, or the place of a copy, when it has not answered for this long: a number of seconds, or a time such as 5m. Default: one minute.',
+      },
+    },
   },
   {
     name: 'require-ack',
@@ -515,6 +523,15 @@ export const OPTION_TABLE = [
     help: 'Undo the last rollback, finished or not. Possible until the next cycle run.',
   },
   {
+    name: 'max-age',
+    argument: 'AGE',
+    from: 'later',
+    actions: ['status'],
+    group: 'Undo',
+    brief: 'older restore points are trouble: 12h, 30d, 8w',
+    help: 'Report a cycle or a copy whose newest restore point is older than AGE: so many hours, days or weeks ("12h", "30d", "8w"). By default no age is trouble.',
+  },
+  {
     name: 'nice',
     argument: 'N',
     from: 'ours',
@@ -546,7 +563,7 @@ export const OPTION_TABLE = [
     actions: ANY,
     group: 'Messages',
     brief: 'messages and results as JSON',
-    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, doctor and bench stay text. inspect, verify, chain, doctor and bench print their result as JSON on standard output.',
+    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, status, doctor and bench stay text. inspect, verify, chain, status, doctor and bench print their result as JSON on standard output.',
   },
   {
     name: 'metrics',

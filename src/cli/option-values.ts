@@ -34,6 +34,15 @@ export function parseKeep(values: ParsedOptions['values']): readonly KeepRule[] 
   );
 }
 
+/** Seconds; as `--keep-within` takes it. */
+export function parseAge(name: ValueName, values: ParsedOptions['values']): number | undefined {
+  const text = values[name];
+  if (text === undefined) return undefined;
+  const rule = parseKeepRule(text);
+  if (rule !== undefined && 'seconds' in rule) return rule.seconds;
+  throw usage(`--${name}: expected ${AGE}, saw "${escapeText(text, 80)}"`);
+}
+
 /** The first that was given of these options. */
 export function givenKeep(values: ParsedOptions['values']): ValueName | undefined {
   return KEEP_OPTIONS.map(({ name }) => name).find((name) => values[name] !== undefined);

@@ -2,7 +2,7 @@ import { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import type { Command } from './command.js';
 import { COMMAND_TABLE, commandOf } from './command-table.js';
-import { benchCommand, doctorCommand } from './examine-commands.js';
+import { benchCommand, doctorCommand, statusCommand } from './examine-commands.js';
 import {
   checkActions,
   checkUtf8,
@@ -70,6 +70,8 @@ function commandFor(
       return cycleCommand(parsed, run);
     case 'bench':
       return benchCommand(parsed, run);
+    case 'status':
+      return statusCommand(parsed, run);
     case 'doctor':
       return doctorCommand(parsed, run);
     case 'apply':

@@ -151,7 +151,8 @@ async function applyStream(
     const undo = { owner, path: filePathOf(command.input, stream.identity) };
     const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
     if (command.chain && step) {
-      const about = { step, device, owner, force, reporter };
+      const source = hello?.attributes.deviceIdentity;
+      const about = { step, source, device, owner, force, reporter };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.commandLine });

@@ -1,34 +1,26 @@
 /** `lvmsync chain DIR [DESTINATION]`: what a chain can go back to. Nothing is changed. */
 
 import { existsSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { EXIT, LvmsyncError } from '../base/errors.js';
 import { formatObject } from '../base/json-object.js';
 import { localTime } from '../base/local-time.js';
 import { typedPath } from '../base/shell-words.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
-import { RegisteredCopy } from '../chain/copy-registry.js';
-import { doubtOf, knownIn } from '../chain/copy-verdict.js';
-import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
-import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
-import { findLost, type Link } from '../chain/link.js';
-import {
-  type ChainOrder,
-  describeExactness,
-  type Exactness,
-  exactnessOf,
-  orderChain,
-  pointsOf,
-} from '../chain/order.js';
-import { otherChain } from '../chain/other-chain.js';
-import { type ChainRecord, isGoingBack, type Point, readRecord } from '../chain/record.js';
-import { spotsDiffer } from '../chain/spot-check.js';
-import { readRedoLinks } from '../chain/undone.js';
+import type { LeftoverFiles } from '../chain/leftover.js';
+import type { Link } from '../chain/link.js';
+import { describeExactness, type Exactness, exactnessOf, pointsOf } from '../chain/order.js';
+import type { ChainRecord, Point } from '../chain/record.js';
 import type { ChainCommand } from '../cli/command.js';
-import { openSeen } from '../destination/first-look.js';
-import { SIZE_OF_VOLUME } from '../destination/missing.js';
-import { writeMark } from '../device/write-mark.js';
 import type { RunContext } from '../run/context.js';
+import {
+  CHECK_NAME,
+  howFarBack,
+  type Mismatch,
+  type Survey,
+  surveyChain,
+  whatItHolds,
+} from './chain-survey.js';
 
 /** Status 12 where there is no chain, or for another destination than its own, 15 for a chain with a gap, also in what was undone. */
 export async function runChain(command: ChainCommand, context: RunContext): Promise<number> {
@@ -58,106 +50,6 @@ function refused({ why, remedy }: Mismatch, destination = ''): LvmsyncError {
   return new LvmsyncError('destinationUnfit', isNamed ? why : `${destination}: ${why}`, {
     hint: remedy ?? CHECK_NAME,
   });
-}
-
-export interface Survey {
-  readonly directory: string;
-  readonly record: ChainRecord | undefined;
-  readonly order: ChainOrder<Link>;
-  /** Names of files. */
-  readonly others: readonly string[];
-  /** Why the next turn, or a rollback, would not take the destination that was named. */
-  readonly mismatch: Mismatch | undefined;
-  /** Why the last rollback cannot be taken back. */
-  readonly redoGap: string | undefined;
-  readonly leftover: LeftoverFiles;
-}
-
-/** A run that changes the chain meanwhile would make it look damaged. */
-const MOST_SURVEYS = 5;
-
-async function surveyChain(command: ChainCommand): Promise<Survey> {
-  for (let attempt = 1; ; attempt++) {
-    const before = recordText(command.directory);
-    const survey = await surveyOnce(command);
-    if (attempt === MOST_SURVEYS || recordText(command.directory) === before) return survey;
-  }
-}
-
-/** Undefined for what cannot be read: the survey says why. */
-function recordText(directory: string): string | undefined {
-  try {
-    return JSON.stringify(readRecord(directory) ?? null);
-  } catch {
-    return undefined;
-  }
-}
-
-async function surveyOnce({ directory, destination }: ChainCommand): Promise<Survey> {
-  const { record, files } = await readChain(directory);
-  const { links, others } = files;
-  const order = orderChain(record ?? NO_CHAIN, links);
-  const mismatch =
-    destination === undefined ? undefined : await mismatchOf(record, destination, directory);
-  const redoGap = record && (await redoGapOf(directory, record));
-  const leftover = await findLeftover(directory, record ?? { last: null });
-  return { directory, record, order, others, mismatch, redoGap, leftover };
-}
-
-/** Undefined also where there is nothing to take back. */
-async function redoGapOf(
-  directory: string,
-  { doing, undone: last }: ChainRecord,
-): Promise<string | undefined> {
-  const undone = isGoingBack(doing) ? doing : last;
-  if (undone === null) return undefined;
-  const folder = join(directory, undone.folder);
-  if (!existsSync(folder)) return `${undone.folder} is missing`;
-  const { walked, missing } = await readRedoLinks(folder, undone);
-  return missing ?? findLost(walked).find(({ lost }) => lost !== undefined)?.lost;
-}
-
-const NO_CHAIN = { point: null, last: null, pruned: null, doing: null };
-
-interface Mismatch {
-  readonly why: string;
-  /** The next step for the user. */
-  readonly remedy: string | undefined;
-  /** It is the copy of the chain, but something else wrote to it. */
-  readonly written?: boolean;
-}
-
-const CHECK_NAME = 'Is it the right destination?';
-
-async function mismatchOf(
-  record: ChainRecord | undefined,
-  path: string,
-  directory: string,
-): Promise<Mismatch | undefined> {
-  try {
-    // The first turn makes the chain, and may have to make the destination, too.
-    const ifMissing = record === undefined ? 'make' : 'find';
-    const device = await openSeen({ path, ifMissing, size: SIZE_OF_VOLUME });
-    try {
-      const { entry } = await RegisteredCopy.find(device);
-      if (record === undefined) return otherChain(entry, directory);
-      const actual = await describeDestination(device);
-      const mismatch = destinationMismatch(record, actual);
-      if (mismatch !== undefined) {
-        return { why: mismatch.what, remedy: mismatch.hint };
-      }
-      const spots = knownIn(record)?.spots ?? [];
-      const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
-      const doubt = doubtOf(entry, record, { directory, ...now });
-      return doubt && { why: doubt.why, remedy: doubt.remedy.hint, written: true };
-    } finally {
-      await device.close();
-    }
-  } catch (error) {
-    if (error instanceof LvmsyncError)
-      return { why: error.message, remedy: error.hint ?? CHECK_NAME };
-    throw error;
-  }
 }
 
 /** Points with what a rollback to them would write: what is under way, then turn by turn. */
@@ -248,33 +140,6 @@ function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {
   const what = `${counted(files.length, 'file')} (${humanSize(bytes)}) that no restore point needs`;
   const them = files.length === 1 ? 'it' : 'them';
   return `${what}: the next cycle run with --keep removes ${them}, or: rm ${typed(files)}${rmdir}`;
-}
-
-function whatItHolds({ point, doing, undone }: ChainRecord): string {
-  const holds = point === null ? 'no restore point' : `${localTime(point.time)} (${point.uuid})`;
-  switch (doing?.what) {
-    case undefined:
-      return undone === null ? holds : `${holds}, after a rollback that --redo undoes`;
-    case 'init':
-      return `${holds}: the full copy of ${localTime(doing.to.time)} is not finished`;
-    case 'turn':
-      return `${holds}, and a part of ${localTime(doing.to.time)}: that cycle run is not finished`;
-    case 'mend':
-      return `${holds} in part: it is being made equal to that restore point again, which is not finished`;
-    case 'rollback':
-      return `${holds} in part: a rollback to ${localTime(doing.to.time)} is not finished`;
-    case 'redo':
-      return `${holds} in part: a rollback --redo is not finished`;
-  }
-}
-
-function howFarBack({ turns, gap }: ChainOrder): string {
-  const steps = turns.length === 1 ? '1 step' : `${turns.length} steps`;
-  if (gap === undefined) return `${steps} back`;
-  const mend = gap.includes(' is missing')
-    ? '; if that file was moved or damaged, put a good copy in its place'
-    : '';
-  return `${steps} back, and no further: ${gap}${mend}`;
 }
 
 function tableOf(survey: Survey): string {

@@ -1,11 +1,10 @@
 /** `lvmsync cycle VG/LV DESTINATION --snapback DIR`: one turn of a chain of consistent copies. */
 
-import { resolve } from 'node:path';
 import { EXIT, LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
-import { chainTag } from '../cycle/names.js';
+import { checkCycleFree, lockCycle, tagOf } from '../cycle/cycle-lock.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
 import { planTurn, type Refusal, type Turn, takeTurn } from '../cycle/plan.js';
 import { describeRefusal } from '../cycle/refusal.js';
@@ -18,7 +17,6 @@ import {
   listSnapshots,
 } from '../cycle/volumes.js';
 import { selectEngine } from '../device/select-engine.js';
-import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
 import { fullName } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
 import type { RunContext } from '../run/context.js';
@@ -46,6 +44,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
       const refusal = await findBase(plan.refusal, origin, tag);
       throw describeRefusal(refusal, origin, command);
     }
+    await refuseOtherCopy(plan.turn, origin, { tag, command });
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
       const dryCycle = { turn: plan.turn, snapshots, origin, tag, command, context };
@@ -84,36 +83,6 @@ function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): vo
   }
 }
 
-/** Paths of this machine mean the same from every directory. */
-function tagOf({ destination, chain }: CycleCommand): string {
-  const { host, path } = destination;
-  if (host !== undefined) return chainTag({ host, path }, chain.directory);
-  return chainTag({ path: resolve(path) }, resolve(chain.directory));
-}
-
-/** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
-function lockCycle(
-  origin: CycleOrigin,
-  tag: string,
-  { commandLine }: RunContext,
-): Promise<RunLock> {
-  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command: commandLine });
-}
-
-/** Throws (locked) as lockCycle would, and locks nothing. */
-function checkCycleFree(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
-  requireUnlocked(keyOf(origin, tag), { path: nameOf(origin) });
-  return { release: () => undefined };
-}
-
-function keyOf({ uuid }: CycleOrigin, tag: string): string {
-  return `file-cycle/${uuid}-${tag}`;
-}
-
-function nameOf(origin: CycleOrigin): string {
-  return `the cycle of ${fullName(origin)}`;
-}
-
 /** A snapshot that seems to be gone may have the tag of another spelling of the same place, or another origin. */
 async function findBase(refusal: Refusal, origin: CycleOrigin, tag: string): Promise<Refusal> {
   if (refusal.why !== 'baseGone') return refusal;
@@ -123,6 +92,17 @@ async function findBase(refusal: Refusal, origin: CycleOrigin, tag: string): Pro
   if (former && base) return { why: 'otherSpelling', base, former, tag };
   const elsewhere = await findBaseElsewhere(uuid, origin);
   return elsewhere === undefined ? refusal : { why: 'otherOrigin', base: elsewhere };
+}
+
+/** A comparison overwrites the copy of any volume: it must not be one whose snapshot is there. */
+async function refuseOtherCopy(
+  { compare }: Turn,
+  origin: CycleOrigin,
+  { tag, command }: { readonly tag: string; readonly command: CycleCommand },
+): Promise<void> {
+  if (compare?.from === undefined || command.force) return;
+  const refusal = await findBase({ why: 'baseGone', point: compare.from }, origin, tag);
+  if (refusal.why !== 'baseGone') throw describeRefusal(refusal, origin, command);
 }
 
 function reportPlan(turn: Turn, command: CycleCommand, { reporter }: RunContext): void {

@@ -51,6 +51,11 @@ export function timeOfTags(tags: readonly string[]): string | undefined {
   return `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
 }
 
+/** Whether a cycle may have given that name. */
+export function isSnapshotName(lvName: string): boolean {
+  return /-lvmsync-\d{8}T\d{6}Z$/.test(lvName);
+}
+
 /** Bytes that the kernel allows for the name of a device. */
 const LONGEST_DEVICE_NAME = 127;
 

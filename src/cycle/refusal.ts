@@ -11,7 +11,27 @@ import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
 import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
 
-const COMPARE = 'Use --compare: it reads both, sends what differs, and keeps the restore points.';
+/** `command`: with the option. */
+function compare(command?: string): string {
+  const what = command === undefined ? 'Add --compare' : `Run ${command}`;
+  return `${what}: it reads both, sends what differs, and keeps the restore points.`;
+}
+
+/** The phrase that completes "VG/LV: ...", and what to do. */
+export type Words = readonly [what: string, hint: string];
+
+/** Of the base of a cycle. */
+export function overflowed(command?: string): Words {
+  return ['it overflowed, so its list of changes is lost', `${compare(command)} ${ROOM}`];
+}
+
+/** Of a snapshot of a cycle. `again`: the command of the cycle. */
+export function mergedInto(origin: VolumeName, again = 'the same command'): Words {
+  return [
+    'it is being merged into its origin, or will be',
+    `${finishMerge(origin)} ${fullName(origin)} then holds what this snapshot held. Run ${again} again: it says what it needs.`,
+  ];
+}
 
 export function describeRefusal(
   refusal: Refusal,
@@ -44,39 +64,31 @@ export function describeRefusal(
       return here(
         origin,
         `its snapshot of ${localTime(refusal.point.time)}, which ${place} matches, no longer exists`,
-        refusal.wentBack === true ? afterRollback({ destination, chain }) : COMPARE,
+        refusal.wentBack === true ? afterRollback({ destination, chain }) : compare(),
       );
     case 'otherSpelling':
       return here(refusal.base, ...otherSpelling(refusal, place));
     case 'otherOrigin':
       return here(origin, ...otherOrigin(refusal.base, place, fullName(origin)));
     case 'baseLost':
-      return here(
-        refusal.base,
-        'it overflowed, so its list of changes is lost',
-        `${COMPARE} ${ROOM}`,
-      );
+      return here(refusal.base, ...overflowed());
     case 'mending':
       return there(
         `a run with --compare, which makes it match ${localTime(refusal.point.time)} again, is not finished`,
         'Run the same command with --compare: it finishes that first.',
       );
     case 'merging':
-      return here(
-        refusal.snapshot,
-        'it is being merged into its origin, or will be',
-        `${finishMerge(origin)} ${fullName(origin)} then holds what this snapshot held. Run the same command again: it says if a new history is needed.`,
-      );
+      return here(refusal.snapshot, ...mergedInto(origin));
     case 'nextGone':
       return there(
         `it holds part of a snapshot that no longer exists; before that it matched the origin as of ${localTime(refusal.point.time)}`,
-        `${COMPARE} Or go back to that state, ${undoCommand({ destination, chain })}`,
+        `${compare()} Or go back to that state, ${undoCommand({ destination, chain })}`,
       );
     case 'nextLost':
       return here(
         refusal.next,
         `it overflowed, and ${place} holds part of it; before that it matched the origin as of ${localTime(refusal.point.time)}`,
-        `${COMPARE} ${ROOM} Or undo that part first, ${undoCommand({ destination, chain })}`,
+        `${compare()} ${ROOM} Or undo that part first, ${undoCommand({ destination, chain })}`,
       );
   }
 }
@@ -86,12 +98,7 @@ function afterRollback(place: Place): string {
   return `The copy was rolled back to it. To continue from where it was before, undo the rollback first, ${redo}; or use --compare: it makes the copy match the origin as it is now, and keeps the restore points.`;
 }
 
-/** What and hint. */
-function otherOrigin(
-  { origin, snapshot }: Base,
-  place: string,
-  named: string,
-): [what: string, hint: string] {
+function otherOrigin({ origin, snapshot }: Base, place: string, named: string): Words {
   const right = fullName(origin);
   return [
     `${place} is the copy of ${right}: it matches the snapshot ${fullName(snapshot)}`,
@@ -122,7 +129,7 @@ export function describeOverflow(
   next: CycleSnapshot,
   { isFirst }: { readonly isFirst: boolean },
 ): LvmsyncError {
-  const again = isFirst ? 'The next run with --init makes another one.' : `${COMPARE}`;
+  const again = isFirst ? 'The next run with --init makes another one.' : compare();
   const hint = `${ROOM} ${again}`;
   return unfit(next, 'it overflowed while it was being sent', hint);
 }

@@ -22,6 +22,8 @@ export interface CycleOrigin {
   readonly poolName?: string;
 }
 
+type Origin = Pick<CycleOrigin, 'vgName' | 'lvName' | 'uuid' | 'poolName'>;
+
 /** A snapshot with the tags of the chain. */
 export interface CycleSnapshot {
   readonly vgName: string;
@@ -141,9 +143,10 @@ export async function findBaseElsewhere(
   return { origin: { vgName, lvName: snapshot.origin.lvName }, snapshot: { vgName, lvName } };
 }
 
-function ofChain(
+/** Oldest first. */
+export function ofChain(
   volumes: readonly TaggedVolume[],
-  origin: CycleOrigin,
+  origin: Origin,
   tag: string,
 ): readonly CycleSnapshot[] {
   return volumes
@@ -152,7 +155,7 @@ function ofChain(
     .sort((a, b) => a.time.localeCompare(b.time));
 }
 
-function describe(volume: TaggedVolume, origin: CycleOrigin): CycleSnapshot | undefined {
+function describe(volume: TaggedVolume, origin: Origin): CycleSnapshot | undefined {
   const time = timeOfTags(volume.tags);
   if (time === undefined) return undefined;
   const { vgName, lvName, uuid } = volume;

@@ -94,6 +94,9 @@ function isOwner(value: unknown): value is Owner {
   return Number.isSafeInteger(pid) && texts.every((text) => typeof text === 'string');
 }
 
+/** The hint of a lock whose run is known, and will end. */
+export const WAIT_FOR_RUN = 'Wait until that run has ended.';
+
 export function locked(path: string, { owner, path: file }: Rival): LvmsyncError {
   if (owner === undefined) {
     return new LvmsyncError(
@@ -115,6 +118,6 @@ export function locked(path: string, { owner, path: file }: Rival): LvmsyncError
     ...UNTOUCHED,
     hint: isUnknown
       ? 'It cannot be seen from here whether that run is still active. Once it has ended, remove that file.'
-      : 'Wait until that run has ended.',
+      : WAIT_FOR_RUN,
   });
 }

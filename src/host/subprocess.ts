@@ -58,6 +58,7 @@ export interface CommandFailure {
   readonly reason: string;
   /** Exit status; undefined if the tool never ran or a signal ended it. */
   readonly status?: number | undefined;
+  readonly stdout?: string;
   readonly stderr?: string;
   readonly hint?: string;
   readonly cause?: unknown;
@@ -67,10 +68,12 @@ export interface CommandFailure {
 export class CommandError extends LvmsyncError {
   readonly argv: Argv;
   readonly status: number | undefined;
+  /** Of a tool that failed in part: what it could answer. */
+  readonly stdout: string;
   readonly stderr: string;
 
   constructor(failure: CommandFailure) {
-    const { argv, code = 'usage', reason, status, stderr = '', hint, cause } = failure;
+    const { argv, code = 'usage', reason, status, stdout = '', stderr = '', hint, cause } = failure;
     const detail = stderrDetail(stderr);
     super(code, `${argv[0]}: ${reason}${detail === '' ? '' : ` (${detail})`}`, {
       ...(hint === undefined ? {} : { hint }),
@@ -79,6 +82,7 @@ export class CommandError extends LvmsyncError {
     this.name = 'CommandError';
     this.argv = argv;
     this.status = status;
+    this.stdout = stdout;
     this.stderr = stderr;
   }
 }
@@ -177,7 +181,7 @@ export async function runCommand(argv: Argv, options: CommandOptions = {}): Prom
     ]);
     signal?.throwIfAborted();
     supervision.checkEnd(end.status);
-    checkEnd(argv, code, { ...end, stderr });
+    checkEnd(argv, code, { ...end, stdout, stderr });
     return { stdout, stderr };
   } catch (error) {
     stop();
@@ -257,14 +261,20 @@ function userEnvironment({ NODE_OPTIONS: _ours, ...env }: NodeJS.ProcessEnv): No
 function checkEnd(
   argv: Argv,
   code: ExitName | undefined,
-  { status, signal, error, stderr }: End & { readonly stderr: string },
+  {
+    status,
+    signal,
+    error,
+    stdout = '',
+    stderr,
+  }: End & Partial<CommandOutput> & Pick<CommandOutput, 'stderr'>,
 ): void {
   if (error !== undefined) throw startFailure(argv, code, error);
   if (status === null) {
     throw new CommandError({ argv, code, reason: `ended by ${signal}`, stderr });
   }
   if (status !== 0) {
-    throw new CommandError({ argv, code, reason: `exit status ${status}`, status, stderr });
+    throw new CommandError({ argv, code, reason: `exit status ${status}`, status, stdout, stderr });
   }
 }
 

@@ -1,7 +1,7 @@
 /** The report of `lvs`: every volume of a group, typed. */
 
 import { LvmsyncError } from '../base/errors.js';
-import type { RunCommand } from '../host/subprocess.js';
+import { CommandError, type CommandOutput, type RunCommand } from '../host/subprocess.js';
 
 /** One volume as `lvs` reports it. */
 export interface Volume {
@@ -48,12 +48,66 @@ export async function listTaggedVolumes(
   run: RunCommand,
 ): Promise<readonly TaggedVolume[]> {
   const rows = await readReport(vgName, `${LVS_FIELDS},lv_tags`, run);
-  return distinct(
-    rows.map((row) => {
-      const tags = textField(row, 'lv_tags').split(',');
-      return { ...parseRow(row), tags: tags.filter((tag) => tag !== '') };
-    }),
-  );
+  return distinct(rows.map(parseTagged));
+}
+
+export interface FilledVolume extends TaggedVolume {
+  /** Percent: of a thick snapshot its COW store; of a pool its data; undefined: not known, such as of one that is inactive. */
+  readonly dataPercent: number | undefined;
+  /** Percent, of a pool. */
+  readonly metadataPercent: number | undefined;
+}
+
+export interface AllVolumes {
+  readonly volumes: readonly FilledVolume[];
+  /** Why there may be more: one damaged group does not hide the others. */
+  readonly fault: LvmsyncError | undefined;
+}
+
+/** The volumes of all groups, and how full they are. Throws LvmsyncError 'sourceUnfit' where LVM lists nothing. */
+export async function listAllVolumes(run: RunCommand): Promise<AllVolumes> {
+  const fields = `${LVS_FIELDS},lv_tags,data_percent,metadata_percent`;
+  const parse = (stdout: string): readonly FilledVolume[] =>
+    distinct(reportRows(onlyJson(stdout)).map(parseFilled));
+  try {
+    const { stdout, stderr } = await askLvs(undefined, fields, run);
+    return { volumes: parse(stdout), fault: unseenIn(stderr) };
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.stdout.trim() === '') throw error;
+    return { volumes: parse(error.stdout), fault: error };
+  }
+}
+
+/** LVM prints "Retrying metadata scan." between the lines of the report, where a group is damaged. */
+function onlyJson(stdout: string): string {
+  const lines = stdout.split('\n').filter((line) => /^\s*[[\]{}"]/.test(line));
+  return lines.join('\n');
+}
+
+/** LVM leaves out a group whose metadata or devices are gone, and ends with 0. Other warnings say nothing of that. */
+const UNSEEN =
+  /no VG was found using it|metadata summary|bad metadata|invalid metadata|Couldn't find|not found or rejected|is missing PV/;
+
+function unseenIn(stderr: string): LvmsyncError | undefined {
+  const line = stderr.split('\n').find((one) => UNSEEN.test(one));
+  if (line === undefined) return undefined;
+  return new LvmsyncError('sourceUnfit', `lvs: ${line.trim()}`, {
+    hint: 'A volume group may be missing, or a part of it: look at "vgs" and "pvs".',
+  });
+}
+
+function parseTagged(row: unknown): TaggedVolume {
+  const tags = textField(row, 'lv_tags').split(',');
+  return { ...parseRow(row), tags: tags.filter((tag) => tag !== '') };
+}
+
+function parseFilled(row: unknown): FilledVolume {
+  const percent = (field: string): number | undefined => {
+    const text = textField(row, field);
+    return /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+  };
+  const dataPercent = percent('data_percent');
+  return { ...parseTagged(row), dataPercent, metadataPercent: percent('metadata_percent') };
 }
 
 async function readReport(
@@ -61,12 +115,17 @@ async function readReport(
   fields: string,
   run: RunCommand,
 ): Promise<readonly unknown[]> {
+  return reportRows((await askLvs(vgName, fields, run)).stdout);
+}
+
+function askLvs(
+  vgName: string | undefined,
+  fields: string,
+  run: RunCommand,
+): Promise<CommandOutput> {
   const format = ['-a', '--reportformat', 'json', '--units', 'b', '--nosuffix', '--binary'];
   const which = vgName === undefined ? [] : ['--', vgName];
-  const { stdout } = await run(['lvs', ...format, '-o', fields, ...which], {
-    code: 'sourceUnfit',
-  });
-  return reportRows(stdout);
+  return run(['lvs', ...format, '-o', fields, ...which], { code: 'sourceUnfit' });
 }
 
 /** `lvs` prints a row for each segment; what is wanted of a volume is the same in all of them. */

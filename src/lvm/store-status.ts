@@ -35,6 +35,25 @@ export async function readStores(
   return found;
 }
 
+/** Percent: from here on it may be full before a long run is done. */
+const NEARLY_FULL = 80;
+
+/** What threatens where it is nearly full, and the command that makes room. */
+export function whenNearlyFull({
+  name,
+  what,
+  percent,
+}: Fill): { readonly threat: string; readonly remedy: string } | undefined {
+  if (percent < NEARLY_FULL) return undefined;
+  const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
+  // A pool loses nothing that it holds.
+  const threat =
+    what === 'COW store'
+      ? 'the snapshot is lost if it overflows'
+      : 'if it fills up, writes to its volumes fail';
+  return { threat, remedy: `Make room: lvextend ${option} +SIZE ${name}.` };
+}
+
 /** The parts of a store that fill, and how full they are. Nothing unless it is a store that works. */
 export function fillsOf({ store: { name }, target }: StoreStatus): Fill[] {
   if ('fault' in target) return [];

@@ -25,12 +25,13 @@ export function redoCommand(place: ChainPlace): string {
   return rollbackCommand('--redo', place);
 }
 
-interface ChainPlace {
+export interface ChainPlace {
   readonly directory: string;
   readonly path: string;
   readonly host: string | undefined;
 }
 
-function rollbackCommand(how: string, { directory, path, host }: ChainPlace): string {
+/** `how`: its options. */
+export function rollbackCommand(how: string, { directory, path, host }: ChainPlace): string {
   return `lvmsync rollback ${how} ${typedPath(path, host)} ${typedPath(directory, host)}`;
 }

@@ -54,6 +54,8 @@ const PRINTING: readonly (readonly string[])[] = [
   ['chain', '--json', folder],
   ['doctor'],
   ['doctor', '--json'],
+  ['status'],
+  ['status', '--json'],
   ['verify', ...source.words, copy],
   ['verify', '--json', ...source.words, copy],
   ['--dry-run', ...source.words, copy],

@@ -7,7 +7,7 @@ import { headKindsOf } from '../../device/head-kind.js';
 import { OpenDevices } from '../../device/open-devices.js';
 import type { SourceMember } from '../../device/relation.js';
 import { findSnapshot } from '../../lvm/find-volume.js';
-import type { Store } from '../../lvm/store-status.js';
+import { type Store, whenNearlyFull } from '../../lvm/store-status.js';
 import type { ThickSnapshot } from '../../lvm/thick-snapshot.js';
 import { findThinPool } from '../../lvm/thin-pool.js';
 import type { ThinVolume } from '../../lvm/thin-volume.js';
@@ -110,25 +110,13 @@ async function pathToRead({ vgName, origin, path }: ThinVolume): Promise<string>
   return read.kind === 'thin' ? read.path : path;
 }
 
-/** Percent: from here on it may be full before a long run is done. */
-const NEARLY_FULL = 80;
-
-export function judgeFill({ name, what, percent }: Fill): Diagnosis {
+export function judgeFill(fill: Fill): Diagnosis {
+  const { name, what, percent } = fill;
   const text = `${what} of ${name}: ${percent.toFixed(1)}% full`;
-  if (percent < NEARLY_FULL) return { level: 'ok', subject: 'room', text };
-  const option = what === 'metadata' ? '--poolmetadatasize' : '--size';
-  // A pool loses nothing that it holds.
-  const threat =
-    what === 'COW store'
-      ? 'the snapshot is lost if it overflows'
-      : 'if it fills up, writes to its volumes fail';
-  const remedy = `Make room: lvextend ${option} +SIZE ${name}. --max-cow-use stops a run in time.`;
-  return {
-    level: 'warning',
-    subject: 'room',
-    text: `${text}; ${threat}`,
-    remedy,
-  };
+  const found = whenNearlyFull(fill);
+  if (found === undefined) return { level: 'ok', subject: 'room', text };
+  const remedy = `${found.remedy} --max-cow-use stops a run in time.`;
+  return { level: 'warning', subject: 'room', text: `${text}; ${found.threat}`, remedy };
 }
 
 function judgeDirect({ path, info: { directError } }: FileDevice): Diagnosis[] {

@@ -163,6 +163,9 @@ describe('abbreviations', () => {
     [['verify', '--rep'], 'repair'],
     [['bench', '--sc', 'file'], 'scratch'],
     [['inspect', '--j'], 'json'],
+    [['status', '--max', '3h'], 'max-age'],
+    [['cycle', '--max', '80'], 'max-cow-use'],
+    [['--max', '80', 'vg0/snap', 'copy'], 'max-cow-use'],
   ] as const) {
     test(`mean the command's own options: ${words.join(' ')}`, () => {
       const { flags, values } = parseOptions(words);

@@ -31,7 +31,7 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'baseGone', point },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /^Use --compare: it reads both, .* keeps the restore points\.$/,
+    /^Add --compare: it reads both, .* keeps the restore points\.$/,
   ],
   [
     { why: 'baseGone', point, wentBack: true },
@@ -84,13 +84,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'nextGone', point },
     EXIT.destinationUnfit,
     /part of a snapshot/,
-    /^Use --compare: .* Or go back to that state, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /^Add --compare: .* Or go back to that state, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
   [
     { why: 'nextLost', next: snapshot, point },
     EXIT.sourceUnfit,
     /^vg0\/snap: it overflowed, and backup:.* holds part of it/,
-    /^Use --compare: .*larger --size\. Or undo that part first, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
+    /^Add --compare: .*larger --size\. Or undo that part first, on backup: lvmsync rollback --steps 0 '\/dev\/vg1\/the mail' \/var\/chain$/,
   ],
 ];
 
@@ -116,7 +116,7 @@ describe('a new snapshot that overflows while it is sent', () => {
   };
 
   test('needs no more than a comparison by the next run', () => {
-    assert.match(hint(false), /larger --size\. Use --compare/);
+    assert.match(hint(false), /larger --size\. Add --compare/);
   });
 
   test('is only made again where nothing was held before', () => {
