@@ -1,13 +1,13 @@
 /** `lvmsync cycle VG/LV DESTINATION --snapback DIR`: one turn of a chain of consistent copies. */
 
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
+import { askWarning } from '../cycle/fill-warning.js';
 import { leaveOrRemove } from '../cycle/leave-or-remove.js';
-import { chainTag } from '../cycle/names.js';
+import { checkCycleFree, lockCycle, tagOf } from '../cycle/own-lock.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../cycle/plan.js';
 import { describeOverflow, describeRefusal } from '../cycle/refusal.js';
@@ -20,6 +20,7 @@ import {
   removeSnapshot,
   timeAfter,
 } from '../cycle/snapshots.js';
+import { type CycleStore, readCycleStores, rememberUse, usesUpTo } from '../cycle/stores.js';
 import { openTurn } from '../cycle/turn-source.js';
 import {
   type CycleOrigin,
@@ -34,7 +35,6 @@ import { checkDestination } from '../destination/open-destination.js';
 import { headKindsOf } from '../device/head-kind.js';
 import { selectEngine } from '../device/select-engine.js';
 import { withLvmPriority, withUsualPriority } from '../host/priority.js';
-import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
 import { fullName } from '../lvm/unfit-volume.js';
 import { placeName } from '../remote/destination-name.js';
 import { sendTo } from '../remote/send.js';
@@ -56,7 +56,9 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
   const tag = tagOf(command);
   const lock = command.dryRun ? checkCycleFree(origin, tag) : await lockCycle(origin, tag, context);
   try {
-    const chain = await askChain(command, origin, context);
+    const stores = await readCycleStores(origin, tag);
+    const watched = { origin, stores, command, context };
+    const chain = await askWarning(watched, () => askChain(command, origin, context));
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
     const plan = planTurn({ snapshots, chain, init, force: command.force });
@@ -72,8 +74,9 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
       return EXIT.done;
     }
     reportPlan(plan.turn, command, context);
-    const effects = realEffects({ origin, tag, snapshots, command, context });
-    const held = await takeTurn(plan.turn, effects);
+    const { turn } = plan;
+    const effects = realEffects({ origin, tag, turn, snapshots, stores, command, context });
+    const held = await takeTurn(turn, effects);
     context.reporter.info(
       `${placeName(command.destination)} now matches the origin as of ${localTime(held.time)}`,
     );
@@ -102,36 +105,6 @@ function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): vo
   }
 }
 
-/** Paths of this machine mean the same from every directory. */
-function tagOf({ destination, chain }: CycleCommand): string {
-  const { host, path } = destination;
-  if (host !== undefined) return chainTag({ host, path }, chain.directory);
-  return chainTag({ path: resolve(path) }, resolve(chain.directory));
-}
-
-/** Two turns of one chain would each take the other's new snapshot for an interrupted one's. */
-function lockCycle(
-  origin: CycleOrigin,
-  tag: string,
-  { commandLine }: RunContext,
-): Promise<RunLock> {
-  return acquireRunLock(keyOf(origin, tag), { path: nameOf(origin), command: commandLine });
-}
-
-/** Throws (locked) as lockCycle would, and locks nothing. */
-function checkCycleFree(origin: CycleOrigin, tag: string): Pick<RunLock, 'release'> {
-  requireUnlocked(keyOf(origin, tag), { path: nameOf(origin) });
-  return { release: () => undefined };
-}
-
-function keyOf({ uuid }: CycleOrigin, tag: string): string {
-  return `file-cycle/${uuid}-${tag}`;
-}
-
-function nameOf(origin: CycleOrigin): string {
-  return `the cycle of ${fullName(origin)}`;
-}
-
 /** A snapshot that seems to be gone may have the tag of another spelling of the same place, or another origin. */
 async function findBase(refusal: Refusal, origin: CycleOrigin, tag: string): Promise<Refusal> {
   if (refusal.why !== 'baseGone') return refusal;
@@ -155,7 +128,9 @@ function reportPlan({ base, next }: Turn, command: CycleCommand, { reporter }: R
 interface Circumstances {
   readonly origin: CycleOrigin;
   readonly tag: string;
+  readonly turn: Turn;
   readonly snapshots: readonly CycleSnapshot[];
+  readonly stores: readonly CycleStore[];
   readonly command: CycleCommand;
   readonly context: RunContext;
 }
@@ -175,6 +150,7 @@ function realEffects(circumstances: Circumstances): TurnEffects {
           reporter,
         );
       }
+      if (base !== undefined) await remember({ base, next }, circumstances);
     },
     remove: async (snapshot) => {
       try {
@@ -191,12 +167,29 @@ function realEffects(circumstances: Circumstances): TurnEffects {
   };
 }
 
+/** A run is as good without it: the next snapshot knows nearly as much since it was made. */
+async function remember(
+  step: { readonly base: CycleSnapshot; readonly next: CycleSnapshot },
+  circumstances: Circumstances,
+): Promise<void> {
+  if (circumstances.origin.kind === 'thin') return;
+  try {
+    await withLvmPriority(() => rememberUse(step, circumstances));
+  } catch (error) {
+    if (!(error instanceof LvmsyncError)) throw error;
+    circumstances.context.reporter.verbose(
+      `${fullName(step.next)}: its tag was not updated: ${error.message}`,
+    );
+  }
+}
+
 /** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
 const MOST_ATTEMPTS = 3;
 
 async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
   const { origin, tag, snapshots, command, context } = circumstances;
   const { size, hooks } = command;
+  const uses = usesUpTo(circumstances.turn.base, circumstances.stores);
   let former = snapshots.at(-1)?.time;
   for (let attempt = 1; ; attempt++) {
     const { time, wait, warning } = timeAfter(former, Date.now());
@@ -204,7 +197,7 @@ async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
     if (wait > 0) await sleep(wait);
     if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
     try {
-      const request = { origin, tag, size, hooks, signal: context.signal, time };
+      const request = { origin, tag, size, uses, hooks, signal: context.signal, time };
       // Whoever is frozen waits for all of it.
       const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
       const made = await hurried(() => makeSnapshot(request));

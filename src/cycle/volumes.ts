@@ -136,7 +136,8 @@ export async function findBaseElsewhere(
   return { origin: { vgName, lvName: snapshot.origin.lvName }, snapshot: { vgName, lvName } };
 }
 
-function ofChain(
+/** Those of the chain with that tag among the volumes of the group, oldest first. */
+export function ofChain(
   volumes: readonly TaggedVolume[],
   origin: CycleOrigin,
   tag: string,
