@@ -150,7 +150,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
       },
       {
         command:
-          'lvmsync cycle --size 20% --keep 48 vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain',
+          'lvmsync cycle --size auto --keep 48 vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain',
         says: 'each further run, of a thick volume; keeps 48 restore points',
       },
     ],

@@ -212,8 +212,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['cycle'],
     group: 'Source',
-    brief: 'room for a new thick snapshot: 5G, or 20%',
-    help: 'Room for a new thick snapshot, such as 5G, or a share of the volume such as 20%. Required for a thick volume, refused for a thin one. It must hold everything that is written from its own run to the end of the next one.',
+    brief: 'room for a new thick snapshot: auto, 5G or 20%',
+    help: 'Room for a new thick snapshot: "auto", a size such as 5G, or a share of the volume such as 20%. Required for a thick volume, refused for a thin one. It must hold everything that is written from its own run to the end of the next one. "auto" takes twice the most that one of the last eight snapshots used, but at least 5% of the volume, and 20% until eight are known.',
   },
   {
     name: 'freeze-cmd',

@@ -3,10 +3,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, LvmsyncError, withContext } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
+import { humanSize } from '../base/text.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
 import { askWarning } from '../cycle/fill-warning.js';
 import { leaveOrRemove } from '../cycle/leave-or-remove.js';
+import { sizeOfNext } from '../cycle/next-size.js';
 import { checkCycleFree, lockCycle, tagOf } from '../cycle/own-lock.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
 import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../cycle/plan.js';
@@ -20,7 +22,7 @@ import {
   removeSnapshot,
   timeAfter,
 } from '../cycle/snapshots.js';
-import { type CycleStore, readCycleStores, rememberUse, usesUpTo } from '../cycle/stores.js';
+import { type CycleStore, readCycleStores, rememberUse } from '../cycle/stores.js';
 import { openTurn } from '../cycle/turn-source.js';
 import {
   type CycleOrigin,
@@ -68,7 +70,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     }
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
-      const dryCycle = { turn: plan.turn, snapshots, origin, tag, command, context };
+      const dryCycle = { turn: plan.turn, snapshots, stores, origin, tag, command, context };
       const { reportTurn } = await import('./dry-cycle.js');
       await reportTurn({ ...dryCycle, checkPlace: checkTarget });
       return EXIT.done;
@@ -100,7 +102,7 @@ function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): vo
   }
   if (kind === 'thick' && size === undefined) {
     throw new LvmsyncError('usage', `${name}: a thick volume: its snapshots need --size`, {
-      hint: 'Allow for everything that is written during two cycle intervals, such as --size 20%.',
+      hint: 'Use --size auto, or allow for everything that is written during two cycle intervals, such as --size 20%.',
     });
   }
 }
@@ -188,8 +190,12 @@ const MOST_ATTEMPTS = 3;
 
 async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
   const { origin, tag, snapshots, command, context } = circumstances;
-  const { size, hooks } = command;
-  const uses = usesUpTo(circumstances.turn.base, circumstances.stores);
+  const { hooks } = command;
+  const { size, uses, chosen } = await sizeOfNext(circumstances, { isRehearsed: false });
+  if (chosen?.warning !== undefined) context.reporter.warn(chosen.warning);
+  else if (chosen !== undefined) {
+    context.reporter.verbose(`--size auto: ${humanSize(chosen.bytes)}: ${chosen.why}`);
+  }
   let former = snapshots.at(-1)?.time;
   for (let attempt = 1; ; attempt++) {
     const { time, wait, warning } = timeAfter(former, Date.now());

@@ -25,7 +25,7 @@ const NEARLY_FULL = 0.8;
 export interface Watched {
   readonly origin: CycleOrigin;
   readonly stores: readonly CycleStore[];
-  readonly command: Pick<CycleRequest, 'chain'>;
+  readonly command: Pick<CycleRequest, 'size' | 'chain'>;
   readonly context: { readonly reporter: Pick<Reporter, 'warn' | 'tally'> };
 }
 
@@ -66,12 +66,12 @@ export async function askWarning(
 function reportBase(base: CycleStore | undefined, watched: Watched): void {
   if (base === undefined) return;
   const { reporter } = watched.context;
-  const { origin, stores } = watched;
+  const { origin, stores, command } = watched;
   const uses = usesUpTo(base.snapshot, stores);
   const wanted = Math.min(neededSize(uses), coveringSize(origin.size));
   const use: StoreUse = { base: base.used / base.size, wanted };
   reporter.tally.storeUse = use;
-  const warning = fillWarning({ base, uses, origin });
+  const warning = fillWarning({ base, uses, origin, isAuto: command.size === 'auto' });
   if (warning !== undefined) reporter.warn(warning);
 }
 
@@ -80,16 +80,19 @@ export interface FilledBase {
   /** Bytes, the newest first: its own and those of the ones before. */
   readonly uses: readonly number[];
   readonly origin: Pick<CycleOrigin, 'size'>;
+  readonly isAuto: boolean;
 }
 
 /** Undefined where it has room for as much again, or can hold all of the volume. */
-export function fillWarning({ base, uses, origin }: FilledBase): string | undefined {
+export function fillWarning({ base, uses, origin, isAuto }: FilledBase): string | undefined {
   const { snapshot, used, size } = base;
   const most = coveringSize(origin.size);
   if (snapshot.state === 'lost' || used <= HALF_FULL * size || size >= most) return undefined;
   const needed = neededSize(uses);
   const option = sizeOption(Math.min(needed, most));
-  const remedy = `give the next ones --size ${option}`;
+  const remedy = isAuto
+    ? `--size auto gives the next ones ${option}`
+    : `give the next ones --size ${option}`;
   const why = needed < most ? describeNeed(uses) : 'with which they can hold all of the volume';
   const percent = Math.floor((100 * used) / size);
   return `${fullName(snapshot)}: at the beginning of this run it is ${percent}% full (${humanSize(used)} of ${humanSize(size)}); if it overflows, everything has to be copied again: ${remedy}, ${why}`;

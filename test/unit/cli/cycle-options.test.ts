@@ -31,6 +31,7 @@ describe('the command line of a cycle', () => {
     ['1.5t', ['--size', '1.5t']],
     ['20%', ['--extents', '20%ORIGIN']],
     ['120%', ['--extents', '120%ORIGIN']],
+    ['auto', 'auto'],
   ] as const) {
     test(`has lvcreate understand --size ${size}`, () => {
       assert.deepEqual(cycle(...TURN, '--size', size).size, expected);

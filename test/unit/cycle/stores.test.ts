@@ -9,6 +9,7 @@ import {
 } from '../../../src/cycle/stores.js';
 import type { CycleOrigin, CycleSnapshot } from '../../../src/cycle/volumes.js';
 import type { Argv, RunCommand } from '../../../src/host/subprocess.js';
+import { readFreeRoom } from '../../../src/lvm/free-room.js';
 import type { StoreUse } from '../../../src/run/run-tally.js';
 import { recorded } from '../../helpers/lvm/lvm-host.js';
 
@@ -153,17 +154,25 @@ describe('at the end of a run', () => {
 
 describe('the warning of a base that fills up', () => {
   const origin = { size: 64 * MiB };
-  const warned = (base: CycleStore, more: { size?: number } = {}) =>
+  const warned = (base: CycleStore, more: { isAuto?: boolean; size?: number } = {}) =>
     fillWarning({
       base,
       uses: usesUpTo(base.snapshot, [base]),
       origin: more.size === undefined ? origin : { size: more.size },
+      isAuto: more.isAuto ?? false,
     });
 
   test('names the size that the last intervals would have needed', () => {
     assert.equal(
       warned(store('base', 5, { formerUses: [6 * MiB, MiB] })),
       'vg0/mail-base: at the beginning of this run it is 62% full (5.0 MiB of 8.0 MiB); if it overflows, everything has to be copied again: give the next ones --size 12M, twice the most that one of the last 3 intervals used, 6.0 MiB',
+    );
+  });
+
+  test('says under --size auto what the next ones get', () => {
+    assert.match(
+      warned(store('base', 5), { isAuto: true }) ?? '',
+      /: --size auto gives the next ones 10M, twice/,
     );
   });
 
@@ -196,7 +205,7 @@ describe('the warning of a base that fills up', () => {
     const watched = {
       origin: ORIGIN,
       stores: [store('base', 5), store('next', 6)],
-      command: { chain: { directory: '/chain', init, keep: [] } },
+      command: { size: undefined, chain: { directory: '/chain', init, keep: [] } },
       context,
     };
     const ask = async () => {
@@ -242,5 +251,35 @@ describe('the warning of a thin pool', () => {
       poolWarning([fill('data', 81.9), fill('metadata', 93)]),
       'vg0/pool: its data are 81% full and its metadata are 93% full, and when it is full, writes to all its volumes fail: make room with "lvextend --size +SIZE vg0/pool" and "lvextend --poolmetadatasize +SIZE vg0/pool"',
     );
+  });
+});
+
+describe('the free room of a group', () => {
+  const rooms =
+    (...pv: Row[]): RunCommand =>
+    async () => ({
+      stdout: JSON.stringify({ report: [{ vg: pv }] }),
+      stderr: '',
+    });
+  const device = (changes: Row): Row => ({
+    ...{ vg_extent_size: '4194304', pv_free: '8388608', pv_allocatable: '1', pv_missing: '0' },
+    ...changes,
+  });
+
+  test('is that of the devices which are there and may be used', async () => {
+    const run = rooms(
+      device({}),
+      device({ pv_free: '4194304' }),
+      device({ pv_allocatable: '0' }),
+      device({ pv_missing: '1' }),
+      device({ pv_allocatable: '', pv_missing: '' }),
+    );
+    const expected = { vgName: 'vg', extentSize: 4 * MiB, free: 12 * MiB };
+    assert.deepEqual(await readFreeRoom('vg', run), expected);
+  });
+
+  test('is not guessed', async () => {
+    await assert.rejects(readFreeRoom('vg', rooms()), /vgs: its report has no vg_extent_size/);
+    await assert.rejects(readFreeRoom('vg', rooms(device({ pv_free: '1g' }))), /has no pv_free/);
   });
 });
