@@ -180,6 +180,7 @@ async function run(command: Run, context: RunContext): Promise<number> {
     case 'rollback':
       return (await import('./commands/rollback.js')).runRollback(command, context);
     case 'cycle':
+      if (command.end) return (await import('./commands/end-cycle.js')).endCycle(command, context);
       return (await import('./commands/cycle.js')).runCycle(command, context);
     case 'bench':
       return (await import('./commands/bench/bench.js')).runBench(command, context);

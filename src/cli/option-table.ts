@@ -448,6 +448,14 @@ export const OPTION_TABLE = [
     },
   },
   {
+    name: 'end',
+    from: 'ours',
+    actions: ['cycle'],
+    group: 'Undo',
+    brief: 'end the cycle: remove its snapshots',
+    help: 'End the cycle that runs with the same VOLUME, DESTINATION and --snapback: remove its snapshots, and nothing else. The copy and its restore points stay. The host of DESTINATION may be gone. Options of its runs are accepted without effect, but not --init and --force.',
+  },
+  {
     name: 'keep',
     argument: 'RULE',
     repeatable: true,

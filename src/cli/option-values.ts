@@ -85,6 +85,8 @@ export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunReques
   if (metrics === undefined) return {};
   // The time of the last success would be that of a run that did nothing.
   if (flags['dry-run']) throw clash('metrics', '--dry-run');
+  // So is that of the end of a cycle, beside which the options of its runs may stand.
+  if (flags.end) return {};
   return { metrics };
 }
 

@@ -109,6 +109,18 @@ describe('the command line of a cycle', () => {
     });
   }
 
+  test('ends with --end, beside which other options of its runs may stand', () => {
+    assert.equal(cycle(...TURN).end, undefined);
+    const words = ['--size', '20%', '--keep', '48', '--metrics', '/m.prom', '--nice', 'idle'];
+    const command = cycle(...TURN, '--end', ...words);
+    assert.equal(command.end, true);
+    assert.equal(command.metrics, undefined, 'its figures are not those of a run');
+    for (const option of ['--init', '--force']) {
+      assert.throws(() => cycle(...TURN, '--end', option), /cannot be used with --end/);
+    }
+    assert.throws(() => toCommand(parseOptions(['--end', 'a', 'b'])), /cannot be used/);
+  });
+
   for (const name of ['size', 'freeze-cmd', 'thaw-cmd']) {
     test(`is alone in knowing --${name}`, () => {
       assert.throws(() => toCommand(parseOptions([`--${name}`, '1G', 'a', 'b'])), /cannot be used/);
