@@ -115,8 +115,9 @@ async function runMeasured(command: Run, asked: Asked): Promise<number> {
     (error: unknown) => ({ exitStatus: exitStatusOf(error), failure: { error } }),
   );
   const seconds = (performance.now() - started) / 1000;
-  const { bytes } = reporter.tally;
-  metrics?.save({ exitStatus, seconds, bytes, endedAt: Date.now() / 1000 }, reporter);
+  const { bytes, storeUse } = reporter.tally;
+  const figures = { exitStatus, seconds, bytes, storeUse, endedAt: Date.now() / 1000 };
+  metrics?.save(figures, reporter);
   if (failure !== undefined) throw failure.error;
   reporter.result({ command: command.kind, exitStatus, seconds });
   return exitStatus;
@@ -179,6 +180,7 @@ async function run(command: Run, context: RunContext): Promise<number> {
     case 'rollback':
       return (await import('./commands/rollback.js')).runRollback(command, context);
     case 'cycle':
+      if (command.end) return (await import('./commands/end-cycle.js')).endCycle(command, context);
       return (await import('./commands/cycle.js')).runCycle(command, context);
     case 'status':
       return (await import('./commands/status/status.js')).runStatus(command, context);

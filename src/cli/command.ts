@@ -36,6 +36,8 @@ export interface SyncCommand extends SendRequest, FillRequest, DryRunRequest {
 
 export interface CycleCommand extends CycleRequest, DryRunRequest {
   readonly kind: 'cycle';
+  /** Its snapshots are to be removed, instead of a run. */
+  readonly end?: true;
 }
 
 export interface InspectCommand extends RunRequest {

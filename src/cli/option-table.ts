@@ -217,8 +217,8 @@ export const OPTION_TABLE = [
     from: 'ours',
     actions: ['cycle'],
     group: 'Source',
-    brief: 'room for a new thick snapshot: 5G, or 20%',
-    help: 'Room for a new thick snapshot, such as 5G, or a share of the volume such as 20%. Required for a thick volume, refused for a thin one. It must hold everything that is written from its own run to the end of the next one.',
+    brief: 'room for a new thick snapshot: auto, 5G or 20%',
+    help: 'Room for a new thick snapshot: "auto", a size such as 5G, or a share of the volume such as 20%. Required for a thick volume, refused for a thin one. It must hold everything that is written from its own run to the end of the next one. "auto" takes twice the most that one of the last eight snapshots used, but at least 5% of the volume, and 20% until eight are known.',
   },
   {
     name: 'freeze-cmd',
@@ -465,6 +465,14 @@ export const OPTION_TABLE = [
         help: 'Start the history with the full copy in the change stream. No snapback is kept for it. Needs --chain.',
       },
     },
+  },
+  {
+    name: 'end',
+    from: 'later',
+    actions: ['cycle'],
+    group: 'Undo',
+    brief: 'end the cycle: remove its snapshots',
+    help: 'End the cycle that runs with the same VOLUME, DESTINATION and --snapback: remove its snapshots, and nothing else. The copy and its restore points stay. The host of DESTINATION may be gone. Options of its runs are accepted without effect, but not --init and --force.',
   },
   {
     name: 'keep',

@@ -48,15 +48,17 @@ export function givenKeep(values: ParsedOptions['values']): ValueName | undefine
   return KEEP_OPTIONS.map(({ name }) => name).find((name) => values[name] !== undefined);
 }
 
-/** As lvcreate takes it: `5G`, in units of 1024, or a share of the volume. */
-export function parseSize(text: string | undefined): readonly string[] | undefined {
-  if (text === undefined) return undefined;
+/** As lvcreate takes it: `5G`, in units of 1024, or a share of the volume; or `auto`. */
+export function parseSize(text: string | undefined): readonly string[] | 'auto' | undefined {
+  if (text === undefined || text === 'auto') return text;
   const [, digits = '0', letter = '', percent = ''] =
     /^(\d{1,9}(?:\.\d{1,3})?)(?:([KMGT])(?:iB)?|(%))$/i.exec(text) ?? [];
   if (percent !== '' && /^[1-9]\d{0,2}$/.test(digits)) return ['--extents', `${digits}%ORIGIN`];
   if (letter !== '' && Number(digits) > 0) return ['--size', digits + letter.toLowerCase()];
   const bare = /^0*[1-9]\d{0,8}$/.test(text) ? ` Did you mean ${text}G or ${text}%?` : '';
-  throw usage(`--size: expected a size such as 5G, or 20%, saw "${escapeText(text, 80)}".${bare}`);
+  throw usage(
+    `--size: expected a size such as 5G, 20%, or auto, saw "${escapeText(text, 80)}".${bare}`,
+  );
 }
 
 export function hookWords(
@@ -92,6 +94,8 @@ export function metricsRequest({ values, flags }: ParsedOptions): Pick<RunReques
   if (metrics === undefined) return {};
   // The time of the last success would be that of a run that did nothing.
   if (flags['dry-run']) throw clash('metrics', '--dry-run');
+  // So is that of the end of a cycle, beside which the options of its runs may stand.
+  if (flags.end) return {};
   return { metrics };
 }
 

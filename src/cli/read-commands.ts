@@ -78,6 +78,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     throw usage('cycle needs --snapback, the directory of its restore points');
   refuseHostInSnapback(directory);
   const chain = { directory, init: flags.init === true, keep: parseKeep(values) };
+  refuseWithEnd(parsed);
   const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
   const send = sendRequest(parsed, { ...run, ...write, destination });
   return {
@@ -92,7 +93,14 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     compare: flags.compare === true,
     size: parseSize(values.size),
     hooks: { freeze: hookWords('freeze-cmd', values), thaw: hookWords('thaw-cmd', values) },
+    ...(flags.end === true && { end: true }),
   };
+}
+
+/** Other options of its runs may stand beside it, so that their command line can be used with one word more. */
+function refuseWithEnd({ flags }: ParsedOptions): void {
+  const other = (['init', 'force'] as const).find((name) => flags[name] === true);
+  if (flags.end === true && other !== undefined) throw clash(other, '--end');
 }
 
 export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCommand {

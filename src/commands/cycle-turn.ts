@@ -2,10 +2,12 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, withContext } from '../base/errors.js';
+import { humanSize } from '../base/text.js';
 import type { Point } from '../chain/record.js';
 import type { CycleCommand } from '../cli/command.js';
 import { leaveOrRemove } from '../cycle/leave-or-remove.js';
-import type { TurnEffects } from '../cycle/plan.js';
+import { sizeOfNext } from '../cycle/next-size.js';
+import type { Turn, TurnEffects } from '../cycle/plan.js';
 import { describeOverflow } from '../cycle/refusal.js';
 import {
   activate,
@@ -16,6 +18,7 @@ import {
   removeSnapshot,
   timeAfter,
 } from '../cycle/snapshots.js';
+import { type CycleStore, rememberUse } from '../cycle/stores.js';
 import { openCompared, openTurn } from '../cycle/turn-source.js';
 import {
   type CycleOrigin,
@@ -37,7 +40,9 @@ import { guardStores } from '../source/store-guard.js';
 export interface Circumstances {
   readonly origin: CycleOrigin;
   readonly tag: string;
+  readonly turn: Turn;
   readonly snapshots: readonly CycleSnapshot[];
+  readonly stores: readonly CycleStore[];
   readonly command: CycleCommand;
   readonly context: RunContext;
 }
@@ -59,6 +64,7 @@ export function realEffects(circumstances: Circumstances): TurnEffects {
           reporter,
         );
       }
+      if (base !== undefined) await remember({ base, next }, circumstances);
     },
     remove: async (snapshot) => {
       try {
@@ -75,12 +81,33 @@ export function realEffects(circumstances: Circumstances): TurnEffects {
   };
 }
 
+/** A run is as good without it: the next snapshot knows nearly as much since it was made. */
+async function remember(
+  step: { readonly base: CycleSnapshot; readonly next: CycleSnapshot },
+  circumstances: Circumstances,
+): Promise<void> {
+  if (circumstances.origin.kind === 'thin') return;
+  try {
+    await withLvmPriority(() => rememberUse(step, circumstances));
+  } catch (error) {
+    if (!(error instanceof LvmsyncError)) throw error;
+    circumstances.context.reporter.verbose(
+      `${fullName(step.next)}: its tag was not updated: ${error.message}`,
+    );
+  }
+}
+
 /** Each is tried in a second of its own: two chains of one volume may take their turns at once. */
 const MOST_ATTEMPTS = 3;
 
 async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
   const { origin, tag, snapshots, command, context } = circumstances;
-  const { size, hooks } = command;
+  const { hooks } = command;
+  const { size, uses, chosen } = await sizeOfNext(circumstances, { isRehearsed: false });
+  if (chosen?.warning !== undefined) context.reporter.warn(chosen.warning);
+  else if (chosen !== undefined) {
+    context.reporter.verbose(`--size auto: ${humanSize(chosen.bytes)}: ${chosen.why}`);
+  }
   let former = snapshots.at(-1)?.time;
   for (let attempt = 1; ; attempt++) {
     const { time, wait, warning } = timeAfter(former, Date.now());
@@ -88,7 +115,7 @@ async function make(circumstances: Circumstances): Promise<CycleSnapshot> {
     if (wait > 0) await sleep(wait);
     if (context.signal.aborted) throw interrupted(context.signal, { state: 'Nothing was sent.' });
     try {
-      const request = { origin, tag, size, hooks, signal: context.signal, time };
+      const request = { origin, tag, size, uses, hooks, signal: context.signal, time };
       // Whoever is frozen waits for all of it.
       const hurried = isHooked(hooks) ? withUsualPriority : withLvmPriority;
       const made = await hurried(() => makeSnapshot(request));

@@ -5,9 +5,11 @@ import { localTime } from '../base/local-time.js';
 import type { CycleCommand } from '../cli/command.js';
 import { askChain } from '../cycle/ask-chain.js';
 import { checkCycleFree, lockCycle, tagOf } from '../cycle/cycle-lock.js';
+import { askWarning } from '../cycle/fill-warning.js';
 import { refuseOwnStorage } from '../cycle/own-storage.js';
 import { planTurn, type Refusal, type Turn, takeTurn } from '../cycle/plan.js';
 import { describeRefusal } from '../cycle/refusal.js';
+import { readCycleStores } from '../cycle/stores.js';
 import {
   type CycleOrigin,
   describeSnapshot,
@@ -35,7 +37,9 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
   const tag = tagOf(command);
   const lock = command.dryRun ? checkCycleFree(origin, tag) : await lockCycle(origin, tag, context);
   try {
-    const chain = await askChain(command, origin, context);
+    const stores = await readCycleStores(origin, tag);
+    const watched = { origin, stores, command, context };
+    const chain = await askWarning(watched, () => askChain(command, origin, context));
     const snapshots = await listSnapshots(origin, tag);
     const { init } = command.chain;
     const { force, compare } = command;
@@ -47,14 +51,15 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
     await refuseOtherCopy(plan.turn, origin, { tag, command });
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
-      const dryCycle = { turn: plan.turn, snapshots, origin, tag, command, context };
+      const dryCycle = { turn: plan.turn, snapshots, stores, origin, tag, command, context };
       const { reportTurn } = await import('./dry-cycle.js');
       await reportTurn({ ...dryCycle, checkPlace: checkTarget });
       return EXIT.done;
     }
     reportPlan(plan.turn, command, context);
-    const effects = realEffects({ origin, tag, snapshots, command, context });
-    const held = await takeTurn(plan.turn, effects);
+    const { turn } = plan;
+    const effects = realEffects({ origin, tag, turn, snapshots, stores, command, context });
+    const held = await takeTurn(turn, effects);
     context.reporter.info(
       `${placeName(command.destination)} now matches the origin as of ${localTime(held.time)}`,
     );
@@ -78,7 +83,7 @@ function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): vo
   }
   if (kind === 'thick' && size === undefined) {
     throw new LvmsyncError('usage', `${name}: a thick volume: its snapshots need --size`, {
-      hint: 'Allow for everything that is written during two cycle intervals, such as --size 20%.',
+      hint: 'Use --size auto, or allow for everything that is written during two cycle intervals, such as --size 20%.',
     });
   }
 }

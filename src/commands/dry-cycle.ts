@@ -1,8 +1,11 @@
 /** `lvmsync cycle --dry-run`: which turn would be taken, and whether it would begin. Nothing is written. */
 
+import { humanSize } from '../base/text.js';
 import type { CycleCommand } from '../cli/command.js';
+import { type NextSize, sizeOfNext } from '../cycle/next-size.js';
 import type { Turn } from '../cycle/plan.js';
 import { timeAfter, tryMakingSnapshot } from '../cycle/snapshots.js';
+import type { CycleStore } from '../cycle/stores.js';
 import { type CycleOrigin, type CycleSnapshot, describeSnapshot } from '../cycle/volumes.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { findSnapshot } from '../lvm/find-volume.js';
@@ -22,6 +25,7 @@ export interface DryCycle {
   readonly turn: Turn;
   /** The snapshots of the chain, oldest first. */
   readonly snapshots: readonly CycleSnapshot[];
+  readonly stores: readonly CycleStore[];
   readonly origin: CycleOrigin;
   /** The tag of the chain. */
   readonly tag: string;
@@ -36,7 +40,7 @@ export async function reportTurn(dryCycle: DryCycle): Promise<void> {
   const { turn, snapshots, command, context, checkPlace } = dryCycle;
   const { time, warning } = timeAfter(snapshots.at(-1)?.time, Date.now());
   if (warning !== undefined && turn.next === undefined) context.reporter.warn(warning);
-  await tryMaking(dryCycle, time);
+  const room = await tryMaking(dryCycle, time);
   const source = await openNow(dryCycle);
   try {
     const guard = { source, maxPercent: command.maxCowUse, context };
@@ -47,7 +51,11 @@ export async function reportTurn(dryCycle: DryCycle): Promise<void> {
       const zeros = command.discard ? source.zeros : NO_EXTENTS;
       const asked = { source: { ...source, attributes }, totalBytes, zeros, command };
       await askReceiver(asked, guarded);
-      const rows = [...turnRows(turn), ...(await rowsOf(source, command, guarded))];
+      const rows = [
+        ...turnRows(turn),
+        ...sizeRows(room),
+        ...(await rowsOf(source, command, guarded)),
+      ];
       const place = placeName(command.destination);
       const may: Row = ['destination', `${place} can be written`];
       const heading = `Dry run: a cycle run from ${fullName(dryCycle.origin)} to ${place}`;
@@ -58,15 +66,26 @@ export async function reportTurn(dryCycle: DryCycle): Promise<void> {
   }
 }
 
-/** Where something is removed first, the room that it gives back cannot be known. */
-async function tryMaking(
-  { turn, origin, tag, command, context }: DryCycle,
-  time: string,
-): Promise<void> {
-  if (turn.next !== undefined || turn.removeFirst.length > 0) return;
+/**
+ * Undefined where no snapshot would be made. Where something is removed first, lvcreate cannot be asked: it would
+ * not find the room that this gives back.
+ */
+async function tryMaking(dryCycle: DryCycle, time: string): Promise<NextSize | undefined> {
+  const { turn, origin, tag, context } = dryCycle;
+  if (turn.next !== undefined) return undefined;
+  const next = await sizeOfNext(dryCycle, { isRehearsed: true });
+  if (next.chosen?.warning !== undefined) context.reporter.warn(next.chosen.warning);
+  if (turn.removeFirst.length > 0) return next;
   const hooks = { freeze: undefined, thaw: undefined };
   const { signal } = context;
-  await tryMakingSnapshot({ origin, tag, size: command.size, hooks, signal, time });
+  await tryMakingSnapshot({ origin, tag, size: next.size, hooks, signal, time });
+  return next;
+}
+
+function sizeRows(next: NextSize | undefined): Row[] {
+  if (next?.chosen === undefined) return [];
+  const { bytes, why } = next.chosen;
+  return [['size', `${humanSize(bytes)} for the new snapshot: ${why}`]];
 }
 
 /**

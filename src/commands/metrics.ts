@@ -1,5 +1,7 @@
 /** The figures of a run, in the text format of Prometheus; docs/json.md describes each name. Pure. */
 
+import type { StoreUse } from '../run/run-tally.js';
+
 /** In the order in which they are written. */
 export type Labels = readonly (readonly [name: string, value: string])[];
 
@@ -9,6 +11,8 @@ export interface RunFigures {
   readonly bytes: number;
   /** Seconds since 1970. */
   readonly endedAt: number;
+  /** Of a cycle. */
+  readonly storeUse?: StoreUse;
 }
 
 interface Metric {
@@ -78,7 +82,28 @@ const METRICS: readonly Metric[] = [
     value: ({ exitStatus, endedAt }, former) =>
       exitStatus === 0 ? inMilliseconds(endedAt) : former,
   },
+  storeMetric(
+    'base_used_ratio',
+    'How full the snapshot was that the last cycle run began from.',
+    'base',
+  ),
+  storeMetric('base_wanted_bytes', 'Size that would suit the snapshots of the cycle.', 'wanted'),
+  storeMetric('pool_data_used_ratio', 'How full the data space of the thin pool was.', 'data'),
+  storeMetric(
+    'pool_metadata_used_ratio',
+    'How full the metadata space of the thin pool was.',
+    'metadata',
+  ),
 ];
+
+/** A run that ended before it could look keeps what the last one saw. */
+function storeMetric(name: string, help: string, key: keyof StoreUse): Metric {
+  const value: Metric['value'] = ({ storeUse }, former) => {
+    const now = storeUse?.[key];
+    return now === undefined ? former : Number(now.toFixed(4));
+  };
+  return { name: `lvmsync_${name}`, type: 'gauge', help, value };
+}
 
 function inMilliseconds(seconds: number): number {
   return Number(seconds.toFixed(3));

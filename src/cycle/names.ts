@@ -13,6 +13,9 @@ export const CYCLE_TAG = 'lvmsync_cycle';
 export const UNCONFIRMED_TAG = 'lvmsync_unconfirmed';
 
 const TIME_TAG = 'lvmsync_at_';
+const USE_TAG = 'lvmsync_used_';
+/** So many intervals a snapshot remembers. The tag for them has to stay below 128 characters. */
+export const REMEMBERED = 8;
 const HASH_LENGTH = 12;
 const CHAIN_TAG = new RegExp(`^lvmsync_[0-9a-f]{${HASH_LENGTH}}$`);
 
@@ -54,6 +57,26 @@ export function timeOfTags(tags: readonly string[]): string | undefined {
 /** Whether a cycle may have given that name. */
 export function isSnapshotName(lvName: string): boolean {
   return /-lvmsync-\d{8}T\d{6}Z$/.test(lvName);
+}
+
+/** How many bytes the snapshots before had to hold, the newest first: `lvmsync_used_20480.512`, in KiB. */
+export function useTag(uses: readonly number[]): string {
+  const kibibytes = uses.slice(0, REMEMBERED).map((bytes) => Math.ceil(bytes / 1024));
+  return USE_TAG + kibibytes.join('.');
+}
+
+export function isUseTag(tag: string): boolean {
+  return tag.startsWith(USE_TAG);
+}
+
+/** The inverse. Where there are two such tags, a change was cut short: the larger values count. */
+export function usesOfTags(tags: readonly string[]): readonly number[] {
+  const lists = tags.flatMap((tag) => {
+    const [, numbers] = /^lvmsync_used_(\d{1,10}(?:\.\d{1,10})*)$/.exec(tag) ?? [];
+    return numbers === undefined ? [] : [numbers.split('.').map((one) => Number(one) * 1024)];
+  });
+  const length = Math.min(REMEMBERED, Math.max(0, ...lists.map((list) => list.length)));
+  return Array.from({ length }, (_, i) => Math.max(...lists.map((list) => list[i] ?? 0)));
 }
 
 /** Bytes that the kernel allows for the name of a device. */

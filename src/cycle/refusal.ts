@@ -134,7 +134,7 @@ export function describeOverflow(
   return unfit(next, 'it overflowed while it was being sent', hint);
 }
 
-const ROOM = 'Use a larger --size.';
+const ROOM = 'Use a larger --size; --size auto takes twice that of one that overflowed.';
 
 type Place = Pick<CycleRequest, 'destination' | 'chain'>;
 

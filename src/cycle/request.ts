@@ -9,8 +9,8 @@ import type { FreezeHooks } from './freeze-hooks.js';
 export interface CycleRequest extends SendRequest, FillRequest {
   /** As typed: the volume whose snapshots are made. */
   readonly origin: string;
-  /** The options of lvcreate for the size of a snapshot. */
-  readonly size: readonly string[] | undefined;
+  /** The options of lvcreate for the size of a snapshot; `auto`: what the last ones needed. */
+  readonly size: readonly string[] | 'auto' | undefined;
   readonly hooks: FreezeHooks;
   /** What the snapshots and the chain cannot tell is found by comparing. */
   readonly compare: boolean;

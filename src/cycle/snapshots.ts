@@ -6,7 +6,7 @@ import { type Argv, CommandError, type RunCommand } from '../host/subprocess.js'
 import { askHost } from '../lvm/host-tools.js';
 import { fullName } from '../lvm/unfit-volume.js';
 import { type FreezeHooks, whileFrozen } from './freeze-hooks.js';
-import { CYCLE_TAG, pointTime, snapshotName, timeTag, UNCONFIRMED_TAG } from './names.js';
+import { CYCLE_TAG, pointTime, snapshotName, timeTag, UNCONFIRMED_TAG, useTag } from './names.js';
 import { type CycleOrigin, type CycleSnapshot, listSnapshots } from './volumes.js';
 
 export interface SnapshotRequest {
@@ -15,6 +15,8 @@ export interface SnapshotRequest {
   readonly tag: string;
   /** The options of lvcreate for the size of a thick snapshot's COW store; undefined for a thin one. */
   readonly size: readonly string[] | undefined;
+  /** Bytes that those before it had to hold, the newest first: it remembers them. */
+  readonly uses?: readonly number[];
   readonly hooks: FreezeHooks;
   /** Ends the freeze. */
   readonly signal: AbortSignal;
@@ -99,11 +101,13 @@ export function tryMakingSnapshot(
 }
 
 async function create(
-  { origin, tag, size, hooks, time }: SnapshotRequest,
+  { origin, tag, size, uses = [], hooks, time }: SnapshotRequest,
   run: RunCommand,
   manner: readonly string[] = [],
 ): Promise<void> {
-  const tags = [CYCLE_TAG, tag, timeTag(time), ...(isHooked(hooks) ? [UNCONFIRMED_TAG] : [])];
+  const remembered = uses.length === 0 ? [] : [useTag(uses)];
+  const unconfirmed = isHooked(hooks) ? [UNCONFIRMED_TAG] : [];
+  const tags = [CYCLE_TAG, tag, timeTag(time), ...remembered, ...unconfirmed];
   const argv: Argv = [
     ...(['lvcreate', '-q', '-y', '--snapshot', '--permission', 'r'] as const),
     ...tags.flatMap((one) => ['--addtag', one]),

@@ -143,7 +143,7 @@ export async function findBaseElsewhere(
   return { origin: { vgName, lvName: snapshot.origin.lvName }, snapshot: { vgName, lvName } };
 }
 
-/** Oldest first. */
+/** Those of the chain with that tag among the volumes of the group, oldest first. */
 export function ofChain(
   volumes: readonly TaggedVolume[],
   origin: Origin,

@@ -4,6 +4,7 @@ import { CommandError, type RunCommand, runCommand } from '../host/subprocess.js
 
 const TOOLS: ReadonlySet<string> = new Set([
   'lvs',
+  'vgs',
   'lvchange',
   'lvcreate',
   'lvremove',

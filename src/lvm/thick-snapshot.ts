@@ -170,7 +170,7 @@ async function deviceClaims(
   ];
 }
 
-function deviceUuid({ vgUuid, uuid }: Volume): string {
+export function deviceUuid({ vgUuid, uuid }: Pick<Volume, 'vgUuid' | 'uuid'>): string {
   return `LVM-${bareUuid(vgUuid)}${bareUuid(uuid)}`;
 }
 

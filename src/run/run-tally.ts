@@ -2,7 +2,20 @@
 
 import type { Progress } from './progress.js';
 
+/** How full what a cycle depends on was when its run began, from 0 to 1. */
+export interface StoreUse {
+  /** The snapshot that the run begins from. */
+  readonly base?: number;
+  /** Bytes that such a snapshot should have. */
+  readonly wanted?: number;
+  /** Of a thin pool. */
+  readonly data?: number;
+  readonly metadata?: number;
+}
+
 export class RunTally {
+  /** Empty where it is not known. */
+  storeUse: StoreUse = {};
   #before = 0;
   #activity: string | undefined;
   #done = 0;

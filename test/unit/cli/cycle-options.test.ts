@@ -31,6 +31,7 @@ describe('the command line of a cycle', () => {
     ['1.5t', ['--size', '1.5t']],
     ['20%', ['--extents', '20%ORIGIN']],
     ['120%', ['--extents', '120%ORIGIN']],
+    ['auto', 'auto'],
   ] as const) {
     test(`has lvcreate understand --size ${size}`, () => {
       assert.deepEqual(cycle(...TURN, '--size', size).size, expected);
@@ -107,6 +108,18 @@ describe('the command line of a cycle', () => {
       );
     });
   }
+
+  test('ends with --end, beside which other options of its runs may stand', () => {
+    assert.equal(cycle(...TURN).end, undefined);
+    const words = ['--size', '20%', '--keep', '48', '--metrics', '/m.prom', '--nice', 'idle'];
+    const command = cycle(...TURN, '--end', ...words);
+    assert.equal(command.end, true);
+    assert.equal(command.metrics, undefined, 'its figures are not those of a run');
+    for (const option of ['--init', '--force']) {
+      assert.throws(() => cycle(...TURN, '--end', option), /cannot be used with --end/);
+    }
+    assert.throws(() => toCommand(parseOptions(['--end', 'a', 'b'])), /cannot be used/);
+  });
 
   for (const name of ['size', 'freeze-cmd', 'thaw-cmd']) {
     test(`is alone in knowing --${name}`, () => {

@@ -21,7 +21,8 @@ const document = readFileSync(new URL('../../../../docs/json.md', import.meta.ur
 function after(...runs: readonly RunFigures[]): Record<string, number | undefined> {
   const text = runs.reduce((former, run) => formatMetrics(former, LABELS, run), '');
   const names = [...parsePrometheus(text).keys()];
-  return Object.fromEntries(names.map((name) => [name.slice(8), onlyValue(text, name)]));
+  const values = names.map((name) => [name.slice(8), onlyValue(text, name)] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
 describe('metrics', () => {
@@ -56,6 +57,16 @@ describe('metrics', () => {
   test('know no success before the first', () => {
     assert.equal(after(BAD).last_success_timestamp_seconds, undefined);
     assert.equal(after(BAD, GOOD).last_success_timestamp_seconds, 1000.25);
+  });
+
+  test('keep what was seen of the stores of a cycle until a run sees them again', () => {
+    const cycle = { ...GOOD, storeUse: { base: 0.61234567, wanted: 4096 } };
+    const { base_used_ratio, base_wanted_bytes, pool_data_used_ratio } = after(cycle, BAD);
+    assert.deepEqual([base_used_ratio, base_wanted_bytes], [0.6123, 4096]);
+    assert.equal(pool_data_used_ratio, undefined);
+    assert.equal(after(cycle, { ...BAD, storeUse: { base: 0 } }).base_used_ratio, 0);
+    const thin = after({ ...GOOD, storeUse: { data: 0.5, metadata: 0.25 } });
+    assert.deepEqual([thin.pool_data_used_ratio, thin.pool_metadata_used_ratio], [0.5, 0.25]);
   });
 
   test('do not take over what was said of other labels', () => {

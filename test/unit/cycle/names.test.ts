@@ -9,6 +9,8 @@ import {
   timeOfTags,
   timeTag,
   UNCONFIRMED_TAG,
+  usesOfTags,
+  useTag,
 } from '../../../src/cycle/names.js';
 import { formatDeviceName } from '../../../src/lvm/device-name.js';
 
@@ -77,6 +79,32 @@ describe('the time of a snapshot', () => {
   }
 
   test('has whole seconds', () => assert.equal(pointTime(Date.parse(TIME) + 999), TIME));
+});
+
+describe('what the snapshots before had to hold', () => {
+  const MOST = 9_999_999_999 * 1024;
+
+  test('stands in a tag that LVM takes, also for the largest volumes', () => {
+    const tag = useTag(Array(9).fill(MOST));
+    assert.match(tag, TAG);
+    assert.deepEqual(usesOfTags([tag]), Array(8).fill(MOST));
+  });
+
+  test('is read in whole KiB, never less', () => {
+    const tag = useTag([1, 1024, 1025]);
+    assert.equal(tag, 'lvmsync_used_1.1.2');
+    assert.deepEqual(usesOfTags(['lvmsync_cycle', tag, 'mine']), [1024, 1024, 2048]);
+  });
+
+  test('is not the tag of a chain', () => assert.equal(chainTagOf([useTag([1])]), undefined));
+
+  test('is the larger where two tags were left', () => {
+    assert.deepEqual(usesOfTags(['lvmsync_used_1.5', 'lvmsync_used_3.2.7']), [3072, 5120, 7168]);
+  });
+
+  for (const tags of [[], ['lvmsync_used_'], ['lvmsync_used_1..2'], ['lvmsync_used_x']]) {
+    test(`is not read from ${JSON.stringify(tags)}`, () => assert.deepEqual(usesOfTags(tags), []));
+  }
 });
 
 describe('the name of a snapshot', () => {

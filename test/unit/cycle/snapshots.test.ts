@@ -218,6 +218,12 @@ describe('making a snapshot', () => {
     ]);
   });
 
+  test('gives it, in that call, what those before it had to hold', async () => {
+    const { run, calls } = host([...THICK, snapshotRow()]);
+    await makeSnapshot({ ...request, uses: [2048, 1], hooks: NO_HOOKS }, run);
+    assert.equal(calls[0]?.join(' ').includes(' --addtag lvmsync_used_2.1 '), true);
+  });
+
   const LOCKED =
     "/run/lock/lvm/V_my-vg: flock failed: Resource temporarily unavailable\n  Can't get lock for my-vg.";
   for (const [title, busy, freezes] of [
