@@ -39,22 +39,19 @@ export class CopyOwner extends OtherRunNotes {
 
   /**
    * Before a turn or a rollback of a chain. Throws (destinationUnfit) if something else wrote last, unless
-   * that is forced, or its changes are found by comparing: then it warns. Resolves with whether that is so.
+   * that is forced, or the copy is compared `anyway`: then it warns. Resolves with whether that is so.
    */
   async requireOwn(
     record: ChainRecord,
     directory: string,
-    {
-      force,
-      compared = false,
-    }: { readonly force: boolean; readonly compared?: boolean | undefined },
+    { force, anyway = false }: { readonly force: boolean; readonly anyway?: boolean },
   ): Promise<boolean> {
     const { entry, unreadable } = this.copy;
     await this.#look(record);
     const doubt = doubtOf(entry, record, { directory, ...this.#now });
     if (doubt !== undefined) {
       const message = `${this.path}: ${doubt.why}`;
-      if (!force && !compared) throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
+      if (!force && !anyway) throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
       this.reporter.warn(message);
     } else if (entry === undefined) {
       const why = unreadable === undefined ? 'it has no entry' : `its entry ${unreadable}`;
@@ -62,7 +59,7 @@ export class CopyOwner extends OtherRunNotes {
         `${this.path}: ${why} in the registry of copies: assuming that nothing else has written to it`,
       );
     } else if (record.doing !== null && leftOf(entry, record) === undefined) {
-      if (!compared) this.reporter.warn(`${this.path}: ${KILLED}`);
+      if (!anyway) this.reporter.warn(`${this.path}: ${KILLED}`);
     }
     return doubt !== undefined;
   }

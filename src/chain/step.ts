@@ -3,7 +3,7 @@
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import type { StreamForm } from '../stream/change-stream.js';
-import { ASKED } from '../stream/control-frame.js';
+import { type Comparison, comparisonIn } from '../stream/control-frame.js';
 import {
   type ChainRecord,
   type GoingBack,
@@ -18,7 +18,7 @@ export interface Step {
   readonly from: Point | undefined;
   readonly to: Point;
   /** Its changes were found by comparing: whatever the destination holds, it matches `to` afterwards. */
-  readonly compared?: boolean;
+  readonly compared?: Comparison;
 }
 
 /** It leads from a point to the same point: the destination is made equal to it again. */
@@ -43,9 +43,9 @@ export function stepOf(form: StreamForm, name: string): Step {
     return refuse('it does not record which restore point it leads to, or the time of that');
   }
   const to = { uuid: toPoint, time: toTime };
-  const compared = attributes.comparison === ASKED;
+  const compared = comparisonIn(attributes);
   if (fromPoint === undefined) return { from: undefined, to, ...(compared && { compared }) };
-  const isStep = fromPoint !== toPoint || compared;
+  const isStep = fromPoint !== toPoint || compared !== undefined;
   if (!isUuid(fromPoint) || !isPointTime(fromTime) || !isStep) {
     return refuse('it does not record which restore point it starts from, or the time of that');
   }
@@ -115,13 +115,13 @@ function whyNotFollowing(
       what: `the stream leads from ${describePoint(from)}, but the destination holds ${describePoint(point)}`,
     };
   }
-  if (compared) return undefined;
+  if (compared === 'any') return undefined;
   if (doing?.what === 'mend') {
     const what =
       'a run with --compare, which makes the copy match its restore point again, is not finished';
     return { what, hint: 'Run the cycle again with --compare.' };
   }
-  if (doing?.what !== 'turn' || doing.to.uuid === to.uuid) return undefined;
+  if (doing?.what !== 'turn' || doing.to.uuid === to.uuid || compared) return undefined;
   // Blocks that the attempt wrote and this stream does not name would stay.
   return {
     what: `a cycle run to ${describePoint(doing.to)} is not finished, but the stream leads to ${describePoint(to)}`,

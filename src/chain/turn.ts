@@ -131,7 +131,10 @@ export class ChainTurn {
         refuseMismatch(record, destination);
         if (step.compared) refuseOtherSource(record, { source, path: about.device.path });
       });
-      wasWritten = await owner.requireOwn(record, directory, { force, compared: step.compared });
+      wasWritten = await owner.requireOwn(record, directory, {
+        force,
+        anyway: step.compared === 'any',
+      });
       if (force) wasWritten ||= destinationMismatch(record, destination) !== undefined;
     } else {
       if (!force) refuseOtherChain({ entry: owner.entry, path: about.device.path }, directory);

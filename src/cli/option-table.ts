@@ -446,11 +446,14 @@ export const OPTION_TABLE = [
   },
   {
     name: 'compare',
+    argument: 'WHEN',
+    withoutValue: 'any',
+    choices: ['any', 'lost'],
     from: 'later',
     actions: ['cycle'],
     group: 'Undo',
-    brief: 'where the changes are not known, compare both',
-    help: 'Where nobody can list the changes, find them by comparing the hashes of both ends: after the snapshot of the copy was lost, after something else wrote to the copy, or with --init on a copy that exists. The restore points stay. A run that can do without compares nothing; with --force it compares in any case.',
+    brief: 'find the changes by comparing both: "any" or "lost"',
+    help: 'Where nobody can list the changes, find them by comparing hashes of both ends. The restore points stay. With "lost", which a timer can use, after the snapshot of the copy was lost, or with --init on a copy that exists. With "any", also the meaning without WHEN, also after something else wrote to the copy: that is overwritten, and kept beside the restore points. A run that knows the changes compares nothing; with --force it compares in any case.',
   },
   {
     name: 'init',

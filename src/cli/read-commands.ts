@@ -5,6 +5,7 @@ import type { Destination } from '../remote/destination-name.js';
 import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { SourceRequest } from '../source/request.js';
+import type { Comparison } from '../stream/control-frame.js';
 import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
 import { pathOf, refuseRemoteSource, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
@@ -90,7 +91,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
     remote: { ...send.remote, requireAck: true },
     origin,
     chain,
-    compare: flags.compare === true,
+    compare: values.compare as Comparison | undefined,
     size: parseSize(values.size),
     hooks: { freeze: hookWords('freeze-cmd', values), thaw: hookWords('thaw-cmd', values) },
     ...(flags.end === true && { end: true }),

@@ -183,7 +183,8 @@ async function sendActive(step: Step, { origin, command, context }: Circumstance
     compareFrom === undefined
       ? await openTurn(points, context)
       : await openCompared({ ...points, from: compareFrom ?? undefined }, context);
-  const request = { ...command, compare: compareFrom !== undefined };
+  const compare = compareFrom === undefined ? undefined : command.compare;
+  const request = { ...command, compare };
   try {
     await checkPlace(source, command, context);
     checkWatch(source.watch, { requireQuiet, reporter });

@@ -6,7 +6,7 @@ import type { WriteRules } from '../lvm/write-rules.js';
 import type { Progress } from '../run/progress.js';
 import type { ChangeReader } from '../stream/change-reader.js';
 import type { StreamForm } from '../stream/change-stream.js';
-import { ASKED, DRY_RUN, type Hello, type StreamPosition } from '../stream/control-frame.js';
+import { comparisonIn, DRY_RUN, type Hello, type StreamPosition } from '../stream/control-frame.js';
 import { parseSize } from '../stream/copy-size.js';
 import { headKindsIn } from '../stream/device-facts.js';
 
@@ -70,7 +70,7 @@ export class ReceivedStream {
 
   /** Its sender first asks for hashes of the destination. */
   get asksForHashes(): boolean {
-    return this.hello?.attributes.comparison === ASKED;
+    return comparisonIn(this.hello?.attributes ?? {}) !== undefined;
   }
 
   /** Payload bytes; undefined if the stream does not state them. */

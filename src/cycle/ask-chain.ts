@@ -13,6 +13,7 @@ import { failureIn } from '../remote/said-failure.js';
 import { LIMITS, noAnswer } from '../remote/stall-watch.js';
 import type { RunContext } from '../run/context.js';
 import { interrupted } from '../run/interruption.js';
+import type { Comparison } from '../stream/control-frame.js';
 import type { ChainState } from './plan.js';
 import type { CycleRequest } from './request.js';
 import type { CycleOrigin } from './volumes.js';
@@ -108,11 +109,11 @@ function parseAnswer(
     readonly path: string;
     readonly force: boolean;
     readonly size: number;
-    readonly compare: boolean;
+    readonly compare: Comparison | undefined;
   },
 ): ChainState {
   const isWritten = written === true;
-  if (typeof mismatch === 'string' && !force && !(compare && isWritten)) {
+  if (typeof mismatch === 'string' && !force && !(compare === 'any' && isWritten)) {
     const what = escapeText(mismatch, 400);
     // Its host cannot open it; of a copy that does not match the chain the advice is for both hosts.
     const isNamed = mismatch.startsWith(`${path}: `);

@@ -8,6 +8,7 @@
  */
 
 import { isGoingBack, type PendingStep, type Point } from '../chain/record.js';
+import type { Comparison } from '../stream/control-frame.js';
 import type { Base, CycleSnapshot, CycleSnapshots } from './volumes.js';
 
 /** The receiver's report on its chain. */
@@ -30,7 +31,7 @@ export interface TurnFacts {
   /** It may begin although the destination holds a point; with `compare` the copy is compared in any case. */
   readonly force: boolean;
   /** What the snapshots and the chain cannot tell is found by comparing. */
-  readonly compare: boolean;
+  readonly compare: Comparison | undefined;
 }
 
 export type Refusal =
@@ -91,10 +92,10 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   }
   if (point === undefined || doing?.what === 'init') return refused({ why: 'noPoint' });
   const base = snapshots.find(({ uuid }) => uuid === point.uuid);
+  if (doing?.what === 'mend' && compare !== 'any') return refused({ why: 'mending', point });
   if (compare) {
     return base?.state === 'whole' ? planMended(facts, base, point) : planComparison(facts, point);
   }
-  if (doing?.what === 'mend') return refused({ why: 'mending', point });
   if (base === undefined) {
     const { wentBack } = chain;
     return refused({ why: 'baseGone', point, ...(wentBack && { wentBack }) });

@@ -3,6 +3,7 @@
 import type { ChainRequest } from '../chain/request.js';
 import type { SendRequest } from '../remote/request.js';
 import type { FillRequest } from '../source/request.js';
+import type { Comparison } from '../stream/control-frame.js';
 import type { FreezeHooks } from './freeze-hooks.js';
 
 /** One turn of a cycle. */
@@ -13,6 +14,6 @@ export interface CycleRequest extends SendRequest, FillRequest {
   readonly size: readonly string[] | 'auto' | undefined;
   readonly hooks: FreezeHooks;
   /** What the snapshots and the chain cannot tell is found by comparing. */
-  readonly compare: boolean;
+  readonly compare: Comparison | undefined;
   readonly chain: ChainRequest;
 }

@@ -2,6 +2,7 @@
 
 import type { ChainRequest } from '../chain/request.js';
 import type { ReadRequest, WriteRequest } from '../pipeline/request.js';
+import type { Comparison } from '../stream/control-frame.js';
 import type { Destination } from './destination-name.js';
 
 /** The needs of the sender of a change stream, whatever the stream holds. */
@@ -12,7 +13,7 @@ export interface SendRequest extends WriteRequest, ReadRequest {
   readonly remote: RemoteOptions;
   readonly chain?: ChainRequest;
   /** What differs is found by comparing hashes of both ends, on the connection of the stream. */
-  readonly compare?: boolean;
+  readonly compare?: Comparison | undefined;
 }
 
 /** How another host is reached, and what is run there. */

@@ -175,7 +175,7 @@ export class StreamSender {
       onComparison: (writer, features) => this.#compare(session, writer, features),
       beforeData: async () => {
         if (await set.ready(peer)) await this.#waitForOthers(() => set.allReady(peer));
-        this.#sendsData = command.compare !== true;
+        this.#sendsData = command.compare === undefined;
       },
       beforeEnd: () => {
         this.#sendsData = false;

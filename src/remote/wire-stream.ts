@@ -11,7 +11,7 @@ import { interrupted } from '../run/interruption.js';
 import type { Source } from '../source/source.js';
 import { DISCARD_FEATURE, LZ4_FEATURE } from '../stream/answer-lines.js';
 import { ChangeWriter } from '../stream/change-writer.js';
-import { ASKED, type HelloAttributes, type StreamPosition } from '../stream/control-frame.js';
+import type { HelloAttributes, StreamPosition } from '../stream/control-frame.js';
 import { streamAttributes } from '../stream/device-facts.js';
 import { ExpectingSink, type Found, wholeBlocks } from './compared-stream.js';
 import type { SendRequest } from './request.js';
@@ -56,7 +56,7 @@ export interface WireStream {
  */
 export async function writeWireStream(stream: WireStream): Promise<StreamTotals> {
   const { command, part, peer, signal } = stream;
-  if (command.compare === true) return writeCompared(stream);
+  if (command.compare !== undefined) return writeCompared(stream);
   const { extents } = part;
   const zeros = hasFrames(command) && command.discard ? part.zeros : NO_EXTENTS;
   const writer = await begin(stream, zeros);
@@ -103,7 +103,7 @@ function hasFrames({ format }: SendRequest): boolean {
 
 async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWriter> {
   const { source, part, place, command, streamId, peer, pace } = stream;
-  const compare = command.compare === true;
+  const compare = command.compare !== undefined;
   // The lines of a comparison come between HELLO and the data.
   const options = { compress: command.compression === 'lz4' && !compare, pace };
   if (!hasFrames(command)) return ChangeWriter.classic(peer.inputFd, options);
@@ -117,7 +117,7 @@ async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWrite
     attributes: {
       ...(await streamAttributes(source)),
       ...zeroFacts(zeros),
-      ...(compare && { comparison: ASKED }),
+      ...(command.compare && { comparison: command.compare }),
     },
   } as const;
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });
@@ -147,7 +147,7 @@ function send(
 ): Promise<void> {
   const { extents, bytesBefore } = part;
   const usual = limitsAmong(streamLimits(source.chunkSize, command), place.streamCount);
-  const limits = command.compare === true ? wholeBlocks(usual) : usual;
+  const limits = command.compare !== undefined ? wholeBlocks(usual) : usual;
   const pool = new SlabPool(DUMP_DEPTH + 1, slabSizeFor(limits));
   const onProgress = (bytes: number): void => stream.onProgress(bytesBefore + bytes);
   return dump({ source: source.device, extents, limits, writer, pool, signal, onProgress });

@@ -14,7 +14,7 @@ import {
 import type { Group, ReaderEnd, ReadingRules, StreamForm } from './change-stream.js';
 import { HANDSHAKE } from './change-writer.js';
 import {
-  ASKED,
+  comparisonIn,
   decodeAbort,
   decodeEnd,
   decodeHello,
@@ -233,7 +233,7 @@ export class ChangeReader {
     if (frame === undefined || frame.type >= FIRST_OPTIONAL_TYPE) return;
     this.#requireVersion(frame);
     if (frame.type === FRAME.compressed && this.#mayCompress()) return this.#decompress();
-    if (frame.type === FRAME.expect && this.#hello?.attributes.comparison === ASKED) {
+    if (frame.type === FRAME.expect && comparisonIn(this.#hello?.attributes ?? {}) !== undefined) {
       this.#expected = frame.payload;
       return;
     }

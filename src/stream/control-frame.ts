@@ -75,15 +75,22 @@ export interface HelloAttributes {
   readonly countedHash?: string;
   /** The allowed kinds of a copy's first bytes, see head-kind; several are separated by commas. */
   readonly headKinds?: string;
-  /** In a stream: ASKED. In a link of a chain: what was known when its run found the changes by comparing. */
+  /** In a stream: which Comparison. In a link of a chain: what was known when its run found the changes by comparing. */
   readonly comparison?: string;
 }
 
 /** As an attribute and not only as a word, which a forced command of ssh would leave out. */
 export const DRY_RUN = 'dry-run';
 
-/** The receiver answers with hashes of its destination first, and the stream then brings what differs. */
-export const ASKED = 'asked';
+/**
+ * The receiver answers with hashes of its destination first, and the stream then brings what differs. `lost`: only the
+ * list of changes is; `any`: also where something else wrote to the destination.
+ */
+export type Comparison = 'any' | 'lost';
+
+export function comparisonIn({ comparison }: HelloAttributes): Comparison | undefined {
+  return comparison === 'any' || comparison === 'lost' ? comparison : undefined;
+}
 
 /** A link whose run found the changes by comparing: whether something else was known to have written to the copy. */
 export const UNNOTICED = 'unnoticed';

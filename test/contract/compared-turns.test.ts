@@ -130,6 +130,17 @@ describe('a turn by comparison', () => {
     assert.ok(readFileSync(chain.destination).equals(foreign), 'what the turn overwrote');
   });
 
+  test('is refused then where only the list of changes is said to be lost', async () => {
+    const chain = await laboratory(1);
+    writeForeign(chain);
+    const { status, said } = await compare(chain, [1, 2], { compare: 'lost' });
+    assert.equal(status, 12, said);
+    assert.match(said, /something else wrote to it/);
+    const other = await laboratory(1);
+    await compares(other, [1, 2], { compare: 'lost' });
+    other.assertHolds(2);
+  });
+
   test('sends whole blocks that differ, and nothing else', async () => {
     const chain = await laboratory(1);
     const said = await compares(chain, [1, 2], {
@@ -358,7 +369,7 @@ async function helloOf(chain: ChainLaboratory): Promise<Buffer> {
   const path = `${chain.chain}-hello`;
   const { attributes } = chain.facts(2);
   const about = { kind: 'wire', deviceSize: SPEC.size, ending: 'none', groups: [] } as const;
-  await framedStream(path, { ...about, attributes: { ...attributes, comparison: 'asked' } });
+  await framedStream(path, { ...about, attributes: { ...attributes, comparison: 'any' } });
   return readFileSync(path);
 }
 

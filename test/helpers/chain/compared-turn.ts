@@ -11,6 +11,7 @@ import { FileDevice } from '../../../src/device/block-device.js';
 import { NO_EXTENTS } from '../../../src/device/extent.js';
 import { WriteWatch } from '../../../src/device/write-watch.js';
 import { sendTo } from '../../../src/remote/send.js';
+import type { Comparison } from '../../../src/stream/control-frame.js';
 import { contextOf } from '../program/in-process.js';
 import type { ChainLaboratory } from './chain-laboratory.js';
 
@@ -22,6 +23,7 @@ export interface ComparedTurn {
   readonly content: Buffer;
   readonly rsh: string;
   readonly options?: readonly string[];
+  readonly compare?: Comparison;
 }
 
 export interface TurnResult {
@@ -34,7 +36,7 @@ let count = 0;
 /** Never rejects. */
 export async function sendCompared(
   { destination, chain }: Pick<ChainLaboratory, 'destination' | 'chain'>,
-  { from, to, content, rsh, options = [] }: ComparedTurn,
+  { from, to, content, rsh, options = [], compare = 'any' }: ComparedTurn,
 ): Promise<TurnResult> {
   const path = join(`${chain}/..`, `source-${count++}`);
   writeFileSync(path, content);
@@ -58,7 +60,7 @@ export async function sendCompared(
     close: () => device.close(),
   };
   try {
-    await sendTo(source, { ...command, compare: true }, context);
+    await sendTo(source, { ...command, compare }, context);
     return { status: 0, said };
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;

@@ -57,7 +57,7 @@ class World {
     const chain = { point: this.#point, doing: this.#doing };
     const init = force || this.#point === undefined || this.#doing?.what === 'init';
     const facts = { snapshots: this.#snapshots, chain, init, force: init };
-    const plan = planTurn({ ...facts, compare: false });
+    const plan = planTurn({ ...facts, compare: undefined });
     if (plan.kind === 'refused') {
       assert.equal(plan.refusal.why, 'nextGone');
       this.#undoAttempt();

@@ -45,8 +45,13 @@ function facts({ snapshots = [], options = '', ...chain }: Situation): TurnFacts
     },
     init: options.includes('--init'),
     force: options.includes('--force'),
-    compare: options.includes('--compare'),
+    compare: comparisonOf(options),
   };
+}
+
+function comparisonOf(options: string): TurnFacts['compare'] {
+  if (options.includes('--compare=lost')) return 'lost';
+  return options.includes('--compare') ? 'any' : undefined;
 }
 
 /**
@@ -298,6 +303,27 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
     '--compare does not go on from a rollback that is not finished',
     { snapshots: [snapshot(1)], point: point(1), doing: ROLLBACK, options: '--compare' },
     'rollback',
+  ],
+  [
+    '--compare=lost does without the snapshot of the point',
+    { snapshots: [snapshot(1, 'lost')], point: point(1), options: '--compare=lost' },
+    '-1 1?*',
+  ],
+  [
+    '--compare=lost overwrites what an attempt left whose snapshot is gone',
+    {
+      ...{ snapshots: [snapshot(1)], point: point(1), doing: doing('turn', 2) },
+      options: '--compare=lost',
+    },
+    '=1 1>* -1',
+  ],
+  [
+    '--compare=lost does not finish what was begun since something else wrote',
+    {
+      ...{ snapshots: [snapshot(1)], point: point(1), doing: doing('mend', 1) },
+      options: '--compare=lost',
+    },
+    'mending',
   ],
   ['--compare needs a history', { options: '--compare' }, 'noPoint'],
   ['--init --compare begins one on a copy that exists', { options: '--init --compare' }, '*?*'],
