@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SCATTERED_4K, SCATTERED_64K } from './change-lists.js';
 import { drawChart } from './chart.js';
+import { compareJob } from './compared-turn.js';
 import { writeIntoDocument } from './document.js';
 import { runOverLink } from './link-runs.js';
 import { removeStream, writeStream } from './local-jobs.js';
@@ -29,7 +30,7 @@ const USAGE = `\
 Usage: npm run bench [-- OPTIONS]
 
   --full                 larger devices and more rounds: what is published
-  --only PART,...        of startup, local, ssh, link, scale, micro, cycle
+  --only PART,...        of startup, local, compare, ssh, link, scale, micro, cycle
   --size MIB             of each of two devices; the default is 256, with --full 2048
   --rounds N             default 3, with --full 7
   --folder DIR           where the devices' files are made; default /dev/shm
@@ -37,7 +38,7 @@ Usage: npm run bench [-- OPTIONS]
                          programs to run beside ours
 `;
 
-const PARTS = ['startup', 'local', 'ssh', 'link', 'scale', 'micro', 'cycle'] as const;
+const PARTS = ['startup', 'local', 'compare', 'ssh', 'link', 'scale', 'micro', 'cycle'] as const;
 type Part = (typeof PARTS)[number];
 
 const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url));
@@ -95,6 +96,7 @@ async function measure(media: Media): Promise<Report> {
   const findings: Findings = {
     startup: part('startup') ? runJobs([STARTUP], 3 * rounds) : [],
     local: part('local') ? runLocal(media, tools, { rounds, say }) : [],
+    compare: part('compare') ? runJobs([compareJob(media)], rounds) : [],
     ssh: part('ssh') ? await measureSsh(media) : [],
     link: part('link') ? measureLink(media) : [],
     micro: part('micro') ? await runMicro(media.folder, full ? 5 : 1) : [],

@@ -26,7 +26,7 @@ export function formatReport(report: Report): string {
     ...section('Targets', formatVerdicts(report.verdicts)),
     ...section(
       'Whole runs',
-      formatJobs([...report.startup, ...report.local.map(([, large]) => large)]),
+      formatJobs([...report.startup, ...report.local.map(([, large]) => large), ...report.compare]),
     ),
     ...section('Over ssh', formatSsh(report)),
     ...section('A link of 100 MB/s', formatLink(report)),

@@ -19,6 +19,7 @@ export interface Findings {
   /** Whole runs of this machine, at two sizes. */
   readonly local: readonly Pair[];
   readonly startup: readonly JobResult[];
+  readonly compare: readonly JobResult[];
   readonly ssh: readonly SshPair[];
   readonly link: readonly LinkResult[];
   readonly micro: readonly MicroResult[];
@@ -36,6 +37,7 @@ export function judge(findings: Findings): Verdict[] {
   const peaks = peaksOf(findings);
   return [
     ...findings.local.flatMap(judgeLocal),
+    ...findings.compare.flatMap(judgeCompare),
     ...ssh.flatMap(judgeSsh),
     ...link.map(({ name, gain }) =>
       atLeast(
@@ -84,6 +86,11 @@ function judgeSsh(pair: SshPair): Verdict[] {
 function judgeStartup({ name, results }: JobResult): Verdict[] {
   const ratio = results.find(({ role }) => role === 'ours')?.wallRatio?.median;
   return ratio === undefined ? [] : [atMost(name, ratio, 1.6, 'node -e 0')];
+}
+
+function judgeCompare({ name, results }: JobResult): Verdict[] {
+  const ratio = results.find(({ role }) => role === 'ours')?.wallRatio?.median;
+  return ratio === undefined ? [] : [atMost(name, ratio, 1.15, 'verify --full')];
 }
 
 function judgeLatency({ latency }: Findings): Verdict[] {

@@ -5,6 +5,7 @@ import type { ErrorContext } from '../base/errors.js';
 import { UNTOUCHED } from '../base/errors.js';
 import { WRITTEN, wasWritten } from '../device/write-mark.js';
 import { attemptIn } from './attempt.js';
+import { describeInexact } from './order.js';
 import type { Attempt, ChainRecord, Left, RecordWriter } from './record.js';
 import type { CopyEntry } from './registry-entry.js';
 
@@ -42,6 +43,13 @@ export function doubtOf(
     why: 'something else wrote to it since the last run of this chain, such as a mount or the merge of a snapshot, so it may not match its restore point',
     remedy: AFTER_WRITE,
   };
+}
+
+/** The same of a turn that counts its changes from the point: a rollback led there, and it is known to be another state. */
+export function inexactDoubt({ inexact }: Pick<ChainRecord, 'inexact'>): Doubt | undefined {
+  if (inexact?.exact !== 'no') return undefined;
+  const why = `it was rolled back to a restore point that is ${describeInexact(inexact)}`;
+  return { why, remedy: AFTER_WRITE };
 }
 
 /** Whether something that is noted nowhere wrote to it since the last run of the chain. */

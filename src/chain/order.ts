@@ -2,7 +2,7 @@
 
 import { localTime } from '../base/local-time.js';
 import { UNNOTICED, WRITTEN_BEFORE } from '../stream/control-frame.js';
-import type { ChainRecord, Point } from './record.js';
+import type { ChainRecord, Inexact, Point } from './record.js';
 
 /** The fields of a link that decide its order. */
 export interface Linked {
@@ -92,37 +92,30 @@ export function pointsOf(point: Point, { turns, present }: ChainOrder): readonly
   return present ? [point, ...turns.map(({ from }) => from)] : [];
 }
 
-/** Whether the copy held a point exactly when the newer turns overwrote it. */
-export interface Exactness {
-  /** `unknown`: only if nothing else had written to the copy. */
-  readonly exact: 'yes' | 'unknown' | 'no';
-  /** Where a newer turn led that found its changes by comparing; undefined where it is exact. */
-  readonly comparedAt?: Point;
-}
+/** What a restore point is worth: `undefined` for one that is exact. */
+export type Exactness = Inexact | undefined;
 
 /** Of each of pointsOf. What is restored of a point is what the turn after it overwrote. */
-export function exactnessOf({ turns }: Pick<ChainOrder, 'turns'>): readonly Exactness[] {
-  let current: Exactness = { exact: 'yes' };
-  const older = turns.map((turn) => {
-    current = behind(current, turn);
-    return current;
-  });
-  return [{ exact: 'yes' }, ...older];
+export function exactnessOf(
+  { attempts, turns }: Pick<ChainOrder, 'attempts' | 'turns'>,
+  inexact: Exactness,
+): readonly Exactness[] {
+  const [newest] = attempts;
+  const found = [newest ? behind(inexact, { links: attempts, to: newest.to }) : inexact];
+  for (const turn of turns) found.push(behind(found.at(-1), turn));
+  return found;
 }
 
 /** What holds after that turn holds before it, too. */
-function behind(newer: Exactness, { links, to }: Turn): Exactness {
+function behind(newer: Exactness, { links, to }: Pick<Turn, 'links' | 'to'>): Exactness {
   const isMarked = (mark: string): boolean => links.some(({ comparison }) => comparison === mark);
-  if (newer.exact === 'no') return newer;
+  if (newer?.exact === 'no') return newer;
   if (isMarked(WRITTEN_BEFORE)) return { exact: 'no', comparedAt: to };
-  return newer.exact === 'yes' && isMarked(UNNOTICED)
-    ? { exact: 'unknown', comparedAt: to }
-    : newer;
+  return newer ?? (isMarked(UNNOTICED) ? { exact: 'unknown', comparedAt: to } : undefined);
 }
 
-/** What a person has to know of a point before it is relied on; undefined where it is exact. */
-export function describeExactness({ exact, comparedAt }: Exactness): string | undefined {
-  if (comparedAt === undefined) return undefined;
+/** What a person has to know of a point before it is relied on. */
+export function describeInexact({ exact, comparedAt }: Inexact): string {
   const before = `before the cycle run of ${localTime(comparedAt.time)}, which compared`;
   return exact === 'no'
     ? `not exact: something else wrote to the copy ${before}`

@@ -76,6 +76,8 @@ export interface ChainRecord {
   readonly undone: Undone | null;
   /** Files that no restore point needs; see chain-leftover. Older programs leave it out. */
   readonly leftover?: Leftover;
+  /** After a rollback: what is known to speak against the point. Absent: nothing. */
+  readonly inexact?: Inexact | undefined;
   /** LVM's uuid of the volume that is copied. Older programs leave it out. */
   readonly source?: string | undefined;
   /** Absent: of a program that kept no registry. */
@@ -104,6 +106,13 @@ export interface Left {
   /** Uuid of the point. */
   readonly point: string | null;
   readonly last: string | null;
+}
+
+/** The destination holds the point only if nothing else had written to it before a comparison (`unknown`), or not (`no`). */
+export interface Inexact {
+  readonly exact: 'unknown' | 'no';
+  /** Where the run led that compared. */
+  readonly comparedAt: Point;
 }
 
 export interface Leftover {
@@ -177,7 +186,7 @@ export function isStreamId(value: unknown): value is string {
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
   const { destination, point, last, pruned, doing, undone } = value;
-  const { leftover, source, writer, left, attempt } = value;
+  const { leftover, inexact, source, writer, left, attempt } = value;
   return (
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
@@ -186,11 +195,18 @@ function isRecord(value: unknown): value is ChainRecord {
     (doing === null || isPendingStep(doing)) &&
     (undone === null || isUndone(undone)) &&
     (leftover === undefined || isLeftover(leftover)) &&
+    (inexact === undefined || isInexact(inexact)) &&
     (source === undefined || typeof source === 'string') &&
     (writer === undefined || isWriter(writer)) &&
     (left === undefined || isLeft(left)) &&
     (attempt === undefined || isAttempt(attempt))
   );
+}
+
+function isInexact(value: unknown): value is Inexact {
+  if (!isObject(value)) return false;
+  const { exact, comparedAt } = value;
+  return (exact === 'unknown' || exact === 'no') && isPoint(comparedAt);
 }
 
 function isLeftover(value: unknown): value is Leftover {

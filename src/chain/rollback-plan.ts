@@ -3,7 +3,7 @@
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime, timeSpan } from '../base/local-time.js';
 import { counted } from '../base/text.js';
-import { type ChainOrder, describeExactness, exactnessOf, type Linked, pointsOf } from './order.js';
+import { type ChainOrder, type Exactness, exactnessOf, type Linked, pointsOf } from './order.js';
 import type { ChainRecord, Point } from './record.js';
 
 /** Where a rollback is to lead: the newest point until then, or so many turns back. */
@@ -20,8 +20,8 @@ export interface RollbackPlan<L extends Linked = Linked> {
   readonly links: readonly L[];
   /** Those of them whose runs finished, so that their content has to be complete. */
   readonly complete: ReadonlySet<L>;
-  /** What a person has to know of the point before it is relied on. */
-  readonly caveat: string | undefined;
+  /** What speaks against the point; undefined where it is exact. */
+  readonly inexact: Exactness;
   /** Stream id of the newest link that remains, or null. */
   readonly last: string | null;
 }
@@ -51,9 +51,8 @@ export function planRollback<L extends Linked>(
   const links = [...order.attempts, ...turns.flatMap((turn) => turn.links)];
   const complete = new Set(turns.flatMap((turn) => turn.links.slice(0, 1)));
   const last = links.length === 0 ? record.last : (links.at(-1)?.previous ?? null);
-  const exactness = exactnessOf(order)[steps];
-  const caveat = exactness && describeExactness(exactness);
-  return { from: point, to, steps, links, complete, caveat, last };
+  const inexact = exactnessOf(order, record.inexact)[steps];
+  return { from: point, to, steps, links, complete, inexact, last };
 }
 
 /** From where to where, and how far that is. */

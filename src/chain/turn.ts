@@ -17,7 +17,7 @@ import type { Reporter } from '../run/reporter.js';
 import { type HelloAttributes, UNNOTICED, WRITTEN_BEFORE } from '../stream/control-frame.js';
 import { noteAttempt } from './attempt.js';
 import type { CopyOwner } from './copy-owner.js';
-import { leftAt, placesOnly } from './copy-verdict.js';
+import { inexactDoubt, leftAt, placesOnly } from './copy-verdict.js';
 import {
   checkChainFree,
   describeDestination,
@@ -131,6 +131,12 @@ export class ChainTurn {
         refuseMismatch(record, destination);
         if (step.compared) refuseOtherSource(record, { source, path: about.device.path });
       });
+      const doubt = step.compared === 'any' ? undefined : inexactDoubt(record);
+      await checkUnlessForced(about, () => {
+        if (doubt === undefined) return;
+        const message = `${about.device.path}: ${doubt.why}`;
+        throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
+      });
       wasWritten = await owner.requireOwn(record, directory, {
         force,
         anyway: step.compared === 'any',
@@ -165,8 +171,16 @@ export class ChainTurn {
       toTime: to.time,
       ...(from && { fromPoint: from.uuid, fromTime: from.time }),
       ...(previousLink !== undefined && { previousLink }),
-      ...(compared && { comparison: this.#wasWritten ? WRITTEN_BEFORE : UNNOTICED }),
+      ...this.#comparison(compared !== undefined),
     };
+  }
+
+  /** A point that was inexact before is no better for a turn that counts its changes from it. */
+  #comparison(compared: boolean): Pick<HelloAttributes, 'comparison'> {
+    const inexact = this.#former?.inexact;
+    const isKnown = inexact?.exact === 'no' || (compared && this.#wasWritten);
+    if (isKnown) return { comparison: WRITTEN_BEFORE };
+    return compared || inexact !== undefined ? { comparison: UNNOTICED } : {};
   }
 
   get #isMend(): boolean {
@@ -199,7 +213,12 @@ export class ChainTurn {
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
     const left = placesOnly(this.#former?.left);
     const source = this.#source;
-    const more = { ...(leftover && { leftover }), ...(source && { source }) };
+    const inexact = from && this.#former?.inexact;
+    const more = {
+      ...(leftover && { leftover }),
+      ...(inexact && { inexact }),
+      ...(source && { source }),
+    };
     this.#write({ ...next, ...more, writer, ...(left && { left }) });
     this.#owner.announce(writer, this.#request.directory);
   }
@@ -214,7 +233,9 @@ export class ChainTurn {
     const spots = await readSpots(device, mixedPlaces(places, this.#former?.left));
     const mark = writeMark(device);
     const last = this.#isMend ? await this.#lastWhole(this.#record) : this.#record.last;
-    const done = { ...this.#record, destination, point: this.#step.to, last, doing: null };
+    const { to, compared } = this.#step;
+    const inexact = compared === undefined ? this.#record.inexact : undefined;
+    const done = { ...this.#record, destination, point: to, last, doing: null, inexact };
     this.#write({ ...done, left: leftAt(done, { mark, spots }) });
     this.#owner.leave(mark);
   }

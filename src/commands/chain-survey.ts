@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { LvmsyncError } from '../base/errors.js';
 import { localTime } from '../base/local-time.js';
 import { RegisteredCopy } from '../chain/copy-registry.js';
-import { doubtOf, knownIn } from '../chain/copy-verdict.js';
+import { doubtOf, inexactDoubt, knownIn } from '../chain/copy-verdict.js';
 import { describeDestination, destinationMismatch, readChain } from '../chain/directory.js';
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
@@ -110,7 +110,7 @@ async function mismatchOf(
       }
       const spots = knownIn(record)?.spots ?? [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
-      const doubt = doubtOf(entry, record, { directory, ...now });
+      const doubt = doubtOf(entry, record, { directory, ...now }) ?? inexactDoubt(record);
       return doubt && { why: doubt.why, remedy: doubt.remedy.hint, written: true };
     } finally {
       await device.close();

@@ -9,7 +9,7 @@ import { typedPath } from '../base/shell-words.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
 import type { LeftoverFiles } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
-import { describeExactness, type Exactness, exactnessOf, pointsOf } from '../chain/order.js';
+import { describeInexact, type Exactness, exactnessOf, pointsOf } from '../chain/order.js';
 import type { ChainRecord, Point } from '../chain/record.js';
 import type { ChainCommand } from '../cli/command.js';
 import type { RunContext } from '../run/context.js';
@@ -64,10 +64,10 @@ interface Reachable extends Point {
 function reachable({ record, order }: Survey): readonly Reachable[] {
   if (record === undefined || record.point === null) return [];
   let undoBytes = sizeOf(order.attempts);
-  const exactness = exactnessOf(order);
+  const exactness = exactnessOf(order, record.inexact);
   return pointsOf(record.point, order).map((point, steps) => {
     undoBytes += sizeOf(order.turns[steps - 1]?.links ?? []);
-    return { ...point, steps, undoBytes, exactness: exactness[steps] ?? { exact: 'unknown' } };
+    return { ...point, steps, undoBytes, exactness: exactness[steps] };
   });
 }
 
@@ -88,7 +88,7 @@ function asJson(survey: Survey): Record<string, unknown> {
     undone: record?.undone ?? null,
     points: reachable(survey).map(({ exactness, ...rest }) => ({
       ...rest,
-      exact: exactness.exact,
+      exact: exactness?.exact ?? 'yes',
     })),
     links: [
       ...order.attempts.map((link) => linkJson(link, true)),
@@ -145,7 +145,7 @@ function describeLeftover({ files, folders, bytes }: LeftoverFiles): string {
 function tableOf(survey: Survey): string {
   const points = reachable(survey);
   const rows = points.map(({ steps, time, undoBytes, exactness }) => {
-    const mark = MARKS[exactness.exact];
+    const mark = MARKS[exactness?.exact ?? 'yes'];
     const cells = [String(steps).padStart(5) + mark, localTime(time).padEnd(25)];
     return `  ${cells.join(' ')}  ${humanSize(undoBytes).padStart(10)}\n`;
   });
@@ -157,8 +157,8 @@ const MARKS = { yes: ' ', unknown: '?', no: '!' } as const;
 
 function legendOf(points: readonly Reachable[]): string {
   const lines = points.map(({ exactness }) => {
-    const what = describeExactness(exactness);
-    return what === undefined ? '' : `      ${MARKS[exactness.exact]}  ${what}\n`;
+    if (exactness === undefined) return '';
+    return `      ${MARKS[exactness.exact]}  ${describeInexact(exactness)}\n`;
   });
   return [...new Set(lines)].join('');
 }

@@ -12,6 +12,7 @@ import { describeRefusal } from '../cycle/refusal.js';
 import { readCycleStores } from '../cycle/stores.js';
 import {
   type CycleOrigin,
+  type CycleSnapshot,
   describeSnapshot,
   findBaseElsewhere,
   findCycleOf,
@@ -48,7 +49,7 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
       const refusal = await findBase(plan.refusal, origin, tag);
       throw describeRefusal(refusal, origin, command);
     }
-    await refuseOtherCopy(plan.turn, origin, { tag, command });
+    await refuseOtherCopy(plan.turn, origin, { tag, snapshots, command });
     if (command.dryRun) {
       const checkTarget = (source: Source): Promise<void> => checkPlace(source, command, context);
       const dryCycle = { turn: plan.turn, snapshots, stores, origin, tag, command, context };
@@ -103,10 +104,20 @@ async function findBase(refusal: Refusal, origin: CycleOrigin, tag: string): Pro
 async function refuseOtherCopy(
   { compare }: Turn,
   origin: CycleOrigin,
-  { tag, command }: { readonly tag: string; readonly command: CycleCommand },
+  {
+    tag,
+    snapshots,
+    command,
+  }: {
+    readonly tag: string;
+    readonly snapshots: readonly CycleSnapshot[];
+    readonly command: CycleCommand;
+  },
 ): Promise<void> {
-  if (compare?.from === undefined || command.force) return;
-  const refusal = await findBase({ why: 'baseGone', point: compare.from }, origin, tag);
+  const point = compare?.from;
+  if (point === undefined || command.force) return;
+  if (snapshots.some(({ uuid }) => uuid === point.uuid)) return;
+  const refusal = await findBase({ why: 'baseGone', point }, origin, tag);
   if (refusal.why !== 'baseGone') throw describeRefusal(refusal, origin, command);
 }
 

@@ -1,5 +1,6 @@
 /** `lvmsync cycle --dry-run`: which turn would be taken, and whether it would begin. Nothing is written. */
 
+import { localTime } from '../base/local-time.js';
 import { humanSize } from '../base/text.js';
 import type { CycleCommand } from '../cli/command.js';
 import { type NextSize, sizeOfNext } from '../cycle/next-size.js';
@@ -18,6 +19,7 @@ import type { Source } from '../source/source.js';
 import { guardStores } from '../source/store-guard.js';
 import { openWholeThin } from '../source/thin-source.js';
 import { openWhole } from '../source/whole-source.js';
+import type { HelloAttributes } from '../stream/control-frame.js';
 import { rowsOf } from './dry-run.js';
 import { formatRows, type Row } from './dry-run-report.js';
 
@@ -46,16 +48,17 @@ export async function reportTurn(dryCycle: DryCycle): Promise<void> {
     const guard = { source, maxPercent: command.maxCowUse, context };
     await guardStores(guard, async (guarded) => {
       await checkPlace(source);
-      const attributes = { ...source.attributes, ...pointsOf(turn, dryCycle.origin, time) };
-      const { totalBytes } = source.extents;
-      const zeros = command.discard ? source.zeros : NO_EXTENTS;
+      const attributes = { ...source.attributes, ...pointsOf(dryCycle, time) };
+      // Nobody knows what a comparison will find.
+      const { compare } = turn;
+      const totalBytes = compare === undefined ? source.extents.totalBytes : 0;
+      const zeros = command.discard && compare === undefined ? source.zeros : NO_EXTENTS;
       const asked = { source: { ...source, attributes }, totalBytes, zeros, command };
       await askReceiver(asked, guarded);
-      const rows = [
-        ...turnRows(turn),
-        ...sizeRows(room),
-        ...(await rowsOf(source, command, guarded)),
-      ];
+      const sizes = `${humanSize(source.device.size)} at both ends; then the run sends what differs`;
+      const sent: Row[] =
+        compare === undefined ? await rowsOf(source, command, guarded) : [['compare', sizes]];
+      const rows = [...turnRows(turn), ...sizeRows(room), ...sent];
       const place = placeName(command.destination);
       const may: Row = ['destination', `${place} can be written`];
       const heading = `Dry run: a cycle run from ${fullName(dryCycle.origin)} to ${place}`;
@@ -105,26 +108,37 @@ const NO_OTHER = { dataSource: undefined, since: undefined };
 /** Stands for a snapshot that is not made yet. */
 const NOT_YET = '000000-0000-0000-0000-0000-0000-000000';
 
+/** Of the first step: a copy that is made equal to its point again comes from there, and leads there. */
 function pointsOf(
-  { base, next }: Turn,
-  origin: CycleOrigin,
+  { turn: { mend, base, next, compare }, origin, command }: DryCycle,
   time: string,
-): Readonly<Record<string, string>> {
+): HelloAttributes {
+  const from = mend ?? (compare === undefined ? base : compare.from);
+  const to = mend ?? next;
+  const compared = mend === undefined && compare === undefined ? undefined : command.compare;
   return {
     deviceIdentity: origin.uuid,
-    ...(base && { fromPoint: base.uuid, fromTime: base.time }),
-    toPoint: next?.uuid ?? NOT_YET,
-    toTime: next?.time ?? time,
+    ...(from && { fromPoint: from.uuid, fromTime: from.time }),
+    toPoint: to?.uuid ?? NOT_YET,
+    toTime: to?.time ?? time,
+    ...(compared && { comparison: compared }),
   };
 }
 
-function turnRows({ removeFirst, base, next, removeAfter }: Turn): Row[] {
+function turnRows({ removeFirst, mend, base, next, compare, removeAfter }: Turn): Row[] {
   const name = (snapshot: CycleSnapshot): string => describeSnapshot(snapshot);
   const make = 'a new snapshot; this dry run reads the origin instead';
   return [
     ...removeFirst.map((one): Row => ['remove', `${name(one)}, before anything else`]),
-    ['from', base === undefined ? 'nothing: this is a full copy' : name(base)],
+    ...(mend === undefined ? [] : [['first', `make the copy equal to ${name(mend)} again`] as Row]),
+    ['from', base === undefined ? fromWhat(compare) : name(base)],
     ['to', next === undefined ? make : `${name(next)}, left by an interrupted cycle run`],
     ...removeAfter.map((one): Row => ['remove', `${name(one)}, at the end`]),
   ];
+}
+
+function fromWhat(compare: Turn['compare']): string {
+  if (compare === undefined) return 'nothing: this is a full copy';
+  if (compare.from === undefined) return 'nothing: a history starts on what is there';
+  return `${localTime(compare.from.time)}, of which there is no list of changes`;
 }

@@ -21,6 +21,7 @@ import {
 } from '../chain/directory.js';
 import { withUndone } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
+import { describeInexact } from '../chain/order.js';
 import {
   type ChainRecord,
   isGoingBack,
@@ -125,8 +126,9 @@ class Rollback {
     const size = humanSize(writes.bytes);
     this.#say(`${this.#device.path}: ${describeWay(plan, record)}`);
     if ('until' in target) this.#say(`  ${describeChoice(target, plan.to)}`);
-    if (plan.caveat !== undefined) {
-      this.#context.reporter.warn(`${localTime(plan.to.time)}: ${plan.caveat}`);
+    const { inexact } = plan;
+    if (inexact !== undefined) {
+      this.#context.reporter.warn(`${localTime(plan.to.time)}: ${describeInexact(inexact)}`);
     }
     const steps = plan.steps === 0 ? '' : `${counted(plan.steps, 'step')}, `;
     this.#say(`  ${steps}${counted(plan.links.length, 'snapback')}, ${size} to be written`);
@@ -172,7 +174,8 @@ class Rollback {
     const mark = writeMark(this.#device);
     const spots = await readSpots(this.#device, mixedPlaces(places, record.left));
     const left = leftAt({ point, last }, { mark, spots });
-    const reached = { destination: after, point, last, doing: null, undone, writer, left };
+    const { inexact } = plan;
+    const reached = { destination: after, point, last, doing: null, undone, writer, left, inexact };
     writeRecord(directory, { ...record, ...reached, attempt: undefined });
     this.#owner.leave(mark);
     const { reporter } = this.#context;

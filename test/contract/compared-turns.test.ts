@@ -128,6 +128,22 @@ describe('a turn by comparison', () => {
     assert.match(dry.stderr, /^WARNING: .*not exact: something else wrote to the copy before/m);
     assertSucceeds(rollback(chain, 1));
     assert.ok(readFileSync(chain.destination).equals(foreign), 'what the turn overwrote');
+    assert.deepEqual(exactness(chain), ['no', 'no'], 'that is not forgotten');
+    assertFails(await chain.turn(2), 12, /rolled back to a restore point that is not exact/);
+    assertSucceeds(lvmsync(['rollback', '--redo', chain.destination, chain.chain]));
+    chain.assertHolds(2);
+    assert.deepEqual(exactness(chain), ['yes', 'no', 'no']);
+  });
+
+  test('keeps the doubt about a point that a rollback led to', async () => {
+    const chain = await laboratory(1);
+    await compares(chain, [1, 2]);
+    assertSucceeds(rollback(chain, 1));
+    assert.deepEqual(exactness(chain), ['unknown', 'unknown']);
+    assertSucceeds(await chain.turn(2));
+    assert.deepEqual(exactness(chain), ['unknown', 'unknown', 'unknown']);
+    await compares(chain, [2, 2]);
+    assert.deepEqual(exactness(chain), ['yes', 'unknown', 'unknown']);
   });
 
   test('is refused then where only the list of changes is said to be lost', async () => {

@@ -1,9 +1,12 @@
 // A history that survives: turns by comparison where the list of changes, or the copy, cannot be trusted.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
+import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
 import { assertFails, assertSucceeds, lvmsync } from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { scattered, writeRandom } from '../harness/content.js';
@@ -122,6 +125,55 @@ describe('ten turns of a thick volume under a writer', () => {
     assert.match(`${dry.stdout}${dry.stderr}`, /something else wrote to the copy/);
     await history.assertAllPoints(2);
   });
+});
+
+describe('a comparison that is killed', () => {
+  const kills = campaignSize({ commit: 10, release: 100 });
+
+  test('at any step: the next run goes on, and nothing is lost', async (t) => {
+    const history = new History('thick');
+    history.turn();
+    const campaign = new Campaign(t, 'T5 SIGKILL during a comparison', random.seed);
+    let begun = 0;
+    for (let kill = 0; kill < kills; kill++) {
+      await campaign.run(`kill ${kill}`, async () => {
+        if (kill % 4 === 0) history.removeBase();
+        const run = laboratory.startTurn('--compare', '--bwlimit', '4M');
+        const ended = once(run, 'exit');
+        const wait = kill % 2 === 0 ? laboratory.isUnderWay(run) : delay(random.below(4000));
+        await Promise.race([wait.then(() => delay(random.below(300))), ended]);
+        if (run.exitCode === null) process.kill(-(run.pid ?? 0), 'SIGKILL');
+        await ended;
+        if (laboratory.isBegun()) begun++;
+        if (kill % 4 === 3) history.turn('--compare');
+      });
+    }
+    history.turn('--compare');
+    t.diagnostic(`${begun} of ${kills} had begun to write`);
+    campaign.finish(kills);
+    await history.assertAllPoints();
+  });
+});
+
+test('a timer goes through nights of ten times the usual writes, without a person', async () => {
+  laboratory = new CycleLaboratory('thick', random);
+  const { path } = laboratory.origin;
+  const write = (bytes: number): void =>
+    writeRandom(path, random, [{ offset: MiB, length: bytes }]);
+  const hashes = [laboratory.turnSucceeds('--init', '--size', 'auto')];
+  let compared = 0;
+  for (const bytes of [300, 300, 3000, 300, 3000, 3000].map((kib) => kib * KiB)) {
+    write(bytes);
+    const { status, stderr } = laboratory.turn('--size', 'auto', '--compare=lost');
+    assert.equal(status, 0, stderr);
+    if (/Compared/.test(stderr)) compared++;
+    hashes.push(laboratory.hash());
+  }
+  assert.equal(compared, 1, 'only the first of these nights was not foreseen');
+  for (const hash of hashes.reverse().slice(1)) {
+    assertSucceeds(lvmsync(['rollback', '--steps', '1', laboratory.copy.path, laboratory.chain]));
+    assert.equal(laboratory.hash(), hash);
+  }
 });
 
 describe('a thin volume under a writer', () => {
