@@ -51,7 +51,8 @@ export class CopyOwner extends OtherRunNotes {
     const doubt = doubtOf(entry, record, { directory, ...this.#now });
     if (doubt !== undefined) {
       const message = `${this.path}: ${doubt.why}`;
-      if (!force && !anyway) throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
+      if (!force && !(anyway && !doubt.isTaken))
+        throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
       this.reporter.warn(message);
     } else if (entry === undefined) {
       const why = unreadable === undefined ? 'it has no entry' : `its entry ${unreadable}`;

@@ -1,18 +1,27 @@
 /** Whether a chain still knows what its copy holds. Pure, but for the name of a directory. */
 
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ErrorContext } from '../base/errors.js';
 import { UNTOUCHED } from '../base/errors.js';
 import { WRITTEN, wasWritten } from '../device/write-mark.js';
 import { attemptIn } from './attempt.js';
 import { describeInexact } from './order.js';
-import type { Attempt, ChainRecord, Left, RecordWriter } from './record.js';
+import {
+  type Attempt,
+  type ChainRecord,
+  type Left,
+  RECORD_NAME,
+  type RecordWriter,
+} from './record.js';
 import type { CopyEntry } from './registry-entry.js';
 
 /** Why it does not know that any more, and what helps. */
 export interface Doubt {
   readonly why: string;
   readonly remedy: ErrorContext;
+  /** It is the copy of another chain now. */
+  readonly isTaken?: boolean;
 }
 
 type Facts = Pick<ChainRecord, 'writer' | 'doing' | 'left' | 'attempt' | 'point' | 'last'>;
@@ -31,13 +40,16 @@ export function doubtOf(
   record: Facts,
   about: CopyNow & { readonly directory: string },
 ): Doubt | undefined {
-  if (record.doing?.what === 'mend') {
+  if (record.doing?.what === 'mend' && record.doing.foreign) {
     const why =
       'a cycle run with --compare did not finish making it equal to its restore point again';
-    return { why, remedy: { ...UNTOUCHED, hint: 'Run the cycle again with --compare.' } };
+    return { why, remedy: MEND };
   }
   const stranger = strangerIn(entry, record, about.directory);
-  if (stranger !== undefined) return { why: stranger, remedy: AFTER_STRANGER };
+  if (stranger !== undefined) {
+    const isTaken = isOfOtherChain(entry, about.directory);
+    return { why: stranger, remedy: isTaken ? TAKEN : AFTER_STRANGER, isTaken };
+  }
   if (!isWritten(entry, record, about)) return undefined;
   return {
     why: 'something else wrote to it since the last run of this chain, such as a mount or the merge of a snapshot, so it may not match its restore point',
@@ -154,6 +166,14 @@ function isOwn(
   return writer === undefined || (writer.at !== undefined && at < writer.at);
 }
 
+/** One that is there still. */
+function isOfOtherChain(entry: CopyEntry | undefined, directory: string): boolean {
+  const chain = entry?.chain ?? null;
+  return (
+    chain !== null && !isSameDirectory(chain, directory) && existsSync(join(chain, RECORD_NAME))
+  );
+}
+
 export function isSameDirectory(recorded: string, directory: string): boolean {
   try {
     return recorded === realpathSync(directory);
@@ -170,9 +190,19 @@ const COMPARE =
 export const KILLED =
   'the run before was killed, or could not note how it left the copy, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
 
+const TAKEN: ErrorContext = {
+  ...UNTOUCHED,
+  hint: 'Name another destination. If this chain is to have the copy again, run the cycle once with --compare --force: the other chain then no longer matches it.',
+};
+
 const AFTER_STRANGER: ErrorContext = {
   ...UNTOUCHED,
   hint: `Undo that run with its snapback, if it kept one. Or ${COMPARE}.`,
+};
+
+const MEND: ErrorContext = {
+  ...UNTOUCHED,
+  hint: 'Run the cycle again with --compare. If its source is lost, use --force: what else was written to the copy then stays in it.',
 };
 
 const AFTER_WRITE: ErrorContext = {

@@ -110,13 +110,13 @@ export function exactnessOf(
 function behind(newer: Exactness, { links, to }: Pick<Turn, 'links' | 'to'>): Exactness {
   const isMarked = (mark: string): boolean => links.some(({ comparison }) => comparison === mark);
   if (newer?.exact === 'no') return newer;
-  if (isMarked(WRITTEN_BEFORE)) return { exact: 'no', comparedAt: to };
-  return newer ?? (isMarked(UNNOTICED) ? { exact: 'unknown', comparedAt: to } : undefined);
+  if (isMarked(WRITTEN_BEFORE)) return { exact: 'no', seenAt: to };
+  return newer ?? (isMarked(UNNOTICED) ? { exact: 'unknown', seenAt: to } : undefined);
 }
 
 /** What a person has to know of a point before it is relied on. */
-export function describeInexact({ exact, comparedAt }: Inexact): string {
-  const before = `before the cycle run of ${localTime(comparedAt.time)}, which compared`;
+export function describeInexact({ exact, seenAt }: Inexact): string {
+  const before = `before the cycle run of ${localTime(seenAt.time)}`;
   return exact === 'no'
     ? `not exact: something else wrote to the copy ${before}`
     : `exact only if nothing else wrote to the copy ${before}`;

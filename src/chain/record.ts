@@ -33,8 +33,11 @@ export type PendingStep =
   /** A full copy. */
   | { readonly what: 'init'; readonly to: Point }
   | { readonly what: 'turn'; readonly to: Point }
-  /** What does not belong to the point that it held is being overwritten, so that it holds that point again. */
-  | { readonly what: 'mend'; readonly to: Point }
+  /**
+   * What does not belong to the point that it held is being overwritten, so that it holds that point again. `foreign`:
+   * not only what an attempt wrote.
+   */
+  | { readonly what: 'mend'; readonly to: Point; readonly foreign: boolean }
   | ({ readonly what: 'rollback'; readonly to: Point } & Undone)
   | ({ readonly what: 'redo' } & Undone);
 
@@ -108,11 +111,11 @@ export interface Left {
   readonly last: string | null;
 }
 
-/** The destination holds the point only if nothing else had written to it before a comparison (`unknown`), or not (`no`). */
+/** The destination holds the point only if nothing else had written to it before a run (`unknown`), or not (`no`). */
 export interface Inexact {
   readonly exact: 'unknown' | 'no';
-  /** Where the run led that compared. */
-  readonly comparedAt: Point;
+  /** Where that run led. */
+  readonly seenAt: Point;
 }
 
 export interface Leftover {
@@ -205,8 +208,8 @@ function isRecord(value: unknown): value is ChainRecord {
 
 function isInexact(value: unknown): value is Inexact {
   if (!isObject(value)) return false;
-  const { exact, comparedAt } = value;
-  return (exact === 'unknown' || exact === 'no') && isPoint(comparedAt);
+  const { exact, seenAt } = value;
+  return (exact === 'unknown' || exact === 'no') && isPoint(seenAt);
 }
 
 function isLeftover(value: unknown): value is Leftover {
@@ -258,8 +261,9 @@ export function isPendingStep(value: unknown): value is PendingStep {
   switch (value.what) {
     case 'init':
     case 'turn':
-    case 'mend':
       return isPoint(value.to);
+    case 'mend':
+      return isPoint(value.to) && typeof value.foreign === 'boolean';
     case 'rollback':
       return isPoint(value.to) && isUndone(value);
     case 'redo':

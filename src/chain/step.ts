@@ -115,7 +115,8 @@ function whyNotFollowing(
       what: `the stream leads from ${describePoint(from)}, but the destination holds ${describePoint(point)}`,
     };
   }
-  if (compared === 'any') return undefined;
+  if (compared === 'any' || (compared && doing?.what === 'mend' && !doing.foreign))
+    return undefined;
   if (doing?.what === 'mend') {
     const what =
       'a run with --compare, which makes the copy match its restore point again, is not finished';

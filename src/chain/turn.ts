@@ -12,32 +12,34 @@ import { writeMark } from '../device/write-mark.js';
 import type { RunLock } from '../host/run-lock.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
-import { checkUnlessForced } from '../run/forced.js';
 import type { Reporter } from '../run/reporter.js';
-import { type HelloAttributes, UNNOTICED, WRITTEN_BEFORE } from '../stream/control-frame.js';
+import type { HelloAttributes } from '../stream/control-frame.js';
 import { noteAttempt } from './attempt.js';
 import type { CopyOwner } from './copy-owner.js';
-import { inexactDoubt, leftAt, placesOnly } from './copy-verdict.js';
+import { leftAt, placesOnly } from './copy-verdict.js';
 import {
   checkChainFree,
   describeDestination,
-  destinationMismatch,
   lockChain,
   makeChainDirectory,
-  refuseMismatch,
-  refuseOtherSource,
   unusable,
 } from './directory.js';
 import { leftoverAfter } from './leftover.js';
 import { linkName, readLinks } from './link.js';
 import { orderChain } from './order.js';
-import { refuseOtherChain } from './other-chain.js';
 import { NONE_PRUNED, type Pruned, prune } from './prune.js';
-import { type ChainDestination, type ChainRecord, readRecord, writeRecord } from './record.js';
+import {
+  type ChainDestination,
+  type ChainRecord,
+  type PendingStep,
+  readRecord,
+  writeRecord,
+} from './record.js';
 import type { ChainRequest } from './request.js';
 import { readSaved, type SavedQuestion } from './saved.js';
 import { mixedPlaces, readSpots } from './spot-check.js';
 import { isMend, type Step, whyNot } from './step.js';
+import { type Doubts, findDoubts, inexactAfter, markOf } from './turn-doubts.js';
 
 export interface TurnFacts {
   readonly step: Step;
@@ -55,8 +57,7 @@ interface Found {
   readonly destination: ChainDestination;
   readonly source: string | undefined;
   readonly owner: CopyOwner;
-  /** By something that is not of the chain, or nobody can say which device it was. */
-  readonly wasWritten: boolean;
+  readonly doubts: Doubts;
 }
 
 /** One turn of one chain, which it keeps locked until close. */
@@ -68,7 +69,7 @@ export class ChainTurn {
   readonly #destination: ChainDestination;
   readonly #source: string | undefined;
   readonly #owner: CopyOwner;
-  readonly #wasWritten: boolean;
+  readonly #doubts: Doubts;
   #record: ChainRecord | undefined;
 
   private constructor(request: ChainRequest, step: Step, found: Found) {
@@ -79,7 +80,7 @@ export class ChainTurn {
     this.#destination = found.destination;
     this.#source = found.source;
     this.#owner = found.owner;
-    this.#wasWritten = found.wasWritten;
+    this.#doubts = found.doubts;
   }
 
   /**
@@ -124,29 +125,10 @@ export class ChainTurn {
     const record = readRecord(directory);
     requireStep(request, about, record);
     const destination = await describeDestination(about.device);
-    const { owner, force, step, source } = about;
-    let wasWritten = false;
-    if (record !== undefined && !init) {
-      await checkUnlessForced(about, () => {
-        refuseMismatch(record, destination);
-        if (step.compared) refuseOtherSource(record, { source, path: about.device.path });
-      });
-      const doubt = step.compared === 'any' ? undefined : inexactDoubt(record);
-      await checkUnlessForced(about, () => {
-        if (doubt === undefined) return;
-        const message = `${about.device.path}: ${doubt.why}`;
-        throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
-      });
-      wasWritten = await owner.requireOwn(record, directory, {
-        force,
-        anyway: step.compared === 'any',
-      });
-      if (force) wasWritten ||= destinationMismatch(record, destination) !== undefined;
-    } else {
-      if (!force) refuseOtherChain({ entry: owner.entry, path: about.device.path }, directory);
-      owner.warnOfChain(directory);
-    }
-    const found = { lock, former: record, destination, source, owner, wasWritten };
+    const { owner, device, step, source } = about;
+    const question = { ...about, record, directory, init, destination, path: device.path };
+    const doubts = await findDoubts(question);
+    const found = { lock, former: record, destination, source, owner, doubts };
     return new ChainTurn(request, step, found);
   }
 
@@ -164,23 +146,16 @@ export class ChainTurn {
   /** The description that the file has of itself. */
   get linkAttributes(): HelloAttributes {
     if (this.#isMend) return {};
-    const { from, to, compared } = this.#step;
+    const { from, to } = this.#step;
+    const comparison = markOf(this.#step, this.#doubts, this.#former?.inexact);
     const previousLink = this.#former?.last ?? undefined;
     return {
       toPoint: to.uuid,
       toTime: to.time,
       ...(from && { fromPoint: from.uuid, fromTime: from.time }),
       ...(previousLink !== undefined && { previousLink }),
-      ...this.#comparison(compared !== undefined),
+      ...(comparison !== undefined && { comparison }),
     };
-  }
-
-  /** A point that was inexact before is no better for a turn that counts its changes from it. */
-  #comparison(compared: boolean): Pick<HelloAttributes, 'comparison'> {
-    const inexact = this.#former?.inexact;
-    const isKnown = inexact?.exact === 'no' || (compared && this.#wasWritten);
-    if (isKnown) return { comparison: WRITTEN_BEFORE };
-    return compared || inexact !== undefined ? { comparison: UNNOTICED } : {};
   }
 
   get #isMend(): boolean {
@@ -191,7 +166,8 @@ export class ChainTurn {
   async savedBefore(about: Omit<SavedQuestion, 'destination'>): Promise<Saved | undefined> {
     const former = this.#former;
     if (former?.doing?.what !== 'turn' || this.#step.from === undefined) return undefined;
-    if (this.#isMend) return undefined;
+    // What something else wrote is kept, too: this link then saves all that it overwrites.
+    if (this.#isMend || this.#doubts.wasWritten) return undefined;
     const { links } = await readLinks(this.#request.directory);
     const { attempts } = orderChain(former, links);
     return readSaved(attempts, { ...about, destination: this.#destination });
@@ -200,14 +176,14 @@ export class ChainTurn {
   /** To be called before the destination is changed; may be called again. Durable when it returns. */
   begin(snapback: Snapback | undefined): void {
     if (this.#record !== undefined) return;
-    snapback?.keep();
-    const { from, to } = this.#step;
+    // The record names it; what a mend overwrites has no other name than its own.
+    if (!this.#isMend) snapback?.keep();
+    const { from } = this.#step;
     const kept = from === undefined ? NOTHING : (this.#former ?? NOTHING);
     const { point, pruned } = kept;
-    const what = from === undefined ? 'init' : this.#isMend ? 'mend' : 'turn';
-    const doing = { what, to } as const;
+    const doing = this.#doing();
     const last = this.#isMend ? (this.#former?.last ?? null) : (snapback?.streamId ?? null);
-    const destination = this.#destination;
+    const destination = this.#begunOn();
     const writer = this.#owner.newWriter();
     const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
@@ -223,18 +199,36 @@ export class ChainTurn {
     this.#owner.announce(writer, this.#request.directory);
   }
 
+  #doing(): PendingStep {
+    const { from, to } = this.#step;
+    if (from === undefined) return { what: 'init', to };
+    const { wasWritten, force } = this.#doubts;
+    return this.#isMend ? { what: 'mend', to, foreign: wasWritten || force } : { what: 'turn', to };
+  }
+
+  /** A file that an attempt made longer gets its former size from a mend. */
+  #begunOn(): ChainDestination {
+    const { size = 0 } = this.#former?.destination ?? {};
+    const isLonger = this.#destination.identity === null && this.#destination.size > size;
+    return this.#isMend && isLonger ? { ...this.#destination, size } : this.#destination;
+  }
+
   /**
    * To be called when everything is durable: from now on the destination holds the new point. `places`: some of
    * those that were written.
    */
   async commit(device: FileDevice, places: readonly number[]): Promise<void> {
     if (this.#record === undefined) throw new Error('a turn ends that has not begun');
+    if (this.#isMend && device.size > this.#record.destination.size) {
+      await device.resize(this.#record.destination.size);
+      await device.sync();
+    }
     const destination = await describeDestination(device);
     const spots = await readSpots(device, mixedPlaces(places, this.#former?.left));
     const mark = writeMark(device);
     const last = this.#isMend ? await this.#lastWhole(this.#record) : this.#record.last;
-    const { to, compared } = this.#step;
-    const inexact = compared === undefined ? this.#record.inexact : undefined;
+    const { to } = this.#step;
+    const inexact = inexactAfter(this.#step, this.#doubts, this.#record.inexact);
     const done = { ...this.#record, destination, point: to, last, doing: null, inexact };
     this.#write({ ...done, left: leftAt(done, { mark, spots }) });
     this.#owner.leave(mark);

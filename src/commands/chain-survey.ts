@@ -10,9 +10,9 @@ import { describeDestination, destinationMismatch, readChain } from '../chain/di
 import { findLeftover, type LeftoverFiles } from '../chain/leftover.js';
 import { findLost, type Link } from '../chain/link.js';
 import { type ChainOrder, orderChain } from '../chain/order.js';
-import { otherChain } from '../chain/other-chain.js';
 import { type ChainRecord, isGoingBack, readRecord } from '../chain/record.js';
 import { spotsDiffer } from '../chain/spot-check.js';
+import { otherChain } from '../chain/turn-doubts.js';
 import { readRedoLinks } from '../chain/undone.js';
 import type { ChainCommand } from '../cli/command.js';
 import { openSeen } from '../destination/first-look.js';
@@ -111,7 +111,9 @@ async function mismatchOf(
       const spots = knownIn(record)?.spots ?? [];
       const now = { mark: writeMark(device), spotsDiffer: await spotsDiffer(device, spots) };
       const doubt = doubtOf(entry, record, { directory, ...now }) ?? inexactDoubt(record);
-      return doubt && { why: doubt.why, remedy: doubt.remedy.hint, written: true };
+      return (
+        doubt && { why: doubt.why, remedy: doubt.remedy.hint, written: doubt.isTaken !== true }
+      );
     } finally {
       await device.close();
     }

@@ -65,7 +65,9 @@ export async function writeStream(
   };
   const tick = workSign(stream, context);
   const stage = new WriteStage(device, snapback, pool, { ...rules, announce, tick });
-  const disjoint = stream.isDisjoint(command);
+  // One group makes a whole new block zeros that another one may be about to look at.
+  const isLookedAt = stream.asksForHashes && rules.unzeroed.length > 0;
+  const disjoint = stream.isDisjoint(command) && !isLookedAt;
   const { toldBy } = stream;
   const onProgress = (doneBytes: number): void => {
     tick();

@@ -92,8 +92,11 @@ export function planTurn(facts: TurnFacts): TurnPlan {
   }
   if (point === undefined || doing?.what === 'init') return refused({ why: 'noPoint' });
   const base = snapshots.find(({ uuid }) => uuid === point.uuid);
-  if (doing?.what === 'mend' && compare !== 'any') return refused({ why: 'mending', point });
-  if (compare) {
+  if (doing?.what === 'mend' && !(compare === 'any' || (compare && !doing.foreign))) {
+    return refused({ why: 'mending', point });
+  }
+  // Who went back by hand would lose what a rollback can take back.
+  if (compare === 'any' || (compare && chain.wentBack !== true)) {
     return base?.state === 'whole' ? planMended(facts, base, point) : planComparison(facts, point);
   }
   if (base === undefined) {
@@ -120,7 +123,9 @@ function planMended(facts: TurnFacts, base: CycleSnapshot, point: Point): TurnPl
 /** Whatever is in the copy, it is compared with a newer snapshot; what an attempt wrote differs, too. */
 function planComparison({ snapshots, chain }: TurnFacts, point: Point): TurnPlan {
   const { removeFirst, candidates } = usable(snapshots, point);
-  const next = candidates.find(({ uuid }) => uuid === begunBy(chain)) ?? candidates.at(-1);
+  const begun = candidates.find(({ uuid }) => uuid === begunBy(chain));
+  // After a rollback the newest one is not an attempt's, but that of the point before it.
+  const next = begun ?? (chain.wentBack ? undefined : candidates.at(-1));
   return makeTurn(snapshots, { removeFirst, base: undefined, next, compare: { from: point } });
 }
 

@@ -138,9 +138,21 @@ export async function findBaseElsewhere(
     return listTaggedVolumes(origin.vgName, run);
   });
   const snapshot = volumes.find((one) => one.uuid === uuid);
-  if (snapshot?.origin === undefined || snapshot.origin.uuid === origin.uuid) return undefined;
+  if (snapshot === undefined) return undefined;
   const { vgName, lvName } = snapshot;
-  return { origin: { vgName, lvName: snapshot.origin.lvName }, snapshot: { vgName, lvName } };
+  const named = snapshot.origin ?? byName(snapshot, volumes);
+  if (named === undefined || named.uuid === origin.uuid) return undefined;
+  return { origin: { vgName, lvName: named.lvName }, snapshot: { vgName, lvName } };
+}
+
+/** Of a snapshot whose link to its origin the merge of another one cut. */
+function byName(
+  { vgName, lvName, tags }: TaggedVolume,
+  volumes: readonly TaggedVolume[],
+): TaggedVolume | undefined {
+  const time = timeOfTags(tags);
+  if (time === undefined) return undefined;
+  return volumes.find((one) => one.vgName === vgName && snapshotName(one, time) === lvName);
 }
 
 /** Those of the chain with that tag among the volumes of the group, oldest first. */

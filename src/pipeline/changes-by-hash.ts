@@ -1,8 +1,6 @@
 /** The blocks in which two devices differ, with what each holds at the destination: found by comparing all hashes. */
 
 import { inOrder } from '../base/in-order.js';
-import type { Pace } from '../base/rate-limit.js';
-import { limitsAt } from '../device/batch-limits.js';
 import { ExtentList, planBatches } from '../device/extent.js';
 import { HASH_LIMITS, HASH_SIZE } from '../stream/hash-lines.js';
 import type { BlockHashes } from './block-hashes.js';
@@ -16,8 +14,6 @@ export interface ByHash {
   readonly destination: BlockHashes;
   /** What to compare; begins where a block does. */
   readonly extents: ExtentList;
-  readonly bytesPerSecond: number | undefined;
-  readonly pace: Pace | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
 }
@@ -48,9 +44,9 @@ export async function findChangesByHash(job: ByHash): Promise<ChangesByHash> {
   return found.take();
 }
 
-async function* batchesOf({ extents, bytesPerSecond, pace, signal }: ByHash) {
-  for (const batch of planBatches(extents, limitsAt(HASH_LIMITS, bytesPerSecond))) {
-    await pace?.(batch.bytes);
+/** Always whole blocks. A limit of the rate is for data: a hash takes a thousandth of what it stands for. */
+async function* batchesOf({ extents, signal }: ByHash) {
+  for (const batch of planBatches(extents, HASH_LIMITS)) {
     if (signal.aborted) return;
     yield batch;
   }

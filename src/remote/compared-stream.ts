@@ -1,7 +1,6 @@
 /** A stream whose changes are found first, by comparing hashes of both ends on its own connection. */
 
 import { LvmsyncError } from '../base/errors.js';
-import type { Pace } from '../base/rate-limit.js';
 import type { Slab } from '../device/block-device.js';
 import { type BatchLimits, type ExtentList, NO_EXTENTS } from '../device/extent.js';
 import { forEachOperation } from '../device/operations.js';
@@ -21,8 +20,6 @@ export interface ComparedSource {
   readonly source: Source;
   /** Not begun. */
   readonly conversation: HashConversation;
-  readonly bytesPerSecond: number | undefined;
-  readonly pace: Pace | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
 }

@@ -51,6 +51,8 @@ class RemoteRun {
   /** The bytes of each stream. */
   readonly #doneBytes: number[];
   #totalBytes: number;
+  /** A comparison is over, and data follow. */
+  #hasFound = false;
   #endFlags: Promise<{ readonly sourceChanged: boolean }> | undefined;
 
   constructor(source: Source, command: SendRequest, context: RunContext) {
@@ -148,6 +150,7 @@ class RemoteRun {
   }
 
   #found(bytes: number): void {
+    this.#hasFound = true;
     this.#totalBytes = bytes;
     const { size } = this.#source.device;
     this.#context.reporter.info(`Compared ${humanSize(size)}: ${humanSize(bytes)} differ.`);
@@ -164,7 +167,9 @@ class RemoteRun {
 
   #whatWasLeft(): ErrorContext {
     const { destination, snapback, chain, format } = this.#command;
-    const begun = this.#set.mayHaveSentData && this.#sendings.some((one) => one.mayHaveOpened);
+    const isCompared = this.#command.compare === undefined || this.#hasFound;
+    const mayHaveWritten = this.#set.mayHaveSentData && isCompared;
+    const begun = mayHaveWritten && this.#sendings.some((one) => one.mayHaveOpened);
     if (!begun) return UNTOUCHED_THERE;
     const alone = 'Leave out --format=classic unless the receiver is the Ruby lvmsync. ';
     const classic = this.#set.count > 1 && format === 'classic' ? alone : '';

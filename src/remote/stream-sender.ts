@@ -189,12 +189,11 @@ export class StreamSender {
     writer: ChangeWriter,
     features: readonly string[],
   ): Promise<Found> {
-    const { source, command, set, pace, onCompared, onFound } = this.#shipment;
+    const { source, set, onCompared, onFound } = this.#shipment;
     const conversation = converse({ host: this.name, session, writer, features });
     this.#comparison = conversation;
-    const { bytesPerSecond } = command;
     const { signal } = set;
-    const job = { source, conversation, bytesPerSecond, pace, signal, onProgress: onCompared };
+    const job = { source, conversation, signal, onProgress: onCompared };
     const found = await findChanges(job);
     this.#comparison = undefined;
     onFound(found.extents.totalBytes + found.tail.totalBytes);

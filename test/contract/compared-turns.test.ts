@@ -290,6 +290,73 @@ function cutAt(bytes: number): string {
   return `exec '${process.execPath}' -e "${relay.replaceAll('"', '\\"')}" "$line"`;
 }
 
+describe('a comparison of a copy that is not plain', () => {
+  test('needs no whole blocks in the limit of the rate', async () => {
+    const chain = await laboratory(1);
+    await compares(chain, [1, 2], { options: ['--bwlimit=1500K'] });
+    chain.assertHolds(2);
+  });
+
+  test('keeps what something else wrote where an attempt had saved', async () => {
+    const chain = await laboratory(1);
+    await chain.cutOff(2, 1);
+    const [[record = assert.fail()] = []] = chain.facts(2).groups;
+    const descriptor = openSync(chain.destination, 'r+');
+    writeSync(descriptor, random.bytes(4096), 0, 4096, record.offset);
+    closeSync(descriptor);
+    const foreign = readFileSync(chain.destination);
+    await compares(chain, [1, 3]);
+    const name = `${pointAt(3).time.replaceAll(':', '-')}.snapback`;
+    const link = join(chain.chain, name);
+    assertSucceeds(lvmsync(['--force', '--apply', link, chain.destination]));
+    assert.ok(readFileSync(chain.destination).equals(foreign));
+  });
+
+  test('gives a file that an attempt made longer its size again', async () => {
+    const chain = await laboratory(1);
+    const content = Buffer.concat([chain.states[1] ?? Buffer.alloc(0), random.bytes(3 * 2 ** 20)]);
+    const result = await compare(chain, [1, 2], { content, body: cutAt(2900 * KiB) });
+    assert.notEqual(result.status, 0, result.said);
+    assert.ok(statSync(chain.destination).size > SPEC.size);
+    await compares(chain, [1, 1]);
+    chain.assertHolds(1);
+    goesBack(chain, [0]);
+  });
+
+  test('is refused where another chain has the copy', async () => {
+    const chain = await laboratory(1);
+    const other = await chain.words(0);
+    const words = other.map((word) => (word === chain.chain ? `${word}-other` : word));
+    assertSucceeds(lvmsync(['--force', ...words]));
+    const { status, said } = await compare(chain, [1, 1]);
+    assert.equal(status, 12, said);
+    assert.match(said, /a run of the chain in /);
+    assert.match(said, /Name another destination\./);
+  });
+
+  test('marks a turn that was forced over a copy which something else wrote to', async () => {
+    const chain = await laboratory(1);
+    writeForeign(chain);
+    assertSucceeds(await chain.turn(2, ['--force']));
+    assert.deepEqual(exactness(chain), ['unknown', 'unknown', 'unknown']);
+    await compares(chain, [2, 2]);
+    assert.deepEqual(exactness(chain), ['yes', 'unknown', 'unknown']);
+  });
+
+  test('begins and finishes what an attempt made necessary, also for a timer', async () => {
+    const chain = await laboratory(1, LARGE);
+    const content = random.bytes(LARGE.size);
+    const cut = await compare(chain, [1, 2], { content, body: cutAt(5000 * KiB) });
+    assert.notEqual(cut.status, 0);
+    const again = await compare(chain, [1, 1], { compare: 'lost', body: cutAt(2500 * KiB) });
+    assert.notEqual(again.status, 0);
+    assert.equal(record(chain).doing.what, 'mend');
+    await compares(chain, [1, 1], { compare: 'lost' });
+    chain.assertHolds(1);
+    goesBack(chain, [0]);
+  });
+});
+
 describe('a comparison that is cut off', () => {
   test('leaves the chain as it was, or an attempt, and the next one goes on', async () => {
     const chain = await laboratory(1, LARGE);

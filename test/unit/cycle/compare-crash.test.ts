@@ -71,7 +71,7 @@ class World {
     this.#fuel = fuel;
     const chain = {
       ...{ point: this.#point, doing: this.#doing },
-      ...((this.#written || this.#doing?.what === 'mend') && { written: true }),
+      ...(this.#isDoubted && { written: true }),
     };
     const init = this.#point === undefined;
     const facts = { snapshots: this.#snapshots, chain, init, force: false };
@@ -132,7 +132,8 @@ class World {
   #mend(base: CycleSnapshot): void {
     const { content } = this.#find(base);
     this.#step();
-    this.#doing = { what: 'mend', to: { uuid: base.uuid, time: base.time } };
+    const foreign = this.#isDoubted;
+    this.#doing = { what: 'mend', to: { uuid: base.uuid, time: base.time }, foreign };
     this.#written = false;
     for (const [block, value] of content.entries()) {
       if (this.#copy[block] === value) continue;
@@ -157,7 +158,9 @@ class World {
     });
     this.#step();
     this.#requireStep(from, to, compare !== undefined);
-    const attempts = this.#doing?.what === 'turn' ? this.#order().attempts : [];
+    // What something else wrote is kept, too.
+    const isCounted = this.#doing?.what === 'turn' && !this.#isDoubted;
+    const attempts = isCounted ? this.#order().attempts : [];
     const saved = new Set(attempts.flatMap((link) => [...(link as ModelLink).saved.keys()]));
     const link =
       from && this.#link({ uuid: from.uuid, time: from.time }, to, compare !== undefined);
@@ -191,14 +194,18 @@ class World {
   /** As the receiver's, which doubts a copy that is only in part equal to its point again. */
   #mark(compared: boolean): string | undefined {
     const exact = this.#inexact?.exact;
-    const isDoubted = this.#written || this.#doing?.what === 'mend';
-    if (exact === 'no' || (compared && isDoubted)) return WRITTEN_BEFORE;
+    if (exact === 'no' || (compared && this.#isDoubted)) return WRITTEN_BEFORE;
     return compared || exact !== undefined ? UNNOTICED : undefined;
+  }
+
+  get #isDoubted(): boolean {
+    const isMended = this.#doing?.what === 'mend' && this.#doing.foreign;
+    return this.#written || isMended || this.#inexact?.exact === 'no';
   }
 
   /** As many turns, or only an attempt. Something else that wrote makes it refused. */
   rollback(many: number): void {
-    if (this.#written || this.#doing?.what === 'mend' || this.#point === undefined) return;
+    if (this.#isDoubted || this.#point === undefined) return;
     const order = this.#order();
     const turns = order.turns.slice(0, many);
     const links = [...order.attempts, ...turns.flatMap((turn) => turn.links)];
@@ -207,7 +214,6 @@ class World {
       for (const [block, value] of saved) this.#copy[block] = value;
     }
     this.#inexact = exactnessOf(order, this.#inexact)[turns.length];
-    this.#written = this.#inexact?.exact === 'no';
     this.#last = links.at(-1)?.previous ?? null;
     this.#point = turns.at(-1)?.from ?? this.#point;
     this.#doing = undefined;
@@ -219,7 +225,7 @@ class World {
     if (from === undefined) return;
     assert.equal(from.uuid, this.#point?.uuid, 'the point that the stream leads from');
     if (this.#doing?.what === 'turn' && !compared) assert.equal(to.uuid, this.#doing.to.uuid);
-    if (!compared) assert.ok(!this.#written, 'something else wrote to the copy');
+    if (!compared) assert.ok(!this.#isDoubted, 'something else wrote to the copy');
   }
 
   #order() {

@@ -15,8 +15,8 @@ function point(n: number): Point {
   return { uuid: `uuid-${n}`, time: `2026-11-23T10:00:0${n}Z` };
 }
 
-function doing(what: 'init' | 'turn' | 'mend', n: number): PendingStep {
-  return { what, to: point(n) };
+function doing(what: 'init' | 'turn' | 'mend', n: number, foreign = true): PendingStep {
+  return what === 'mend' ? { what, to: point(n), foreign } : { what, to: point(n) };
 }
 
 const ROLLBACK: PendingStep = {
@@ -34,6 +34,7 @@ interface Situation {
   readonly options?: string;
   /** Something else wrote to the copy. */
   readonly written?: boolean;
+  readonly wentBack?: boolean;
 }
 
 function facts({ snapshots = [], options = '', ...chain }: Situation): TurnFacts {
@@ -42,6 +43,7 @@ function facts({ snapshots = [], options = '', ...chain }: Situation): TurnFacts
     chain: {
       ...{ point: chain.point, doing: chain.doing },
       ...(chain.written && { written: true }),
+      ...(chain.wentBack && { wentBack: true }),
     },
     init: options.includes('--init'),
     force: options.includes('--force'),
@@ -324,6 +326,24 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
       options: '--compare=lost',
     },
     'mending',
+  ],
+  [
+    '--compare=lost finishes what only an attempt made necessary',
+    {
+      ...{ snapshots: [snapshot(1)], point: point(1), doing: doing('mend', 1, false) },
+      options: '--compare=lost',
+    },
+    '=1 1>* -1',
+  ],
+  [
+    '--compare=lost leaves a rollback alone',
+    { snapshots: [snapshot(2)], point: point(1), wentBack: true, options: '--compare=lost' },
+    'baseGone',
+  ],
+  [
+    '--compare after a rollback makes a snapshot of its own',
+    { snapshots: [snapshot(2)], point: point(1), wentBack: true, options: '--compare' },
+    '1?* -2',
   ],
   ['--compare needs a history', { options: '--compare' }, 'noPoint'],
   ['--init --compare begins one on a copy that exists', { options: '--init --compare' }, '*?*'],
