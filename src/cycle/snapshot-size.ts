@@ -93,7 +93,7 @@ export function chooseSize(
     `${vgName}: too little room for a new snapshot: ${humanSize(free)} are free, and ${than}`,
     {
       state: 'No snapshot was made, and nothing was sent.',
-      hint: `At least ${humanSize(least - free)} are missing, and ${humanSize(wanted - free)} for the size that ${should}. Make room with "vgextend ${vgName} DEVICE", or remove a volume that nobody needs.`,
+      hint: `At least ${humanSize(least - free)} are missing. With ${humanSize(wanted - free)} more it would have ${humanSize(wanted)}, ${why}. Make room with "vgextend ${vgName} DEVICE", or remove a volume that nobody needs.`,
     },
   );
 }
