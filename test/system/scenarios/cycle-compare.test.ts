@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
 import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
 import { assertFails, assertSucceeds, lvmsync } from '../../helpers/program/cli.js';
+import { runInProcess } from '../../helpers/program/in-process.js';
 import { Random } from '../../helpers/random.js';
 import { scattered, writeRandom } from '../harness/content.js';
 import { CycleLaboratory } from '../harness/cycles.js';
@@ -58,17 +59,21 @@ class History {
     writeRandom(laboratory.copy.path, random, writes);
   }
 
-  /** `marked`: how many turns back the newest one is that is not known to be exact. */
+  /** `marked`: how many turns back the newest one is that is not exact. */
   async assertAllPoints(marked?: number): Promise<void> {
     await laboratory.stopWriter();
-    const { path } = laboratory.copy;
-    const back = [...this.#hashes].reverse();
-    for (let steps = 1; steps < back.length; steps++) {
-      assertSucceeds(lvmsync(['rollback', '--steps', '1', path, laboratory.chain]));
-      const isExact = marked === undefined || steps < marked;
-      if (isExact) assert.equal(laboratory.hash(), back[steps], `${steps} steps back`);
+    const back = [...this.#hashes].reverse().slice(0, marked);
+    for (const [steps, hash] of back.entries()) {
+      if (steps > 0) await goBack();
+      assert.equal(laboratory.hash(), hash, `${steps} steps back`);
     }
   }
+}
+
+/** One step. Without a process of its own: there are many of them. */
+async function goBack(): Promise<void> {
+  const { copy, chain } = laboratory;
+  assertSucceeds(await runInProcess(['rollback', '--steps', '1', copy.path, chain]));
 }
 
 function refused(why: RegExp): void {
@@ -162,16 +167,16 @@ test('a timer goes through nights of ten times the usual writes, without a perso
     writeRandom(path, random, [{ offset: MiB, length: bytes }]);
   const hashes = [laboratory.turnSucceeds('--init', '--size', 'auto')];
   let compared = 0;
-  for (const bytes of [300, 300, 3000, 300, 3000, 3000].map((kib) => kib * KiB)) {
+  for (const bytes of [300, 3000, 300, 3000].map((kib) => kib * KiB)) {
     write(bytes);
     const { status, stderr } = laboratory.turn('--size', 'auto', '--compare=lost');
     assert.equal(status, 0, stderr);
     if (/Compared/.test(stderr)) compared++;
     hashes.push(laboratory.hash());
   }
-  assert.equal(compared, 1, 'only the first of these nights was not foreseen');
+  assert.equal(compared, 1, 'only the first night was not foreseen');
   for (const hash of hashes.reverse().slice(1)) {
-    assertSucceeds(lvmsync(['rollback', '--steps', '1', laboratory.copy.path, laboratory.chain]));
+    await goBack();
     assert.equal(laboratory.hash(), hash);
   }
 });
@@ -196,7 +201,6 @@ describe('a thin volume under a writer', () => {
     history.removeBase();
     tool('lvcreate', '-q', '-s', '-n', 'another', 'vg0/mail');
     refused(/no longer exists/);
-    history.turn('--compare');
     history.turn('--compare');
     await history.assertAllPoints();
   });
