@@ -92,8 +92,7 @@ function goesBack(chain: ChainLaboratory, points: readonly number[]): void {
 }
 
 function exactness(chain: ChainLaboratory): readonly string[] {
-  const { points } = chain.survey();
-  return points.map((point) => (point as unknown as { readonly exact: string }).exact);
+  return chain.survey().points.map(({ exact }) => exact);
 }
 
 function record({ chain }: ChainLaboratory) {

@@ -185,7 +185,11 @@ export interface ChainSurvey {
   readonly exists: boolean;
   readonly point: Point | null;
   readonly incomplete: boolean;
-  readonly points: readonly (Point & { readonly steps: number; readonly undoBytes: number })[];
+  readonly points: readonly (Point & {
+    readonly steps: number;
+    readonly undoBytes: number;
+    readonly exact: 'yes' | 'unknown' | 'no';
+  })[];
   readonly links: readonly {
     readonly name: string;
     readonly streamId: string;
