@@ -182,30 +182,30 @@ export function isSameDirectory(recorded: string, directory: string): boolean {
   }
 }
 
-/** A rollback prints it, too. */
-const COMPARE =
-  'run the next cycle with --compare: it makes the copy match its restore point again, and keeps what it overwrites';
-
 /** A warning: nothing speaks for it or against it. */
 export const KILLED =
-  'the run before was killed, or could not note how it left the copy, so it is not known whether something else has written to it since; if it may have, check the copy after this run with "lvmsync verify --full"';
+  'the run before was killed, or could not note how it left the copy, so it is not known whether something else has written to it since; if it may have, run the cycle once with --compare --force, which compares everything';
 
 const TAKEN: ErrorContext = {
   ...UNTOUCHED,
   hint: 'Name another destination. If this chain is to have the copy again, run the cycle once with --compare --force: the other chain then no longer matches it.',
 };
 
+/** A rollback prints it, too. */
+const AFTER =
+  'If a service works with the copy now, such as after its source was lost, end the cycle instead: "lvmsync cycle --end". If not, run the cycle once with --compare, without "=lost": what was written to the copy is overwritten, and kept in the directory of the chain.';
+
 const AFTER_STRANGER: ErrorContext = {
   ...UNTOUCHED,
-  hint: `Undo that run with its snapback, if it kept one. Or ${COMPARE}.`,
+  hint: `Undo that run with its snapback, if it kept one. ${AFTER}`,
 };
 
 const MEND: ErrorContext = {
   ...UNTOUCHED,
-  hint: 'Run the cycle again with --compare. If its source is lost, use --force: what else was written to the copy then stays in it.',
+  hint: 'Run the cycle again with --compare, without "=lost". If its source is lost: "lvmsync rollback --steps 0 --force" on the host of the copy; what else was written to the copy then stays in it.',
 };
 
 const AFTER_WRITE: ErrorContext = {
   ...UNTOUCHED,
-  hint: `R${COMPARE.slice(1)}. With --force alone the run continues, and the foreign data stays in the copy.`,
+  hint: `${AFTER} With --force alone the run continues, and that data stays in the copy.`,
 };

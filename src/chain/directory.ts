@@ -169,7 +169,7 @@ export interface Mismatch {
 }
 
 const OTHER_DEVICE =
-  'Name the destination of the chain. If this device now holds the copy, first compare it with the snapshot of its restore point ("lvmsync verify --full"), then use --force.';
+  'Name the destination of the chain. If this device now holds the copy, run the cycle once with --compare --force.';
 const OTHER_SIZE = 'If it was only enlarged, use --force.';
 
 /** Why that device is not the one of the record, or not as it left it; undefined if it is. */

@@ -120,7 +120,7 @@ function whyNotFollowing(
   if (doing?.what === 'mend') {
     const what =
       'a run with --compare, which makes the copy match its restore point again, is not finished';
-    return { what, hint: 'Run the cycle again with --compare.' };
+    return { what, hint: 'Run the cycle again with --compare, without "=lost".' };
   }
   if (doing?.what !== 'turn' || doing.to.uuid === to.uuid || compared) return undefined;
   // Blocks that the attempt wrote and this stream does not name would stay.

@@ -453,7 +453,7 @@ export const OPTION_TABLE = [
     actions: ['cycle'],
     group: 'Undo',
     brief: 'find the changes by comparing both: "any" or "lost"',
-    help: 'Where nobody can list the changes, find them by comparing hashes of both ends. The restore points stay. With "lost", which a timer can use, after the snapshot of the copy was lost, or with --init on a copy that exists. With "any", also the meaning without WHEN, also after something else wrote to the copy: that is overwritten, and kept beside the restore points. A run that knows the changes compares nothing; with --force it compares in any case.',
+    help: 'Find the changes by comparing hashes where no snapshot lists them: after the snapshot of the copy\'s restore point overflowed or was removed, or with --init on a copy that exists. The restore points stay. It reads the whole volume and the whole copy. "lost", which is safe in a timer, does only that. "any", the default without WHEN, also goes on after a rollback, and after something else wrote to the copy: that is overwritten, and kept in DIR. A run that knows the changes compares nothing, except with --force.',
   },
   {
     name: 'init',
@@ -461,7 +461,7 @@ export const OPTION_TABLE = [
     actions: ['apply', 'cycle'],
     group: 'Undo',
     brief: 'start the history: everything is copied',
-    help: 'Start the history with a full copy. No snapback is kept for it. With --apply it needs --chain.',
+    help: 'Start the history with a full copy or, with --compare, on a copy that exists. No snapback is kept for it. With --apply it needs --chain.',
     meanings: {
       apply: {
         brief: 'with --chain: start the history with a full copy',

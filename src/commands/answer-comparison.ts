@@ -49,6 +49,8 @@ function writtenMeanwhile(path: string): LvmsyncError {
   return new LvmsyncError(
     'destinationUnfit',
     `${path}: something else wrote to it while it was compared`,
-    { hint: 'Find what writes to the copy and stop it. Then run the same command again.' },
+    {
+      hint: 'Find what writes to the copy and stop it. Then run the cycle again with --compare, without "=lost".',
+    },
   );
 }

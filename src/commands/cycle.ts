@@ -132,8 +132,8 @@ function reportPlan(turn: Turn, command: CycleCommand, { reporter }: RunContext)
   if (compare !== undefined) {
     reporter.info(
       compare.from === undefined
-        ? `Starting the history of ${place}: both are compared.`
-        : `There is no list of changes since ${localTime(compare.from.time)}: both are compared.`,
+        ? `Starting the history of ${place}: the whole volume and the whole copy are compared.`
+        : `There is no list of changes since ${localTime(compare.from.time)}: the whole volume and the whole copy are compared.`,
     );
   } else if (base === undefined)
     reporter.info(`Starting the history of ${place}: everything is sent.`);

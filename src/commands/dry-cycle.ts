@@ -140,5 +140,5 @@ function turnRows({ removeFirst, mend, base, next, compare, removeAfter }: Turn)
 function fromWhat(compare: Turn['compare']): string {
   if (compare === undefined) return 'nothing: this is a full copy';
   if (compare.from === undefined) return 'nothing: a history starts on what is there';
-  return `${localTime(compare.from.time)}, of which there is no list of changes`;
+  return `${localTime(compare.from.time)}; there is no list of changes since then`;
 }

@@ -86,7 +86,7 @@ async function requireNoOther(
     } catch (error) {
       if (error instanceof InterruptedError || !(error instanceof LvmsyncError)) throw error;
       context.reporter.warn(
-        `${placeName(command.destination)}: it cannot be asked whether the cycle has ended: ${error.message}`,
+        `${placeName(command.destination)}: lvmsync could not ask it whether the cycle has ended: ${error.message}`,
       );
       return undefined;
     }

@@ -14,7 +14,7 @@ import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
 /** `command`: with the option. */
 function compare(command?: string): string {
   const what = command === undefined ? 'Add --compare' : `Run ${command}`;
-  return `${what}: it reads both, sends what differs, and keeps the restore points.`;
+  return `${what}: it reads the whole volume and the whole copy, sends only what differs, and keeps the restore points ("lvmsync chain" marks what it cannot vouch for).`;
 }
 
 /** The phrase that completes "VG/LV: ...", and what to do. */
@@ -75,7 +75,7 @@ export function describeRefusal(
     case 'mending':
       return there(
         `a run with --compare, which makes it match ${localTime(refusal.point.time)} again, is not finished`,
-        'Run the same command with --compare: it finishes that first.',
+        'Run the same command with --compare, without "=lost": it finishes that first.',
       );
     case 'merging':
       return here(refusal.snapshot, ...mergedInto(origin));
@@ -95,7 +95,7 @@ export function describeRefusal(
 
 function afterRollback(place: Place): string {
   const redo = commandThere(redoCommand, place);
-  return `The copy was rolled back to it. To continue from where it was before, undo the rollback first, ${redo}; or use --compare: it makes the copy match the origin as it is now, and keeps the restore points.`;
+  return `The copy was rolled back to it. To continue from where it was before, undo the rollback first, ${redo}; or run it once with --compare, without "=lost": the copy then matches the origin as it is now. The restore points stay; --redo is then no longer possible.`;
 }
 
 function otherOrigin({ origin, snapshot }: Base, place: string, named: string): Words {
@@ -127,10 +127,12 @@ function retagCommand({ former, tag }: Extract<Refusal, { why: 'otherSpelling' }
 /** The new snapshot of a turn overflowed while it was sent: what is left of it nobody can send. */
 export function describeOverflow(
   next: CycleSnapshot,
-  { isFirst }: { readonly isFirst: boolean },
+  { destination, chain, isFirst }: Place & { readonly isFirst: boolean },
 ): LvmsyncError {
-  const again = isFirst ? 'The next run with --init makes another one.' : compare();
-  const hint = `${ROOM} ${again}`;
+  const undo = undoCommand({ destination, chain });
+  const hint = isFirst
+    ? `${ROOM} The next run with --init makes another one.`
+    : `${ROOM} Before the next cycle run, undo the part that was written; that is quicker than a run with --compare. Undo it ${undo}`;
   return unfit(next, 'it overflowed while it was being sent', hint);
 }
 

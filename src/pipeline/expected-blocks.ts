@@ -33,7 +33,9 @@ export async function readExpected(
   throw new LvmsyncError(
     'destinationUnfit',
     `${device.path}: something else wrote to it after it was compared (block at byte ${offset})`,
-    { hint: 'Find what writes to the copy and stop it. Then run the same command again.' },
+    {
+      hint: 'Find what writes to the copy and stop it. Then run the cycle again with --compare, without "=lost".',
+    },
   );
 }
 

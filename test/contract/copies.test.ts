@@ -274,7 +274,7 @@ describe('F34: a copy that something else wrote to after a run that could not fi
     assertFails(rollbackBy(chain, '0'), 12, WRITTEN);
     const { mismatch, remedy } = chain.survey();
     assert.match(mismatch ?? '', WRITTEN);
-    assert.match(remedy ?? '', /^Run the next cycle with --compare: /);
+    assert.match(remedy ?? '', /run the cycle once with --compare/);
     assertSucceeds(await chain.turn(2, ['--force']));
     assertSucceeds(await chain.turn(3));
   });

@@ -265,7 +265,7 @@ describe('status', () => {
     writeFileSync(destination, random.bytes(64 * 1024));
     const [foreign = assert.fail()] = home.problems();
     assert.match(foreign.what, /^something else wrote to it/);
-    assert.match(foreign.remedy ?? '', /Run the next cycle with --compare/);
+    assert.match(foreign.remedy ?? '', /run the cycle once with --compare/);
   });
 
   test('shows a gap, a copy that is gone, and both at once', async () => {

@@ -190,9 +190,10 @@ function nextStep(record: ChainRecord, place: ChainPlace): string | undefined {
   if (doing?.what === 'turn') {
     return `On the host of VOLUME, run its cycle again: it continues. Or undo the part: ${undoTurnCommand(place)}`;
   }
+  if (doing?.what === 'mend') return 'On the host of VOLUME, run its cycle again with --compare.';
   if (point === null) return 'On the host of VOLUME, run its cycle with --init.';
   if (!wentBack(record, place)) return undefined;
-  return `Go forward again: ${redoCommand(place)}. The next cycle run is refused if the snapshot of the older point is gone.`;
+  return `Go forward again: ${redoCommand(place)}. The next cycle run is refused if the snapshot of the older point is gone, unless it has --compare (without "=lost").`;
 }
 
 /** Whether the last rollback led to an older point; one that only undid an attempt did not. */

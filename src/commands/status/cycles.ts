@@ -112,7 +112,7 @@ function snapshotProblems(
   const { state, volume } = snapshot;
   if (state === 'lost') {
     const words = place?.words;
-    const command = words === undefined ? undefined : `"${commandOf(words, '--compare ')}"`;
+    const command = words === undefined ? undefined : `"${commandOf(words)} --compare"`;
     const isBase = snapshot === snapshots[0];
     return [inWords(snapshot, isBase ? overflowed(command ?? COMPARE) : LOST_NEXT)];
   }

@@ -176,7 +176,10 @@ describe('a cycle of a thick volume of 8 MiB, in extents of 1 MiB', () => {
     const before = names();
     const other = at(`${laboratory.chain}.other`);
     assert.equal(other.status, EXIT.sourceUnfit, other.stderr);
-    assert.match(other.stderr, /^WARNING: backup:\/dev\/vg1\/mail: it cannot be asked whether/m);
+    assert.match(
+      other.stderr,
+      /^WARNING: backup:\/dev\/vg1\/mail: lvmsync could not ask it whether/m,
+    );
     assert.match(other.stderr, /but of another one: vg0\/mail-lvmsync-20260102T000000Z of /);
     assert.deepEqual(names(), before);
     good(at(laboratory.chain));

@@ -166,13 +166,13 @@ describe('a turn that cannot be taken', () => {
     },
   );
 
-  scenario('because its base overflowed leads to a new beginning under --init --force', () => {
+  scenario('because its base overflowed can begin anew under --init --force, too', () => {
     const small = ['--size', '1M'];
     laboratory.turnSucceeds(...small);
     fillRandom(laboratory.origin.path, random, 4 * MiB);
     const refused = laboratory.turn();
     assertFails(refused, EXIT.sourceUnfit, /it overflowed, so its list of changes is lost/);
-    assert.match(refused.stderr, /--init --force/);
+    assert.match(refused.stderr, /--compare/);
     laboratory.turnSucceeds('--init', '--force');
   });
 

@@ -141,7 +141,7 @@ describe('the status of a host', () => {
     write(2 * MiB, MiB);
     assert.match(
       wordsOf(found(EXIT.attention).cycles),
-      /it overflowed, .*\nStart a new history: its cycle command with --init --force /,
+      /it overflowed, .*\nRun its cycle command with --compare: /,
     );
   });
 

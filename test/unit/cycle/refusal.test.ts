@@ -31,13 +31,13 @@ const CASES: readonly [Refusal, status: number, message: RegExp, hint: RegExp][]
     { why: 'baseGone', point },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /^Add --compare: it reads both, .* keeps the restore points\.$/,
+    /^Add --compare: it reads .* keeps the restore points /,
   ],
   [
     { why: 'baseGone', point, wentBack: true },
     EXIT.sourceUnfit,
     /^vg0\/mail: .*no longer exists/,
-    /undo the rollback first, .*: lvmsync rollback --redo .*; or use --compare: .* keeps the restore points\.$/,
+    /undo the rollback first, .*: lvmsync rollback --redo .*; or run it once with --compare, .* The restore points stay/,
   ],
   [
     {
@@ -109,14 +109,17 @@ describe('the refusal of a turn', () => {
 
 describe('a new snapshot that overflows while it is sent', () => {
   const hint = (isFirst: boolean): string => {
-    const error = describeOverflow(snapshot, { isFirst });
+    const destination = { path: '/dev/vg1/mail' };
+    const error = describeOverflow(snapshot, { ...command, destination, isFirst });
     assert.equal(error.exitStatus, EXIT.sourceUnfit);
     assert.match(error.message, /^vg0\/snap: it overflowed/);
     return error.hint ?? '';
   };
 
-  test('needs no more than a comparison by the next run', () => {
-    assert.match(hint(false), /larger --size; .*\. Add --compare/);
+  test('has the command named that undoes what was written of it', () => {
+    const undo =
+      /--compare\. Undo it here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/;
+    assert.match(hint(false), undo);
   });
 
   test('is only made again where nothing was held before', () => {

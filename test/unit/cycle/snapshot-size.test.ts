@@ -56,8 +56,18 @@ describe('--size auto', () => {
   });
 
   for (const [title, uses, free, missing] of [
-    ['the last interval', eight(100 * MiB), 100 * MiB, /At least 4\.0 MiB are missing, and 100\.0/],
-    ['the least, with none known', [], 48 * MiB, /At least 4\.0 MiB are missing, and 152\.0 MiB/],
+    [
+      'the last interval',
+      eight(100 * MiB),
+      100 * MiB,
+      /At least 4\.0 MiB are missing\. With 100\.0 MiB more/,
+    ],
+    [
+      'the least, with none known',
+      [],
+      48 * MiB,
+      /At least 4\.0 MiB are missing\. With 152\.0 MiB more/,
+    ],
   ] as const) {
     test(`refuses where no more is free than ${title} needs, and says how much is missing`, () => {
       assert.throws(
