@@ -132,7 +132,7 @@ export function describeOverflow(
   const undo = undoCommand({ destination, chain });
   const hint = isFirst
     ? `${ROOM} The next run with --init makes another one.`
-    : `${ROOM} Before the next cycle run, undo the part that was written; that is quicker than a run with --compare. Undo it ${undo}`;
+    : `${ROOM} A run with --compare overwrites the part that was written. It is quicker to undo that part before the next run, ${undo}`;
   return unfit(next, 'it overflowed while it was being sent', hint);
 }
 

@@ -118,7 +118,7 @@ describe('a new snapshot that overflows while it is sent', () => {
 
   test('has the command named that undoes what was written of it', () => {
     const undo =
-      /--compare\. Undo it here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/;
+      / before the next run, here: lvmsync rollback --steps 0 \/dev\/vg1\/mail \/var\/chain$/;
     assert.match(hint(false), undo);
   });
 
