@@ -72,7 +72,7 @@ export function proveCycles(kind: 'thick' | 'thin', proof: CycleProof = {}): voi
     test('a turn from a state of which there is no snapshot any more is refused, and says what to do', () => {
       const refused = laboratory.turn();
       assertFails(refused, EXIT.sourceUnfit, /its snapshot of .* no longer exists/);
-      assert.match(refused.stderr, /--init --force/);
+      assert.match(refused.stderr, /lvmsync rollback --redo .*--compare/);
       assert.equal(laboratory.snapshots().length, 1);
       laboratory.turnSucceeds('--init', '--force');
     });

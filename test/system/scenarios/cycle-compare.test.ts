@@ -24,6 +24,8 @@ afterEach(() => laboratory.destroy());
 class History {
   /** Hashes of the copy, oldest first. */
   readonly #hashes: string[] = [];
+  /** Uuid of the newest point that is among them. */
+  #point: string | undefined;
 
   constructor(kind: 'thick' | 'thin') {
     laboratory = new CycleLaboratory(kind, random);
@@ -33,6 +35,14 @@ class History {
 
   turn(...options: string[]): void {
     this.#hashes.push(laboratory.turnSucceeds(...options));
+    this.#point = laboratory.point();
+  }
+
+  /** A run that was to be killed may have been done before. */
+  noteLate(): void {
+    if (laboratory.isBegun() || laboratory.point() === this.#point) return;
+    this.#point = laboratory.point();
+    this.#hashes.push(laboratory.hash());
   }
 
   /** Its new snapshot has no room for more than a few chunks. */
@@ -150,6 +160,7 @@ describe('a comparison that is killed', () => {
         if (run.exitCode === null) process.kill(-(run.pid ?? 0), 'SIGKILL');
         await ended;
         if (laboratory.isBegun()) begun++;
+        history.noteLate();
         if (kill % 4 === 3) history.turn('--compare');
       });
     }
