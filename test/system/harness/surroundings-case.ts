@@ -135,11 +135,13 @@ export function drawCase(seed: number): Case {
     ? one(thin ? [...ACTIVITIES, 'origin cut' as const] : ACTIVITIES)
     : 'none';
   const during = activity !== 'none' && now(50) ? random.below(RUN_TIME) : undefined;
+  const place = one(PLACES);
   return {
-    ...{ seed, scene, command, change },
+    ...{ seed, scene, command, place },
+    // With its size back, but zeros where its end was, it is any file: nobody can tell that it lost something.
+    change: place === 'file that is too short' && change === 'grown' ? 'none' : change,
     // Neither do cycles have a choice, nor does a comparison of everything begin at a snapshot.
     reads: cyclic || (command === 'verify --full' && reads === '--since') ? 'origin' : reads,
-    place: one(PLACES),
     // Cycles do without the snapshot whose name that would be.
     activity: cyclic && activity === 'snapshot renamed' ? 'origin renamed' : activity,
     // LVM enlarges a thick origin only while it is inactive.
