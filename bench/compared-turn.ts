@@ -69,7 +69,7 @@ async function main(words: readonly string[]): Promise<void> {
   const device = await FileDevice.open(path, { role: 'source' });
   const watch = await WriteWatch.begin(device);
   const source = {
-    ...{ device, watch, members: [], stores: [], copySize: 0, chunkSize: 65_536 },
+    ...{ device, watch, members: [], stores: [], copySize: 0, headKinds: [], chunkSize: 65_536 },
     attributes: { toPoint: 'point', toTime: new Date().toISOString().replace(/\.\d+/, '') },
     ...{ extents: NO_EXTENTS.withTail(0, device.size), zeros: NO_EXTENTS },
     findLateFault: async () => undefined,

@@ -83,6 +83,8 @@ export interface ChainRecord {
   readonly inexact?: Inexact | undefined;
   /** LVM's uuid of the volume that is copied. Older programs leave it out. */
   readonly source?: string | undefined;
+  /** What its first full copy could begin with, see head-kind: no link tells. Absent: nothing special, or an older program. */
+  readonly headKinds?: readonly string[] | undefined;
   /** Absent: of a program that kept no registry. */
   readonly writer?: RecordWriter | undefined;
   /** Absent while something is being done. */
@@ -189,7 +191,7 @@ export function isStreamId(value: unknown): value is string {
 function isRecord(value: unknown): value is ChainRecord {
   if (!isObject(value) || value.version !== VERSION) return false;
   const { destination, point, last, pruned, doing, undone } = value;
-  const { leftover, inexact, source, writer, left, attempt } = value;
+  const { leftover, inexact, source, headKinds = [], writer, left, attempt } = value;
   return (
     isDestination(destination) &&
     (point === null || isPoint(point)) &&
@@ -200,6 +202,7 @@ function isRecord(value: unknown): value is ChainRecord {
     (leftover === undefined || isLeftover(leftover)) &&
     (inexact === undefined || isInexact(inexact)) &&
     (source === undefined || typeof source === 'string') &&
+    isTexts(headKinds) &&
     (writer === undefined || isWriter(writer)) &&
     (left === undefined || isLeft(left)) &&
     (attempt === undefined || isAttempt(attempt))
@@ -243,6 +246,10 @@ function isSpot(value: unknown): value is Spot {
   if (!isObject(value)) return false;
   const { offset, hash } = value;
   return Number.isSafeInteger(offset) && typeof hash === 'string';
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 function isTextOrNull(value: unknown): value is string | null {

@@ -6,14 +6,15 @@ import { headKindsIn } from '../stream/device-facts.js';
 import { readLinks } from './link.js';
 import { isGoingBack, readRecord } from './record.js';
 
-/** From all links, also those that the last rollback undid. None where there is no chain. */
-export async function sourceKinds(directory: string): Promise<readonly string[]> {
-  const record = existsSync(directory) ? readRecord(directory) : undefined;
+/** From its first full copy and from all links, also those that the last rollback undid. None where there is no chain. */
+export async function sourceKinds(directory: string | undefined): Promise<readonly string[]> {
+  if (directory === undefined || !existsSync(directory)) return [];
+  const record = readRecord(directory);
   if (record === undefined) return [];
-  const { doing, undone: last } = record;
+  const { doing, undone: last, headKinds } = record;
   const undone = isGoingBack(doing) ? doing : last;
   const folders = undone === null ? [] : [join(directory, undone.folder)];
-  const kinds = new Set<string>();
+  const kinds = new Set(headKinds);
   for (const folder of [directory, ...folders.filter((one) => existsSync(one))]) {
     const { links } = await readLinks(folder);
     for (const { hello } of links)

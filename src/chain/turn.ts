@@ -45,6 +45,8 @@ export interface TurnFacts {
   readonly step: Step;
   /** LVM's uuid of the volume that is copied. */
   readonly source: string | undefined;
+  /** What a copy of it may begin with, see head-kind. */
+  readonly headKinds: readonly string[];
   readonly device: FileDevice;
   readonly owner: CopyOwner;
   readonly reporter: Pick<Reporter, 'warn'>;
@@ -56,6 +58,7 @@ interface Found {
   readonly former: ChainRecord | undefined;
   readonly destination: ChainDestination;
   readonly source: string | undefined;
+  readonly headKinds: readonly string[];
   readonly owner: CopyOwner;
   readonly doubts: Doubts;
 }
@@ -68,6 +71,7 @@ export class ChainTurn {
   readonly #former: ChainRecord | undefined;
   readonly #destination: ChainDestination;
   readonly #source: string | undefined;
+  readonly #headKinds: readonly string[];
   readonly #owner: CopyOwner;
   readonly #doubts: Doubts;
   #record: ChainRecord | undefined;
@@ -79,6 +83,7 @@ export class ChainTurn {
     this.#former = found.former;
     this.#destination = found.destination;
     this.#source = found.source;
+    this.#headKinds = found.headKinds;
     this.#owner = found.owner;
     this.#doubts = found.doubts;
   }
@@ -125,10 +130,11 @@ export class ChainTurn {
     const record = readRecord(directory);
     requireStep(request, about, record);
     const destination = await describeDestination(about.device);
-    const { owner, device, step, source } = about;
+    const { owner, device, step, source, headKinds } = about;
     const question = { ...about, record, directory, init, destination, path: device.path };
     const doubts = await findDoubts(question);
-    const found = { lock, former: record, destination, source, owner, doubts };
+    const facts = { destination, source, headKinds, owner, doubts };
+    const found = { lock, former: record, ...facts };
     return new ChainTurn(request, step, found);
   }
 
@@ -189,11 +195,13 @@ export class ChainTurn {
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
     const left = placesOnly(this.#former?.left);
     const source = this.#source;
+    const headKinds = from === undefined ? this.#headKinds : this.#former?.headKinds;
     const inexact = from && this.#former?.inexact;
     const more = {
       ...(leftover && { leftover }),
       ...(inexact && { inexact }),
       ...(source && { source }),
+      ...(headKinds?.length && { headKinds }),
     };
     this.#write({ ...next, ...more, writer, ...(left && { left }) });
     this.#owner.announce(writer, this.#request.directory);

@@ -5,6 +5,7 @@ import { chainOf } from '../chain/copy-entry.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { chainMembers } from '../chain/directory.js';
 import { linkFacts, requireWhole } from '../chain/neighbours.js';
+import { sourceKinds } from '../chain/source-kinds.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
@@ -131,7 +132,7 @@ async function applyStream(
     ...(await ownSource(hello)),
   ];
   const size = hello?.deviceSize;
-  const { headKinds } = stream;
+  const headKinds = [...stream.headKinds, ...(await sourceKinds(command.chain?.directory))];
   const ifMissing = adviceWhereMissing(command, hello);
   const about = { size, headKinds, ifMissing };
   const request = { path, members, force, command: context.commandLine, set, ...about };
@@ -152,7 +153,8 @@ async function applyStream(
     const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
     if (command.chain && step) {
       const source = hello?.attributes.deviceIdentity;
-      const about = { step, source, device, owner, force, reporter };
+      const { headKinds } = stream;
+      const about = { step, source, headKinds, device, owner, force, reporter };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.commandLine });

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, withContext } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
 import type { Point } from '../chain/record.js';
+import { sourceKinds } from '../chain/source-kinds.js';
 import type { CycleCommand } from '../cli/command.js';
 import { leaveOrRemove } from '../cycle/leave-or-remove.js';
 import { sizeOfNext } from '../cycle/next-size.js';
@@ -27,7 +28,6 @@ import {
   listSnapshots,
 } from '../cycle/volumes.js';
 import { checkDestination } from '../destination/open-destination.js';
-import { headKindsOf } from '../device/head-kind.js';
 import { withLvmPriority, withUsualPriority } from '../host/priority.js';
 import { fullName } from '../lvm/unfit-volume.js';
 import { sendTo } from '../remote/send.js';
@@ -199,11 +199,11 @@ async function sendActive(step: Step, { origin, command, context }: Circumstance
 
 /** A check that a receiver of this machine cannot do: how its destination is related to the source. */
 export async function checkPlace(
-  { members, device }: Source,
-  { destination: { host, path }, force }: CycleCommand,
+  { members, headKinds: ofSource }: Source,
+  { destination: { host, path }, force, chain }: CycleCommand,
   { commandLine, reporter }: RunContext,
 ): Promise<void> {
   if (host !== undefined) return;
-  const headKinds = await headKindsOf(device);
+  const headKinds = [...ofSource, ...(await sourceKinds(chain.directory))];
   await checkDestination({ path, members, force, command: commandLine, headKinds }, reporter);
 }

@@ -9,7 +9,6 @@ import { limitsAt } from '../device/batch-limits.js';
 import { type FileDevice, SlabPool } from '../device/block-device.js';
 import { BATCH_LIMITS, ExtentList, NO_EXTENTS, slabSizeFor } from '../device/extent.js';
 import { difference } from '../device/extent-sets.js';
-import { headKindsOf } from '../device/head-kind.js';
 import type { Writes } from '../device/write-watch.js';
 import { findWriteRules, type WriteRules } from '../lvm/write-rules.js';
 import { LOCAL_DEPTH, localSync } from '../pipeline/local-sync.js';
@@ -33,8 +32,8 @@ export async function checkLocal(
   { reporter, signal, commandLine }: RunContext,
 ): Promise<CopyPlan> {
   const { destination, force } = command;
+  const { headKinds } = source;
   const { size } = source.device;
-  const headKinds = await headKindsOf(source.device);
   const path = destination.path;
   const request = { path, members: source.members, force, command: commandLine, size, headKinds };
   const { device, close } = await openForDryRun(request, reporter);
@@ -59,8 +58,8 @@ export async function copyHere(
   const { reporter } = context;
   const { path } = command.destination;
   const { members } = source;
+  const { headKinds } = source;
   const { size } = source.device;
-  const headKinds = await headKindsOf(source.device);
   const { force } = command;
   const request = { path, members, force, command: context.commandLine, size, headKinds };
   const destination = await openDestination(request, reporter);
@@ -179,7 +178,7 @@ async function snapbackOptions(
   if (snapback === undefined) return undefined;
   const { device, source, rules, plan } = run;
   const inUse = [{ identity: device.identity, role: 'the destination' }, ...source.members];
-  const facts = await snapbackFacts(device, plan.size, await headKindsOf(source.device));
+  const facts = await snapbackFacts(device, plan.size, source.headKinds);
   const roomFor = force ? undefined : await mostSaved(device, rules, plan);
   return { ...snapback, facts, sorted: false, inUse, roomFor, signal };
 }

@@ -2,6 +2,7 @@
 
 import type { Point } from '../chain/record.js';
 import { NO_EXTENTS } from '../device/extent.js';
+import { headKindsOf } from '../device/head-kind.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { describeKnown } from '../lvm/find-volume.js';
@@ -115,6 +116,7 @@ function openWholeSnapshot(
       extents: NO_EXTENTS.withTail(0, device.size),
       zeros: NO_EXTENTS,
       copySize: 0,
+      headKinds: await headKindsOf([device]),
       chunkSize: isThin ? HASH_BLOCK : snapshot.chunkSize,
       members: [{ identity: device.identity, role: 'the snapshot' }],
       // Its own COW store is found by who looks.

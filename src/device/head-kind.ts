@@ -18,10 +18,14 @@ export async function headKindOf(device: FileDevice): Promise<string | undefined
   return headKind(new Uint8Array(slab, 0, length));
 }
 
-/** The same as a list. */
-export async function headKindsOf(device: FileDevice): Promise<readonly string[]> {
-  const kind = await headKindOf(device);
-  return kind === undefined ? [] : [kind];
+/** Those of several devices, each once. */
+export async function headKindsOf(devices: readonly FileDevice[]): Promise<readonly string[]> {
+  const kinds = new Set<string>();
+  for (const device of devices) {
+    const kind = await headKindOf(device);
+    if (kind !== undefined) kinds.add(kind);
+  }
+  return [...kinds];
 }
 
 const PHYSICAL_VOLUME = 'lvm2-pv ';

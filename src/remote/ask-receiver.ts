@@ -24,7 +24,7 @@ import { LIMITS, noAnswer } from './stall-watch.js';
 import { zeroFacts } from './wire-stream.js';
 
 export interface ReceiverQuestion {
-  readonly source: Pick<Source, 'device' | 'attributes' | 'copySize'>;
+  readonly source: Pick<Source, 'device' | 'attributes' | 'copySize' | 'headKinds'>;
   /** Bytes that would be written. */
   readonly totalBytes: number;
   /** The part of these that may be sent as discards. */

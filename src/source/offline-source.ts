@@ -2,6 +2,7 @@
 
 import { humanSize } from '../base/text.js';
 import { NO_EXTENTS } from '../device/extent.js';
+import { headKindsOf } from '../device/head-kind.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { refuseRunningMerge } from '../lvm/origin-merge.js';
@@ -32,6 +33,7 @@ export function openOffline(
       zeros: NO_EXTENTS,
       // A COW store does not record how large its origin was; nothing is sent behind what it lists.
       copySize: device.size,
+      headKinds: await headKindsOf([device]),
       chunkSize,
       members,
       attributes: { devicePath: device.path },

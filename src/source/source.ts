@@ -20,6 +20,11 @@ export interface Source {
    * snapshot. 0 where everything is sent.
    */
   readonly copySize: number;
+  /**
+   * What a copy may begin with, see head-kind: what the source begins with now, and what it began with at the
+   * snapshot, which the copy holds before the run and has again after an undo.
+   */
+  readonly headKinds: readonly string[];
   /** Bytes: the unit of change. */
   readonly chunkSize: number;
   /** Everything this run depends on: none of it may be written. */

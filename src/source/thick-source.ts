@@ -4,6 +4,7 @@ import { LvmsyncError } from '../base/errors.js';
 import { exactSize, humanSize } from '../base/text.js';
 import type { FileDevice } from '../device/block-device.js';
 import { NO_EXTENTS } from '../device/extent.js';
+import { headKindsOf } from '../device/head-kind.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { refuseRunningMerge } from '../lvm/origin-merge.js';
@@ -65,6 +66,7 @@ export function openThick(
         .withTail(originSizeAtSnapshot, size),
       zeros: NO_EXTENTS,
       copySize: originSizeAtSnapshot,
+      headKinds: await headKindsOf([device, view]),
       chunkSize: changes.chunkSize,
       members,
       attributes: {

@@ -5,6 +5,7 @@ import { humanSize } from '../base/text.js';
 import { NO_EXTENTS } from '../device/extent.js';
 import { difference, union } from '../device/extent-sets.js';
 import { carriersOf } from '../device/file-carriers.js';
+import { headKindsOf } from '../device/head-kind.js';
 import { withDevices } from '../device/open-devices.js';
 import {
   type DeviceIdentity,
@@ -78,6 +79,9 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
   const pool = await findThinPool(to);
   return withDevices(context.reporter, async (opened) => {
     const newer = await opened.open(to.path, 'source', to.deviceNumber);
+    // An inactive one cannot be looked at; only its mappings are needed.
+    const older =
+      from?.active === true ? await opened.open(from.path, 'source', from.deviceNumber) : undefined;
     const device = dataSource === undefined ? newer : await opened.open(dataSource, 'source');
     if (device.size < newer.size) throw smallerData(device.path, to);
     // A page that is only in the cache is in no mapping until it is written back.
@@ -95,6 +99,7 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
       extents: extents.withTail(newer.size, device.size),
       zeros,
       copySize: from?.size ?? 0,
+      headKinds: await headKindsOf(older === undefined ? [device] : [device, older]),
       chunkSize: changes.dataBlockSize,
       members: [
         { identity: newer.identity, role: 'the volume' },

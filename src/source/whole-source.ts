@@ -2,6 +2,7 @@
 
 import { LvmsyncError } from '../base/errors.js';
 import { type ExtentList, NO_EXTENTS } from '../device/extent.js';
+import { headKindsOf } from '../device/head-kind.js';
 import { withDevices } from '../device/open-devices.js';
 import { WriteWatch } from '../device/write-watch.js';
 import { type FoundVolume, findVolume } from '../lvm/find-volume.js';
@@ -70,6 +71,7 @@ function openPlain(path: string, reporter: Reporter): Promise<Source> {
       extents: allOf(device.size),
       zeros: NO_EXTENTS,
       copySize: 0,
+      headKinds: await headKindsOf([device]),
       chunkSize: 4096,
       members,
       attributes: { devicePath: device.path },

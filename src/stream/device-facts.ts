@@ -5,7 +5,6 @@ import { resolve } from 'node:path';
 import { VERSION } from '../base/version.js';
 import type { FileDevice } from '../device/block-device.js';
 import { diskIdentity, isNewerKind } from '../device/disk-identity.js';
-import { headKindOf } from '../device/head-kind.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 
 /**
@@ -49,7 +48,7 @@ export async function snapbackFacts(
   headKinds: readonly string[],
 ): Promise<Pick<Hello, 'deviceSize' | 'attributes'>> {
   const grown = size === device.size ? {} : { formerSize: String(device.size) };
-  const kinds = headKinds.length === 0 ? {} : { headKinds: headKinds.join(',') };
+  const kinds = headKindAttribute(headKinds);
   const attributes = { ...(await deviceAttributes(device)), ...grown, ...kinds };
   return { deviceSize: size, attributes };
 }
@@ -59,15 +58,20 @@ export async function streamAttributes({
   device,
   attributes,
   copySize,
+  headKinds,
 }: {
   readonly device: FileDevice;
   readonly attributes: HelloAttributes;
   readonly copySize: number;
+  readonly headKinds: readonly string[];
 }): Promise<HelloAttributes> {
   const needed = copySize === 0 ? {} : { copySize: String(copySize) };
-  const kind = await headKindOf(device);
-  const headKinds = kind === undefined ? {} : { headKinds: kind };
-  return { ...(await deviceAttributes(device)), ...attributes, ...needed, ...headKinds };
+  const kinds = headKindAttribute(headKinds);
+  return { ...(await deviceAttributes(device)), ...attributes, ...needed, ...kinds };
+}
+
+function headKindAttribute(headKinds: readonly string[]): HelloAttributes {
+  return headKinds.length === 0 ? {} : { headKinds: headKinds.join(',') };
 }
 
 export function headKindsIn({ headKinds }: HelloAttributes): readonly string[] {

@@ -43,14 +43,14 @@ export async function examineSource(subject: string, reporter: Reporter): Promis
         ? await examineThick(volume, opened)
         : await examineThin(volume, opened);
     const fills = await readFillsOf([found.store]);
-    const { device, members, what, copySize } = found;
+    const { device, views, members, what, copySize } = found;
     const text = `${fullName(volume)}, ${what}; ${device.path} is read, ${humanSize(device.size)}`;
     const diagnoses = [
       { level: 'ok', subject: SUBJECT, text, size: device.size } as const,
       ...fills.map(judgeFill),
       ...judgeDirect(device),
     ];
-    const headKinds = await headKindsOf(device);
+    const headKinds = await headKindsOf(views);
     return { kind, size: device.size, copySize, members, headKinds, diagnoses };
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;
@@ -66,6 +66,8 @@ interface Examined {
   readonly what: string;
   /** Whose size counts. */
   readonly device: FileDevice;
+  /** A copy may begin as any of them. */
+  readonly views: readonly FileDevice[];
   readonly copySize: number;
   readonly members: readonly SourceMember[];
   readonly store: Store;
@@ -78,6 +80,7 @@ async function examineThick(snapshot: ThickSnapshot, opened: OpenDevices): Promi
   return {
     what: `a thick snapshot in chunks of ${humanSize(snapshot.chunkSize)}`,
     device,
+    views: [device, view],
     copySize: snapshot.originSizeAtSnapshot,
     members: [
       { identity: device.identity, role: 'the origin' },
@@ -93,11 +96,13 @@ async function examineThin(volume: ThinVolume, opened: OpenDevices): Promise<Exa
   const store = await findThinPool(volume);
   const path = await pathToRead(volume);
   const device = await opened.open(path, 'source');
+  const own = volume.active ? await opened.open(volume.path, 'source') : undefined;
   const { poolName, origin } = volume;
   const since = origin === undefined ? '; it has no origin, so --since is needed' : '';
   return {
     what: `a thin volume of the pool ${poolName}${since}`,
     device,
+    views: own === undefined ? [device] : [device, own],
     copySize: volume.size,
     members: [{ identity: device.identity, role: 'the data source' }],
     store,

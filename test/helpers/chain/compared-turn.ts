@@ -56,7 +56,7 @@ export async function sendCompared(
   const source = {
     ...{ device, watch, attributes: points, members: [], stores: [] },
     ...{ extents: NO_EXTENTS.withTail(0, device.size), zeros: NO_EXTENTS },
-    ...{ copySize: 0, chunkSize: 4096, findLateFault: async () => undefined },
+    ...{ copySize: 0, headKinds: [], chunkSize: 4096, findLateFault: async () => undefined },
     close: () => device.close(),
   };
   try {
