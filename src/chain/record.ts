@@ -31,12 +31,25 @@ export interface ChainDestination {
 /** The operation that is not finished; the destination then holds no point. */
 export type PendingStep =
   /** A full copy. */
-  | { readonly what: 'init'; readonly to: Point }
-  | { readonly what: 'turn'; readonly to: Point }
+  | { readonly what: 'init'; readonly to: Point; readonly parts?: TurnParts | undefined }
+  | { readonly what: 'turn'; readonly to: Point; readonly parts?: TurnParts | undefined }
   /** What does not belong to the point that it held is being overwritten, so that it holds that point again. */
   | { readonly what: 'mend'; readonly to: Point }
   | ({ readonly what: 'rollback'; readonly to: Point } & Undone)
   | ({ readonly what: 'redo' } & Undone);
+
+/** A turn that several receivers take, one for each stream. Older programs do not know it. Streams are counted from 1. */
+export interface TurnParts {
+  /** Set id of the streams, in hexadecimal. */
+  readonly set: string;
+  readonly count: number;
+  /** All that these brought is durable. */
+  readonly ended: readonly number[];
+  /** These failed, and write nothing any more. */
+  readonly failed: readonly number[];
+  /** Some of the places that both wrote. */
+  readonly places: readonly number[];
+}
 
 /** A rollback, or the taking back of one. */
 export type GoingBack = Extract<PendingStep, Undone>;
@@ -242,6 +255,7 @@ export function isPendingStep(value: unknown): value is PendingStep {
   switch (value.what) {
     case 'init':
     case 'turn':
+      return isPoint(value.to) && (value.parts === undefined || isTurnParts(value.parts));
     case 'mend':
       return isPoint(value.to);
     case 'rollback':
@@ -251,6 +265,17 @@ export function isPendingStep(value: unknown): value is PendingStep {
     default:
       return false;
   }
+}
+
+function isTurnParts(value: unknown): value is TurnParts {
+  if (!isObject(value)) return false;
+  const { set, count, ended, failed, places } = value;
+  const lists = [ended, failed, places];
+  return (
+    isStreamId(set) &&
+    Number.isSafeInteger(count) &&
+    lists.every((list) => Array.isArray(list) && list.every(Number.isSafeInteger))
+  );
 }
 
 /** The name is joined to a path, so it must not lead out of the chain. */
