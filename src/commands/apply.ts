@@ -152,11 +152,12 @@ async function applyStream(
     const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
     if (command.chain && step) {
       const source = hello?.attributes.deviceIdentity;
-      const about = { step, source, device, owner, force, reporter };
+      const about = { step, source, device, owner, force, reporter, place: stream.place };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.commandLine });
-      const advice = command.chain.init ? await nameAdvice(device) : undefined;
+      const isFirst = stream.place === undefined || stream.place.streamIndex === 1;
+      const advice = command.chain.init && isFirst ? await nameAdvice(device) : undefined;
       if (advice !== undefined) reporter.warn(advice);
     } else owner.warnOfChain(undefined, hello);
     if (dryRun) {
