@@ -5,9 +5,11 @@ import { knownIn } from './copy-verdict.js';
 import { readRecord } from './record.js';
 import { type CopyEntry, MOST_UNDONE } from './registry-entry.js';
 
-/** The id of a snapback, or of the set to which it belongs. */
-export function idOf({ streamCount, streamId, setId }: Hello): string {
-  return Buffer.from(streamCount === 1 ? streamId : setId).toString('hex');
+/** The id of a snapback, or of the set to which it belongs. The links of a chain have an order also within a set. */
+export function idOf(hello: Hello): string {
+  const { streamCount, streamId, setId } = hello;
+  const isAlone = streamCount === 1 || isLinkOfChain(hello);
+  return Buffer.from(isAlone ? streamId : setId).toString('hex');
 }
 
 /** The snapback that undoes the run of the entry, as idOf has it. */

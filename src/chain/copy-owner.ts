@@ -21,6 +21,14 @@ import { OtherRunNotes } from './other-run-notes.js';
 import type { ChainRecord, RecordWriter } from './record.js';
 import { spotsDiffer } from './spot-check.js';
 
+export interface OwnRules {
+  readonly force: boolean;
+  /** The copy is compared: also if something else wrote to it. */
+  readonly anyway?: boolean;
+  /** Another receiver of the same run warns. */
+  readonly isTold?: boolean;
+}
+
 /** One run that is going to write a destination. Its failures are warnings: the registry is a second witness. */
 export class CopyOwner extends OtherRunNotes {
   /** Known after requireOwn. */
@@ -44,23 +52,26 @@ export class CopyOwner extends OtherRunNotes {
   async requireOwn(
     record: ChainRecord,
     directory: string,
-    { force, anyway = false }: { readonly force: boolean; readonly anyway?: boolean },
+    { force, anyway = false, isTold = false }: OwnRules,
   ): Promise<boolean> {
     const { entry, unreadable } = this.copy;
+    const warn = (message: string): void => {
+      if (!isTold) this.reporter.warn(message);
+    };
     await this.#look(record);
     const doubt = doubtOf(entry, record, { directory, ...this.#now });
     if (doubt !== undefined) {
       const message = `${this.path}: ${doubt.why}`;
       if (!force && !(anyway && !doubt.isTaken))
         throw new LvmsyncError('destinationUnfit', message, doubt.remedy);
-      this.reporter.warn(message);
+      warn(message);
     } else if (entry === undefined) {
       const why = unreadable === undefined ? 'it has no entry' : `its entry ${unreadable}`;
-      this.reporter.warn(
+      warn(
         `${this.path}: ${why} in the registry of copies: assuming that nothing else has written to it`,
       );
     } else if (record.doing !== null && leftOf(entry, record) === undefined) {
-      if (!anyway) this.reporter.warn(`${this.path}: ${KILLED}`);
+      if (!anyway) warn(`${this.path}: ${KILLED}`);
     }
     return doubt !== undefined;
   }

@@ -1,6 +1,14 @@
 /** The directory of a chain: made, locked, read. */
 
-import { accessSync, constants, lstatSync, mkdirSync, type Stats, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errnoOf, reasonOf } from '../base/errno.js';
 import { type ErrorContext, LvmsyncError, UNTOUCHED } from '../base/errors.js';
@@ -12,10 +20,10 @@ import { identifyPath } from '../device/topology.js';
 import { syncDirectory } from '../host/durable-file.js';
 import { acquireRunLock, type RunLock, requireUnlocked } from '../host/run-lock.js';
 import { listNames } from '../host/virtual-files.js';
-import { mayBeUnnamed, stableIdentity } from '../stream/device-facts.js';
+import { headKindsIn, mayBeUnnamed, stableIdentity } from '../stream/device-facts.js';
 import { findLost, isLinkName, type LinkFiles, readLinks } from './link.js';
 import type { ChainDestination, ChainRecord } from './record.js';
-import { RECORD_NAME, readRecord } from './record.js';
+import { isGoingBack, RECORD_NAME, readRecord } from './record.js';
 
 export interface ChainState {
   /** Undefined where no chain was begun. */
@@ -43,12 +51,16 @@ async function readAllLinks(directory: string, record?: ChainRecord): Promise<Li
 }
 
 /**
- * Keeps every other run from changing the chain. Throws (locked) if one is doing so, (snapback) if the
+ * Keeps every other run from changing the chain, but for those that receive streams of the same `set`. Throws (locked) if one is doing so, (snapback) if the
  * directory is not there or others may write to it.
  */
-export async function lockChain(directory: string, command: string): Promise<RunLock> {
+export async function lockChain(
+  directory: string,
+  command: string,
+  set?: string,
+): Promise<RunLock> {
   requireOwnDirectory(directory);
-  return acquireRunLock(keyOf(directory), { path: directory, command });
+  return acquireRunLock(keyOf(directory), { path: directory, command, set });
 }
 
 /** Throws what lockChain would now. Changes nothing: what is returned locks nothing. */
@@ -74,6 +86,8 @@ export function makeChainDirectory(directory: string): void {
     mkdirSync(directory, { mode: 0o700 });
     syncDirectory(dirname(resolve(directory)));
   } catch (cause) {
+    // The receiver of another stream of this run was faster.
+    if (errnoOf(cause) === 'EEXIST' && statDirectory(directory) !== undefined) return;
     throw unusable(directory, cause);
   }
 }
@@ -218,4 +232,24 @@ export function refuseOtherSource(
       hint: 'Name the volume that it is a copy of. If this one has taken its place, such as after a restore, use --force once.',
     },
   );
+}
+
+/**
+ * What the copy may begin with (see head-kind): what the sources of its first full copy and of all links did, also of those that
+ * the last rollback undid. None where there is no chain.
+ */
+export async function sourceKinds(directory: string | undefined): Promise<readonly string[]> {
+  if (directory === undefined || !existsSync(directory)) return [];
+  const record = readRecord(directory);
+  if (record === undefined) return [];
+  const { doing, undone: last, headKinds } = record;
+  const undone = isGoingBack(doing) ? doing : last;
+  const folders = undone === null ? [] : [join(directory, undone.folder)];
+  const kinds = new Set(headKinds);
+  for (const folder of [directory, ...folders.filter((one) => existsSync(one))]) {
+    const { links } = await readLinks(folder);
+    for (const { hello } of links)
+      for (const kind of headKindsIn(hello.attributes)) kinds.add(kind);
+  }
+  return [...kinds];
 }

@@ -1,4 +1,4 @@
-/** Which turns of a chain are kept: `--keep 24`, `--keep 30d`. Pure. */
+/** What is asked of a chain, and which of its turns are kept: `--keep 24`, `--keep 30d`. Pure. */
 
 import type { Linked, Turn } from './order.js';
 import type { Point } from './record.js';
@@ -9,6 +9,16 @@ export type KeepRule =
   | { readonly turns: number }
   /** Turns that ended no longer before the present point than this; how that is counted: agesOf. */
   | { readonly seconds: number };
+
+/** A request to a chain. */
+export interface ChainRequest {
+  /** On the destination's machine. */
+  readonly directory: string;
+  /** The stream is a full copy, with which the chain begins. */
+  readonly init: boolean;
+  /** Without any, everything is kept. */
+  readonly keep: readonly KeepRule[];
+}
 
 const HOUR = 3600;
 /** The shortest first. */

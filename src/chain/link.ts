@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { reasonOf } from '../base/errno.js';
 import { LvmsyncError } from '../base/errors.js';
 import { ChangeReader } from '../stream/change-reader.js';
-import type { Hello } from '../stream/control-frame.js';
+import type { Hello, StreamPosition } from '../stream/control-frame.js';
 import { type Counted, type CountedBy, countedIn } from '../stream/counted-link.js';
+import type { Part } from './order.js';
 import { isPointTime, isUuid, type Point } from './record.js';
 
 export interface Link {
@@ -23,6 +24,8 @@ export interface Link {
   readonly from: Point;
   readonly to: Point;
   readonly hello: Hello;
+  /** Where several streams shared its run: which of their links this is. */
+  readonly part: Part | undefined;
   /** UNNOTICED or WRITTEN_BEFORE where its run found the changes by comparing. */
   readonly comparison: string | undefined;
   /** A part of one before it, which has to be there. */
@@ -34,12 +37,26 @@ export interface Link {
 }
 
 const SUFFIX = '.snapback';
-const NAME = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(?:\.\d+)?\.snapback$/;
+const NAME = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(?:\.\d+)?(?:\.\d+-of-\d+)?\.snapback$/;
 
-/** `2026-11-23T10-15-00Z.snapback`; a further attempt has `.2`, `.3` and so on before the suffix. */
-export function linkName({ time }: Point, attempt: number): string {
-  const stem = time.replaceAll(':', '-');
-  return attempt === 1 ? stem + SUFFIX : `${stem}.${attempt}${SUFFIX}`;
+/**
+ * `2026-11-23T10-15-00Z.snapback`; a further attempt has `.2`, `.3` and so on before the suffix, one of several streams
+ * `.1-of-3`. Older programs pass over a file of that name: they miss a link, and do not go back with a part of them.
+ */
+export function linkName(
+  { time }: Point,
+  attempt: number,
+  place?: Pick<StreamPosition, 'streamIndex' | 'streamCount'>,
+): string {
+  const again = attempt === 1 ? '' : `.${attempt}`;
+  const part = place === undefined ? '' : `.${place.streamIndex}-of-${place.streamCount}`;
+  return time.replaceAll(':', '-') + again + part + SUFFIX;
+}
+
+/** Of what a mend overwrote: no link of the chain. */
+export function asideName(attempt: number): string {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
+  return `overwritten-${time}Z${attempt === 1 ? '' : `.${attempt}`}.snapback`;
 }
 
 export function isLinkName(name: string): boolean {
@@ -83,8 +100,13 @@ export async function readLink(directory: string, name: string): Promise<Link | 
     from: { uuid: fromPoint, time: fromTime },
     to: { uuid: toPoint, time: toTime },
   };
-  const about = { path, name, fileSize: stats.size, streamId, previous, comparison };
+  const part = partOf(hello);
+  const about = { path, name, fileSize: stats.size, streamId, previous, part, comparison };
   return { ...about, ...points, ...beginning };
+}
+
+function partOf({ setId, streamIndex: index, streamCount: count }: Hello): Part | undefined {
+  return count === 1 ? undefined : { set: Buffer.from(setId).toString('hex'), index, count };
 }
 
 type Beginning = Pick<Link, 'hello' | 'counted' | 'compressed'>;

@@ -8,7 +8,7 @@ import type { CountedBy } from '../stream/counted-link.js';
 import { inspectFile } from '../stream/inspection.js';
 import { hasEndMark, lostEnd } from '../stream/lost-end.js';
 import { countedParts, type Link, linksBeside } from './link.js';
-import { orderChain } from './order.js';
+import { completing, orderChain } from './order.js';
 import { type ChainRecord, isGoingBack, readRecord } from './record.js';
 
 /** What the links in a folder, and the record of their chain, say of each other. Stream ids are in hexadecimal. */
@@ -29,8 +29,7 @@ export async function neighboursIn(directory: string): Promise<Neighbours> {
   const links = await linksBeside(directory);
   const record = recordIn(directory);
   const turns = record === undefined ? [] : orderChain(record, links).turns;
-  // The last link of each turn, as a rollback has it.
-  const finished = turns.flatMap((turn) => turn.links.slice(0, 1));
+  const finished = turns.flatMap(completing);
   return {
     links,
     record,

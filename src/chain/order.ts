@@ -4,6 +4,15 @@ import { localTime } from '../base/local-time.js';
 import { UNNOTICED, WRITTEN_BEFORE } from '../stream/control-frame.js';
 import type { ChainRecord, Inexact, Point } from './record.js';
 
+/** One of the links of several streams that shared one run. Each names the one whose run began to write before it. */
+export interface Part {
+  /** In hexadecimal. */
+  readonly set: string;
+  /** Counted from 1. */
+  readonly index: number;
+  readonly count: number;
+}
+
 /** The fields of a link that decide its order. */
 export interface Linked {
   readonly name: string;
@@ -11,18 +20,25 @@ export interface Linked {
   readonly previous: string | undefined;
   readonly from: Point;
   readonly to: Point;
+  readonly part?: Part | undefined;
   /** Why it cannot be undone, where that is known. */
   readonly lost?: string;
   /** See Link. */
   readonly comparison?: string | undefined;
 }
 
-/** One step from a point to the next: the link of the run that completed it, and of its attempts before. */
+/** One step from a point to the next: the links of the run that completed it, and of its attempts before. */
 export interface Turn<L extends Linked = Linked> {
   readonly from: Point;
   readonly to: Point;
   /** Newest first; never empty. */
   readonly links: readonly L[];
+}
+
+/** Those of the run that completed it: one, or with several streams one of each. */
+export function completing<L extends Linked>({ links }: Pick<Turn<L>, 'links'>): readonly L[] {
+  const set = links[0]?.part?.set;
+  return set === undefined ? links.slice(0, 1) : links.filter(({ part }) => part?.set === set);
 }
 
 export interface ChainOrder<L extends Linked = Linked> {
@@ -65,9 +81,14 @@ export function orderChain<L extends Linked>(
     return { turns: [], attempts: [], present: false, unused, gap: attemptLost };
   }
   const { turns, mismatch } = groupTurns(point, walked.slice(attempts.length));
-  const lost = turns.findIndex((turn) => firstLost(turn.links) !== undefined);
+  // Of the oldest that was found it may be that link, which is named below.
+  const sure = missing === undefined ? turns.length : turns.length - 1;
+  const losses = turns.map(
+    (turn, i) => firstLost(turn.links) ?? (i < sure ? missingPart(turn) : undefined),
+  );
+  const lost = losses.findIndex((loss) => loss !== undefined);
   if (lost >= 0) {
-    const gap = firstLost(turns[lost]?.links ?? []);
+    const gap = losses[lost];
     return { turns: turns.slice(0, lost), attempts, present: true, unused, gap };
   }
   const gap = mismatch ?? missing;
@@ -85,6 +106,15 @@ export function orderChain<L extends Linked>(
 
 function firstLost(links: readonly Linked[]): string | undefined {
   return links.find(({ lost }) => lost !== undefined)?.lost;
+}
+
+/** Whose links name each other correctly and are fewer than they say is no turn of this program. */
+function missingPart(turn: Turn): string | undefined {
+  const parts = completing(turn);
+  const [{ name, part } = { name: '', part: undefined }] = parts;
+  const found = new Set(parts.map((one) => one.part?.index)).size;
+  if (part === undefined || found === part.count) return undefined;
+  return `${name} is one of ${part.count} snapbacks of its cycle run, but the chain names only ${found}`;
 }
 
 /** Every point that can be gone back to, newest first, the recorded one included. */

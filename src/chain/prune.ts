@@ -2,12 +2,11 @@
 
 import { rmSync } from 'node:fs';
 import { syncDirectory } from '../host/durable-file.js';
-import { isAheadOf, turnsToPrune } from './keep.js';
+import { type ChainRequest, isAheadOf, turnsToPrune } from './keep.js';
 import { findLeftover, type LeftoverFiles, removeLeftover } from './leftover.js';
 import { type Link, readLinks } from './link.js';
 import { orderChain, walkBack } from './order.js';
 import type { ChainRecord, Leftover, Point } from './record.js';
-import type { ChainRequest } from './request.js';
 
 /** The fate of the oldest links. */
 export interface Pruned {

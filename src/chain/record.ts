@@ -7,9 +7,9 @@
 import { join } from 'node:path';
 import { messageOf, reasonOf } from '../base/errno.js';
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
-import { isObject, parseObject } from '../base/json-object.js';
+import { areTexts, isObject, isTextOrNull, parseObject } from '../base/json-object.js';
 import { readRegular, replaceDurably } from '../host/durable-file.js';
-import type { Spot } from './spot-check.js';
+import { isSpot, type Spot } from './spot-check.js';
 
 /** A state of the source: what one of its snapshots held. */
 export interface Point {
@@ -31,8 +31,8 @@ export interface ChainDestination {
 /** The operation that is not finished; the destination then holds no point. */
 export type PendingStep =
   /** A full copy. */
-  | { readonly what: 'init'; readonly to: Point }
-  | { readonly what: 'turn'; readonly to: Point }
+  | { readonly what: 'init'; readonly to: Point; readonly parts?: TurnParts | undefined }
+  | { readonly what: 'turn'; readonly to: Point; readonly parts?: TurnParts | undefined }
   /**
    * What does not belong to the point that it held is being overwritten, so that it holds that point again. `foreign`:
    * not only what an attempt wrote.
@@ -40,6 +40,19 @@ export type PendingStep =
   | { readonly what: 'mend'; readonly to: Point; readonly foreign: boolean }
   | ({ readonly what: 'rollback'; readonly to: Point } & Undone)
   | ({ readonly what: 'redo' } & Undone);
+
+/** A turn that several receivers take, one for each stream. Older programs do not know it. Streams are counted from 1. */
+export interface TurnParts {
+  /** Set id of the streams, in hexadecimal. */
+  readonly set: string;
+  readonly count: number;
+  /** All that these brought is durable. */
+  readonly ended: readonly number[];
+  /** These failed, and write nothing any more. */
+  readonly failed: readonly number[];
+  /** Some of the places that both wrote. */
+  readonly places: readonly number[];
+}
 
 /** A rollback, or the taking back of one. */
 export type GoingBack = Extract<PendingStep, Undone>;
@@ -202,7 +215,7 @@ function isRecord(value: unknown): value is ChainRecord {
     (leftover === undefined || isLeftover(leftover)) &&
     (inexact === undefined || isInexact(inexact)) &&
     (source === undefined || typeof source === 'string') &&
-    isTexts(headKinds) &&
+    areTexts(headKinds) &&
     (writer === undefined || isWriter(writer)) &&
     (left === undefined || isLeft(left)) &&
     (attempt === undefined || isAttempt(attempt))
@@ -242,20 +255,6 @@ function isAttempt(value: unknown): value is Attempt {
   return named && Array.isArray(spots) && spots.every(isSpot);
 }
 
-function isSpot(value: unknown): value is Spot {
-  if (!isObject(value)) return false;
-  const { offset, hash } = value;
-  return Number.isSafeInteger(offset) && typeof hash === 'string';
-}
-
-function isTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string');
-}
-
-function isTextOrNull(value: unknown): value is string | null {
-  return value === null || typeof value === 'string';
-}
-
 function isDestination(value: unknown): value is ChainDestination {
   if (!isObject(value)) return false;
   const { identity, path, size } = value;
@@ -268,7 +267,7 @@ export function isPendingStep(value: unknown): value is PendingStep {
   switch (value.what) {
     case 'init':
     case 'turn':
-      return isPoint(value.to);
+      return isPoint(value.to) && (value.parts === undefined || isTurnParts(value.parts));
     case 'mend':
       return isPoint(value.to) && typeof value.foreign === 'boolean';
     case 'rollback':
@@ -278,6 +277,17 @@ export function isPendingStep(value: unknown): value is PendingStep {
     default:
       return false;
   }
+}
+
+function isTurnParts(value: unknown): value is TurnParts {
+  if (!isObject(value)) return false;
+  const { set, count, ended, failed, places } = value;
+  const lists = [ended, failed, places];
+  return (
+    isStreamId(set) &&
+    Number.isSafeInteger(count) &&
+    lists.every((list) => Array.isArray(list) && list.every(Number.isSafeInteger))
+  );
 }
 
 /** The name is joined to a path, so it must not lead out of the chain. */

@@ -3,7 +3,14 @@
 import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { localTime, timeSpan } from '../base/local-time.js';
 import { counted } from '../base/text.js';
-import { type ChainOrder, type Exactness, exactnessOf, type Linked, pointsOf } from './order.js';
+import {
+  type ChainOrder,
+  completing,
+  type Exactness,
+  exactnessOf,
+  type Linked,
+  pointsOf,
+} from './order.js';
 import type { ChainRecord, Point } from './record.js';
 
 /** Where a rollback is to lead: the newest point until then, or so many turns back. */
@@ -49,7 +56,7 @@ export function planRollback<L extends Linked>(
   if (doing?.what === 'rollback') requireFurther(points.slice(0, steps + 1), doing.to);
   const turns = order.turns.slice(0, steps);
   const links = [...order.attempts, ...turns.flatMap((turn) => turn.links)];
-  const complete = new Set(turns.flatMap((turn) => turn.links.slice(0, 1)));
+  const complete = new Set(turns.flatMap(completing));
   const last = links.length === 0 ? record.last : (links.at(-1)?.previous ?? null);
   const inexact = exactnessOf(order, record.inexact)[steps];
   return { from: point, to, steps, links, complete, inexact, last };

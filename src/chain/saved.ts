@@ -13,6 +13,7 @@ import { addPlaces } from '../pipeline/places.js';
 import type { Saved } from '../pipeline/snapback-file.js';
 import { ChangeReader } from '../stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../stream/change-stream.js';
+import type { StreamPosition } from '../stream/control-frame.js';
 import {
   type Counted,
   type CountedBy,
@@ -26,6 +27,8 @@ import type { ChainDestination } from './record.js';
 export interface SavedQuestion {
   readonly destination: ChainDestination;
   readonly device: FileDevice;
+  /** Of one of several streams: an attempt with as many has a link that saved the same places. */
+  readonly place?: StreamPosition | undefined;
   readonly signal: AbortSignal;
   /** Called after each group: much may have to be read. */
   readonly onGroup?: (() => void) | undefined;
@@ -36,7 +39,7 @@ export interface SavedQuestion {
 /**
  * Counts only what undoing these links, newest first, would write: intact groups of this destination, found
  * right by their hashes, and durable when this resolves. A link counts together with what it counts on
- * itself. Undefined where there are no links. What the signal stops rejects with the addon's error.
+ * itself. Of the links of several streams only one is counted on. Undefined where there are no links. What the signal stops rejects with the addon's error.
  */
 export async function readSaved(
   links: readonly Link[],
@@ -46,7 +49,8 @@ export async function readSaved(
   const extents = new native.ExtentSet();
   let bytes = 0;
   let counted: Counted | undefined;
-  let next: Link | undefined = links.find((one) => isOf(one, question));
+  const usable = links.filter((one) => isOf(one, question));
+  let next = newestFor(usable, question);
   let countedBy: readonly CountedBy[] = [];
   while (next !== undefined) {
     const link: Link = next;
@@ -67,6 +71,15 @@ export async function readSaved(
 
 function without(links: readonly Link[], link: Link): readonly Link[] {
   return links.filter((one) => one !== link);
+}
+
+/** With another number of streams each has another stretch of the device; a single one has all of it. */
+function newestFor(links: readonly Link[], { place }: SavedQuestion): Link | undefined {
+  const [newest] = links;
+  if (newest?.part === undefined || place === undefined) return newest;
+  const isSame = ({ part }: Link): boolean =>
+    part?.count === place.streamCount && part.index === place.streamIndex;
+  return links.find(isSame) ?? newest;
 }
 
 /** Under --force the attempts of one turn may be of several destinations. */

@@ -3,6 +3,7 @@
  * (a merge of a snapshot of it, a restored image) changes them, however it wrote, and across reboots.
  */
 
+import { isObject } from '../base/json-object.js';
 import { type FileDevice, newSlab } from '../device/block-device.js';
 import { PAGE } from '../device/extent.js';
 import { MOST_PLACES } from '../pipeline/place-sample.js';
@@ -53,4 +54,10 @@ export async function spotsDiffer(device: FileDevice, spots: readonly Spot[]): P
   );
   const hashes = new Map(now.map(({ offset, hash }) => [offset, hash]));
   return spots.some(({ offset, hash }) => hashes.get(offset) !== hash);
+}
+
+export function isSpot(value: unknown): value is Spot {
+  if (!isObject(value)) return false;
+  const { offset, hash } = value;
+  return Number.isSafeInteger(offset) && typeof hash === 'string';
 }

@@ -37,13 +37,17 @@ export function stepOf(form: StreamForm, name: string): Step {
   }
   const { kind, streamCount, attributes } = form.hello;
   if (kind === 'snapback') return refuse('a snapback cannot be applied as a cycle run');
-  if (streamCount > 1) return refuse('a cycle run must be a single stream');
   const { fromPoint, fromTime, toPoint, toTime } = attributes;
   if (!isUuid(toPoint) || !isPointTime(toTime)) {
     return refuse('it does not record which restore point it leads to, or the time of that');
   }
   const to = { uuid: toPoint, time: toTime };
   const compared = comparisonIn(attributes);
+  if (compared && streamCount > 1) return refuse('a run that compares must be a single stream');
+  // Only receivers that are at work together know of each other.
+  if (kind !== 'wire' && streamCount > 1) {
+    return refuse('a file with one of several streams cannot be applied as a cycle run');
+  }
   if (fromPoint === undefined) return { from: undefined, to, ...(compared && { compared }) };
   const isStep = fromPoint !== toPoint || compared !== undefined;
   if (!isUuid(fromPoint) || !isPointTime(fromTime) || !isStep) {

@@ -61,6 +61,8 @@ export interface Questioned {
   readonly owner: CopyOwner;
   readonly reporter: Pick<Reporter, 'warn'>;
   readonly force: boolean;
+  /** Another stream of the run says it. */
+  readonly isTold: boolean;
 }
 
 /** Throws (destinationUnfit) unless that is forced, or the run compares the copy anyway. */
@@ -77,7 +79,8 @@ export async function findDoubts(question: Questioned): Promise<Doubts> {
   });
   await checkUnlessForced(question, () => refuseInexact(record, question));
   const anyway = step.compared === 'any';
-  const doubted = await owner.requireOwn(record, directory, { force, anyway });
+  const { isTold } = question;
+  const doubted = await owner.requireOwn(record, directory, { force, anyway, isTold });
   const isOther = force && destinationMismatch(record, destination) !== undefined;
   return { doubted, wasWritten: doubted || isOther || record.inexact?.exact === 'no', force };
 }

@@ -3,29 +3,21 @@
  * the beginning before the first byte is written, and the new point after the last one is durable.
  */
 
-import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
-import { typedPath } from '../base/shell-words.js';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { FileDevice } from '../device/block-device.js';
 import { writeMark } from '../device/write-mark.js';
 import type { RunLock } from '../host/run-lock.js';
 import type { Snapback } from '../pipeline/snapback.js';
 import type { Saved } from '../pipeline/snapback-file.js';
-import type { Reporter } from '../run/reporter.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 import { noteAttempt } from './attempt.js';
 import type { CopyOwner } from './copy-owner.js';
 import { leftAt, placesOnly } from './copy-verdict.js';
-import {
-  checkChainFree,
-  describeDestination,
-  lockChain,
-  makeChainDirectory,
-  unusable,
-} from './directory.js';
+import { checkChainFree, describeDestination, lockChain, makeChainDirectory } from './directory.js';
+import type { ChainRequest } from './keep.js';
 import { leftoverAfter } from './leftover.js';
-import { linkName, readLinks } from './link.js';
+import { asideName, linkName, readLinks } from './link.js';
 import { orderChain } from './order.js';
 import { NONE_PRUNED, type Pruned, prune } from './prune.js';
 import {
@@ -35,33 +27,18 @@ import {
   readRecord,
   writeRecord,
 } from './record.js';
-import type { ChainRequest } from './request.js';
 import { readSaved, type SavedQuestion } from './saved.js';
 import { mixedPlaces, readSpots } from './spot-check.js';
-import { isMend, type Step, whyNot } from './step.js';
-import { type Doubts, findDoubts, inexactAfter, markOf } from './turn-doubts.js';
-
-export interface TurnFacts {
-  readonly step: Step;
-  /** LVM's uuid of the volume that is copied. */
-  readonly source: string | undefined;
-  /** What a copy of it may begin with, see head-kind. */
-  readonly headKinds: readonly string[];
-  readonly device: FileDevice;
-  readonly owner: CopyOwner;
-  readonly reporter: Pick<Reporter, 'warn'>;
-  readonly force: boolean;
-}
-
-interface Found {
-  readonly lock: Pick<RunLock, 'release'>;
-  readonly former: ChainRecord | undefined;
-  readonly destination: ChainDestination;
-  readonly source: string | undefined;
-  readonly headKinds: readonly string[];
-  readonly owner: CopyOwner;
-  readonly doubts: Doubts;
-}
+import { isMend, type Step } from './step.js';
+import {
+  type CheckedTurn,
+  checkTurn,
+  requireRoomToBegin,
+  requireStep,
+  type TurnFacts,
+} from './turn-checks.js';
+import { type Doubts, inexactAfter, markOf } from './turn-doubts.js';
+import { isOver, isWhole, type SharedRecord, TurnPart } from './turn-parts.js';
 
 /** One turn of one chain, which it keeps locked until close. */
 export class ChainTurn {
@@ -70,22 +47,22 @@ export class ChainTurn {
   readonly #lock: Pick<RunLock, 'release'>;
   readonly #former: ChainRecord | undefined;
   readonly #destination: ChainDestination;
-  readonly #source: string | undefined;
-  readonly #headKinds: readonly string[];
+  readonly #ofSource: Pick<CheckedTurn, 'source' | 'headKinds'>;
   readonly #owner: CopyOwner;
   readonly #doubts: Doubts;
+  readonly #part: TurnPart | undefined;
   #record: ChainRecord | undefined;
 
-  private constructor(request: ChainRequest, step: Step, found: Found) {
+  private constructor(request: ChainRequest, checked: CheckedTurn, lock: Pick<RunLock, 'release'>) {
     this.#request = request;
-    this.#step = step;
-    this.#lock = found.lock;
-    this.#former = found.former;
-    this.#destination = found.destination;
-    this.#source = found.source;
-    this.#headKinds = found.headKinds;
-    this.#owner = found.owner;
-    this.#doubts = found.doubts;
+    this.#lock = lock;
+    this.#step = checked.step;
+    this.#former = checked.former;
+    this.#destination = checked.destination;
+    this.#ofSource = checked;
+    this.#owner = checked.owner;
+    this.#doubts = checked.doubts;
+    this.#part = checked.place && new TurnPart(request.directory, checked.place);
   }
 
   /**
@@ -100,9 +77,10 @@ export class ChainTurn {
     if (init) makeChainDirectory(directory);
     // Said before there is a directory to lock.
     else requireStep(request, about, readRecord(directory));
-    const lock = await lockChain(directory, command);
+    const part = about.place && new TurnPart(directory, about.place);
+    const lock = await lockChain(directory, command, part?.parts.set);
     try {
-      return await ChainTurn.#described(request, about, lock);
+      return new ChainTurn(request, await checkTurn(request, about), lock);
     } catch (error) {
       lock.release();
       throw error;
@@ -115,27 +93,11 @@ export class ChainTurn {
     const isNew = init && !existsSync(directory);
     if (isNew) {
       requireRoomToBegin(directory);
-      return ChainTurn.#described(request, about, { release: () => undefined });
+      return new ChainTurn(request, await checkTurn(request, about), { release: () => undefined });
     }
     if (!init) requireStep(request, about, readRecord(directory));
-    return ChainTurn.#described(request, about, checkChainFree(directory));
-  }
-
-  static async #described(
-    request: ChainRequest,
-    about: TurnFacts,
-    lock: Pick<RunLock, 'release'>,
-  ): Promise<ChainTurn> {
-    const { directory, init } = request;
-    const record = readRecord(directory);
-    requireStep(request, about, record);
-    const destination = await describeDestination(about.device);
-    const { owner, device, step, source, headKinds } = about;
-    const question = { ...about, record, directory, init, destination, path: device.path };
-    const doubts = await findDoubts(question);
-    const facts = { destination, source, headKinds, owner, doubts };
-    const found = { lock, former: record, ...facts };
-    return new ChainTurn(request, step, found);
+    const lock = checkChainFree(directory);
+    return new ChainTurn(request, await checkTurn(request, about), lock);
   }
 
   /** The file that what is overwritten goes to; undefined for a full copy, which keeps nothing. */
@@ -143,7 +105,9 @@ export class ChainTurn {
     if (this.#step.from === undefined) return undefined;
     const { directory } = this.#request;
     for (let attempt = 1; ; attempt++) {
-      const name = this.#isMend ? asideName(attempt) : linkName(this.#step.to, attempt);
+      const name = this.#isMend
+        ? asideName(attempt)
+        : linkName(this.#step.to, attempt, this.#part?.place);
       const path = join(directory, name);
       if (!existsSync(path)) return path;
     }
@@ -176,12 +140,23 @@ export class ChainTurn {
     if (this.#isMend || this.#doubts.wasWritten) return undefined;
     const { links } = await readLinks(this.#request.directory);
     const { attempts } = orderChain(former, links);
-    return readSaved(attempts, { ...about, destination: this.#destination });
+    const place = this.#part?.place;
+    return readSaved(attempts, { ...about, place, destination: this.#destination });
   }
 
-  /** To be called before the destination is changed; may be called again. Durable when it returns. */
-  begin(snapback: Snapback | undefined): void {
+  /** To be called before the destination is changed; may be called again. Durable when it resolves. */
+  async begin(snapback: Snapback | undefined): Promise<void> {
     if (this.#record !== undefined) return;
+    const part = this.#part;
+    if (part === undefined) return this.#beginFirst(snapback);
+    await part.alone(async () => {
+      const shared = part.read();
+      if (shared === undefined) this.#beginFirst(snapback);
+      else await this.#join(shared, snapback);
+    });
+  }
+
+  #beginFirst(snapback: Snapback | undefined): void {
     // The record names it; what a mend overwrites has no other name than its own.
     if (!this.#isMend) snapback?.keep();
     const { from } = this.#step;
@@ -189,13 +164,13 @@ export class ChainTurn {
     const { point, pruned } = kept;
     const doing = this.#doing();
     const last = this.#isMend ? (this.#former?.last ?? null) : (snapback?.streamId ?? null);
-    const destination = this.#begunOn();
+    const destination = this.#destination;
     const writer = this.#owner.newWriter();
     const leftover = this.#former && leftoverAfter(this.#former, from === undefined);
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
     const left = placesOnly(this.#former?.left);
-    const source = this.#source;
-    const headKinds = from === undefined ? this.#headKinds : this.#former?.headKinds;
+    const { source } = this.#ofSource;
+    const headKinds = from === undefined ? this.#ofSource.headKinds : this.#former?.headKinds;
     const inexact = from && this.#former?.inexact;
     const more = {
       ...(leftover && { leftover }),
@@ -209,35 +184,61 @@ export class ChainTurn {
 
   #doing(): PendingStep {
     const { from, to } = this.#step;
-    if (from === undefined) return { what: 'init', to };
+    const parts = this.#part && { parts: this.#part.parts };
+    if (from === undefined) return { what: 'init', to, ...parts };
     const { wasWritten, force } = this.#doubts;
-    return this.#isMend ? { what: 'mend', to, foreign: wasWritten || force } : { what: 'turn', to };
+    return this.#isMend
+      ? { what: 'mend', to, foreign: wasWritten || force }
+      : { what: 'turn', to, ...parts };
   }
 
-  /** A file that an attempt made longer gets its former size from a mend. */
-  #begunOn(): ChainDestination {
-    const { size = 0 } = this.#former?.destination ?? {};
-    const isLonger = this.#destination.identity === null && this.#destination.size > size;
-    return this.#isMend && isLonger ? { ...this.#destination, size } : this.#destination;
+  /** Another stream of this run began before. The link is not named by anything yet, and holds nothing. */
+  async #join(shared: SharedRecord, snapback: Snapback | undefined): Promise<void> {
+    const { last, writer } = shared;
+    if (snapback !== undefined) {
+      await snapback.renew(last === null ? {} : { previousLink: last });
+      snapback.keep();
+    }
+    this.#write({ ...shared, last: snapback?.streamId ?? last });
+    // Whoever began may have been killed before that.
+    if (writer !== undefined) this.#owner.announce(writer, this.#request.directory);
   }
 
   /**
-   * To be called when everything is durable: from now on the destination holds the new point. `places`: some of
-   * those that were written.
+   * To be called when everything is durable: from now on the destination holds the new point, with several streams
+   * when this is the last of them. `places`: some of those that were written.
    */
   async commit(device: FileDevice, places: readonly number[]): Promise<void> {
     if (this.#record === undefined) throw new Error('a turn ends that has not begun');
-    if (this.#isMend && device.size > this.#record.destination.size) {
-      await device.resize(this.#record.destination.size);
+    const part = this.#part;
+    if (part === undefined) return this.#complete(this.#record, device, places);
+    await part.alone(async () => {
+      const shared = part.require();
+      const ended = part.after(shared, 'ended', places);
+      if (isWhole(ended)) return this.#complete(ended, device, ended.doing.parts.places);
+      this.#write(ended);
+      if (isOver(ended)) await this.#noteAttempt(ended, device);
+      // Another one completes the turn, and clears up.
+      this.#record = undefined;
+    });
+  }
+
+  async #complete(
+    begun: ChainRecord,
+    device: FileDevice,
+    places: readonly number[],
+  ): Promise<void> {
+    if (this.#isMend && device.size > begun.destination.size) {
+      await device.resize(begun.destination.size);
       await device.sync();
     }
     const destination = await describeDestination(device);
     const spots = await readSpots(device, mixedPlaces(places, this.#former?.left));
     const mark = writeMark(device);
-    const last = this.#isMend ? await this.#lastWhole(this.#record) : this.#record.last;
+    const last = this.#isMend ? await this.#lastWhole(begun) : begun.last;
     const { to } = this.#step;
-    const inexact = inexactAfter(this.#step, this.#doubts, this.#record.inexact);
-    const done = { ...this.#record, destination, point: to, last, doing: null, inexact };
+    const inexact = inexactAfter(this.#step, this.#doubts, begun.inexact);
+    const done = { ...begun, destination, point: to, last, doing: null, inexact };
     this.#write({ ...done, left: leftAt(done, { mark, spots }) });
     this.#owner.leave(mark);
   }
@@ -251,10 +252,39 @@ export class ChainTurn {
 
   /** To be called in place of commit after a failure, when nothing is written any more. Throws nothing. */
   async interrupt(device: FileDevice, places: readonly number[]): Promise<void> {
+    const part = this.#part;
+    if (part !== undefined) {
+      // A failure to note it is as if the receiver had been killed.
+      await this.#interruptPart(part, device, places).catch(() => undefined);
+      return;
+    }
     const record = this.#record;
     if (record?.doing?.what !== 'turn' && record?.doing?.what !== 'mend') return;
     const { directory } = this.#request;
     this.#owner.noteLeft(await noteAttempt({ directory, record }, device, places));
+  }
+
+  /** As long as one of the others may write, nobody knows how the destination is left. */
+  async #interruptPart(
+    part: TurnPart,
+    device: FileDevice,
+    places: readonly number[],
+  ): Promise<void> {
+    await part.alone(async () => {
+      const shared = part.read();
+      if (shared === undefined) return;
+      const failed = part.after(shared, 'failed', places);
+      writeRecord(this.#request.directory, failed);
+      if (isOver(failed)) await this.#noteAttempt(failed, device);
+    });
+  }
+
+  async #noteAttempt(record: SharedRecord, device: FileDevice): Promise<void> {
+    if (record.doing.what !== 'turn') return;
+    const { directory } = this.#request;
+    const mark = await noteAttempt({ directory, record }, device, record.doing.parts.places);
+    // One that never began has not read its own entry in the registry.
+    if (this.#record !== undefined) this.#owner.noteLeft(mark);
   }
 
   /** After commit: removes what no `--keep` rule keeps any more. `now`: milliseconds since 1970. */
@@ -272,34 +302,6 @@ export class ChainTurn {
   close(): void {
     this.#lock.release();
   }
-}
-
-function requireRoomToBegin(directory: string): void {
-  try {
-    accessSync(dirname(resolve(directory)), constants.W_OK);
-  } catch (cause) {
-    throw unusable(directory, cause);
-  }
-}
-
-function requireStep(
-  { directory, init }: ChainRequest,
-  { step, device, force }: TurnFacts,
-  record: ChainRecord | undefined,
-): void {
-  const refusal = whyNot({ step, record, init, force });
-  if (refusal === undefined) return;
-  const { what, rollback } = refusal;
-  const place = [device.path, directory].map((path) => typedPath(path, undefined)).join(' ');
-  const command = rollback === undefined ? '' : ` lvmsync rollback ${rollback} ${place}`;
-  const hint = refusal.hint && refusal.hint + command;
-  throw new LvmsyncError('destinationUnfit', what, { ...UNTOUCHED, ...(hint && { hint }) });
-}
-
-/** Of what a mend overwrote: no link of the chain. */
-function asideName(attempt: number): string {
-  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
-  return `overwritten-${time}Z${attempt === 1 ? '' : `.${attempt}`}.snapback`;
 }
 
 /** The leftover of the chain before a full copy. */

@@ -141,7 +141,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     synopsis: ['cycle [--end] VOLUME DESTINATION --snapback DIR'],
     summary: 'Keep a replica with restore points, run by run',
     description:
-      'Takes a new snapshot of VOLUME, sends the changes since the last one, and removes the old one. DIR, on the host of DESTINATION, keeps the blocks that each run overwrites: the restore points of "lvmsync rollback". The first run needs --init, which copies everything.',
+      'Takes a snapshot of VOLUME, sends the changes since the last one, and removes the old one. DIR, on the host of DESTINATION, keeps what each run overwrites: the restore points of "lvmsync rollback". The first run needs --init.',
     examples: [
       {
         command: 'lvmsync cycle --init vg0/web backup:/dev/vg1/web -b /backup/web.chain',

@@ -1,6 +1,6 @@
 /** The task of one run, with nothing left to decide about the words. */
 
-import type { ChainRequest } from '../chain/request.js';
+import type { ChainRequest } from '../chain/keep.js';
 import type { RollbackTarget } from '../chain/rollback-plan.js';
 import type { CycleRequest } from '../cycle/request.js';
 import type { ReadRequest, WriteRequest } from '../pipeline/request.js';

@@ -319,7 +319,7 @@ export const OPTION_TABLE = [
     name: 'streams',
     argument: 'N',
     from: 'ours',
-    actions: ['sync', 'bench'],
+    actions: ['sync', 'cycle', 'bench'],
     group: 'Remote host',
     brief: 'share the work among up to N connections',
     help: 'Share the work among up to N connections, at most 16, each with its own receiver. With --snapback FILE this creates FILE.1-of-N, FILE.2-of-N and so on, which together undo the run.',
@@ -327,6 +327,10 @@ export const OPTION_TABLE = [
       bench: {
         brief: 'measure the link with N connections at once, too',
         help: 'Measure the link with N connections at once, too, at most 16.',
+      },
+      cycle: {
+        brief: 'share the work among up to N connections',
+        help: 'Share the work among up to N connections, at most 16, each with its own receiver. A run that compares uses one.',
       },
     },
   },

@@ -39,14 +39,17 @@ export function syncCommand(parsed: ParsedOptions, run: RunRequest): SyncCommand
   const operands = [...parsed.operands];
   const source = takeSource(parsed, operands);
   const destination = lastOperand(parsed, operands);
-  if (destination.host === undefined && values.streams !== undefined) {
-    throw usage('--streams needs a remote host: a local run has no connection');
-  }
+  refuseLocalStreams(parsed, destination);
   if (destination.host === undefined && values['push-helper'] !== undefined) {
     throw usage('--push-helper needs a remote host');
   }
   const send = sendRequest(parsed, { ...run, ...writeRequest(parsed), destination });
   return { kind: 'sync', ...send, ...fillRequest(parsed), ...dryRunRequest(parsed), source };
+}
+
+function refuseLocalStreams({ values }: ParsedOptions, { host }: Destination): void {
+  if (host !== undefined || values.streams === undefined) return;
+  throw usage('--streams needs a remote host: a local run has no connection');
 }
 
 /** The last operand. */
@@ -73,6 +76,7 @@ export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleComma
   const origin = takeOperand(operands, 'VOLUME');
   refuseRemoteSource(origin, 'VOLUME');
   const destination = lastOperand(parsed, operands);
+  refuseLocalStreams(parsed, destination);
   const { flags, values } = parsed;
   const { snapback: directory } = values;
   if (directory === undefined)

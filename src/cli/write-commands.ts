@@ -3,7 +3,7 @@
 import { LvmsyncError } from '../base/errors.js';
 import { endOfTime } from '../base/local-time.js';
 import { escapeText } from '../base/text.js';
-import type { ChainRequest } from '../chain/request.js';
+import type { ChainRequest } from '../chain/keep.js';
 import type { RollbackTarget } from '../chain/rollback-plan.js';
 import type { WriteRequest } from '../pipeline/request.js';
 import type { RunRequest } from '../run/request.js';

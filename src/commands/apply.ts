@@ -3,9 +3,8 @@
 import { EXIT, LvmsyncError, UNTOUCHED, withContext } from '../base/errors.js';
 import { chainOf } from '../chain/copy-entry.js';
 import { CopyOwner } from '../chain/copy-owner.js';
-import { chainMembers } from '../chain/directory.js';
+import { chainMembers, sourceKinds } from '../chain/directory.js';
 import { linkFacts, requireWhole } from '../chain/neighbours.js';
-import { sourceKinds } from '../chain/source-kinds.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
@@ -153,12 +152,13 @@ async function applyStream(
     const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
     if (command.chain && step) {
       const source = hello?.attributes.deviceIdentity;
-      const { headKinds } = stream;
-      const about = { step, source, headKinds, device, owner, force, reporter };
+      const { headKinds, place } = stream;
+      const about = { step, source, headKinds, device, owner, force, reporter, place };
       turn = dryRun
         ? await ChainTurn.look(command.chain, about)
         : await ChainTurn.open(command.chain, { ...about, command: context.commandLine });
-      const advice = command.chain.init ? await nameAdvice(device) : undefined;
+      const isFirst = stream.place === undefined || stream.place.streamIndex === 1;
+      const advice = command.chain.init && isFirst ? await nameAdvice(device) : undefined;
       if (advice !== undefined) reporter.warn(advice);
     } else owner.warnOfChain(undefined, hello);
     if (dryRun) {

@@ -9,7 +9,13 @@ import { typedPath } from '../base/shell-words.js';
 import { counted, escapeText, humanSize } from '../base/text.js';
 import type { LeftoverFiles } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
-import { describeInexact, type Exactness, exactnessOf, pointsOf } from '../chain/order.js';
+import {
+  completing,
+  describeInexact,
+  type Exactness,
+  exactnessOf,
+  pointsOf,
+} from '../chain/order.js';
 import type { ChainRecord, Point } from '../chain/record.js';
 import type { ChainCommand } from '../cli/command.js';
 import type { RunContext } from '../run/context.js';
@@ -92,10 +98,10 @@ function asJson(survey: Survey): Record<string, unknown> {
     })),
     links: [
       ...order.attempts.map((link) => linkJson(link, true)),
-      ...order.turns.flatMap(({ links: [last, ...attempts] }) => [
-        ...(last === undefined ? [] : [linkJson(last, false)]),
-        ...attempts.map((link) => linkJson(link, true)),
-      ]),
+      ...order.turns.flatMap((turn) => {
+        const complete = completing(turn);
+        return turn.links.map((link) => linkJson(link, !complete.includes(link)));
+      }),
     ],
     unused: [...order.unused.map(({ name }) => name), ...others],
     gap: order.gap ?? null,

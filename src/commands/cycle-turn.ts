@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError, withContext } from '../base/errors.js';
 import { humanSize } from '../base/text.js';
+import { sourceKinds } from '../chain/directory.js';
 import type { Point } from '../chain/record.js';
-import { sourceKinds } from '../chain/source-kinds.js';
 import type { CycleCommand } from '../cli/command.js';
 import { leaveOrRemove } from '../cycle/leave-or-remove.js';
 import { sizeOfNext } from '../cycle/next-size.js';

@@ -106,8 +106,8 @@ function snapbackRows(path: string | undefined, bytes: number): Row[] {
 
 /** With several streams, each has a snapback of its own that may be in the way. */
 async function askEach(source: Source, command: SendRequest, context: RunContext): Promise<void> {
-  const { snapback } = command;
-  const parts = planParts(source, command.remote.streams);
+  const { snapback, chain } = command;
+  const parts = planParts(source, chain === undefined ? command.remote.streams : 1);
   const asked = snapback === undefined ? parts.slice(0, 1) : parts;
   for (const [i, { extents, zeros }] of asked.entries()) {
     const place = { streamIndex: i + 1, streamCount: parts.length };

@@ -18,6 +18,7 @@ import {
   refuseMismatch,
   requireOwnDirectory,
   requireWritable,
+  sourceKinds,
 } from '../chain/directory.js';
 import { withUndone } from '../chain/leftover.js';
 import type { Link } from '../chain/link.js';
@@ -31,7 +32,6 @@ import {
 } from '../chain/record.js';
 import { describeChoice, describeWay, type RollbackTarget } from '../chain/rollback-plan.js';
 import { checkRedo, createRedo, type RedoFacts } from '../chain/rollback-redo.js';
-import { sourceKinds } from '../chain/source-kinds.js';
 import { mixedPlaces, readSpots } from '../chain/spot-check.js';
 import { undoLinks } from '../chain/undo-links.js';
 import {

@@ -76,7 +76,7 @@ export async function writeStream(
   const started = performance.now();
   try {
     const grow = async (): Promise<void> => {
-      turn?.begin(snapback);
+      await ticking(tick, async () => turn?.begin(snapback));
       if (size === device.size) return;
       announce();
       // It knows the former size.
@@ -103,7 +103,7 @@ export async function writeStream(
     }
     await ticking(tick, () => stage.finish());
     await undoGrowth(undoes, device);
-    await turn?.commit(device, stage.places);
+    await ticking(tick, async () => turn?.commit(device, stage.places));
     if (turn === undefined) settle(owner, stream, { leftOut, isFinishedRun });
     if (isFinishedRun && !command.force) refuseLostEnd(reader);
     const seconds = (performance.now() - started) / 1000;
@@ -240,7 +240,8 @@ export async function snapbackOptions(
   const onLost = ({ message }: LvmsyncError): void =>
     reporter.warn(`${message}: it will not be possible to undo this cycle run`);
   const saved = await turn?.savedBefore({ device, signal, onGroup, onLost });
-  return { path, overwrite, facts, sorted: false, inUse, roomFor, saved, signal };
+  const shares = turn === undefined ? 1 : (place?.streamCount ?? 1);
+  return { path, overwrite, facts, sorted: false, inUse, roomFor, shares, saved, signal };
 }
 
 /** Tells the sender, if one waits for an answer, that the work goes on; to be called often. */

@@ -1,6 +1,6 @@
 /** A request for a cycle. */
 
-import type { ChainRequest } from '../chain/request.js';
+import type { ChainRequest } from '../chain/keep.js';
 import type { SendRequest } from '../remote/request.js';
 import type { FillRequest } from '../source/request.js';
 import type { Comparison } from '../stream/control-frame.js';

@@ -39,6 +39,8 @@ export interface SnapbackTarget {
   readonly inUse?: readonly FileInUse[];
   /** Bytes that will be overwritten, at most, if that is known and there must be room for them. */
   readonly roomFor?: number | undefined;
+  /** As many like it are made in the same place at once: there must be room for all. */
+  readonly shares?: number | undefined;
   /** In others, undone after this one: it need not be saved again. */
   readonly saved?: Saved | undefined;
 }
@@ -176,17 +178,18 @@ const STAT_BLOCK = 512;
 const OVERHEAD_AGAIN = 128 * 1024;
 
 /** Throws (snapback). The room that the file of that name takes up now counts as free: it will be emptied. */
-export function requireRoom({ path, roomFor, saved }: SnapbackTarget, present?: Stats): void {
+export function requireRoom(target: SnapbackTarget, present?: Stats): void {
+  const { path, roomFor, shares = 1, saved } = target;
   if (roomFor === undefined) return;
   const { bavail, bsize } = statfsSync(dirname(path));
   const free = bavail * bsize + (present?.blocks ?? 0) * STAT_BLOCK;
   const bytes = Math.max(0, roomFor - (saved?.bytes ?? 0));
   const overhead = saved === undefined ? OVERHEAD : OVERHEAD_AGAIN;
-  const needed = bytes + bytes * OVERHEAD_SHARE + overhead;
+  const needed = shares * (bytes + bytes * OVERHEAD_SHARE + overhead);
   if (free >= needed) return;
   throw new LvmsyncError(
     'snapback',
-    `snapback ${path}: not enough room: it needs up to ${humanSize(needed)}, but only ${humanSize(free)} are free`,
+    `snapback ${path}: not enough room: ${shares === 1 ? 'it needs' : `the ${shares} of this run need`} up to ${humanSize(needed)}, but only ${humanSize(free)} are free`,
     {
       state: UNTOUCHED,
       hint: 'Put it on another file system. --force tries anyway: if the disk fills up the run stops, and the part that was written can be undone.',

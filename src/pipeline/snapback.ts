@@ -3,7 +3,7 @@
  * destination is touched, so that applying it restores the former content after any crash.
  */
 
-import { closeSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errno.js';
 import { LvmsyncError, withContext } from '../base/errors.js';
@@ -14,6 +14,7 @@ import { syncDirectory } from '../host/durable-file.js';
 import { isNativeError, type NativeExtentSet, native, type Operations } from '../host/native.js';
 import { cancelSoonAfter, interrupted } from '../run/interruption.js';
 import { ChangeWriter, type HelloFacts } from '../stream/change-writer.js';
+import type { HelloAttributes } from '../stream/control-frame.js';
 import { countedAttributes } from '../stream/counted-link.js';
 import { addPlaces } from './places.js';
 import {
@@ -39,13 +40,19 @@ export class SnapbackRemoved extends LvmsyncError {
   }
 }
 
+interface Made {
+  readonly hello: HelloFacts;
+  readonly writer: ChangeWriter;
+}
+
 /** Whoever creates it calls close, after finish if the run succeeded. */
 export class Snapback {
   readonly path: string;
-  readonly #fd: number;
+  #fd: number;
   readonly #durableMedium: boolean;
   readonly #signal: AbortSignal | undefined;
-  readonly #writer: ChangeWriter;
+  readonly #hello: HelloFacts;
+  #writer: ChangeWriter;
   /** In this file, or in one that is undone after it. */
   readonly #saved: NativeExtentSet;
   #appends: Promise<void> = Promise.resolve();
@@ -61,8 +68,10 @@ export class Snapback {
   /** A file that this run made, and of which nothing was used. */
   #unused: boolean;
 
-  private constructor(options: SnapbackOptions, file: OpenSnapback, writer: ChangeWriter) {
+  private constructor(options: SnapbackOptions, file: OpenSnapback, made: Made) {
+    const { hello, writer } = made;
     this.path = options.path;
+    this.#hello = hello;
     this.#saved = options.saved?.extents ?? new native.ExtentSet();
     this.#fd = file.fd;
     this.#durableMedium = file.durable;
@@ -84,7 +93,7 @@ export class Snapback {
       const about = { kind: 'snapback', totalBytes: undefined, sorted } as const;
       const hello = { ...about, ...facts, attributes };
       const writer = await ChangeWriter.framed(file.fd, hello);
-      const snapback = new Snapback(options, file, writer);
+      const snapback = new Snapback(options, file, { hello, writer });
       snapback.#appendedSize = fstatSync(file.fd).size;
       await snapback.#sync();
       if (file.durable) syncDirectory(dirname(path));
@@ -100,6 +109,23 @@ export class Snapback {
   /** The id of the stream that it is, in hexadecimal. */
   get streamId(): string {
     return Buffer.from(this.#writer.streamId).toString('hex');
+  }
+
+  /** With other attributes than it was created with, as long as nothing is saved in it. Durable when it resolves. */
+  async renew(attributes: HelloAttributes): Promise<void> {
+    try {
+      // A descriptor of the same file that begins at its beginning.
+      const fd = openSync(`/proc/self/fd/${this.#fd}`, constants.O_WRONLY | constants.O_TRUNC);
+      closeSync(this.#fd);
+      this.#fd = fd;
+      const { streamId } = this.#writer;
+      const hello = { ...this.#hello, attributes: { ...this.#hello.attributes, ...attributes } };
+      this.#writer = await ChangeWriter.framed(fd, hello, { streamId });
+      this.#appendedSize = fstatSync(fd).size;
+      await this.#sync();
+    } catch (error) {
+      throw failure(this.path, error, this.#signal);
+    }
   }
 
   /** It stays even if nothing of it is used: something durable is about to name it. */

@@ -37,6 +37,11 @@ export class PeerOutput {
   readonly features = new Promise<readonly string[]>((resolve) => {
     this.#tellFeatures = resolve;
   });
+  #tellSpeaks: () => void = () => undefined;
+  /** Resolves with its first word, also that it is at work. */
+  readonly speaks = new Promise<void>((resolve) => {
+    this.#tellSpeaks = resolve;
+  });
   #tellAnswered: () => void = () => undefined;
   /** Resolves with its first word but that it is at work. */
   readonly answered = new Promise<void>((resolve) => {
@@ -101,6 +106,7 @@ export class PeerOutput {
 
   #note(answer: Answer | Garbled): void {
     this.#reporter.debug(`remote answered: ${answer.kind}`);
+    this.#tellSpeaks();
     if (answer.kind === 'garbled') {
       this.#result = { ...answer, ...UNREADABLE };
     } else if (answer.kind === 'busy') {

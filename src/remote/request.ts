@@ -1,6 +1,6 @@
 /** A request to a sender, and how it reaches a remote host. */
 
-import type { ChainRequest } from '../chain/request.js';
+import type { ChainRequest } from '../chain/keep.js';
 import type { ReadRequest, WriteRequest } from '../pipeline/request.js';
 import type { Comparison } from '../stream/control-frame.js';
 import type { Destination } from './destination-name.js';

@@ -42,6 +42,13 @@ export async function sendTo(
   reporter.transferred({ bytes, seconds, sourceSize: source.device.size });
 }
 
+/** The hashes of both ends are compared in one conversation, and what differs is known only after it. */
+function streamsOf({ compare, remote: { streams } }: SendRequest, context: RunContext): number {
+  if (compare === undefined || streams === 1) return streams;
+  context.reporter.verbose('a run that compares uses a single stream');
+  return 1;
+}
+
 class RemoteRun {
   readonly #source: Source;
   readonly #command: SendRequest;
@@ -60,7 +67,7 @@ class RemoteRun {
     this.#command = command;
     this.#context = context;
     this.#totalBytes = source.extents.totalBytes;
-    const parts = planParts(source, command.remote.streams);
+    const parts = planParts(source, streamsOf(command, context));
     this.#set = this.#makeSet(parts.length);
     this.#doneBytes = parts.map(() => 0);
     const pace = RateLimit.pace(command.bytesPerSecond, this.#set.signal);
@@ -81,7 +88,7 @@ class RemoteRun {
   }
 
   #makeSet(count: number): StreamSet {
-    const { destination, format, snapback, remote } = this.#command;
+    const { destination, format, snapback, chain, remote } = this.#command;
     const host = hostName(destination);
     return new StreamSet({
       host,
@@ -89,7 +96,7 @@ class RemoteRun {
       count,
       signal: this.#context.signal,
       answers: format !== 'classic',
-      needsReady: snapback !== undefined || remote.requireAck,
+      needsReady: snapback !== undefined || chain !== undefined || remote.requireAck,
       timeoutSeconds: remote.timeoutSeconds,
       onSilence: () =>
         this.#context.reporter.warn(

@@ -160,7 +160,8 @@ export class StreamSender {
     const { source, part, command, context, set, index, pace } = this.#shipment;
     const { onProgress, endFlags } = this.#shipment;
     const { inputFd, exited } = session;
-    const peer = { inputFd, features: this.#output.features, exited };
+    const { features, speaks } = this.#output;
+    const peer = { inputFd, features, speaks, exited };
     return writeWireStream({
       ...{ source, part, command, pace, peer, onProgress, endFlags },
       place: set.place(index),

@@ -3,6 +3,7 @@
  * ends before all have sent their data, and the first that fails stops the others.
  */
 
+import { setMaxListeners } from 'node:events';
 import { LvmsyncError } from '../base/errors.js';
 import type { StreamPosition } from '../stream/control-frame.js';
 
@@ -10,6 +11,8 @@ import type { StreamPosition } from '../stream/control-frame.js';
 export interface SetMember {
   /** The features that it reported, if it did; an old one never does. */
   readonly features: Promise<readonly string[]>;
+  /** Resolves with its first word, also that it is at work. */
+  readonly speaks?: Promise<void>;
   readonly exited: Promise<unknown>;
 }
 
@@ -47,7 +50,7 @@ export class StreamSet {
   readonly #stopped: Promise<void>;
   readonly #allReady: Barrier;
   readonly #allSent: Barrier;
-  #anyReady = false;
+  #anySpoke = false;
   #toldSilence = false;
   #failure: unknown;
 
@@ -56,6 +59,8 @@ export class StreamSet {
     this.#rules = rules;
     this.count = count;
     this.signal = this.#stop.signal;
+    // Each stream listens, and none for longer than the run.
+    setMaxListeners(0, this.signal);
     const stop = (): void => this.#stop.abort(signal.reason);
     this.#stopped = new Promise((resolve) => {
       this.signal.addEventListener('abort', () => resolve());
@@ -91,11 +96,15 @@ export class StreamSet {
    * Resolves with true when the receiver has said that it is ready, or is taken for an old one; with
    * false when it has ended, or the run is to stop.
    */
-  async ready({ features, exited }: SetMember): Promise<boolean> {
+  async ready({ features, speaks, exited }: SetMember): Promise<boolean> {
     if (!this.#waitsForReady) return true;
+    // It may have much to read before it is ready.
+    void speaks?.then(() => {
+      this.#anySpoke = true;
+    });
     const { needsReady } = this.#rules;
     const told = features.then(() => {
-      this.#anyReady = true;
+      this.#anySpoke = true;
       return true;
     });
     const ended = Promise.race([exited, this.#stopped]).then(() => false);
@@ -103,8 +112,8 @@ export class StreamSet {
     const limit = needsReady ? this.#patience * STRICT_FACTOR : this.#patience;
     const early = await within(limit, outcome);
     if (early !== undefined) return early;
-    // All run the same program: where one has answered, the others will.
-    if (this.#anyReady) return outcome;
+    // All run the same program: where one has said a word, the others will.
+    if (this.#anySpoke) return outcome;
     this.#endureSilence();
     return true;
   }

@@ -1,4 +1,4 @@
-/** A turn whose changes are found by comparing: the sender of the program, with a file as its source. */
+/** A turn that the sender of the program brings, with a file as its source. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -8,14 +8,14 @@ import type { Point } from '../../../src/chain/record.js';
 import { parseOptions } from '../../../src/cli/option-grammar.js';
 import { toCommand } from '../../../src/cli/parse.js';
 import { FileDevice } from '../../../src/device/block-device.js';
-import { NO_EXTENTS } from '../../../src/device/extent.js';
+import { type ExtentList, NO_EXTENTS } from '../../../src/device/extent.js';
 import { WriteWatch } from '../../../src/device/write-watch.js';
 import { sendTo } from '../../../src/remote/send.js';
 import type { Comparison } from '../../../src/stream/control-frame.js';
 import { contextOf } from '../program/in-process.js';
 import type { ChainLaboratory } from './chain-laboratory.js';
 
-export interface ComparedTurn {
+export interface SentTurn {
   /** Undefined: the chain begins. */
   readonly from: Point | undefined;
   readonly to: Point;
@@ -23,8 +23,12 @@ export interface ComparedTurn {
   readonly content: Buffer;
   readonly rsh: string;
   readonly options?: readonly string[];
-  readonly compare?: Comparison;
+  readonly compare?: Comparison | undefined;
+  /** What is sent, where nothing is compared. */
+  readonly extents?: ExtentList;
 }
+
+export type ComparedTurn = Omit<SentTurn, 'extents'>;
 
 export interface TurnResult {
   readonly status: number;
@@ -34,9 +38,16 @@ export interface TurnResult {
 let count = 0;
 
 /** Never rejects. */
-export async function sendCompared(
-  { destination, chain }: Pick<ChainLaboratory, 'destination' | 'chain'>,
-  { from, to, content, rsh, options = [], compare = 'any' }: ComparedTurn,
+export function sendCompared(chain: Copy, turn: ComparedTurn): Promise<TurnResult> {
+  return sendTurn(chain, { compare: 'any', ...turn });
+}
+
+type Copy = Pick<ChainLaboratory, 'destination' | 'chain'>;
+
+/** Never rejects. */
+export async function sendTurn(
+  { destination, chain }: Copy,
+  { from, to, content, rsh, options = [], compare, extents }: SentTurn,
 ): Promise<TurnResult> {
   const path = join(`${chain}/..`, `source-${count++}`);
   writeFileSync(path, content);
@@ -55,7 +66,7 @@ export async function sendCompared(
   };
   const source = {
     ...{ device, watch, attributes: points, members: [], stores: [] },
-    ...{ extents: NO_EXTENTS.withTail(0, device.size), zeros: NO_EXTENTS },
+    ...{ extents: extents ?? NO_EXTENTS.withTail(0, device.size), zeros: NO_EXTENTS },
     ...{ copySize: 0, headKinds: [], chunkSize: 4096, findLateFault: async () => undefined },
     close: () => device.close(),
   };

@@ -35,7 +35,7 @@ function fakeSystemctl(configuration: string): string {
 describe('docs/snapback.md, then docs/going-back.md', {
   skip: SshServer.missing() ?? false,
 }, () => {
-  test('its commands make an hourly snapback, and lead back and forward', () => {
+  test('its commands make an hourly snapback, and lead back and forward; then a run of several streams', () => {
     // The registry of copies is looked at: it is to have no others.
     useOwnStateFolder();
     const random = new Random();
@@ -69,6 +69,22 @@ describe('docs/snapback.md, then docs/going-back.md', {
     }
     assert.equal(new Set(states).size, 3, 'three turns, and after them back and forward');
     assert.deepEqual(states.slice(3), [states[2], states[2]], 'a look at them changed nothing');
+
+    const run = (...words: string[]): void => {
+      const result = runTool(['lvmsync', ...words], { env });
+      assert.equal(result.status, 0, `${words.join(' ')}\n${result.stderr}`);
+    };
+    const chain = `${backups}/mail.chain`;
+    const copy = '/dev/vg1/mail';
+    writeRandom(mail.path, random, scattered(random, mail.size, { count: 7, length: 512 * KiB }));
+    const words = ['--snapback', chain, '--size', 'auto', '--streams', '3'];
+    run('cycle', 'vg0/mail', `root@${HOST.right}:${copy}`, ...words);
+    assert.match(tool('ls', chain), /\.3-of-3\.snapback/);
+    tool('blockdev', '--flushbufs', mail.path, '/dev/mapper/vg1-mail');
+    tool('cmp', mail.path, '/dev/mapper/vg1-mail');
+    run('rollback', '--steps', '1', copy, chain);
+    tool('blockdev', '--flushbufs', '/dev/mapper/vg1-mail');
+    assert.equal(tool('sha256sum', '/dev/mapper/vg1-mail'), states.at(-1), 'one step back');
 
     here.destroy();
     there.destroy();

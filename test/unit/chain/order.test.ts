@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type Linked, orderChain, pointsOf, walkBack } from '../../../src/chain/order.js';
+import {
+  completing,
+  type Linked,
+  orderChain,
+  pointsOf,
+  walkBack,
+} from '../../../src/chain/order.js';
 import { pointAt } from '../../helpers/chain/chain-laboratory.js';
 import { idOf, linkAfter, modelChain } from '../../helpers/chain/chain-model.js';
 
@@ -62,6 +68,49 @@ describe('orderChain', () => {
         assert.deepEqual(chain.unused, links.slice(0, missing));
       }),
     );
+  });
+
+  /** From point 2 to the next. */
+  const partsAfter = (before: readonly Linked[], set: string, indexes: readonly number[]) => {
+    const made: Linked[] = [];
+    for (const index of indexes) {
+      const part = { set, index, count: 3 };
+      made.push({ ...linkAfter([...before, ...made], 2), name: `part ${index}`, part });
+    }
+    return made;
+  };
+
+  test('takes the links of several streams for one turn, and knows which of them completed it', () => {
+    const { record, links } = modelChain([1, 1]);
+    const attempt = partsAfter(links, 'a', [2, 1]);
+    const parts = partsAfter([...links, ...attempt], 'b', [3, 1, 2]);
+    const all = [...links, ...attempt, ...parts];
+    const last = all.at(-1)?.streamId ?? null;
+    const chain = orderChain({ ...record, point: pointAt(3), last }, all);
+    assert.equal(chain.gap, undefined);
+    assert.deepEqual(names(chain.turns[0]?.links ?? []), [
+      ...['part 2', 'part 1', 'part 3'],
+      ...['part 1', 'part 2'],
+    ]);
+    const complete = chain.turns.map((turn) => completing(turn));
+    assert.deepEqual(complete[0], [...parts].reverse());
+    assert.deepEqual(names(complete[1] ?? []), ['turn 1, run 1']);
+  });
+
+  test('does not go back over a turn that has not a link of each stream', () => {
+    const { record, links } = modelChain([1, 1]);
+    const parts = partsAfter(links, 'a', [3, 1]);
+    const point = pointAt(3);
+    const last = parts.at(-1)?.streamId ?? null;
+    const chain = orderChain({ ...record, point, last }, [...links, ...parts]);
+    assert.match(chain.gap ?? '', /^part 1 is one of 3 snapbacks .* names only 2$/);
+    assert.deepEqual(chain.turns, []);
+    assert.deepEqual(pointsOf(point, chain), [point]);
+    // Those of an attempt never have to be there all.
+    const doing = { what: 'turn', to: point } as const;
+    const begun = orderChain({ ...record, last, doing }, [...links, ...parts]);
+    assert.equal(begun.gap, undefined);
+    assert.deepEqual(begun.attempts, [...parts].reverse());
   });
 
   test('does not go back to the recorded point if a link of what was begun is missing', () => {

@@ -21,6 +21,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 const { record } = modelChain([1, 1]);
 const undone = { folder: 'undone-2026-11-23T10-00-00Z', redo: idOf(9) };
+const PARTS = { set: idOf(7), count: 3, ended: [2], failed: [1], places: [0, 4096] };
 const corrupt = (error: unknown): boolean =>
   error instanceof LvmsyncError && error.code === 'streamCorrupt';
 
@@ -32,6 +33,7 @@ describe('the record of a chain', () => {
       { point: null, last: null, doing: { what: 'init', to: pointAt(0) } },
     ],
     ['of a turn under way', { doing: { what: 'turn', to: pointAt(3) } }],
+    ['of a turn of several streams', { doing: { what: 'turn', to: pointAt(3), parts: PARTS } }],
     ['of a rollback under way', { doing: { what: 'rollback', to: pointAt(1), ...undone } }],
     ['of a rollback that is being taken back', { doing: { what: 'redo', ...undone } }],
     ['after a rollback', { undone, pruned: idOf(1) }],

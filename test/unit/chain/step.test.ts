@@ -147,6 +147,7 @@ describe('stepOf', () => {
     assert.deepEqual(stepOf(framed(points), 'stream'), step(1, 2));
     assert.deepEqual(stepOf(framed(points, { kind: 'file' }), 'stream'), step(1, 2));
     assert.deepEqual(stepOf(framed(toOnly), 'stream'), copyTo(2));
+    assert.deepEqual(stepOf(framed(points, { streamCount: 2 }), 'stream'), step(1, 2));
   });
 
   const refused: readonly [string, StreamForm, RegExp][] = [
@@ -157,7 +158,16 @@ describe('stepOf', () => {
       framed(points, { kind: 'snapback' }),
       /a snapback cannot be applied as a cycle run/,
     ],
-    ['one of several streams', framed(points, { streamCount: 2 }), /a single stream/],
+    [
+      'one of several streams',
+      framed(points, { streamCount: 2, kind: 'file' }),
+      /a file with one of several streams/,
+    ],
+    [
+      'one of several streams of a comparison',
+      framed({ ...points, comparison: 'any' }, { streamCount: 2, kind: 'wire' }),
+      /a single stream/,
+    ],
     ['a stream without points', framed({}), /which restore point it leads to/],
     [
       'a stream without times',

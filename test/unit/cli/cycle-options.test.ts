@@ -92,7 +92,10 @@ describe('the command line of a cycle', () => {
     ],
     [[...TURN, '--freeze-cmd', "it's"], /is never closed/],
     [[...TURN, '--push-helper', 'file'], /--push-helper cannot be used with cycle/],
-    [[...TURN, '--streams', '2'], /--streams cannot be used with cycle/],
+    [
+      ['vg/mail', '/copy', '--snapback', '/chain', '--streams', '2'],
+      /--streams needs a remote host/,
+    ],
     [[...TURN, '--since', 'vg/x'], /--since cannot be used with cycle/],
     [[...TURN, '--data-source', '/x'], /--data-source cannot be used with cycle/],
     [[...TURN, '--format', 'classic'], /--format cannot be used with cycle/],

@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -20,7 +21,7 @@ import { LvmsyncError } from '../../../src/base/errors.js';
 import { identifyPath } from '../../../src/device/topology.js';
 import { native } from '../../../src/host/native.js';
 import { Snapback, SnapbackRemoved } from '../../../src/pipeline/snapback.js';
-import { hintToCreate } from '../../../src/pipeline/snapback-file.js';
+import { hintToCreate, requireRoom } from '../../../src/pipeline/snapback-file.js';
 import { ChangeReader } from '../../../src/stream/change-reader.js';
 import { GROUP_SLAB_SIZE } from '../../../src/stream/change-stream.js';
 import { type Extents, extentsOf, joined } from '../../helpers/devices/operations.js';
@@ -68,6 +69,39 @@ async function readBack(path: string): Promise<{ groups: Extents[]; content: Buf
     closeSync(fd);
   }
 }
+
+test('its beginning can be written anew before anything is saved in it', async () => {
+  const path = freshPath();
+  const attributes = { devicePath: '/dev/vg/copy', previousLink: 'a'.repeat(32) };
+  const facts = { deviceSize: 64 * MiB, attributes };
+  const snapback = await Snapback.create({ path, overwrite: false, facts, sorted: false });
+  const { streamId } = snapback;
+  await snapback.renew({ previousLink: 'b'.repeat(32) });
+  const slab = native.allocateSlab(MiB);
+  await snapback.save(slab, operations(4096, 4096, 0));
+  await snapback.finish();
+  const fd = openSync(path, 'r');
+  const reader = new ChangeReader(fd, path);
+  const form = await reader.readForm();
+  await reader.close();
+  closeSync(fd);
+  assert.ok(form.form === 'framed');
+  const { hello } = form;
+  assert.deepEqual(hello.attributes, { ...attributes, previousLink: 'b'.repeat(32) });
+  assert.equal(Buffer.from(hello.streamId).toString('hex'), streamId);
+  assert.deepEqual((await readBack(path)).groups, [[[4096, 4096]]]);
+});
+
+test('there must be room for all that several streams save in one place', () => {
+  const path = freshPath();
+  const { bavail, bsize } = statfsSync(folder);
+  const roomFor = Math.floor((bavail * bsize) / 2);
+  assert.doesNotThrow(() => requireRoom({ path, overwrite: false, roomFor }));
+  assert.throws(
+    () => requireRoom({ path, overwrite: false, roomFor, shares: 3 }),
+    /not enough room: the 3 of this run need up to/,
+  );
+});
 
 test('a stretch longer than a record may be is saved so that it can be read back', async () => {
   const path = freshPath();

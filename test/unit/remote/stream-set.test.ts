@@ -110,6 +110,18 @@ test('silence is no answer where one is needed', async () => {
   assert.deepEqual(told, []);
 });
 
+test('where one says that it is at work, all are waited for as long as it takes', async () => {
+  const { set, told } = makeSet({ patience: 5, needsReady: true });
+  const [a, b] = [new Receiver(), new Receiver()];
+  const waits = [set.ready({ ...a, speaks: Promise.resolve() }), set.ready(b)];
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.deepEqual(await Promise.all(waits.map(isOver)), [false, false]);
+  a.answer();
+  b.answer();
+  assert.deepEqual(await Promise.all(waits), [true, true]);
+  assert.deepEqual(told, []);
+});
+
 test('where one receiver has answered, another is waited for as long as it takes', async () => {
   const { set, told } = makeSet({ patience: 5 });
   const [a, b] = [new Receiver(), new Receiver()];
