@@ -170,7 +170,8 @@ async function explainOverflow(
   if (error.code !== 'sourceRead' && error.code !== 'sourceUnfit') return error;
   const snapshots = await listSnapshots(origin, tag).catch(() => []);
   if (snapshots.find(({ uuid }) => uuid === next.uuid)?.state !== 'lost') return error;
-  const fault = describeOverflow(next, { isFirst: command.chain.init });
+  const isPulled = command.remote.joined !== undefined;
+  const fault = describeOverflow(next, { isFirst: command.chain.init, isPulled });
   return error.state === undefined ? fault : withContext(fault, { state: error.state });
 }
 

@@ -9,7 +9,7 @@ import { placeName } from '../remote/destination-name.js';
 import { redoCommand, undoTurnCommand } from '../remote/undo-hints.js';
 import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
-import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
+import type { Base, CycleSnapshot } from './volumes.js';
 
 /** `command`: with the option. */
 function compare(command?: string): string {
@@ -35,7 +35,7 @@ export function mergedInto(origin: VolumeName, again = 'the same command'): Word
 
 export function describeRefusal(
   refusal: Refusal,
-  origin: CycleOrigin,
+  origin: VolumeName,
   { destination, chain }: Place,
 ): LvmsyncError {
   const place = placeName(destination);
@@ -126,12 +126,13 @@ function retagCommand({ former, tag }: Extract<Refusal, { why: 'otherSpelling' }
 
 /** The new snapshot of a turn overflowed while it was sent: what is left of it nobody can send. */
 export function describeOverflow(
-  next: CycleSnapshot,
-  { isFirst }: { readonly isFirst: boolean },
+  overflowing: CycleSnapshot,
+  { isFirst, isPulled = false }: { readonly isFirst: boolean; readonly isPulled?: boolean },
 ): LvmsyncError {
-  const again = isFirst ? 'The next run with --init makes another one.' : compare();
+  const next = isPulled ? 'The next run says what it needs.' : compare();
+  const again = isFirst ? 'The next run with --init makes another one.' : next;
   const hint = `${ROOM} ${again}`;
-  return unfit(next, 'it overflowed while it was being sent', hint);
+  return unfit(overflowing, 'it overflowed while it was being sent', hint);
 }
 
 const ROOM = 'Use a larger --size; --size auto takes twice that of one that overflowed.';
