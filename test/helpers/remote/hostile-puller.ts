@@ -65,9 +65,11 @@ export class HostilePuller {
     return words.map((at) => this.#output.toString('hex', at, at + 2)).join('');
   }
 
-  /** Takes nothing more of the stream, and says nothing. */
-  hang(): void {
+  /** Takes nothing more of the stream, until the other end has given up. */
+  async hang(): Promise<void> {
     this.#child.stdout.pause();
+    while (!this.#stderr.includes('FATAL ERROR')) await sleep(50);
+    this.#child.stdout.resume();
   }
 
   async end({ closes = true } = {}): Promise<ServeEnd> {
