@@ -182,6 +182,12 @@ async function run(command: Run, context: RunContext): Promise<number> {
     case 'cycle':
       if (command.end) return (await import('./commands/end-cycle.js')).endCycle(command, context);
       return (await import('./commands/cycle.js')).runCycle(command, context);
+    case 'pull':
+      return (await import('./commands/pull/pull.js')).runPull(command, context);
+    case 'serve':
+      if (command.cycle.end)
+        return (await import('./commands/pull/end-served.js')).endServed(command, context);
+      return (await import('./commands/pull/serve.js')).runServe(command, context);
     case 'status':
       return (await import('./commands/status/status.js')).runStatus(command, context);
     case 'bench':

@@ -138,19 +138,21 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     name: 'cycle',
     action: 'cycle',
     isWord: true,
-    synopsis: ['cycle [--end] VOLUME DESTINATION --snapback DIR'],
+    synopsis: [
+      'cycle [--end] [HOST:]VOLUME DESTINATION --snapback DIR',
+      'cycle --serve [--end] VOLUME [NAME]',
+    ],
     summary: 'Keep a replica with restore points, run by run',
     description:
-      'Takes a snapshot of VOLUME, sends the changes since the last one, and removes the old one. DIR, on the host of DESTINATION, keeps what each run overwrites: the restore points of "lvmsync rollback". The first run needs --init.',
+      'Takes a snapshot of VOLUME, sends the changes since the last one, and removes the old one. DIR, on DESTINATION\'s host, keeps what each run overwrites, for "lvmsync rollback". The first run needs --init. HOST:VG/LV is fetched.',
     examples: [
       {
         command: 'lvmsync cycle --init vg0/web backup:/dev/vg1/web -b /backup/web.chain',
         says: 'the first run, of a thin volume',
       },
       {
-        command:
-          'lvmsync cycle --size auto --keep 48 vg0/mail backup:/dev/vg1/mail --snapback /backup/mail.chain',
-        says: 'each further run, of a thick volume; keeps 48 restore points',
+        command: 'lvmsync cycle --size auto vg0/db backup:/dev/vg1/db -b /backup/db.chain',
+        says: 'each further run, of a thick volume',
       },
     ],
     statuses: SENDING,

@@ -40,6 +40,28 @@ export interface CycleCommand extends CycleRequest, DryRunRequest {
   readonly end?: true;
 }
 
+/** The side of the volume, started by the host of the copy. */
+export interface ServeCommand extends RunRequest {
+  readonly kind: 'serve';
+  /** Of the cycle, where several are pulled from one volume; empty for none. */
+  readonly name: string;
+  /** Its destination stands for whoever started this; the chain for what that says. */
+  readonly cycle: CycleCommand;
+}
+
+/** A cycle run of a volume of another host, into a copy of this one. */
+export interface PullCommand
+  extends Omit<CycleRequest, 'size' | 'hooks' | keyof FillRequest>,
+    RunRequest {
+  readonly kind: 'pull';
+  /** `host` or `user@host`, as ssh takes it. */
+  readonly host: string;
+  /** There: VG/LV. */
+  readonly volume: string;
+  /** The options of the run there, as words. */
+  readonly serve: readonly string[];
+}
+
 export interface InspectCommand extends RunRequest {
   readonly kind: 'inspect';
   readonly files: readonly string[];
@@ -135,6 +157,8 @@ export type Command =
   | VerifyCommand
   | HashCommand
   | CycleCommand
+  | ServeCommand
+  | PullCommand
   | StatusCommand
   | DoctorCommand
   | BenchCommand;

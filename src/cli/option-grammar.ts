@@ -143,7 +143,7 @@ function findShort(letter: string): LongName | undefined {
 /** The option that `key` names in full or abbreviates; `word` is how the error cites it. */
 function findLong(key: string, word: string, action: Action | undefined): LongName {
   const exact = LONG_NAMES.find(({ text }) => text === key);
-  if (exact !== undefined) return exact;
+  if (exact !== undefined && !(action === undefined && isTaken(exact))) return exact;
   const suiting = LONG_NAMES.filter(({ text }) => abbreviates(key, text));
   const own = suiting.filter(({ entry }) => action !== undefined && takes(entry, action));
   // One that only other commands have is refused later, with their names.
@@ -163,6 +163,13 @@ function findLong(key: string, word: string, action: Action | undefined): LongNa
   );
   const help = action && `"lvmsync help ${commandOf(action)?.name}" lists its options.`;
   throw refusal('invalid option', word, meant === undefined ? help : `Did you mean --${meant}?`);
+}
+
+/** Before it came, its whole name stood for an option of the Ruby lvmsync, which a script may have cut short. */
+function isTaken({ text: name, entry }: LongName): boolean {
+  const isOriginal = (one: LongName): boolean => one.entry.from === 'original';
+  if (entry.from !== 'later') return false;
+  return LONG_NAMES.some((one) => isOriginal(one) && abbreviates(name, one.text));
 }
 
 function takes({ actions }: OptionEntry, action: Action): boolean {

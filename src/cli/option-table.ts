@@ -130,6 +130,14 @@ export const OPTION_TABLE = [
     help: 'Internal: serves block hashes to a remote "lvmsync verify".',
   },
   {
+    name: 'serve',
+    from: 'later',
+    actions: ['cycle'],
+    group: 'What to do',
+    brief: 'on the host of VOLUME: serve a run fetched over ssh',
+    help: 'On the host of VOLUME: serve one cycle run to the host of the copy, which started this over ssh. Meant for a forced command in authorized_keys: it fixes VOLUME and all options of the snapshot, and the host of the copy only says what the copy holds. If a volume has several such copies, each but one needs a NAME. With --end: remove the snapshots of that cycle.',
+  },
+  {
     name: 'dry-run',
     from: 'ours',
     actions: ['apply', 'dump', 'sync', 'cycle', 'rollback'],

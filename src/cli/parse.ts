@@ -16,6 +16,7 @@ import {
 import type { ParsedOptions } from './option-grammar.js';
 import { type Action, OPTION_TABLE, type OptionEntry } from './option-table.js';
 import { metricsRequest, pointToHelp, priorityRequest } from './option-values.js';
+import { isRemoteVolume, pullCommand, serveCommand } from './pull-commands.js';
 import { cycleCommand, dumpCommand, syncCommand, verifyCommand } from './read-commands.js';
 import { nearest } from './suggest.js';
 import {
@@ -67,6 +68,8 @@ function commandFor(
     case 'rollback':
       return rollbackCommand(parsed, run);
     case 'cycle':
+      if (parsed.flags.serve === true) return serveCommand(parsed, run);
+      if (isRemoteVolume(parsed.operands[1])) return pullCommand(parsed, run);
       return cycleCommand(parsed, run);
     case 'bench':
       return benchCommand(parsed, run);

@@ -63,7 +63,7 @@ function lastOperand(parsed: ParsedOptions, operands: string[]): Destination {
   return destination;
 }
 
-function sendRequest(
+export function sendRequest(
   parsed: ParsedOptions,
   request: WriteRequest & Pick<SendRequest, 'destination'>,
 ): SendRequest {

@@ -170,8 +170,9 @@ async function explainOverflow(
   if (error.code !== 'sourceRead' && error.code !== 'sourceUnfit') return error;
   const snapshots = await listSnapshots(origin, tag).catch(() => []);
   if (snapshots.find(({ uuid }) => uuid === next.uuid)?.state !== 'lost') return error;
-  const { destination, chain } = command;
-  const fault = describeOverflow(next, { destination, chain, isFirst: chain.init });
+  const { destination, chain, remote } = command;
+  const isPulled = remote.joined !== undefined;
+  const fault = describeOverflow(next, { destination, chain, isFirst: chain.init, isPulled });
   return error.state === undefined ? fault : withContext(fault, { state: error.state });
 }
 

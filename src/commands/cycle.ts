@@ -28,7 +28,7 @@ import { checkPlace, realEffects } from './cycle-turn.js';
 
 export async function runCycle(command: CycleCommand, context: RunContext): Promise<number> {
   selectEngine(context);
-  if (command.hooks.freeze && !command.hooks.thaw) context.reporter.warn(NO_THAW);
+  warnOfHooks(command, context);
   const origin = await findOrigin(command.origin);
   checkSize(origin, command);
   if (command.destination.host === undefined) {
@@ -73,8 +73,12 @@ export async function runCycle(command: CycleCommand, context: RunContext): Prom
 const NO_THAW =
   '--freeze-cmd without --thaw-cmd: nothing ends what that command begins; if there is nothing to end, add --thaw-cmd true';
 
+export function warnOfHooks({ hooks }: CycleCommand, { reporter }: RunContext): void {
+  if (hooks.freeze && !hooks.thaw) reporter.warn(NO_THAW);
+}
+
 /** A thin snapshot takes its room from the pool, a thick one has to be given it. */
-function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): void {
+export function checkSize({ kind, ...volume }: CycleOrigin, { size }: CycleCommand): void {
   const name = fullName(volume);
   if (kind === 'thin' && size !== undefined) {
     throw new LvmsyncError(

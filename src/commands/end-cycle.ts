@@ -95,7 +95,7 @@ async function requireNoOther(
   requireEnded(others, origin, command, needsAnswer ? await ask() : undefined);
 }
 
-async function removeAll(
+export async function removeAll(
   snapshots: readonly CycleSnapshot[],
   { origin, tag }: { readonly origin: CycleOrigin; readonly tag: string },
   { reporter, signal }: RunContext,

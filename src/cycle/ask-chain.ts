@@ -19,12 +19,12 @@ import type { CycleRequest } from './request.js';
 import type { CycleOrigin } from './volumes.js';
 
 /**
- * `size` is that of the volume in bytes. Throws (transport) if it cannot be asked or its answer cannot be understood,
+ * `origin` has the size of the volume in bytes; undefined where another host knows it. Throws (transport) if it cannot be asked or its answer cannot be understood,
  * (destinationUnfit) if the destination is not the one of the chain, unless that is forced.
  */
 export async function askChain(
-  command: CycleRequest,
-  { size }: Pick<CycleOrigin, 'size'>,
+  command: Omit<CycleRequest, 'origin' | 'size' | 'hooks'>,
+  origin: Pick<CycleOrigin, 'size'> | undefined,
   context: RunContext,
 ): Promise<ChainState> {
   const { destination, chain, remote, force, compare } = command;
@@ -44,7 +44,7 @@ export async function askChain(
   const found = answer.lines.map(chainIn).filter((fields) => fields !== undefined);
   const where = placeName(destination);
   return parseAnswer(found.at(-1) ?? {}, {
-    ...{ where, host, path: destination.path, force, size, compare },
+    ...{ where, host, path: destination.path, force, size: origin?.size, compare },
   });
 }
 
@@ -108,7 +108,7 @@ function parseAnswer(
     readonly host: string;
     readonly path: string;
     readonly force: boolean;
-    readonly size: number;
+    readonly size: number | undefined;
     readonly compare: Comparison | undefined;
   },
 ): ChainState {
@@ -117,7 +117,10 @@ function parseAnswer(
     const what = escapeText(mismatch, 400);
     // Its host cannot open it; of a copy that does not match the chain the advice is for both hosts.
     const isNamed = mismatch.startsWith(`${path}: `);
-    const advice = typeof remedy === 'string' ? escapeText(withSize(remedy, size), 600) : OTHERWISE;
+    const advice =
+      typeof remedy === 'string'
+        ? escapeText(size === undefined ? remedy : withSize(remedy, size), 600)
+        : OTHERWISE;
     throw new LvmsyncError('destinationUnfit', isNamed ? `${host}: ${what}` : `${where}: ${what}`, {
       state: 'Nothing was sent.',
       // Older programs say no remedy.

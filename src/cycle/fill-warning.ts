@@ -25,7 +25,7 @@ const NEARLY_FULL = 0.8;
 export interface Watched {
   readonly origin: CycleOrigin;
   readonly stores: readonly CycleStore[];
-  readonly command: Pick<CycleRequest, 'size' | 'chain'>;
+  readonly command: Pick<CycleRequest, 'size' | 'chain'> & Partial<Pick<CycleRequest, 'remote'>>;
   readonly context: { readonly reporter: Pick<Reporter, 'warn' | 'tally'> };
 }
 
@@ -71,7 +71,9 @@ function reportBase(base: CycleStore | undefined, watched: Watched): void {
   const wanted = Math.min(neededSize(uses), coveringSize(origin.size));
   const use: StoreUse = { base: base.used / base.size, wanted };
   reporter.tally.storeUse = use;
-  const warning = fillWarning({ base, uses, origin, isAuto: command.size === 'auto' });
+  const isPulled = command.remote?.joined !== undefined;
+  const isAuto = command.size === 'auto';
+  const warning = fillWarning({ base, uses, origin, isAuto, isPulled });
   if (warning !== undefined) reporter.warn(warning);
 }
 
@@ -81,10 +83,18 @@ export interface FilledBase {
   readonly uses: readonly number[];
   readonly origin: Pick<CycleOrigin, 'size'>;
   readonly isAuto: boolean;
+  /** Then nothing can be compared. */
+  readonly isPulled?: boolean;
 }
 
 /** Undefined where it has room for as much again, or can hold all of the volume. */
-export function fillWarning({ base, uses, origin, isAuto }: FilledBase): string | undefined {
+export function fillWarning({
+  base,
+  uses,
+  origin,
+  isAuto,
+  isPulled = false,
+}: FilledBase): string | undefined {
   const { snapshot, used, size } = base;
   const most = coveringSize(origin.size);
   if (snapshot.state === 'lost' || used <= HALF_FULL * size || size >= most) return undefined;
@@ -95,7 +105,10 @@ export function fillWarning({ base, uses, origin, isAuto }: FilledBase): string 
     : `give the next ones --size ${option}`;
   const why = needed < most ? describeNeed(uses) : 'with which they can hold all of the volume';
   const percent = Math.floor((100 * used) / size);
-  return `${fullName(snapshot)}: at the beginning of this run it is ${percent}% full (${humanSize(used)} of ${humanSize(size)}); if it overflows, the next run has to compare everything (--compare): ${remedy}, ${why}`;
+  const loss = isPulled
+    ? 'everything has to be copied anew (--init --force)'
+    : 'the next run has to compare everything (--compare)';
+  return `${fullName(snapshot)}: at the beginning of this run it is ${percent}% full (${humanSize(used)} of ${humanSize(size)}); if it overflows, ${loss}: ${remedy}, ${why}`;
 }
 
 async function readPoolFills(

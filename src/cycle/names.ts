@@ -26,8 +26,25 @@ const CHAIN_TAG = new RegExp(`^lvmsync_[0-9a-f]{${HASH_LENGTH}}$`);
 export function chainTag({ host, path }: Destination, directory: string): string {
   const name = host?.slice(host.lastIndexOf('@') + 1) ?? '';
   const place = [name, withoutSpareSlashes(path), withoutSpareSlashes(directory)];
-  const hash = createHash('sha256').update(JSON.stringify(place)).digest('hex');
-  return `lvmsync_${hash.slice(0, HASH_LENGTH)}`;
+  return `lvmsync_${hashOf(place).slice(0, HASH_LENGTH)}`;
+}
+
+/** Half of the tag of a chain that is pulled; the other half comes from the puller. */
+const SCOPE_LENGTH = HASH_LENGTH / 2;
+
+/** The beginning that the tags of all chains share which are pulled under that name. */
+export function pulledScope(name: string): string {
+  return `lvmsync_${hashOf(['pull', name]).slice(0, SCOPE_LENGTH)}`;
+}
+
+/** The tag of the chain with that id among those. */
+export function pulledTag(name: string, chain: string): string {
+  const half = hashOf(['pull', name, chain]).slice(0, HASH_LENGTH - SCOPE_LENGTH);
+  return pulledScope(name) + half;
+}
+
+function hashOf(words: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(words)).digest('hex');
 }
 
 /** Only `~/` means a home directory, and `~` may be the name of a file. */

@@ -9,7 +9,7 @@ import { placeName } from '../remote/destination-name.js';
 import { redoCommand, undoTurnCommand } from '../remote/undo-hints.js';
 import type { Refusal } from './plan.js';
 import type { CycleRequest } from './request.js';
-import type { Base, CycleOrigin, CycleSnapshot } from './volumes.js';
+import type { Base, CycleSnapshot } from './volumes.js';
 
 /** `command`: with the option. */
 function compare(command?: string): string {
@@ -35,7 +35,7 @@ export function mergedInto(origin: VolumeName, again = 'the same command'): Word
 
 export function describeRefusal(
   refusal: Refusal,
-  origin: CycleOrigin,
+  origin: VolumeName,
   { destination, chain }: Place,
 ): LvmsyncError {
   const place = placeName(destination);
@@ -127,13 +127,21 @@ function retagCommand({ former, tag }: Extract<Refusal, { why: 'otherSpelling' }
 /** The new snapshot of a turn overflowed while it was sent: what is left of it nobody can send. */
 export function describeOverflow(
   next: CycleSnapshot,
-  { destination, chain, isFirst }: Place & { readonly isFirst: boolean },
+  {
+    destination,
+    chain,
+    isFirst,
+    isPulled,
+  }: Place & { readonly isFirst: boolean; readonly isPulled?: boolean },
 ): LvmsyncError {
-  const undo = undoCommand({ destination, chain });
-  const hint = isFirst
-    ? `${ROOM} The next run with --init makes another one.`
-    : `${ROOM} A run with --compare overwrites the part that was written. It is quicker to undo that part before the next run, ${undo}`;
-  return unfit(next, 'it overflowed while it was being sent', hint);
+  return unfit(next, 'it overflowed while it was being sent', `${ROOM} ${again()}`);
+
+  function again(): string {
+    if (isFirst) return 'The next run with --init makes another one.';
+    if (isPulled) return 'The next run says what it needs.';
+    const undo = undoCommand({ destination, chain });
+    return `A run with --compare overwrites the part that was written. It is quicker to undo that part before the next run, ${undo}`;
+  }
 }
 
 const ROOM = 'Use a larger --size; --size auto takes twice that of one that overflowed.';

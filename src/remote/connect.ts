@@ -33,13 +33,16 @@ export interface PeerRequest {
   /** The arguments, not quoted. */
   readonly args: readonly string[];
   readonly onLine: OnLine;
+  /** Of the stream that it will be sent, in hexadecimal. */
+  readonly streamId?: string;
 }
 
 /** Throws (transport) if the built-in client cannot reach it; a command shows that by how it ends. */
 export async function connect(
-  { host, remote, args, onLine }: PeerRequest,
+  { host, remote, args, onLine, streamId = '' }: PeerRequest,
   { reporter, agentSocket }: Pick<RunContext, 'reporter' | 'agentSocket'>,
 ): Promise<Peer> {
+  if (remote.joined !== undefined) return remote.joined(onLine, streamId);
   if (host !== undefined && remote.transport === 'ssh2') {
     const { connectSsh2 } = await import('./ssh2.js');
     return connectSsh2({ host, args: argsThere(remote, args), onLine, agentSocket });

@@ -41,7 +41,8 @@ export function hasherArguments(
   return ['--hash-blocks', ...manners(command), ...pathArgs(command.destination)];
 }
 
-function manners(of: {
+/** How much it says, and how much of the machine it takes. */
+export function manners(of: {
   readonly verbosity: Verbosity;
   readonly priority?: PriorityRequest;
 }): string[] {

@@ -4,6 +4,7 @@ import type { ChainRequest } from '../chain/keep.js';
 import type { ReadRequest, WriteRequest } from '../pipeline/request.js';
 import type { Comparison } from '../stream/control-frame.js';
 import type { Destination } from './destination-name.js';
+import type { OnLine, Peer } from './peer.js';
 
 /** The needs of the sender of a change stream, whatever the stream holds. */
 export interface SendRequest extends WriteRequest, ReadRequest {
@@ -33,4 +34,6 @@ export interface RemoteOptions {
   readonly requireAck: boolean;
   /** The most connections that share the work. */
   readonly streams: number;
+  /** The receiver is there already, since its host started this run: nothing is started for the stream of that id. */
+  readonly joined?: (onLine: OnLine, streamId: string) => Peer;
 }

@@ -1,6 +1,6 @@
 /** The transport of a command such as ssh: starts it, and takes what it prints. */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { LvmsyncError } from '../base/errors.js';
@@ -17,15 +17,44 @@ const LAST_WORDS_MS = 500;
 export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer = false): Peer {
   const [program = '', ...rest] = argv;
   const { readFd, writeFd } = native.makePipe('ours');
-  const { NODE_OPTIONS: _ours, ...env } = process.env;
-  const child = spawn(program, rest, { stdio: [readFd, 'pipe', 'pipe'], env });
+  const child = spawn(program, rest, { stdio: [readFd, 'pipe', 'pipe'], env: withoutOurs() });
   closeSync(readFd);
-  const { stdout, stderr } = child;
-  if (stdout === null || stderr === null) throw new Error('a child without pipes');
-  const printed = Promise.all([
-    relayLines(stdout, (line) => onLine(line, 'stdout')),
-    relayLines(stderr, (line) => onLine(line, 'stderr')),
-  ]);
+  const streams = [
+    [child.stdout, (line) => onLine(line, 'stdout')],
+    [child.stderr, (line) => onLine(line, 'stderr')],
+  ] satisfies Printed[];
+  return {
+    inputFd: writeFd,
+    heldBytes: () => 0,
+    exited: exitOf(child, { program, streams, isPeer }),
+    kill: () => child.kill('SIGKILL'),
+  };
+}
+
+/** The environment of a peer: that of the user, without what is meant for our Node. */
+export function withoutOurs(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _ours, ...env } = process.env;
+  return env;
+}
+
+/** A stream of a child, and who takes its lines. */
+export type Printed = readonly [stream: Readable | null, onLine: (line: string) => void];
+
+export interface Started {
+  readonly program: string;
+  readonly streams: readonly Printed[];
+  /** It is the peer itself; else it connects to that. */
+  readonly isPeer?: boolean;
+}
+
+/** Resolves when it has ended and what it printed was handed over; never rejects. */
+export function exitOf(
+  child: ChildProcess,
+  { program, streams, isPeer = false }: Started,
+): Promise<PeerExit> {
+  const printed = Promise.all(
+    streams.map(([stream, onLine]) => stream && relayLines(stream, onLine)),
+  );
   const exited = new Promise<PeerExit>((resolve) => {
     child.once('error', (cause) => resolve({ kind: 'failed', error: cannotStart(program, cause) }));
     child.once('exit', (status, signal) => {
@@ -36,12 +65,11 @@ export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer =
       );
     });
   });
-  return {
-    inputFd: writeFd,
-    heldBytes: () => 0,
-    exited: afterLastWords(exited, printed, [stdout, stderr]),
-    kill: () => child.kill('SIGKILL'),
-  };
+  return afterLastWords(
+    exited,
+    printed,
+    streams.flatMap(([stream]) => stream ?? []),
+  );
 }
 
 async function afterLastWords(

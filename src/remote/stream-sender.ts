@@ -123,9 +123,9 @@ export class StreamSender {
     };
     const { destination, remote } = command;
     const args = receiverArguments(command);
-    return new PeerSession(
-      await connect({ host: destination.host, remote, args, onLine }, context),
-    );
+    const streamId = Buffer.from(this.#streamId).toString('hex');
+    const request = { host: destination.host, remote, args, onLine, streamId };
+    return new PeerSession(await connect(request, context));
   }
 
   /** Writes the whole stream, or as much of it as the peer takes. Never rejects. */

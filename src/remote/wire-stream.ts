@@ -11,7 +11,7 @@ import { interrupted } from '../run/interruption.js';
 import type { Source } from '../source/source.js';
 import { DISCARD_FEATURE, LZ4_FEATURE } from '../stream/answer-lines.js';
 import { ChangeWriter } from '../stream/change-writer.js';
-import type { HelloAttributes, StreamPosition } from '../stream/control-frame.js';
+import { type HelloAttributes, OPEN_END, type StreamPosition } from '../stream/control-frame.js';
 import { streamAttributes } from '../stream/device-facts.js';
 import { ExpectingSink, type Found, wholeBlocks } from './compared-stream.js';
 import type { SendRequest } from './request.js';
@@ -118,6 +118,7 @@ async function begin(stream: WireStream, zeros: ExtentList): Promise<ChangeWrite
       ...(await streamAttributes(source)),
       ...zeroFacts(zeros),
       ...(command.compare && { comparison: command.compare }),
+      ...(command.remote.joined && { inputEnd: OPEN_END }),
     },
   } as const;
   return ChangeWriter.framed(peer.inputFd, facts, { ...options, streamId });

@@ -22,6 +22,7 @@ import {
   FRAME,
   FRAME_VERSION,
   type Hello,
+  OPEN_END,
   STREAM_TAG_SIZE,
 } from './control-frame.js';
 import type { Mark } from './counted-link.js';
@@ -272,6 +273,8 @@ export class ChangeReader {
   }
 
   async #requireEndOfInput(): Promise<void> {
+    const { kind, attributes } = this.#hello ?? {};
+    if (kind === 'wire' && attributes?.inputEnd === OPEN_END) return;
     const first = await this.#first();
     if (first !== 'none') throw this.#faults.corrupt('there is data after its end mark');
   }

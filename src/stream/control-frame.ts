@@ -77,7 +77,12 @@ export interface HelloAttributes {
   readonly headKinds?: string;
   /** In a stream: which Comparison. In a link of a chain: what was known when its run found the changes by comparing. */
   readonly comparison?: string;
+  /** OPEN_END, or absent. */
+  readonly inputEnd?: string;
 }
+
+/** A shell or sudo before the sender may hold the input of the receiver open: nothing is looked for after END. */
+export const OPEN_END = 'open';
 
 /** As an attribute and not only as a word, which a forced command of ssh would leave out. */
 export const DRY_RUN = 'dry-run';
@@ -117,6 +122,7 @@ const ATTRIBUTE_TAGS: Readonly<Record<keyof HelloAttributes, number>> = {
   countedHash: 18,
   headKinds: 20,
   comparison: 21,
+  inputEnd: 22,
 };
 
 /** The last record of a framed stream. */

@@ -137,7 +137,9 @@ describe('option grammar', () => {
     for (const entry of OPTION_TABLE) {
       const names = 'short' in entry ? [`--${entry.name}`, `-${entry.short}`] : [`--${entry.name}`];
       for (const name of names) {
-        const { flags, values } = parseOptions([name, 'value']);
+        // Without its command it is short for --server.
+        const command = entry.name === 'serve' ? ['cycle'] : [];
+        const { flags, values } = parseOptions([...command, name, 'value']);
         const value = 'withoutValue' in entry ? entry.withoutValue : 'value';
         const expected =
           'argument' in entry ? [{}, { [entry.name]: value }] : [{ [entry.name]: true }, {}];

@@ -81,7 +81,7 @@ describe('F21: a mistyped', () => {
       'backup:/dev/x vg0/snap',
       /^SNAPSHOT: "backup:\/dev\/x" names a host, .* The order is SNAPSHOT/,
     ],
-    ['cycle backup:vg0/mail /c --snapback /d', /^VOLUME: "backup:vg0\/mail" names a host/],
+    ['cycle backup:/dev/vg0/mail /c --snapback /d', /^VOLUME: "backup:\/dev\/vg0\/mail" names a/],
     [
       '--cow-store f -r d vg0/snap copy',
       /^too many operands: "copy" was not expected \/ --cow-store replaces SNAPSHOT: leave out/,

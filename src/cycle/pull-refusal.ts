@@ -1,0 +1,68 @@
+/** Why a cycle run that is pulled cannot be made, in words for both hosts. Pure. */
+
+import { LvmsyncError, withContext } from '../base/errors.js';
+import { localTime } from '../base/local-time.js';
+import type { VolumeName } from '../lvm/device-name.js';
+import { finishMerge } from '../lvm/origin-merge.js';
+import { fullName, unfit } from '../lvm/unfit-volume.js';
+import type { Refusal } from './plan.js';
+import type { CycleOrigin, CycleSnapshot } from './volumes.js';
+
+const STATE = 'Nothing was sent, and no snapshot was made or removed.';
+const ANEW =
+  'On the host of the copy, the same command with --init --force copies everything: the restore points are lost.';
+const BACK =
+  'If the copy was rolled back, go forward again there first: lvmsync rollback --redo COPY DIR.';
+const UNDO = 'Undo that part on the host of the copy: lvmsync rollback --steps 0 COPY DIR.';
+const ROOM = 'Use a larger --size here, or --size auto.';
+
+export function describePullRefusal(refusal: Refusal, origin: CycleOrigin): LvmsyncError {
+  const here = (volume: VolumeName, what: string, hint: string): LvmsyncError =>
+    withContext(unfit(volume, what, hint), { state: STATE });
+  switch (refusal.why) {
+    case 'baseGone': {
+      const time = localTime(refusal.point.time);
+      const what = `its snapshot of ${time}, which the copy matches, no longer exists`;
+      return here(origin, what, `${BACK} Otherwise: ${ANEW}`);
+    }
+    case 'otherSpelling': {
+      const names = refusal.former.snapshots.map(fullName).join(' ');
+      const retag = `lvchange --deltag ${refusal.former.tag} --addtag ${refusal.tag} ${names}`;
+      const what =
+        'the copy matches it, but it belongs to a cycle that is pushed, or pulled under another name';
+      return here(refusal.base, what, `Move its snapshots to this cycle, on this host: ${retag}`);
+    }
+    case 'baseLost':
+      return here(refusal.base, 'it overflowed, so its list of changes is lost', `${ROOM} ${ANEW}`);
+    case 'nextGone': {
+      const what = 'the copy holds part of a snapshot that no longer exists';
+      return here(origin, what, `${UNDO} Or: ${ANEW}`);
+    }
+    case 'nextLost': {
+      const what = 'it overflowed, and the copy holds part of it';
+      return here(refusal.next, what, `${ROOM} ${UNDO} Or: ${ANEW}`);
+    }
+    case 'merging': {
+      const what = 'it is being merged into its origin, or will be';
+      return here(refusal.snapshot, what, `${finishMerge(origin)} Then run the cycle again.`);
+    }
+    default:
+      // The puller knows these by itself; one that asks all the same does not keep to its own record.
+      return new LvmsyncError('destinationUnfit', 'puller: its copy cannot take this cycle run', {
+        state: STATE,
+        hint: 'On the host of the copy, "lvmsync chain DIR COPY" shows what it holds.',
+      });
+  }
+}
+
+/** Another copy is kept under the same name, by a host that has the same key or the same forced command. */
+export function describeOtherCopy(other: CycleSnapshot, origin: CycleOrigin): LvmsyncError {
+  const name = fullName(origin);
+  const end = `lvmsync cycle --end --serve ${name}`;
+  const fault = unfit(
+    other,
+    `another copy of ${name} is pulled already, and needs this snapshot`,
+    `For a second copy, give its key a forced command with a name of its own: lvmsync cycle --serve ${name} NAME. If the other copy is gone, end its cycle on this host: ${end}, with the NAME if it has one.`,
+  );
+  return withContext(fault, { state: STATE });
+}
