@@ -144,7 +144,7 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     ],
     summary: 'Keep a replica with restore points, run by run',
     description:
-      'Takes a snapshot of VOLUME, sends what changed since the last, and removes that. DIR, on the host of DESTINATION, keeps the restore points. The first run needs --init.',
+      'Takes a snapshot of VOLUME, sends what changed since the last, and removes that. DIR, on the host of DESTINATION, keeps the restore points.',
     examples: [
       {
         command: 'lvmsync cycle --init vg0/web backup:/dev/vg1/web -b /backup/web.chain',
