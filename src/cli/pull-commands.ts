@@ -4,6 +4,7 @@ import { LvmsyncError } from '../base/errors.js';
 import { escapeText } from '../base/text.js';
 import { parseDestination } from '../remote/destination-name.js';
 import type { RunRequest } from '../run/request.js';
+import type { Comparison } from '../stream/control-frame.js';
 import type { CycleCommand, PullCommand, ServeCommand } from './command.js';
 import { refuseRemoteSource, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
@@ -79,7 +80,7 @@ export function pullCommand(parsed: ParsedOptions, run: RunRequest): PullCommand
   return {
     kind: 'pull',
     ...sendRequest(parsed, { ...run, ...write, destination }),
-    ...{ origin, host, volume, compare: undefined },
+    ...{ origin, host, volume, compare: values.compare as Comparison | undefined },
     chain: { directory, init: flags.init === true, keep: parseKeep(values) },
     serve: [
       ...PASSED_VALUES.flatMap((name) =>
@@ -98,9 +99,6 @@ function twoHosts(): LvmsyncError {
 
 function refuseWithPull({ flags, values }: ParsedOptions): void {
   const what = 'a VOLUME of another host';
-  if (values.compare !== undefined) {
-    throw clash('compare', what, 'If the list of changes is lost, use --init --force.');
-  }
   if (flags['dry-run'] === true) throw clash('dry-run', what);
   if (values.streams !== undefined) throw clash('streams', what);
   if (values.transport === 'ssh2') throw clash('transport', what, 'Leave out --transport ssh2.');

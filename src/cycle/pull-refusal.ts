@@ -9,10 +9,10 @@ import type { Refusal } from './plan.js';
 import type { CycleOrigin, CycleSnapshot } from './volumes.js';
 
 const STATE = 'Nothing was sent, and no snapshot was made or removed.';
-const ANEW =
-  'On the host of the copy, the same command with --init --force copies everything: the restore points are lost.';
+const COMPARE =
+  'Run the same command on the host of the copy with --compare: it reads the whole volume and the whole copy, fetches only what differs, and keeps the restore points.';
 const BACK =
-  'If the copy was rolled back, go forward again there first: lvmsync rollback --redo COPY DIR.';
+  'The copy was rolled back. To go forward again first, type there: lvmsync rollback --redo COPY DIR.';
 const UNDO = 'Undo that part on the host of the copy: lvmsync rollback --steps 0 COPY DIR.';
 const ROOM = 'Use a larger --size here, or --size auto.';
 
@@ -23,7 +23,7 @@ export function describePullRefusal(refusal: Refusal, origin: CycleOrigin): Lvms
     case 'baseGone': {
       const time = localTime(refusal.point.time);
       const what = `its snapshot of ${time}, which the copy matches, no longer exists`;
-      return here(origin, what, `${BACK} Otherwise: ${ANEW}`);
+      return here(origin, what, refusal.wentBack === true ? `${BACK} Or: ${COMPARE}` : COMPARE);
     }
     case 'otherSpelling': {
       const names = refusal.former.snapshots.map(fullName).join(' ');
@@ -33,14 +33,18 @@ export function describePullRefusal(refusal: Refusal, origin: CycleOrigin): Lvms
       return here(refusal.base, what, `Move its snapshots to this cycle, on this host: ${retag}`);
     }
     case 'baseLost':
-      return here(refusal.base, 'it overflowed, so its list of changes is lost', `${ROOM} ${ANEW}`);
+      return here(
+        refusal.base,
+        'it overflowed, so its list of changes is lost',
+        `${COMPARE} ${ROOM}`,
+      );
     case 'nextGone': {
       const what = 'the copy holds part of a snapshot that no longer exists';
-      return here(origin, what, `${UNDO} Or: ${ANEW}`);
+      return here(origin, what, `${UNDO} Or: ${COMPARE}`);
     }
     case 'nextLost': {
       const what = 'it overflowed, and the copy holds part of it';
-      return here(refusal.next, what, `${ROOM} ${UNDO} Or: ${ANEW}`);
+      return here(refusal.next, what, `${ROOM} ${UNDO} Or: ${COMPARE}`);
     }
     case 'merging': {
       const what = 'it is being merged into its origin, or will be';

@@ -11,6 +11,7 @@ import { readText } from '../host/virtual-files.js';
 import type { RunContext } from '../run/context.js';
 import { cancelSoonAfter } from '../run/interruption.js';
 import { type Done, type Failed, formatAnswer, parseAnswer } from '../stream/answer-lines.js';
+import { hashAnswerStart } from '../stream/hash-lines.js';
 import type { PeerExit } from './peer.js';
 import { PeerOutput } from './peer-output.js';
 import { LastLines } from './peer-session.js';
@@ -72,6 +73,8 @@ class Fetch {
   #receiver: ChildProcess | undefined;
   #input: NativeInputStream | undefined;
   #lateAfter: number | undefined;
+  /** As the receiver called it first. */
+  #streamId: string | undefined;
 
   constructor(request: FetchRequest, context: RunContext) {
     this.#request = request;
@@ -168,10 +171,16 @@ class Fetch {
     return { exit, ...this.#words.all };
   }
 
-  /** Only answers: the source ends the conversation at anything else. */
+  /** Only answers and hashes: the source ends the conversation at anything else. */
   #pass(line: string): void {
     const answer = parseAnswer(line);
-    if (answer === undefined) return;
+    if (answer === undefined) {
+      if (this.#streamId !== undefined && hashAnswerStart(line, this.#streamId) === 0) {
+        this.#source?.stdin?.write(`${line}\n`);
+      }
+      return;
+    }
+    this.#streamId ??= answer.streamId;
     this.#words.take(answer);
     if (answer.kind !== 'garbled') this.#source?.stdin?.write(`\n${formatAnswer(answer)}`);
   }

@@ -97,9 +97,10 @@ export class HashConversation implements BlockHashes {
     return this.#answers;
   }
 
-  /** Nothing is to be expected of the peer. */
+  /** Nothing is to be expected of the peer. False after a failure: its end is. */
   get isIdle(): boolean {
-    return this.#isReady && !this.#ended && this.#waiting.length === 0;
+    const isOver = this.#ended || this.#failure !== undefined;
+    return this.#isReady && !isOver && this.#waiting.length === 0;
   }
 
   /** Takes what belongs to it of a line that the peer printed; returns the rest, undefined for nothing. */
@@ -182,4 +183,14 @@ function unreadable(host: string): LvmsyncError {
   return new LvmsyncError('transport', `${host}: its answer does not match any request`, {
     hint: 'Its results were ignored. Is the same version of lvmsync on both hosts?',
   });
+}
+
+/** The rest of a line of a receiver; undefined for nothing. Hashes that nobody asked for are no words to be shown. */
+export function withoutHashes(
+  line: string,
+  session: string,
+  conversation: HashConversation | undefined,
+): string | undefined {
+  if (conversation !== undefined) return conversation.take(line);
+  return hashAnswerStart(line, session) < 0 ? line : undefined;
 }

@@ -11,11 +11,19 @@ import { isNativeError, type NativeInputStream, native } from '../host/native.js
 import { STDOUT, writeWhole } from '../host/write-fully.js';
 import { interrupted } from '../run/interruption.js';
 import { parseAnswer } from '../stream/answer-lines.js';
+import { hashAnswerStart } from '../stream/hash-lines.js';
 import type { OnLine, Peer, PeerExit } from './peer.js';
 
 const STDIN = 0;
 const INPUT_SIZE = 16 * 1024;
 const NAME = 'puller';
+
+interface Relay {
+  readonly onLine: OnLine;
+  readonly streamId: string;
+  /** Whether a line holds hashes that were asked for, or may have been. */
+  readonly isHashes: (line: string) => boolean;
+}
 
 export class Puller {
   readonly #output: number;
@@ -77,10 +85,11 @@ export class Puller {
     }
   }
 
-  /** From here on it is the receiver of the stream of that id. To be called once. */
-  join(onLine: OnLine, streamId: string): Peer {
+  /** From here on it is the receiver of the stream of that id; `compares`: it may send hashes. To be called once. */
+  join(onLine: OnLine, streamId: string, { compares }: { readonly compares: boolean }): Peer {
     let isKilled = false;
-    const exited = this.#relay(onLine, streamId).catch((error: unknown): PeerExit => {
+    const isHashes = (line: string): boolean => compares && hashAnswerStart(line, streamId) === 0;
+    const exited = this.#relay({ onLine, streamId, isHashes }).catch((error: unknown): PeerExit => {
       if (!isNativeError(error)) throw error;
       const why = isKilled ? 'the connection was ended here' : error.message;
       return failed('transport', why);
@@ -93,10 +102,14 @@ export class Puller {
   }
 
   /** Up to the result: what comes after it changes nothing. */
-  async #relay(onLine: OnLine, streamId: string): Promise<PeerExit> {
+  async #relay({ onLine, streamId, isHashes }: Relay): Promise<PeerExit> {
     for (;;) {
       const line = await this.#next();
       if (line === undefined) return failed('transport', 'it ended before it confirmed the stream');
+      if (isHashes(line)) {
+        onLine(line, 'stdout');
+        continue;
+      }
       const answer = parseAnswer(line);
       if (answer?.streamId !== streamId) {
         return failed('streamCorrupt', 'it sent a line that does not belong to the conversation');

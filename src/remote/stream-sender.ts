@@ -12,7 +12,7 @@ import { type ChangeWriter, newStreamId } from '../stream/change-writer.js';
 import { converse, type Found, findChanges, PeerEnded } from './compared-stream.js';
 import { connect } from './connect.js';
 import { hostName } from './destination-name.js';
-import type { HashConversation } from './hash-conversation.js';
+import { type HashConversation, withoutHashes } from './hash-conversation.js';
 import type { OnLine } from './peer.js';
 import { PeerOutput } from './peer-output.js';
 import { type Guard, PeerSession, type SessionEnd } from './peer-session.js';
@@ -116,14 +116,13 @@ export class StreamSender {
 
   async #connect(): Promise<PeerSession> {
     const { command, context } = this.#shipment;
+    const streamId = Buffer.from(this.#streamId).toString('hex');
     const onLine: OnLine = (line, stream) => {
-      const isAnswer = stream === 'stdout' && this.#comparison !== undefined;
-      const rest = isAnswer ? this.#comparison?.take(line) : line;
+      const rest = stream === 'stdout' ? withoutHashes(line, streamId, this.#comparison) : line;
       if (rest !== undefined) this.#output.take(rest, stream);
     };
     const { destination, remote } = command;
     const args = receiverArguments(command);
-    const streamId = Buffer.from(this.#streamId).toString('hex');
     const request = { host: destination.host, remote, args, onLine, streamId };
     return new PeerSession(await connect(request, context));
   }

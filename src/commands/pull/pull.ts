@@ -13,6 +13,7 @@ import { askChain } from '../../cycle/ask-chain.js';
 import { type ChainState, planTurn } from '../../cycle/plan.js';
 import {
   chainIdOf,
+  factsOf,
   formatGo,
   formatPullRequest,
   type PullMode,
@@ -29,12 +30,39 @@ import { describeFailure, interrupted } from '../../run/interruption.js';
 import { newStreamId } from '../../stream/change-writer.js';
 
 export async function runPull(command: PullCommand, context: RunContext): Promise<number> {
-  const { destination, chain, host } = command;
+  const { destination, chain } = command;
+  const state = await askCopy(command, context);
+  if (chain.init) {
+    const how = command.compare === undefined ? 'everything is fetched' : 'what differs is fetched';
+    context.reporter.info(`Starting the history of ${destination.path}: ${how}.`);
+  }
+  // Where the copy is in doubt or by force, the first one only makes it equal to its point again.
+  const written = state.written === true || (command.force && command.compare !== undefined);
+  await fetchRun({ ...state, written }, command, context);
+  if (isMended(state, command)) {
+    context.reporter.verbose(`${destination.path} holds its newest restore point again`);
+    const mended = await askCopy(command, context);
+    await fetchRun(mended, command, context);
+    if (isMended(mended, command)) throw noProgress(command);
+  }
+  const point = readRecord(chain.directory)?.point;
+  const when = point ? localTime(point.time) : 'now';
+  context.reporter.info(`${destination.path} now matches ${command.origin} as of ${when}`);
+  return EXIT.done;
+}
+
+async function askCopy(command: PullCommand, context: RunContext): Promise<ChainState> {
   const state = await askChain(command, undefined, context);
   refuse(command, state);
-  if (chain.init) {
-    context.reporter.info(`Starting the history of ${destination.path}: everything is fetched.`);
-  }
+  return state;
+}
+
+/** One stream, from the request to the confirmation. */
+async function fetchRun(
+  state: ChainState,
+  command: PullCommand,
+  context: RunContext,
+): Promise<void> {
   const session = Buffer.from(newStreamId()).toString('hex');
   try {
     const end = await fetchStream(requestOf(command, state, session), context);
@@ -43,20 +71,30 @@ export async function runPull(command: PullCommand, context: RunContext): Promis
     if (receiver?.result?.kind === 'done') {
       context.reporter.tally.settle(receiver.result.bytes);
     }
-    judgeFetch({ ...end, host, remote: command.remote });
+    judgeFetch({ ...end, host: command.host, remote: command.remote });
   } catch (error) {
     throw describeFailure(error, whatWasLeft(command, state));
   }
-  const point = readRecord(chain.directory)?.point;
-  const when = point ? localTime(point.time) : 'now';
-  context.reporter.info(`${destination.path} now matches ${command.origin} as of ${when}`);
-  return EXIT.done;
+}
+
+/** A run leads to a newer point, unless it only made the copy equal to the one that it had. */
+function isMended({ point }: ChainState, { chain, compare }: PullCommand): boolean {
+  if (compare === undefined || chain.init || point === undefined) return false;
+  return readRecord(chain.directory)?.point?.uuid === point.uuid;
+}
+
+function noProgress({ host, destination: { path } }: PullCommand): LvmsyncError {
+  return new LvmsyncError('transport', `${host}: it sends no newer snapshot`, {
+    state: `${path} holds its newest restore point.`,
+    hint: 'Is the same version of lvmsync on both hosts?',
+  });
 }
 
 /** Without the snapshots, which the source knows, only the state of the copy can stand against it. */
 function refuse(command: PullCommand, state: ChainState): void {
-  const { init } = command.chain;
-  const facts = { snapshots: [], chain: state, init, force: command.force, compare: undefined };
+  const { compare, force, chain } = command;
+  const { init } = chain;
+  const facts = { snapshots: [], chain: state, init, force, compare };
   const plan = planTurn(facts);
   if (plan.kind === 'turn') return;
   const { refusal } = plan;
@@ -67,21 +105,13 @@ function refuse(command: PullCommand, state: ChainState): void {
         `${command.destination.path}: there is no history in ${command.chain.directory}`,
         {
           state: 'Nothing was fetched.',
-          hint: 'Check the name of the directory. If the copy has no history yet, start with a full copy: the same command with --init.',
+          hint: 'Check the name of the directory. If the copy has no history yet, start with a full copy: the same command with --init, or with --init --compare if most of it is there already.',
         },
       );
     case 'holdsPoint':
     case 'rollback':
-      throw describeRefusal(refusal, { vgName: '', lvName: '' }, command);
     case 'mending':
-      throw new LvmsyncError(
-        'destinationUnfit',
-        `${command.destination.path}: a run with --compare is not finished`,
-        {
-          state: 'Nothing was fetched.',
-          hint: 'Finish it from the host that began it, with the command of that run; or start a new history with --init --force.',
-        },
-      );
+      throw describeRefusal(refusal, { vgName: '', lvName: '' }, command);
     default:
   }
 }
@@ -91,7 +121,7 @@ function requestOf(
   state: ChainState,
   session: string,
 ): Parameters<typeof fetchStream>[0] {
-  const { host, remote, volume, chain, destination } = command;
+  const { host, remote, volume, chain, destination, compare } = command;
   const { path } = destination;
   const place = { host: hostname(), path: resolve(path), directory: resolve(chain.directory) };
   const mode = modeOf(command);
@@ -102,7 +132,10 @@ function requestOf(
     ...{ host, session, timeoutSeconds: remote.timeoutSeconds },
     source: argvTo(host, remote, words),
     receiver: [...OWN_PROGRAM, ...receiverArguments(command)],
-    request: formatPullRequest({ session, chain: chainIdOf(place), mode, point, begun }),
+    request: formatPullRequest({
+      ...{ session, chain: chainIdOf(place), mode, compare, point, begun },
+      facts: mode === 'next' ? factsOf(state) : [],
+    }),
     go: formatGo(session),
     accepts: (line) => {
       const served = parseServes(line, session);
@@ -124,6 +157,10 @@ function whatWasLeft({ chain, destination }: PullCommand, before: ChainState): E
   const { directory } = chain;
   const { path } = destination;
   const record = readRecord(directory);
+  if (record?.doing?.what === 'mend') {
+    const hint = 'Run the same command again: it continues this run.';
+    return { state: `${path} may be incomplete.`, hint };
+  }
   if (record?.doing?.what === 'turn' || record?.doing?.what === 'init') {
     const undo = undoTurnCommand({ directory, path, host: undefined });
     const back = record.doing.what === 'turn' ? ` Or go back to the state before: ${undo}` : '';

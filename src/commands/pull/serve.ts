@@ -8,7 +8,7 @@ import type { CycleCommand, ServeCommand } from '../../cli/command.js';
 import { lockCycle } from '../../cycle/cycle-lock.js';
 import { askWarning } from '../../cycle/fill-warning.js';
 import { pulledScope, pulledTag } from '../../cycle/names.js';
-import { planTurn, type Refusal, type Turn, takeTurn } from '../../cycle/plan.js';
+import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../../cycle/plan.js';
 import {
   formatServes,
   isGo,
@@ -51,12 +51,13 @@ export async function runServe(command: ServeCommand, context: RunContext): Prom
     checkSize(origin, command.cycle);
     const lock = await lockCycle(origin, pulledScope(command.name), context);
     try {
-      const join: Served['join'] = (onLine, id) => puller.join(onLine, id);
+      const compares = request.compare !== undefined;
+      const join: Served['join'] = (onLine, id) => puller.join(onLine, id, { compares });
       const planned = await plan({ origin, request, command, join }, context);
       puller.say(`\n${formatServes(request.session, fullName(origin))}`);
       if (!isGo(await puller.line(LINE_LIMIT), request.session)) throw unknownLine();
       mayAnswer = false;
-      await takeTurn(planned.turn, realEffects({ ...planned, context }));
+      await serveTurn(planned.turn, realEffects({ ...planned, context }));
     } finally {
       lock.release();
     }
@@ -69,6 +70,12 @@ export async function runServe(command: ServeCommand, context: RunContext): Prom
     }
     throw error;
   }
+}
+
+/** One stream of it: a copy that is made equal to its point first asks for the changes since then afterwards. */
+async function serveTurn(turn: Turn, effects: TurnEffects): Promise<void> {
+  if (turn.mend === undefined) await takeTurn(turn, effects);
+  else await effects.mend(turn.mend);
 }
 
 function unknownLine(): LvmsyncError {
@@ -106,12 +113,13 @@ async function plan(
   const tag = pulledTag(name, request.chain);
   const stores = await readCycleStores(origin, tag);
   const chain = { ...cycle.chain, init: request.mode !== 'next' };
-  const command = { ...cycle, chain, remote: { ...cycle.remote, joined: join } };
+  const { compare } = request;
+  const command = { ...cycle, chain, compare, remote: { ...cycle.remote, joined: join } };
   const watched = { origin, stores, command, context };
   const state = await askWarning(watched, async () => stateOf(request));
   const snapshots = await listSnapshots(origin, tag);
   const force = request.mode === 'anew';
-  const facts = { snapshots, chain: state, init: chain.init, force, compare: undefined };
+  const facts = { snapshots, chain: state, init: chain.init, force, compare };
   const planned = planTurn(facts);
   if (planned.kind === 'refused') {
     throw describePullRefusal(await findBase(planned.refusal, origin, tag), origin);

@@ -44,8 +44,9 @@ export class HostilePuller {
   }
 
   request(request: Partial<PullRequest> = {}): void {
-    const usual = { session: SESSION, chain: 'abcdefabcdef', mode: 'init' } as const;
-    this.say(formatPullRequest({ ...usual, point: undefined, begun: undefined, ...request }));
+    const usual = { session: SESSION, chain: 'abcdefabcdef', mode: 'init', facts: [] } as const;
+    const none = { compare: undefined, point: undefined, begun: undefined };
+    this.say(formatPullRequest({ ...usual, ...none, ...request }));
   }
 
   /** Resolves when that is in the output, or the other end has ended. */

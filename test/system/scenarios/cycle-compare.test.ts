@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
-import { Campaign, campaignSize } from '../../helpers/faults/campaign.js';
+import { Campaign, campaignSize, DrawnTests } from '../../helpers/faults/campaign.js';
 import { assertFails, assertSucceeds, lvmsync } from '../../helpers/program/cli.js';
 import { runInProcess } from '../../helpers/program/in-process.js';
 import { Random } from '../../helpers/random.js';
@@ -171,29 +171,35 @@ describe('a comparison that is killed', () => {
   });
 });
 
-test('a timer goes through nights of ten times the usual writes, without a person', async () => {
-  laboratory = new CycleLaboratory('thick', random);
-  const { path } = laboratory.origin;
-  const write = (bytes: number): void =>
-    writeRandom(path, random, [{ offset: MiB, length: bytes }]);
-  const hashes = [laboratory.turnSucceeds('--init', '--size', 'auto')];
-  let compared = 0;
-  for (const bytes of [300, 3000, 300, 3000].map((kib) => kib * KiB)) {
-    write(bytes);
-    const { status, stderr } = laboratory.turn('--size', 'auto', '--compare=lost');
-    assert.equal(status, 0, stderr);
-    if (/Compared/.test(stderr)) compared++;
-    hashes.push(laboratory.hash());
-  }
-  assert.equal(compared, 1, 'only the first night was not foreseen');
-  for (const hash of hashes.reverse().slice(1)) {
-    await goBack();
-    assert.equal(laboratory.hash(), hash);
-  }
-});
+const others = new DrawnTests();
 
-describe('a thin volume under a writer', () => {
-  test('goes on with its base after the merge of another snapshot', async () => {
+others.scenario(
+  'a timer goes through nights of ten times the usual writes, without a person',
+  async () => {
+    laboratory = new CycleLaboratory('thick', random);
+    const { path } = laboratory.origin;
+    const write = (bytes: number): void =>
+      writeRandom(path, random, [{ offset: MiB, length: bytes }]);
+    const hashes = [laboratory.turnSucceeds('--init', '--size', 'auto')];
+    let compared = 0;
+    for (const bytes of [300, 3000, 300, 3000].map((kib) => kib * KiB)) {
+      write(bytes);
+      const { status, stderr } = laboratory.turn('--size', 'auto', '--compare=lost');
+      assert.equal(status, 0, stderr);
+      if (/Compared/.test(stderr)) compared++;
+      hashes.push(laboratory.hash());
+    }
+    assert.equal(compared, 1, 'only the first night was not foreseen');
+    for (const hash of hashes.reverse().slice(1)) {
+      await goBack();
+      assert.equal(laboratory.hash(), hash);
+    }
+  },
+);
+
+others.scenario(
+  'a thin volume goes on with its base after the merge of another snapshot',
+  async () => {
     const history = new History('thin');
     tool('lvcreate', '-q', '-s', '-n', 'before', 'vg0/mail');
     history.turn();
@@ -204,9 +210,12 @@ describe('a thin volume under a writer', () => {
     laboratory.startWriter();
     history.turn();
     await history.assertAllPoints();
-  });
+  },
+);
 
-  test('keeps its history where its base was removed, and its number used again', async () => {
+others.scenario(
+  'a thin volume keeps its history where its base was removed, and its number used again',
+  async () => {
     const history = new History('thin');
     history.turn();
     history.removeBase();
@@ -214,10 +223,10 @@ describe('a thin volume under a writer', () => {
     refused(/no longer exists/);
     history.turn('--compare');
     await history.assertAllPoints();
-  });
-});
+  },
+);
 
-test('a chain begins by a comparison on a copy that exists', async () => {
+others.scenario('a chain begins by a comparison on a copy that exists', async () => {
   laboratory = new CycleLaboratory('thick', random);
   tool('dd', `if=${laboratory.origin.path}`, `of=${laboratory.copy.path}`, 'bs=1M', 'conv=fsync');
   writeRandom(laboratory.origin.path, random, [{ offset: 3 * MiB, length: 4 * KiB }]);
@@ -231,3 +240,5 @@ test('a chain begins by a comparison on a copy that exists', async () => {
     /already has a history/,
   );
 });
+
+describe('what else befalls a cycle', () => others.run(2, random));

@@ -5,8 +5,14 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '../../../src/base/errors.js';
 import { chainIdOf, formatGo, type PullRequest } from '../../../src/cycle/pull-lines.js';
-import { campaignSize } from '../../helpers/faults/campaign.js';
-import { assertFails, assertSucceeds, type CliResult, lvmsync } from '../../helpers/program/cli.js';
+import { campaignSize, someOf } from '../../helpers/faults/campaign.js';
+import {
+  assertFails,
+  assertSucceeds,
+  type CliResult,
+  lvmsync,
+  runTool,
+} from '../../helpers/program/cli.js';
 import { Random } from '../../helpers/random.js';
 import { HostilePuller, SESSION } from '../../helpers/remote/hostile-puller.js';
 import { scratchFolder } from '../../helpers/scratch.js';
@@ -17,6 +23,9 @@ import { HOST, SshServer } from '../harness/sshd.js';
 import { useOwnStateFolder } from '../harness/thin.js';
 
 const random = new Random();
+/** The comparisons of which a commit runs one. */
+const compared = someOf(['base', 'copy', 'thin'], 1, random);
+const unlessDrawn = (name: string) => (compared.includes(name) ? false : 'not drawn this time');
 const skip = campaignSize({ commit: 0, release: 1 }) === 0 ? 'only for a release' : false;
 const folder = scratchFolder();
 
@@ -156,6 +165,35 @@ describe('a cycle run that the host of the copy fetches', {
     holds();
   });
 
+  test('goes on by comparison where the base is gone', { skip: unlessDrawn('base') }, () => {
+    const before = lab.hash();
+    removeSnapshots();
+    change();
+    const refused = pull();
+    assertFails(refused, EXIT.sourceUnfit, /no longer exists/);
+    assert.match(refused.stderr, /Run the same command on the host of the copy with --compare/);
+    assertSucceeds(pull('--compare=lost'));
+    const after = holds();
+    assert.notEqual(after, before);
+    goesBackAndForward({ before, after });
+  });
+
+  test('makes a copy that something else wrote to equal to its point first', {
+    skip: unlessDrawn('copy'),
+  }, () => {
+    const before = lab.hash();
+    const places = [0, 5, 7].map((n) => ({ offset: n * MiB + 12 * KiB, length: 4 * KiB }));
+    writeRandom(lab.copy.path, random, places);
+    change();
+    const refused = pull('--compare=lost');
+    assertFails(refused, EXIT.destinationUnfit, /wrote to it/);
+    assert.match(refused.stderr, /without "=lost"/);
+    assertSucceeds(pull('--compare'));
+    const after = holds();
+    goesBackAndForward({ before, after });
+    assert.match(lvmsync(['chain', lab.chain, lab.copy.path]).stdout.toString(), /^(?!.*[?!]$)/m);
+  });
+
   test('ends on the host of the volume', () => {
     const end = ['cycle', '--end', '--serve', 'vg0/mail'];
     assertSucceeds(lvmsync([...end, '--dry-run']));
@@ -163,6 +201,18 @@ describe('a cycle run that the host of the copy fetches', {
     assertSucceeds(lvmsync(end));
     assert.deepEqual(lab.snapshots(), []);
   });
+
+  function removeSnapshots(): void {
+    for (const { lvName } of lab.snapshots()) runTool(['lvremove', '-qqf', `vg0/${lvName}`]);
+    assert.deepEqual(lab.snapshots(), []);
+  }
+
+  function goesBackAndForward({ before, after }: Record<'before' | 'after', string>): void {
+    assertSucceeds(lvmsync(['rollback', '--steps', '1', lab.copy.path, lab.chain]));
+    assert.equal(lab.hash(), before);
+    assertSucceeds(lvmsync(['rollback', '--redo', lab.copy.path, lab.chain]));
+    assert.equal(lab.hash(), after);
+  }
 
   function chainId(): string {
     return chainIdOf({ host: hostname(), path: lab.copy.path, directory: lab.chain });
@@ -176,3 +226,30 @@ async function eventually(attempt: () => boolean): Promise<void> {
   }
   assert.fail('it never succeeded');
 }
+
+test('a thin volume is fetched, and goes on by comparison, too', {
+  skip: SshServer.missing() ?? unlessDrawn('thin'),
+}, async () => {
+  useOwnStateFolder();
+  const server = SshServer.start();
+  const lab = new CycleLaboratory('thin', random);
+  const volume = `root@${HOST.right}:vg0/mail`;
+  const pull = (...options: string[]): CliResult =>
+    lvmsync(['cycle', volume, lab.copy.path, '-b', lab.chain, ...options]);
+  try {
+    assertSucceeds(pull('--init', '--force'));
+    for (const options of [[], ['--compare']]) {
+      const before = lab.hash();
+      writeRandom(lab.origin.path, random, [{ offset: MiB, length: MiB }]);
+      if (options.length > 0) writeRandom(lab.copy.path, random, [{ offset: 0, length: 4 * KiB }]);
+      assertSucceeds(pull(...options));
+      assert.equal(lab.hash(), contentHash(lab.origin.path));
+      assertSucceeds(lvmsync(['rollback', '--steps', '1', lab.copy.path, lab.chain]));
+      assert.equal(lab.hash(), before);
+      assertSucceeds(lvmsync(['rollback', '--redo', lab.copy.path, lab.chain]));
+    }
+  } finally {
+    await lab.destroy();
+    server.stop();
+  }
+});

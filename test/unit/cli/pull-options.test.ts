@@ -39,7 +39,6 @@ describe('a cycle of a volume of another host', () => {
   });
 
   for (const [more, message] of [
-    ['--compare', /--compare cannot be used with a VOLUME of another host/],
     ['--dry-run', /--dry-run cannot be used/],
     ['--end', /--end cannot be used/],
     ['--transport ssh2', /--transport cannot be used/],

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { chainTagOf, pulledScope, pulledTag } from '../../../src/cycle/names.js';
+import type { ChainState } from '../../../src/cycle/plan.js';
 import {
   chainIdOf,
+  factsOf,
   formatGo,
   formatPullRequest,
   formatServes,
@@ -20,7 +22,7 @@ const POINT = { uuid: 'BIE9KI-q1SL-Q0pG-uQcz-nCyj-Yz2X-Bslvjr', time: '2026-11-2
 const LATER = { uuid: 'BIE9KI-q1SL-Q0pG-uQcz-nCyj-Yz2X-Bslvjs', time: '2026-11-23T11:15:00Z' };
 const NEXT: PullRequest = {
   ...{ session: SESSION, chain: 'abcdef012345', mode: 'next' },
-  ...{ point: POINT, begun: undefined },
+  ...{ compare: undefined, point: POINT, begun: undefined, facts: [] },
 };
 
 const line = (request: PullRequest): string => formatPullRequest(request).trimEnd();
@@ -34,6 +36,10 @@ describe('the request of a puller', () => {
       { ...NEXT, mode: 'init', ...none },
       { ...NEXT, mode: 'anew' },
       { ...NEXT, mode: 'anew', ...none },
+      { ...NEXT, mode: 'init', compare: 'any', ...none },
+      { ...NEXT, compare: 'lost', facts: ['back'] },
+      { ...NEXT, compare: 'any', begun: LATER, facts: ['written'] },
+      { ...NEXT, compare: 'any', facts: ['written', 'restoring'] },
     ];
     for (const request of requests) assert.deepEqual(parsePullRequest(line(request)), request);
   });
@@ -44,9 +50,13 @@ describe('the request of a puller', () => {
       ...['', ' ', 'lvmsync-pull', good.slice(0, -1), `${good} `, ` ${good}`, `${good}x`],
       ...[good.replace(' 1 ', ' 2 '), good.toUpperCase(), good.replace('next', 'other')],
       ...[good.replace('next', 'init'), good.replace(' -', '-'), `${good} more`],
-      ...[good.replace(/ -$/, ` ${POINT.uuid}`), good.replace('T10:15', 'T25:15')],
+      ...[good.replace(/ - -$/, ` ${POINT.uuid} -`), good.replace('T10:15', 'T25:15')],
       ...[good.replace(POINT.uuid, '../../etc'), good.replace(POINT.uuid, '$(id)')],
       ...[good.replace(POINT.uuid, 'x'.repeat(LONGEST_PULL_LINE)), good.replace(' -', '\n-')],
+      ...[good.replace(/-$/, 'back,written'), good.replace(/-$/, 'written,written')],
+      ...[good.replace(/-$/, 'other'), good.replace('next -', 'next all')],
+      line({ ...NEXT, begun: LATER, facts: ['mending'] }),
+      line({ ...NEXT, mode: 'anew', facts: ['written'] }),
       ...[line({ ...NEXT, point: undefined }), line({ ...NEXT, mode: 'anew', begun: LATER })],
     ];
     for (const one of bad) assert.equal(parsePullRequest(one), undefined, JSON.stringify(one));
@@ -88,6 +98,21 @@ describe('the other lines', () => {
     assert.deepEqual(stateOf(NEXT), { point: POINT, doing: undefined });
     const doing = { what: 'turn', to: LATER };
     assert.deepEqual(stateOf({ ...NEXT, begun: LATER }), { point: POINT, doing });
+  });
+
+  test('whatever is known of the copy is known on both hosts', () => {
+    const mend = { what: 'mend', to: POINT } as const;
+    const states: ChainState[] = [
+      { point: POINT, doing: undefined },
+      { point: POINT, doing: undefined, wentBack: true },
+      { point: POINT, doing: { what: 'turn', to: LATER }, written: true },
+      { point: POINT, doing: { ...mend, foreign: false } },
+      { point: POINT, doing: { ...mend, foreign: true }, wentBack: true, written: true },
+    ];
+    for (const state of states) {
+      const begun = state.doing?.what === 'turn' ? state.doing.to : undefined;
+      assert.deepEqual(stateOf({ ...NEXT, begun, facts: factsOf(state) }), state);
+    }
   });
 });
 

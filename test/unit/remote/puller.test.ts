@@ -39,6 +39,17 @@ class Line {
     this.#isClosed = true;
   }
 
+  /** The stream up to the first line that asks for hashes. */
+  async isAsked(): Promise<void> {
+    const buffer = new ArrayBuffer(4096);
+    let text = '';
+    while (!text.includes('lvmsync-hash 1')) {
+      const count = await this.#input.read(buffer);
+      assert.ok(count > 0, 'nobody asked');
+      text += Buffer.from(buffer, 0, count).toString('latin1');
+    }
+  }
+
   /** All of the stream. */
   async takes(): Promise<void> {
     const buffer = new ArrayBuffer(1024 * 1024);
@@ -52,8 +63,11 @@ interface Sent {
   readonly printed: string;
 }
 
-/** Sends a file; `does` plays the puller, which knows the id of the stream. */
-async function serve(does: (line: Line, id: string) => void | Promise<void>): Promise<Sent> {
+/** Sends a file; `does` plays the puller, which knows the id of the stream; with `compare` it has to send hashes first. */
+async function serve(
+  does: (line: Line, id: string) => void | Promise<void>,
+  { compares = false, compare }: { compares?: boolean; compare?: 'any' } = {},
+): Promise<Sent> {
   const path = join(folder, `source-${count++}`);
   writeFileSync(path, random.bytes(SIZE));
   const device = await FileDevice.open(path, { role: 'source' });
@@ -69,7 +83,7 @@ async function serve(does: (line: Line, id: string) => void | Promise<void>): Pr
   const remote: typeof cycle.remote = {
     ...cycle.remote,
     joined: (onLine, id) => {
-      const peer = line.puller.join(onLine, id);
+      const peer = line.puller.join(onLine, id, { compares });
       playing.push(does(line, id));
       return peer;
     },
@@ -79,7 +93,7 @@ async function serve(does: (line: Line, id: string) => void | Promise<void>): Pr
     printed += text;
   });
   try {
-    await sendTo(source, { ...cycle, remote }, context);
+    await sendTo(source, { ...cycle, remote, compare }, context);
     return { status: 0, message: '', printed };
   } catch (error) {
     if (!(error instanceof LvmsyncError)) throw error;
@@ -147,6 +161,45 @@ describe('the sender of a pull fails where the puller', () => {
       assert.equal(sent.status, EXIT[status], sent.message);
       assert.match(sent.message, message);
       assert.ok(!sent.printed.includes('rm -rf'), 'its words are not printed');
+    });
+  }
+
+  const hashes = (id: string, words: string): string => `lvmsync-hashes 1 ${id} ${words}\n`;
+
+  test('sends hashes where nothing is compared', async () => {
+    const said = (id: string): string => `${READY(id)}${hashes(id, 'ready 4096')}`;
+    const sent = await serve((line, id) => line.say(said(id)));
+    assert.equal(sent.status, EXIT.streamCorrupt, sent.message);
+    assert.match(sent.message, /a line that does not belong/);
+  });
+
+  test('sends hashes that nobody asked for', async () => {
+    const said = (id: string): string => hashes(id, 'ready 4096').repeat(500);
+    const sent = await serve((line, id) => line.say(`${said(id)}${READY(id)}`), { compares: true });
+    assert.equal(sent.status, EXIT.transport, sent.message);
+    assert.match(sent.message, /nothing moved for 1 s/);
+    assert.equal(sent.printed.includes('lvmsync-hashes'), false, 'they are not printed');
+  });
+
+  for (const [what, words] of [
+    ['no hashes', 'ready'],
+    ['too many', `hashes 0 ${DIGEST} ${DIGEST}`],
+    ['those of another request', `hashes 7 ${DIGEST}`],
+    ['the end at once', 'done 0 none'],
+  ] as const) {
+    test(`is asked for hashes, and sends ${what}`, async () => {
+      const ready = (id: string): string => `\nlvmsync-ready 1 ${id} discard compare\n`;
+      const sent = await serve(
+        async (line, id) => {
+          line.say(ready(id));
+          await line.isAsked();
+          if (words !== 'ready') line.say(hashes(id, `ready ${SIZE}`));
+          line.say(hashes(id, words));
+        },
+        { compares: true, compare: 'any' },
+      );
+      assert.equal(sent.status, EXIT.transport, sent.message);
+      assert.match(sent.message, /does not match any request/);
     });
   }
 
