@@ -3,7 +3,7 @@
  * one to the other through a pipe that both have; only the lines before it, and the answers, pass through here.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { LineSplitter } from '../base/lines.js';
 import { isNativeError, type NativeInputStream, native } from '../host/native.js';
@@ -15,7 +15,7 @@ import { hashAnswerStart } from '../stream/hash-lines.js';
 import type { PeerExit } from './peer.js';
 import { PeerOutput } from './peer-output.js';
 import { LastLines } from './peer-session.js';
-import { exitOf, withoutOurs } from './rsh.js';
+import { exitOf, startProgram } from './rsh.js';
 import { LIMITS, watchForStall } from './stall-watch.js';
 
 /** From the end of the receiver to that of the source, which may wait for LVM's lock to remove its snapshot. Seconds. */
@@ -113,9 +113,9 @@ class Fetch {
 
   #startSource(writeFd: number): Promise<PeerExit> {
     const { source } = this.#request;
-    const [program = '', ...words] = source;
+    const [program = ''] = source;
     this.#context.reporter.verbose(`running: ${source.join(' ')}`);
-    const child = spawn(program, words, { stdio: ['pipe', writeFd, 'pipe'], env: withoutOurs() });
+    const child = startProgram(source, ['pipe', writeFd, 'pipe']);
     closeSync(writeFd);
     this.#source = child;
     child.stdin?.on('error', () => undefined);
@@ -148,10 +148,10 @@ class Fetch {
 
   async #receive(readFd: number, close: () => void): Promise<ProcessEnd> {
     const { receiver, timeoutSeconds } = this.#request;
-    const [program = '', ...words] = receiver;
+    const [program = ''] = receiver;
     const { reporter } = this.#context;
     reporter.verbose(`running: ${receiver.join(' ')}`);
-    const child = spawn(program, words, { stdio: [readFd, 'pipe', 'pipe'], env: withoutOurs() });
+    const child = startProgram(receiver, [readFd, 'pipe', 'pipe']);
     this.#receiver = child;
     // From here on only the receiver has it: the source notices where that ends.
     close();

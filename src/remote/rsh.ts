@@ -1,6 +1,6 @@
 /** The transport of a command such as ssh: starts it, and takes what it prints. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { LvmsyncError } from '../base/errors.js';
@@ -15,9 +15,9 @@ const LAST_WORDS_MS = 500;
 
 /** Starts `argv` with a pipe as its input. `isPeer`: it is the peer itself; else it connects to that. */
 export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer = false): Peer {
-  const [program = '', ...rest] = argv;
+  const [program = ''] = argv;
   const { readFd, writeFd } = native.makePipe('ours');
-  const child = spawn(program, rest, { stdio: [readFd, 'pipe', 'pipe'], env: withoutOurs() });
+  const child = startProgram(argv, [readFd, 'pipe', 'pipe']);
   closeSync(readFd);
   const streams = [
     [child.stdout, (line) => onLine(line, 'stdout')],
@@ -31,10 +31,11 @@ export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer =
   };
 }
 
-/** The environment of a peer: that of the user, without what is meant for our Node. */
-export function withoutOurs(): NodeJS.ProcessEnv {
+/** With the environment of the user, without what is meant for our Node. Whether it could be started, `exitOf` tells. */
+export function startProgram(argv: readonly string[], stdio: StdioOptions): ChildProcess {
+  const [program = '', ...rest] = argv;
   const { NODE_OPTIONS: _ours, ...env } = process.env;
-  return env;
+  return spawn(program, rest, { stdio, env });
 }
 
 /** A stream of a child, and who takes its lines. */

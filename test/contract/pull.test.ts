@@ -96,11 +96,11 @@ describe('a pull', () => {
     assertFails(await pull(lab, 0, HONEST), EXIT.destinationUnfit, /there is no history in/);
     const first = await pull(lab, 0, HONEST, '--init');
     assertSucceeds(first);
-    assert.match(first.seen, /^lvmsync-pull 1 [0-9a-f]{32} [0-9a-f]{12} init - -$/m);
+    assert.match(first.seen, /^lvmsync-pull 1 [0-9a-f]{32} [0-9a-f]{12} init - - - -$/m);
     const next = await pull(lab, 1, HONEST, '--keep', '9');
     assertSucceeds(next);
     assert.match(next.stderr, /now matches root@prod:vg0\/mail as of/);
-    assert.match(next.seen, / next point-0@2026-11-23T00:00:00Z -$/m);
+    assert.match(next.seen, / next - point-0@2026-11-23T00:00:00Z - -$/m);
     lab.assertHolds(1);
     assertFails(await pull(lab, 1, HONEST, '--init'), EXIT.destinationUnfit, /already has a hist/);
     assertSucceeds(lvmsync(['rollback', '--steps', '1', lab.destination, lab.chain]));
@@ -115,7 +115,7 @@ describe('a pull', () => {
     assert.equal(record(lab).doing.what, 'turn');
     const again = await pull(lab, 2, HONEST);
     assertSucceeds(again);
-    assert.match(again.seen, /next point-1@\S+ point-2@2026-11-23T02:00:00Z$/m);
+    assert.match(again.seen, /next - point-1@\S+ point-2@2026-11-23T02:00:00Z -$/m);
     lab.assertHolds(2);
   });
 
