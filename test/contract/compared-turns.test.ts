@@ -113,6 +113,9 @@ describe('a turn by comparison', () => {
       `${stdout}`,
       /\? {2}exact only if nothing else wrote to the copy before .*02:00:00Z/,
     );
+    const { copies } = JSON.parse(`${lvmsync(['status', '--json']).stdout}`);
+    const own = copies.find((copy: { chain: string }) => copy.chain === chain.chain);
+    assert.deepEqual([own.points, own.inDoubt], [4, 2]);
     goesBack(chain, [2, 1, 0]);
   });
 

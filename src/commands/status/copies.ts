@@ -8,7 +8,7 @@ import { typedPath } from '../../base/shell-words.js';
 import { chainOf } from '../../chain/copy-entry.js';
 import type { RegistryFile } from '../../chain/copy-registry.js';
 import { checkChainFree } from '../../chain/directory.js';
-import { pointsOf } from '../../chain/order.js';
+import { exactnessOf, pointsOf } from '../../chain/order.js';
 import {
   type ChainDestination,
   type ChainRecord,
@@ -33,6 +33,8 @@ export interface CopyStatus {
   readonly record: ChainRecord | undefined;
   /** Those that can be gone back to, newest first. */
   readonly points: readonly Point[];
+  /** How many of them a comparison could not vouch for. */
+  readonly inDoubt: number;
   readonly gap: string | undefined;
   /** The run that wrote last. */
   readonly writer: Pick<CopyEntry, 'at' | 'command' | 'chain'>;
@@ -88,11 +90,15 @@ export async function examineCopy(
     const after = lockOf(() => checkChainFree(chain));
     // What was seen of a run that has ended since may be out of date.
     const lock = { ...after, isRunning: before.isRunning || after.isRunning };
-    return judge({ ...nothing, points: [], problems: [] }, found, { copy, clock, lock });
+    return judge({ ...nothing, points: [], inDoubt: 0, problems: [] }, found, {
+      copy,
+      clock,
+      lock,
+    });
   } catch (error) {
     const problem = problemIn(error);
     if (problem === undefined || patience.signal.aborted) throw error;
-    return { ...nothing, points: [], problems: [problem] };
+    return { ...nothing, points: [], inDoubt: 0, problems: [problem] };
   }
 }
 
@@ -140,6 +146,8 @@ function judge(
     return { ...status, isRunning, problems: isRunning ? [] : [noChain(copy)] };
   const { point } = record;
   const points = point === null ? [] : pointsOf(point, order);
+  const known = exactnessOf(order, record.inexact).slice(0, points.length);
+  const inDoubt = known.filter((one) => one !== undefined).length;
   const problems = [
     ...lock.problems,
     // A run that is at work changes all of this.
@@ -147,7 +155,7 @@ function judge(
     ...(point === null ? [] : ageProblems(point.time, clock, TOO_OLD)),
   ];
   const { gap } = order;
-  return { ...status, isRunning, record, points, gap, problems };
+  return { ...status, isRunning, record, points, inDoubt, gap, problems };
 }
 
 function noChain({ file, chain }: Registered): Problem {
@@ -186,12 +194,12 @@ const REDO_GAP =
 function nextStep(record: ChainRecord, place: ChainPlace): string | undefined {
   const { doing, point } = record;
   if (isGoingBack(doing)) return `Finish it: ${rollbackCommand(finishOption(doing), place)}`;
-  if (doing?.what === 'init') return 'On the host of VOLUME, run its cycle again with --init.';
+  if (doing?.what === 'init') return 'Run its cycle again with --init.';
   if (doing?.what === 'turn') {
-    return `On the host of VOLUME, run its cycle again: it continues. Or undo the part: ${undoTurnCommand(place)}`;
+    return `Run its cycle again: it continues. Or undo the part: ${undoTurnCommand(place)}`;
   }
-  if (doing?.what === 'mend') return 'On the host of VOLUME, run its cycle again with --compare.';
-  if (point === null) return 'On the host of VOLUME, run its cycle with --init.';
+  if (doing?.what === 'mend') return 'Run its cycle again with --compare.';
+  if (point === null) return 'Run its cycle with --init.';
   if (!wentBack(record, place)) return undefined;
   return `Go forward again: ${redoCommand(place)}. The next cycle run is refused if the snapshot of the older point is gone, unless it has --compare (without "=lost").`;
 }

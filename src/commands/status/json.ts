@@ -41,7 +41,7 @@ function cycleJson(cycle: CycleStatus, clock: Clock): Record<string, unknown> {
 }
 
 function copyJson(copy: CopyStatus, clock: Clock): Record<string, unknown> {
-  const { path, chain, isRunning, record, points, gap, writer, problems } = copy;
+  const { path, chain, isRunning, record, points, inDoubt, gap, writer, problems } = copy;
   const point = record?.point ?? null;
   return {
     path,
@@ -50,6 +50,7 @@ function copyJson(copy: CopyStatus, clock: Clock): Record<string, unknown> {
     point,
     ageSeconds: secondsSince(point?.time, clock),
     points: points.length,
+    inDoubt,
     oldest: points.at(-1) ?? null,
     doing: record?.doing ?? null,
     undone: record?.undone ?? null,

@@ -108,12 +108,13 @@ function cycleRow(cycle: CycleStatus, clock: Clock): Row {
 }
 
 function copyRow(copy: CopyStatus, clock: Clock): Row {
-  const { path, chain, record, points, problems } = copy;
+  const { path, chain, record, points, inDoubt, problems } = copy;
   const oldest = points.at(-1);
   const back = points.length < 2 || !oldest ? '' : `, back to ${localTime(oldest.time)}`;
   const time = timeCells(record?.point?.time, clock);
   const cells = [path, ...time, String(points.length), stateOf(copy)] as const;
-  return { cells, details: [`restore points in ${chain}${back}`], problems };
+  const some = inDoubt === 0 ? '' : `; ${inDoubt} in doubt, see "lvmsync chain"`;
+  return { cells, details: [`restore points in ${chain}${back}${some}`], problems };
 }
 
 function timeCells(time: string | undefined, clock: Clock): [time: string, age: string] {

@@ -33,10 +33,18 @@ function cycle(lvName: string, more: Partial<CycleStatus> = {}): CycleStatus {
 function copy(path: string, more: Partial<CopyStatus> = {}): CopyStatus {
   const writer = { at: T, command: 'c', chain: '/chain' };
   const facts = { path, chain: '/chain', isRunning: false, record: undefined, gap: undefined };
-  return { ...facts, points: [], writer, problems: [], ...more };
+  return { ...facts, points: [], inDoubt: 0, writer, problems: [], ...more };
 }
 
 describe('the table', () => {
+  test('says how many restore points are in doubt, and where they are shown', () => {
+    const points = [T, T].map((time) => ({ uuid: 'u', time }));
+    const text = formatStatus({ ...NOTHING, copies: [copy('/copy', { points, inDoubt: 1 })] });
+    assert.match(text, /restore points in \/chain, back to \S+; 1 in doubt, see "lvmsync chain"\n/);
+    const exact = formatStatus({ ...NOTHING, copies: [copy('/copy', { points })] });
+    assert.ok(!exact.includes('in doubt'));
+  });
+
   test('has a row for each, with what it leads to, and a sentence at the end', () => {
     const place = {
       destination: 'root@backup:/dev/vg1/web',
@@ -146,7 +154,7 @@ test('the object for programs has each member, whatever is known', () => {
   const [{ problems, writer, ...found }] = all.copies;
   assert.deepEqual(found, {
     ...{ path: '/x', chain: '/chain', running: false, point: null, ageSeconds: null, points: 0 },
-    ...{ oldest: null, doing: null, undone: null, gap: null },
+    ...{ inDoubt: 0, oldest: null, doing: null, undone: null, gap: null },
   });
   assert.deepEqual([problems, writer.chain], [[], '/chain']);
 });
