@@ -3,6 +3,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LvmsyncError } from '../base/errors.js';
 import { native } from '../host/native.js';
 import { type OnLine, type Peer, type PeerExit, relayLines } from './peer.js';
@@ -12,6 +13,7 @@ import { type OnLine, type Peer, type PeerExit, relayLines } from './peer.js';
  * behind keeps stderr open. Milliseconds.
  */
 const LAST_WORDS_MS = 500;
+const LAST_WORDS_STEPS = 10;
 
 /** Starts `argv` with a pipe as its input. `isPeer`: it is the peer itself; else it connects to that. */
 export function connectCommand(argv: readonly string[], onLine: OnLine, isPeer = false): Peer {
@@ -79,12 +81,14 @@ async function afterLastWords(
   streams: readonly Readable[],
 ): Promise<PeerExit> {
   const exit = await exited;
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise((resolve) => {
-    timer = setTimeout(resolve, LAST_WORDS_MS);
+  let isRead = false;
+  const all = printed.then(() => {
+    isRead = true;
   });
-  await Promise.race([printed, patience]);
-  clearTimeout(timer);
+  // Step by step, with a look at the streams in between: on a busy machine all of this time may pass at once.
+  for (let step = 0; step < LAST_WORDS_STEPS && !isRead; step++) {
+    await Promise.race([all, sleep(LAST_WORDS_MS / LAST_WORDS_STEPS)]);
+  }
   for (const stream of streams) stream.destroy();
   return exit;
 }
