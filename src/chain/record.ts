@@ -300,6 +300,6 @@ function isUndone(value: unknown): value is Undone {
 function corrupt(path: string, what: string): LvmsyncError {
   return new LvmsyncError('streamCorrupt', `${path}: ${what}`, {
     ...UNTOUCHED,
-    hint: 'Without it you can only apply single snapbacks, newest first, with --apply; "lvmsync inspect" shows what each one holds.',
+    hint: 'Without it you can only apply single snapbacks, newest first, with --apply; "lvmsync inspect" shows what each one holds. To begin anew, move the directory away, then run the cycle with --init --compare.',
   });
 }

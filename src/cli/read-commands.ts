@@ -71,10 +71,13 @@ export function sendRequest(
   return { ...request, ...readRequest(parsed), remote: remoteOptions(parsed), discard };
 }
 
+const FETCHED =
+  'The order is VOLUME DESTINATION. Run the cycle on the host of the volume; or, to fetch it from there, write HOST:VG/LV.';
+
 export function cycleCommand(parsed: ParsedOptions, run: RunRequest): CycleCommand {
   const [, ...operands] = parsed.operands;
   const origin = takeOperand(operands, 'VOLUME');
-  refuseRemoteSource(origin, 'VOLUME');
+  refuseRemoteSource(origin, 'VOLUME', FETCHED);
   const destination = lastOperand(parsed, operands);
   refuseLocalStreams(parsed, destination);
   const { flags, values } = parsed;

@@ -8,6 +8,7 @@ import { linkFacts, requireWhole } from '../chain/neighbours.js';
 import { stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
+import { refuseSourceOfCycle } from '../cycle/source-of-cycle.js';
 import type { IfMissing } from '../destination/missing.js';
 import {
   openDestination,
@@ -150,6 +151,9 @@ async function applyStream(
     const isUndo = hello?.kind === 'snapback';
     const undo = { owner, path: filePathOf(command.input, stream.identity) };
     const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
+    if (command.chain?.init === true) {
+      await checkUnlessForced({ force, reporter }, () => refuseSourceOfCycle(device));
+    }
     if (command.chain && step) {
       const source = hello?.attributes.deviceIdentity;
       const { headKinds, place } = stream;

@@ -12,11 +12,14 @@ import { findLost, type Link } from '../chain/link.js';
 import { type ChainOrder, orderChain } from '../chain/order.js';
 import { type ChainRecord, isGoingBack, readRecord } from '../chain/record.js';
 import { spotsDiffer } from '../chain/spot-check.js';
+import { requireRoomToBegin } from '../chain/turn-checks.js';
 import { otherChain } from '../chain/turn-doubts.js';
 import { readRedoLinks } from '../chain/undone.js';
 import type { ChainCommand } from '../cli/command.js';
+import { refuseSourceOfCycle } from '../cycle/source-of-cycle.js';
 import { openSeen } from '../destination/first-look.js';
 import { SIZE_OF_VOLUME } from '../destination/missing.js';
+import type { FileDevice } from '../device/block-device.js';
 import { writeMark } from '../device/write-mark.js';
 
 type Surveyed = Pick<ChainCommand, 'directory' | 'destination'>;
@@ -102,7 +105,9 @@ async function mismatchOf(
     const device = await openSeen({ path, ifMissing, size: SIZE_OF_VOLUME });
     try {
       const { entry } = await RegisteredCopy.find(device);
-      if (record === undefined) return otherChain(entry, directory);
+      if (record === undefined) {
+        return otherChain(entry, directory) ?? (await whyNotBegin(device, directory));
+      }
       const actual = await describeDestination(device);
       const mismatch = destinationMismatch(record, actual);
       if (mismatch !== undefined) {
@@ -121,6 +126,18 @@ async function mismatchOf(
     if (error instanceof LvmsyncError)
       return { why: error.message, remedy: error.hint ?? CHECK_NAME };
     throw error;
+  }
+}
+
+/** The first run would find out only after it made a snapshot. */
+async function whyNotBegin(device: FileDevice, directory: string): Promise<Mismatch | undefined> {
+  try {
+    await refuseSourceOfCycle(device);
+    if (!existsSync(directory)) requireRoomToBegin(directory);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof LvmsyncError)) throw error;
+    return { why: error.message, remedy: error.hint };
   }
 }
 

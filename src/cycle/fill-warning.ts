@@ -71,9 +71,8 @@ function reportBase(base: CycleStore | undefined, watched: Watched): void {
   const wanted = Math.min(neededSize(uses), coveringSize(origin.size));
   const use: StoreUse = { base: base.used / base.size, wanted };
   reporter.tally.storeUse = use;
-  const isPulled = command.remote?.joined !== undefined;
   const isAuto = command.size === 'auto';
-  const warning = fillWarning({ base, uses, origin, isAuto, isPulled });
+  const warning = fillWarning({ base, uses, origin, isAuto });
   if (warning !== undefined) reporter.warn(warning);
 }
 
@@ -83,18 +82,10 @@ export interface FilledBase {
   readonly uses: readonly number[];
   readonly origin: Pick<CycleOrigin, 'size'>;
   readonly isAuto: boolean;
-  /** Then nothing can be compared. */
-  readonly isPulled?: boolean;
 }
 
 /** Undefined where it has room for as much again, or can hold all of the volume. */
-export function fillWarning({
-  base,
-  uses,
-  origin,
-  isAuto,
-  isPulled = false,
-}: FilledBase): string | undefined {
+export function fillWarning({ base, uses, origin, isAuto }: FilledBase): string | undefined {
   const { snapshot, used, size } = base;
   const most = coveringSize(origin.size);
   if (snapshot.state === 'lost' || used <= HALF_FULL * size || size >= most) return undefined;
@@ -105,10 +96,7 @@ export function fillWarning({
     : `give the next ones --size ${option}`;
   const why = needed < most ? describeNeed(uses) : 'with which they can hold all of the volume';
   const percent = Math.floor((100 * used) / size);
-  const loss = isPulled
-    ? 'everything has to be copied anew (--init --force)'
-    : 'the next run has to compare everything (--compare)';
-  return `${fullName(snapshot)}: at the beginning of this run it is ${percent}% full (${humanSize(used)} of ${humanSize(size)}); if it overflows, ${loss}: ${remedy}, ${why}`;
+  return `${fullName(snapshot)}: at the beginning of this run it is ${percent}% full (${humanSize(used)} of ${humanSize(size)}); if it overflows, the next run has to compare everything (--compare): ${remedy}, ${why}`;
 }
 
 async function readPoolFills(

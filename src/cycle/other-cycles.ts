@@ -85,8 +85,8 @@ export function requireEnded(
       hint: `To end that cycle, ${AS_ITS_RUNS}`,
     });
   }
-  // The destination has that chain, and its snapshot is gone.
-  if (chain?.point !== undefined) return;
+  // The destination has that chain, and its snapshot is gone. After a rollback that says nothing of the newest one.
+  if (chain?.point !== undefined && chain.wentBack !== true) return;
   const found = ofOrigin.map(describeSnapshot).join(', ');
   throw new LvmsyncError(
     'sourceUnfit',

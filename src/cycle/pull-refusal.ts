@@ -12,7 +12,7 @@ const STATE = 'Nothing was sent, and no snapshot was made or removed.';
 const COMPARE =
   'Run the same command on the host of the copy with --compare: it reads the whole volume and the whole copy, fetches only what differs, and keeps the restore points.';
 const BACK =
-  'The copy was rolled back. To go forward again first, type there: lvmsync rollback --redo COPY DIR.';
+  'The copy was rolled back to it. To continue from where it was before, undo the rollback first, on its host: lvmsync rollback --redo COPY DIR. Or run the same command there once with --compare, without "=lost": the copy then matches the volume as it is now, and --redo is no longer possible.';
 const UNDO = 'Undo that part on the host of the copy: lvmsync rollback --steps 0 COPY DIR.';
 const ROOM = 'Use a larger --size here, or --size auto.';
 
@@ -23,14 +23,15 @@ export function describePullRefusal(refusal: Refusal, origin: CycleOrigin): Lvms
     case 'baseGone': {
       const time = localTime(refusal.point.time);
       const what = `its snapshot of ${time}, which the copy matches, no longer exists`;
-      return here(origin, what, refusal.wentBack === true ? `${BACK} Or: ${COMPARE}` : COMPARE);
+      return here(origin, what, refusal.wentBack === true ? BACK : COMPARE);
     }
     case 'otherSpelling': {
       const names = refusal.former.snapshots.map(fullName).join(' ');
       const retag = `lvchange --deltag ${refusal.former.tag} --addtag ${refusal.tag} ${names}`;
       const what =
-        'the copy matches it, but it belongs to a cycle that is pushed, or pulled under another name';
-      return here(refusal.base, what, `Move its snapshots to this cycle, on this host: ${retag}`);
+        'the copy matches it, but it belongs to a cycle with other names of copy or directory, with another key, or that is sent from here';
+      const hint = `Use the same names and the same key as before. Or, if you will no longer use those, move its snapshots to this cycle, on this host: ${retag}`;
+      return here(refusal.base, what, hint);
     }
     case 'baseLost':
       return here(
@@ -65,8 +66,8 @@ export function describeOtherCopy(other: CycleSnapshot, origin: CycleOrigin): Lv
   const end = `lvmsync cycle --end --serve ${name}`;
   const fault = unfit(
     other,
-    `another copy of ${name} is pulled already, and needs this snapshot`,
-    `For a second copy, give its key a forced command with a name of its own: lvmsync cycle --serve ${name} NAME. If the other copy is gone, end its cycle on this host: ${end}, with the NAME if it has one.`,
+    `it was made for a run that fetched ${name} with another DESTINATION or directory`,
+    `If that copy is kept, give the key of this one a forced command with a name of its own: lvmsync cycle --serve ${name} NAME. If that run was a mistake, or its copy is gone, end its cycle on this host: ${end}, with the NAME if it has one.`,
   );
   return withContext(fault, { state: STATE });
 }

@@ -133,8 +133,8 @@ class Fetch {
       { limitSeconds: timeoutSeconds ?? LIMITS.chain },
       async () => {
         for await (const line of linesOf(input)) {
-          this.#output.take(line, 'stdout');
           if (accepts(line)) return true;
+          this.#output.take(line, 'stdout');
           // It says why not; what it was started through may hold the pipe open.
           if (this.#output.result !== undefined) return false;
         }

@@ -185,12 +185,12 @@ describe('status', () => {
     await home.advanceTo(2);
     home.found(0);
     const [problem = assert.fail()] = home.problems('--max-age', '1h');
-    assert.match(problem.what, /^no success for 2 h.*: --max-age allows 1 h$/);
+    assert.match(problem.what, /^the last success is 2 h.*: --max-age allows 1 h$/);
     const shown = home.text(EXIT.attention, '--max-age', '1h');
     assert.match(shown, / ATTENTION\n/);
     assert.match(
       shown,
-      /\n {2}! no success .*\n {4}On the host of VOLUME, .*: lvmsync status; .*\n/,
+      /\n {2}! the last success is .*\n {4}On the host of VOLUME, .*: lvmsync status; .*\n/,
     );
     assert.match(shown, /: 1 needs attention\.\n$/);
     for (const age of ['3', '2', 'soon', '5m', '']) {

@@ -1,9 +1,10 @@
 /** `lvmsync cycle --end --serve VG/LV [NAME]`: removes the snapshots of a cycle that is pulled, on the host of the volume. */
 
-import { EXIT, type LvmsyncError, withContext } from '../../base/errors.js';
+import { EXIT, LvmsyncError, withContext } from '../../base/errors.js';
 import type { ServeCommand } from '../../cli/command.js';
 import { checkCycleFree, lockCycle } from '../../cycle/cycle-lock.js';
 import { pulledScope } from '../../cycle/names.js';
+import { findOtherCycles } from '../../cycle/other-cycles.js';
 import { findPulled } from '../../cycle/pulled-cycles.js';
 import { type CycleOrigin, describeSnapshot, findOrigin } from '../../cycle/volumes.js';
 import { finishMerge } from '../../lvm/origin-merge.js';
@@ -25,6 +26,7 @@ export async function endServed(
   try {
     const found = await findPulled(origin, name);
     const all = found.flatMap(({ snapshots }) => snapshots);
+    if (all.length === 0) await requireNoOther(origin, name);
     const merging = all.find(({ state }) => state === 'merging');
     if (merging !== undefined) throw inMerge(merging, origin);
     if (cycle.dryRun) {
@@ -45,6 +47,22 @@ export async function endServed(
   } finally {
     lock.release();
   }
+}
+
+/** Throws (sourceUnfit) where another name may have been meant. */
+async function requireNoOther(origin: CycleOrigin, name: string): Promise<void> {
+  const { ofOrigin } = await findOtherCycles(origin, '');
+  if (ofOrigin.length === 0) return;
+  const named = name === '' ? 'without a NAME' : `under the name ${name}`;
+  const found = ofOrigin.map(describeSnapshot).join(', ');
+  throw new LvmsyncError(
+    'sourceUnfit',
+    `${fullName(origin)}: it has no snapshot of a cycle that is fetched ${named}, but of another one: ${found}`,
+    {
+      state: 'Nothing was removed.',
+      hint: 'To end that one, write the NAME of its forced command; for a cycle that is sent from here, lvmsync cycle --end VOLUME DESTINATION --snapback DIR. If you ended this one before, nothing is left to do.',
+    },
+  );
 }
 
 function inMerge(merging: Parameters<typeof unfit>[0], origin: CycleOrigin): LvmsyncError {

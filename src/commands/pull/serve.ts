@@ -41,14 +41,15 @@ const LINE_LIMIT = 60;
 export async function runServe(command: ServeCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const puller = Puller.ofProcess(context.signal);
+  // A mistake in a forced command is told even to who tries it by hand.
+  const origin = await findOrigin(command.cycle.origin);
+  requireServedSize(origin, command.cycle);
   const request = parsePullRequest(await puller.line(LINE_LIMIT));
   if (request === undefined) throw unknownLine();
   // Nothing more is said in lines once the stream was asked for.
   let mayAnswer = true;
   try {
     warnOfHooks(command.cycle, context);
-    const origin = await findOrigin(command.cycle.origin);
-    checkSize(origin, command.cycle);
     const lock = await lockCycle(origin, pulledScope(command.name), context);
     try {
       const compares = request.compare !== undefined;
@@ -70,6 +71,20 @@ export async function runServe(command: ServeCommand, context: RunContext): Prom
     }
     throw error;
   }
+}
+
+function requireServedSize(origin: CycleOrigin, command: CycleCommand): void {
+  if (origin.kind === 'thick' && command.size === undefined) {
+    throw new LvmsyncError(
+      'usage',
+      `${fullName(origin)}: a thick volume: its snapshots need --size`,
+      {
+        state: 'Nothing was sent.',
+        hint: 'If a forced command serves it, add --size auto to that line of authorized_keys on this host. Otherwise add it to the command on the host of the copy.',
+      },
+    );
+  }
+  checkSize(origin, command);
 }
 
 /** One stream of it: a copy that is made equal to its point first asks for the changes since then afterwards. */

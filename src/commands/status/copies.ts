@@ -152,7 +152,7 @@ function judge(
     ...lock.problems,
     // A run that is at work changes all of this.
     ...(isRunning ? [] : restingProblems(survey, { path, directory: chain, host: undefined })),
-    ...(point === null ? [] : ageProblems(point.time, clock, TOO_OLD)),
+    ...(point === null ? [] : ageProblems(point.time, clock, tooOld(copy))),
   ];
   const { gap } = order;
   return { ...status, isRunning, record, points, inDoubt, gap, problems };
@@ -166,8 +166,10 @@ function noChain({ file, chain }: Registered): Problem {
   };
 }
 
-const TOO_OLD =
-  'On the host of VOLUME, find out why its cycle does not run: lvmsync status; then run the cycle again.';
+function tooOld({ file }: Registered): string {
+  const forget = `rm ${typedPath(file, undefined)}`;
+  return `On the host of VOLUME, find out why its cycle does not run: lvmsync status; then run the cycle again. If the cycle has ended, forget the copy here (it and its restore points stay): ${forget}`;
+}
 
 type ChainPlace = Parameters<typeof redoCommand>[0];
 

@@ -38,6 +38,9 @@ export function ageProblems(time: string, clock: Clock, remedy: string): readonl
   const age = ageOf(time, clock);
   if (maxAge === undefined || age <= maxAge) return [];
   return [
-    { what: `no success for ${timeSpan(age)}: --max-age allows ${timeSpan(maxAge)}`, remedy },
+    {
+      what: `the last success is ${timeSpan(age)} ago: --max-age allows ${timeSpan(maxAge)}`,
+      remedy,
+    },
   ];
 }

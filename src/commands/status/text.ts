@@ -2,6 +2,7 @@
 
 import { localTime, timeSpan } from '../../base/local-time.js';
 import { counted, escapeText } from '../../base/text.js';
+import { pulledScope } from '../../cycle/names.js';
 import { fullName } from '../../lvm/unfit-volume.js';
 import type { CopyStatus } from './copies.js';
 import type { CycleStatus } from './cycles.js';
@@ -82,13 +83,20 @@ function problemLines(problems: readonly Problem[], margin: string): string {
     .join('');
 }
 
+function unknownPlace(tag: string): string {
+  const isFetched = tag.startsWith(pulledScope(''));
+  return isFetched
+    ? 'fetched by the host of its copy'
+    : `to a destination known only by its tag, ${tag}`;
+}
+
 function cycleRow(cycle: CycleStatus, clock: Clock): Row {
   const { origin, tag, place, fills, time, snapshots, problems } = cycle;
   const fullest = Math.max(...fills.map(({ percent }) => percent));
   const full = fills.length === 0 ? '?' : `${fullest.toFixed(1)}%`;
   const to =
     place === undefined
-      ? [`to a destination known only by its tag, ${tag}`]
+      ? [unknownPlace(tag)]
       : [`to ${place.destination}`, `restore points there in ${place.directory}`];
   const pools = fills.filter(({ what }) => what !== 'COW store');
   const details = [

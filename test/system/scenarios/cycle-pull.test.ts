@@ -72,6 +72,9 @@ describe('a cycle run that the host of the copy fetches', {
 
   test('copies everything, then what changed; goes back and forward', () => {
     assertFails(pull(), EXIT.destinationUnfit, /no history in/);
+    const nowhere = words('--init').map((word) => (word === lab.chain ? '/nowhere/x' : word));
+    assertFails(lvmsync(nowhere), EXIT.destinationUnfit, /cannot be used for a chain/);
+    assert.deepEqual(lab.snapshots(), []);
     assertSucceeds(pull('--init', '--size', '1%'));
     const first = holds();
     change();
@@ -196,6 +199,7 @@ describe('a cycle run that the host of the copy fetches', {
 
   test('ends on the host of the volume', () => {
     const end = ['cycle', '--end', '--serve', 'vg0/mail'];
+    assertFails(lvmsync([...end, 'offsite']), EXIT.sourceUnfit, /no snapshot of a cycle that is/);
     assertSucceeds(lvmsync([...end, '--dry-run']));
     assert.equal(lab.snapshots().length, 1);
     assertSucceeds(lvmsync(end));

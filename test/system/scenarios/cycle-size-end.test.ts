@@ -9,7 +9,7 @@ import { assertFails, type CliResult, lvmsync, runTool } from '../../helpers/pro
 import { onlyValue } from '../../helpers/program/prometheus.js';
 import { Random } from '../../helpers/random.js';
 import { scratchFolder } from '../../helpers/scratch.js';
-import { fillRandom, writeRandom } from '../harness/content.js';
+import { contentHash, fillRandom, writeRandom } from '../harness/content.js';
 import { CycleLaboratory } from '../harness/cycles.js';
 import { KiB, MiB } from '../harness/lvm.js';
 import { tool } from '../harness/tool.js';
@@ -128,6 +128,34 @@ describe('a cycle of a thick volume of 8 MiB, in extents of 1 MiB', () => {
     tool(...make, '--name', DECOY, 'vg0/mail');
   };
   const end = (...options: string[]): CliResult => laboratory.turn('--end', ...options);
+
+  test('makes no snapshot where the history could not begin', () => {
+    const { copy, origin, chain } = laboratory;
+    const groups = (): string => tool('lvs', '--noheadings', '-o', 'lv_full_name', 'vg0', 'vg1');
+    const before = [groups(), contentHash(origin.path)];
+    const spare = `${scratchFolder()}/spare`;
+    writeFileSync(spare, '');
+    const begin = (...words: string[]): CliResult =>
+      lvmsync(['cycle', ...words, '--size', 'auto', '--init']);
+    for (const dry of [[], ['--dry-run']]) {
+      const turned = begin(copy.path, origin.path, '--snapback', `${chain}.turned`, ...dry);
+      assertFails(
+        turned,
+        EXIT.destinationUnfit,
+        /it is the VOLUME of a cycle, which made its snap/,
+      );
+      assert.match(turned.stderr, /the wrong way round\?/);
+      const fresh = '/nowhere/mail.chain';
+      const typed = begin(origin.path, spare, '--snapback', fresh, ...dry);
+      assertFails(
+        typed,
+        EXIT.destinationUnfit,
+        /\/nowhere\/mail\.chain: cannot be used for a chain/,
+      );
+      assert.match(typed.stderr, /Create it: mkdir -p \/nowhere/);
+    }
+    assert.deepEqual([groups(), contentHash(origin.path)], before);
+  });
 
   test('ends: waits for a run, removes its snapshots only, and goes on after it was killed', async () => {
     addOthers();

@@ -78,7 +78,7 @@ describe('cycles', () => {
     const old = judge(volumes, { maxAge: 1.5 * HOUR, lock });
     assertProblem(
       old,
-      /^no success for 2 h: --max-age allows 1 h 30 min$/,
+      /^the last success is 2 h ago: --max-age allows 1 h 30 min$/,
       /its cycle command again/,
     );
     assert.equal(old.isRunning, true);
