@@ -1,5 +1,6 @@
 /** What is asked of a chain, and which of its turns are kept: `--keep 24`, `--keep 30d`. Pure. */
 
+import type { Comparison } from '../stream/control-frame.js';
 import type { Linked, Turn } from './order.js';
 import type { Point } from './record.js';
 
@@ -16,6 +17,8 @@ export interface ChainRequest {
   readonly directory: string;
   /** The stream is a full copy, with which the chain begins. */
   readonly init: boolean;
+  /** This host asked for the run, and does not trust its source with more than it asked for: the comparison, or none. */
+  readonly fetched?: Comparison | 'none';
   /** Without any, everything is kept. */
   readonly keep: readonly KeepRule[];
 }

@@ -56,6 +56,29 @@ export function stepOf(form: StreamForm, name: string): Step {
   return { from: { uuid: fromPoint, time: fromTime }, to, ...(compared && { compared }) };
 }
 
+/**
+ * Throws (destinationUnfit) for more than a host asked for that fetches the run: a source that was taken over must not reach older
+ * restore points, which a mend rewrites, nor leave a run that nobody completes.
+ */
+export function requireAsked(
+  { form, step, name }: { readonly form: StreamForm; readonly step: Step; readonly name: string },
+  fetched: Comparison | 'none',
+): void {
+  const refuse = (what: string): never => {
+    const hint =
+      'Is the same version of lvmsync on both hosts? If so, look at the host of the volume.';
+    throw new LvmsyncError('destinationUnfit', `${name}: the source sends ${what}`, {
+      ...UNTOUCHED,
+      hint,
+    });
+  };
+  const { compared } = step;
+  if (form.form !== 'framed' || form.hello.kind !== 'wire') refuse('no stream of a cycle run');
+  else if (form.hello.streamCount > 1) refuse('one of several streams, though one was asked for');
+  if (compared !== undefined && compared !== fetched) refuse('a comparison that was not asked for');
+  if (isMend(step)) refuse('the restore point that the copy has');
+}
+
 interface StepQuestion {
   readonly step: Step;
   /** Undefined where no chain was begun. */

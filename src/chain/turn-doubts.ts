@@ -82,7 +82,10 @@ export async function findDoubts(question: Questioned): Promise<Doubts> {
   const { isTold } = question;
   const doubted = await owner.requireOwn(record, directory, { force, anyway, isTold });
   const isOther = force && destinationMismatch(record, destination) !== undefined;
-  return { doubted, wasWritten: doubted || isOther || record.inexact?.exact === 'no', force };
+  const { doing, inexact } = record;
+  // Only a mend that is complete puts right what something else wrote.
+  const wasForeign = inexact?.exact === 'no' || (doing?.what === 'mend' && doing.foreign);
+  return { doubted, wasWritten: doubted || isOther || wasForeign, force };
 }
 
 function refuseInexact(record: ChainRecord, { step, path }: Questioned): void {

@@ -130,6 +130,16 @@ export const OPTION_TABLE = [
     help: 'Internal: serves block hashes to a remote "lvmsync verify".',
   },
   {
+    name: 'fetched',
+    argument: 'WHAT',
+    choices: ['none', 'any', 'lost'],
+    from: 'later',
+    actions: ['apply'],
+    group: 'What to do',
+    brief: 'internal: receives a cycle run that this host fetches',
+    help: 'Internal: receives a cycle run that this host fetches, and takes only what it asked for: a single stream to a new restore point, whose changes were found as WHAT, the value of --compare, allows.',
+  },
+  {
     name: 'serve',
     from: 'later',
     actions: ['cycle'],

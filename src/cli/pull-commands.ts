@@ -77,11 +77,15 @@ export function pullCommand(parsed: ParsedOptions, run: RunRequest): PullCommand
     throw usage('cycle needs --snapback, the directory of its restore points');
   refuseHostInSnapback(directory);
   const write = { snapback: undefined, allowSmaller: false, force: flags.force === true };
+  const compare = values.compare as Comparison | undefined;
   return {
     kind: 'pull',
     ...sendRequest(parsed, { ...run, ...write, destination }),
-    ...{ origin, host, volume, compare: values.compare as Comparison | undefined },
-    chain: { directory, init: flags.init === true, keep: parseKeep(values) },
+    ...{ origin, host, volume, compare },
+    chain: {
+      ...{ directory, init: flags.init === true, keep: parseKeep(values) },
+      fetched: compare ?? 'none',
+    },
     serve: [
       ...PASSED_VALUES.flatMap((name) =>
         values[name] === undefined ? [] : [`--${name}=${values[name]}`],

@@ -43,12 +43,17 @@ function chainRequest({ flags, values }: ParsedOptions): ChainRequest | undefine
     if (flags.init) throw needs('init', 'chain');
     const keep = givenKeep(values);
     if (keep !== undefined) throw needs(keep, 'chain');
+    if (values.fetched !== undefined) throw needs('fetched', 'chain');
     return undefined;
   }
   // It names the snapback itself, and a copy that is not complete is not a restore point.
   if (values.snapback !== undefined) throw clash('snapback', '--chain');
   if (flags['allow-smaller']) throw clash('allow-smaller', '--chain');
-  return { directory, init: flags.init === true, keep: parseKeep(values) };
+  const fetched = values.fetched as ChainRequest['fetched'];
+  return {
+    ...{ directory, init: flags.init === true, keep: parseKeep(values) },
+    ...(fetched && { fetched }),
+  };
 }
 
 export function chainCommand(parsed: ParsedOptions, run: RunRequest): ChainCommand {

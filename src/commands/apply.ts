@@ -5,7 +5,7 @@ import { chainOf } from '../chain/copy-entry.js';
 import { CopyOwner } from '../chain/copy-owner.js';
 import { chainMembers, sourceKinds } from '../chain/directory.js';
 import { linkFacts, requireWhole } from '../chain/neighbours.js';
-import { stepOf } from '../chain/step.js';
+import { requireAsked, stepOf } from '../chain/step.js';
 import { ChainTurn } from '../chain/turn.js';
 import type { ApplyCommand } from '../cli/command.js';
 import { refuseSourceOfCycle } from '../cycle/source-of-cycle.js';
@@ -124,7 +124,11 @@ async function applyStream(
   const dryRun = command.dryRun === true || stream.asksForDryRun;
   const { reporter } = context;
   const { destination: path, force, allowSmaller } = command;
-  const step = command.chain && stepOf(form, stream.name);
+  const { chain } = command;
+  const step = chain && stepOf(form, stream.name);
+  if (step && chain.fetched !== undefined) {
+    requireAsked({ form, step, name: stream.name }, chain.fetched);
+  }
   const set = stream.set;
   const members = [
     ...stream.members,

@@ -32,6 +32,11 @@ export interface TurnFacts {
   readonly force: boolean;
   /** What the snapshots and the chain cannot tell is found by comparing. */
   readonly compare: Comparison | undefined;
+  /**
+   * Whether the source may rewrite what the copy should hold already. False where the copy does not trust it: a run that is
+   * compared leads to a newer point then, and is marked.
+   */
+  readonly mends?: boolean;
 }
 
 export type Refusal =
@@ -116,16 +121,20 @@ function planMended(facts: TurnFacts, base: CycleSnapshot, point: Point): TurnPl
   if (!force && !isInDoubt && (begunBy(chain) === undefined || isLeft)) {
     return planChanges(facts, base, point);
   }
+  if (facts.mends === false) return planComparison(facts, point);
   const plan = planChanges({ ...facts, chain: { point, doing: undefined } }, base, point);
   return plan.kind === 'turn' ? { ...plan, turn: { ...plan.turn, mend: base } } : plan;
 }
 
 /** Whatever is in the copy, it is compared with a newer snapshot; what an attempt wrote differs, too. */
 function planComparison({ snapshots, chain }: TurnFacts, point: Point): TurnPlan {
-  const { removeFirst, candidates } = usable(snapshots, point);
+  const { removeFirst: others, candidates } = usable(snapshots, point);
+  // As long as nothing is written, the copy may be made equal to its base.
+  const removeFirst = others.filter((one) => one.uuid !== point.uuid || one.state !== 'whole');
   const begun = candidates.find(({ uuid }) => uuid === begunBy(chain));
-  // After a rollback the newest one is not an attempt's, but that of the point before it.
-  const next = begun ?? (chain.wentBack ? undefined : candidates.at(-1));
+  // After a rollback the oldest one is not an attempt's, but that of the point before it; an attempt that wrote nothing keeps it.
+  const attempts = chain.wentBack ? candidates.slice(1) : candidates;
+  const next = begun ?? attempts.at(-1);
   return makeTurn(snapshots, { removeFirst, base: undefined, next, compare: { from: point } });
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { type ExitName, LvmsyncError } from '../base/errors.js';
+import { type ExitName, LvmsyncError, withContext } from '../base/errors.js';
 import { LineSplitter } from '../base/lines.js';
 import { isNativeError, type NativeInputStream, native } from '../host/native.js';
 import { STDOUT, writeWhole } from '../host/write-fully.js';
@@ -74,7 +74,10 @@ export class Puller {
       if (this.#signal.aborted) throw interrupted(this.#signal);
       const line = await this.#next();
       if (line !== undefined) return line;
-      throw ended('it ended before it asked for the stream');
+      throw withContext(ended('it ended before it asked for the stream'), {
+        state: 'Nothing was sent, and no snapshot was made or removed.',
+        hint: 'This command is started by ssh. To try it, type on the host of the copy: lvmsync cycle HOST:VG/LV DESTINATION --snapback DIR',
+      });
     } catch (error) {
       if (!isNativeError(error)) throw error;
       if (isLate) throw ended(`no line for ${limitSeconds} s: given up`);

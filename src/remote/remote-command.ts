@@ -26,6 +26,7 @@ export function receiverArguments(request: SendRequest): string[] {
   }
   if (chain !== undefined) {
     args.push('--chain', chain.directory, ...(chain.init ? ['--init'] : []));
+    if (chain.fetched !== undefined) args.push(`--fetched=${chain.fetched}`);
     args.push(...chain.keep.flatMap((rule) => ['--keep', formatKeepRule(rule)]));
   }
   args.push(...manners(request));

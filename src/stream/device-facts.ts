@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { VERSION } from '../base/version.js';
 import type { FileDevice } from '../device/block-device.js';
 import { diskIdentity, isNewerKind } from '../device/disk-identity.js';
+import { headKindsOf } from '../device/head-kind.js';
 import type { Hello, HelloAttributes } from './control-frame.js';
 
 /**
@@ -40,7 +41,7 @@ export async function machineIdentity(): Promise<string | undefined> {
 
 /**
  * A snapback's description of its destination, which is about to have `size` bytes, and to hold a copy of one of
- * the `headKinds`.
+ * the `headKinds`. Undone, it begins again as it does now.
  */
 export async function snapbackFacts(
   device: FileDevice,
@@ -48,7 +49,8 @@ export async function snapbackFacts(
   headKinds: readonly string[],
 ): Promise<Pick<Hello, 'deviceSize' | 'attributes'>> {
   const grown = size === device.size ? {} : { formerSize: String(device.size) };
-  const kinds = headKindAttribute(headKinds);
+  const now = await headKindsOf([device]);
+  const kinds = headKindAttribute([...new Set([...headKinds, ...now])]);
   const attributes = { ...(await deviceAttributes(device)), ...grown, ...kinds };
   return { deviceSize: size, attributes };
 }

@@ -7,7 +7,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { EXIT } from '../../src/base/errors.js';
-import { ChainLaboratory, type ChainSpec } from '../helpers/chain/chain-laboratory.js';
+import type { HelloAttributes, StreamPosition } from '../../src/stream/control-frame.js';
+import { ChainLaboratory, type ChainSpec, pointAt } from '../helpers/chain/chain-laboratory.js';
 import {
   assertFails,
   assertSucceeds,
@@ -19,6 +20,7 @@ import { Random } from '../helpers/random.js';
 import { fakeRsh } from '../helpers/remote/fake-rsh.js';
 import { HostilePuller } from '../helpers/remote/hostile-puller.js';
 import { scratchFolder } from '../helpers/scratch.js';
+import { framedStream } from '../helpers/streams/stream-parts.js';
 
 const folder = scratchFolder();
 const random = new Random();
@@ -81,6 +83,29 @@ async function pull(
   const words = ['cycle', 'root@prod:vg0/mail', lab.destination, '--snapback', lab.chain];
   const ended = lvmsync([...words, '-e', command, '--timeout', '20', ...options]);
   return { ...ended, seen: readFileSync(`${name}.seen`, 'utf8') };
+}
+
+interface Unasked {
+  readonly more?: HelloAttributes;
+  readonly place?: StreamPosition;
+}
+
+/** From a source that sends more than it was asked for. */
+async function pullUnasked(
+  lab: ChainLaboratory,
+  to: number,
+  { more, place }: Unasked,
+  ...options: string[]
+): Promise<Fetched> {
+  const name = join(folder, `unasked-${count++}`);
+  const { attributes, groups } = lab.facts(to);
+  await framedStream(name, {
+    ...{ kind: 'wire', deviceSize: SPEC.size, groups },
+    attributes: { ...attributes, inputEnd: 'open', ...more },
+    ...(place && { place }),
+  });
+  const copied = `fs.copyFileSync(${JSON.stringify(name)}, streamFile);`;
+  return pull(lab, to, `${copied}${HONEST}`, ...options);
 }
 
 const HONEST = `serve(); stream(); process.exit(result() === 'ok' ? 0 : 17);`;
@@ -177,6 +202,41 @@ describe('a source that fails', () => {
       if (record(lab).doing === null) lab.assertHolds(1);
       assertSucceeds(await pull(lab, 2, HONEST));
       lab.assertHolds(2);
+    });
+  }
+
+  const unasked: readonly (readonly [string, Unasked, readonly string[], RegExp])[] = [
+    ['a comparison', { more: { comparison: 'any' } }, [], /a comparison that was not asked for/],
+    [
+      'a wider comparison',
+      { more: { comparison: 'any' } },
+      ['--compare=lost'],
+      /a comparison that was not asked for/,
+    ],
+    [
+      'the point that the copy has',
+      { more: { comparison: 'any', toPoint: 'point-1', toTime: pointAt(1).time } },
+      ['--compare'],
+      /the restore point that the copy has/,
+    ],
+    [
+      'one of two streams',
+      { place: { setId: new Uint8Array(16), streamIndex: 1, streamCount: 2 } },
+      [],
+      /one of several streams/,
+    ],
+  ];
+  for (const [what, sends, options, message] of unasked) {
+    test(`reaches nothing by sending ${what}`, async () => {
+      const lab = await laboratory(1);
+      const refused = await pullUnasked(lab, 2, sends, ...options);
+      assertFails(refused, EXIT.destinationUnfit, message);
+      assert.equal(record(lab).doing, null);
+      lab.assertHolds(1);
+      assertSucceeds(await pull(lab, 2, HONEST));
+      lab.assertHolds(2);
+      assertSucceeds(lvmsync(['rollback', '--steps', '2', lab.destination, lab.chain]));
+      lab.assertHolds(0);
     });
   }
 

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type ErrorContext, EXIT, LvmsyncError, UNTOUCHED } from '../../base/errors.js';
 import { localTime } from '../../base/local-time.js';
-import { readRecord } from '../../chain/record.js';
+import { type Point, readRecord } from '../../chain/record.js';
 import type { PullCommand } from '../../cli/command.js';
 import { askChain } from '../../cycle/ask-chain.js';
 import { type ChainState, planTurn } from '../../cycle/plan.js';
@@ -36,18 +36,11 @@ export async function runPull(command: PullCommand, context: RunContext): Promis
     const how = command.compare === undefined ? 'everything is fetched' : 'what differs is fetched';
     context.reporter.info(`Starting the history of ${destination.path}: ${how}.`);
   }
-  // Where the copy is in doubt or by force, the first one only makes it equal to its point again.
-  const written = state.written === true || (command.force && command.compare !== undefined);
-  await fetchRun({ ...state, written }, command, context);
-  if (isMended(state, command)) {
-    context.reporter.verbose(`${destination.path} holds its newest restore point again`);
-    const mended = await askCopy(command, context);
-    await fetchRun(mended, command, context);
-    if (isMended(mended, command)) throw noProgress(command);
-  }
-  const point = readRecord(chain.directory)?.point;
-  const when = point ? localTime(point.time) : 'now';
-  context.reporter.info(`${destination.path} now matches ${command.origin} as of ${when}`);
+  await fetchRun(state, command, context);
+  const { time } = requireNewPoint(state, command);
+  context.reporter.info(
+    `${destination.path} now matches ${command.origin} as of ${localTime(time)}`,
+  );
   return EXIT.done;
 }
 
@@ -77,24 +70,26 @@ async function fetchRun(
   }
 }
 
-/** A run leads to a newer point, unless it only made the copy equal to the one that it had. */
-function isMended({ point }: ChainState, { chain, compare }: PullCommand): boolean {
-  if (compare === undefined || chain.init || point === undefined) return false;
-  return readRecord(chain.directory)?.point?.uuid === point.uuid;
-}
-
-function noProgress({ host, destination: { path } }: PullCommand): LvmsyncError {
-  return new LvmsyncError('transport', `${host}: it sends no newer snapshot`, {
-    state: `${path} holds its newest restore point.`,
-    hint: 'Is the same version of lvmsync on both hosts?',
-  });
+/** Whatever source and receiver say, the record of the chain has the last word. Throws (destinationUnfit). */
+function requireNewPoint(before: ChainState, { host, chain, destination }: PullCommand): Point {
+  const { point, doing } = readRecord(chain.directory) ?? {};
+  if (point && doing === null && point.uuid !== before.point?.uuid) return point;
+  const { path } = destination;
+  throw new LvmsyncError(
+    'destinationUnfit',
+    `${path}: the run from ${host} led to no new restore point`,
+    {
+      state: `"lvmsync chain" shows what ${path} holds.`,
+      hint: 'Is the same version of lvmsync on both hosts? If so, look at the host of the volume.',
+    },
+  );
 }
 
 /** Without the snapshots, which the source knows, only the state of the copy can stand against it. */
 function refuse(command: PullCommand, state: ChainState): void {
   const { compare, force, chain } = command;
   const { init } = chain;
-  const facts = { snapshots: [], chain: state, init, force, compare };
+  const facts = { snapshots: [], chain: state, init, force, compare, mends: false };
   const plan = planTurn(facts);
   if (plan.kind === 'turn') return;
   const { refusal } = plan;
@@ -125,6 +120,8 @@ function requestOf(
   const { path } = destination;
   const place = { host: hostname(), path: resolve(path), directory: resolve(chain.directory) };
   const mode = modeOf(command);
+  // By force the copy is compared as if something else had written to it.
+  const written = state.written === true || (command.force && compare !== undefined);
   const begun = mode === 'next' && state.doing?.what === 'turn' ? state.doing.to : undefined;
   const point = mode === 'init' ? undefined : state.point;
   const words = ['cycle', '--serve', ...command.serve, ...manners(command), '--', volume];
@@ -134,7 +131,7 @@ function requestOf(
     receiver: [...OWN_PROGRAM, ...receiverArguments(command)],
     request: formatPullRequest({
       ...{ session, chain: chainIdOf(place), mode, compare, point, begun },
-      facts: mode === 'next' ? factsOf(state) : [],
+      facts: mode === 'next' ? factsOf({ ...state, written }) : [],
     }),
     go: formatGo(session),
     accepts: (line) => {

@@ -8,7 +8,7 @@ import type { CycleCommand, ServeCommand } from '../../cli/command.js';
 import { lockCycle } from '../../cycle/cycle-lock.js';
 import { askWarning } from '../../cycle/fill-warning.js';
 import { pulledScope, pulledTag } from '../../cycle/names.js';
-import { planTurn, type Refusal, type Turn, type TurnEffects, takeTurn } from '../../cycle/plan.js';
+import { planTurn, type Refusal, type Turn, takeTurn } from '../../cycle/plan.js';
 import {
   formatServes,
   isGo,
@@ -41,15 +41,14 @@ const LINE_LIMIT = 60;
 export async function runServe(command: ServeCommand, context: RunContext): Promise<number> {
   selectEngine(context);
   const puller = Puller.ofProcess(context.signal);
-  // A mistake in a forced command is told even to who tries it by hand.
-  const origin = await findOrigin(command.cycle.origin);
-  requireServedSize(origin, command.cycle);
   const request = parsePullRequest(await puller.line(LINE_LIMIT));
   if (request === undefined) throw unknownLine();
   // Nothing more is said in lines once the stream was asked for.
   let mayAnswer = true;
   try {
     warnOfHooks(command.cycle, context);
+    const origin = await findOrigin(command.cycle.origin);
+    requireServedSize(origin, command.cycle);
     const lock = await lockCycle(origin, pulledScope(command.name), context);
     try {
       const compares = request.compare !== undefined;
@@ -58,7 +57,7 @@ export async function runServe(command: ServeCommand, context: RunContext): Prom
       puller.say(`\n${formatServes(request.session, fullName(origin))}`);
       if (!isGo(await puller.line(LINE_LIMIT), request.session)) throw unknownLine();
       mayAnswer = false;
-      await serveTurn(planned.turn, realEffects({ ...planned, context }));
+      await takeTurn(planned.turn, realEffects({ ...planned, context }));
     } finally {
       lock.release();
     }
@@ -85,12 +84,6 @@ function requireServedSize(origin: CycleOrigin, command: CycleCommand): void {
     );
   }
   checkSize(origin, command);
-}
-
-/** One stream of it: a copy that is made equal to its point first asks for the changes since then afterwards. */
-async function serveTurn(turn: Turn, effects: TurnEffects): Promise<void> {
-  if (turn.mend === undefined) await takeTurn(turn, effects);
-  else await effects.mend(turn.mend);
 }
 
 function unknownLine(): LvmsyncError {
@@ -134,10 +127,16 @@ async function plan(
   const state = await askWarning(watched, async () => stateOf(request));
   const snapshots = await listSnapshots(origin, tag);
   const force = request.mode === 'anew';
-  const facts = { snapshots, chain: state, init: chain.init, force, compare };
+  const facts = { snapshots, chain: state, init: chain.init, force, compare, mends: false };
   const planned = planTurn(facts);
   if (planned.kind === 'refused') {
     throw describePullRefusal(await findBase(planned.refusal, origin, tag), origin);
+  }
+  // A comparison overwrites the copy of any volume: it must not be one whose snapshot is there, under another tag.
+  const from = planned.turn.compare?.from;
+  if (from !== undefined && !snapshots.some(({ uuid }) => uuid === from.uuid)) {
+    const refusal = await findBase({ why: 'baseGone', point: from }, origin, tag);
+    if (refusal.why !== 'baseGone') throw describePullRefusal(refusal, origin);
   }
   // Together with those of another copy there would be more than two.
   const pulled = await findPulled(origin, name);

@@ -40,9 +40,10 @@ export interface FramedStreamSpec extends Partial<HelloFacts> {
 export async function framedStream(path: string, spec: FramedStreamSpec): Promise<Buffer> {
   const { groups, ending = 'end', sourceChanged = false, deviceSize } = spec;
   const { kind = 'file', sorted = false, totalBytes, attributes = {}, compress = false } = spec;
+  const { place } = spec;
   const fd = openSync(path, 'w');
   try {
-    const facts = { kind, deviceSize, sorted, totalBytes, attributes };
+    const facts = { kind, deviceSize, sorted, totalBytes, attributes, ...(place && { place }) };
     const writer = await ChangeWriter.framed(fd, facts, { compress });
     for (const [number, records] of groups.entries()) {
       const payload = Buffer.concat(records.map(({ data }) => data));

@@ -35,10 +35,12 @@ interface Situation {
   /** Something else wrote to the copy. */
   readonly written?: boolean;
   readonly wentBack?: boolean;
+  readonly mends?: false;
 }
 
-function facts({ snapshots = [], options = '', ...chain }: Situation): TurnFacts {
+function facts({ snapshots = [], options = '', mends, ...chain }: Situation): TurnFacts {
   return {
+    ...(mends === false && { mends }),
     snapshots,
     chain: {
       ...{ point: chain.point, doing: chain.doing },
@@ -278,12 +280,12 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
   [
     '--compare does without the snapshot of the point',
     { point: point(1), options: '--compare' },
-    '1?*',
+    '1?* -2',
   ],
   [
     '--compare removes one that overflowed first',
     { snapshots: [snapshot(1, 'lost')], point: point(1), options: '--compare' },
-    '-1 1?*',
+    '1?* -1',
   ],
   [
     '--compare without a base goes on with the snapshot of an attempt',
@@ -343,7 +345,44 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
   [
     '--compare after a rollback makes a snapshot of its own',
     { snapshots: [snapshot(2)], point: point(1), wentBack: true, options: '--compare' },
-    '1?* -2',
+    '1?*',
+  ],
+  [
+    'after a rollback a run that was interrupted while it compared goes on, and makes no further snapshot',
+    {
+      snapshots: [snapshot(2), snapshot(3)],
+      point: point(1),
+      wentBack: true,
+      options: '--compare',
+    },
+    '1?3 -2',
+  ],
+  [
+    'a copy that does not trust its source is not made equal to its point, but compared',
+    {
+      snapshots: [snapshot(1)],
+      point: point(1),
+      written: true,
+      options: '--compare',
+      mends: false,
+    },
+    '-1 1?*',
+  ],
+  [
+    'nor while nothing is in doubt',
+    { snapshots: [snapshot(1)], point: point(1), options: '--compare', mends: false },
+    '1>* -1',
+  ],
+  [
+    'nor what is left of a run of a host that did',
+    {
+      snapshots: [snapshot(1)],
+      point: point(1),
+      doing: { what: 'mend', to: point(1), foreign: true },
+      options: '--compare',
+      mends: false,
+    },
+    '1?* -1',
   ],
   ['--compare needs a history', { options: '--compare' }, 'noPoint'],
   ['--init --compare begins one on a copy that exists', { options: '--init --compare' }, '*?*'],
