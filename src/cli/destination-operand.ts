@@ -41,13 +41,17 @@ export function refuseHost(operand: string, name: string): void {
   });
 }
 
-/** Throws (usage) for a source on another host: the commonest slip is to turn the operands round. */
-export function refuseRemoteSource(operand: string, name: string): void {
+/**
+ * Throws (usage) for a source on another host: the commonest slip is to turn the operands round. `hasOrder`: another
+ * operand follows it.
+ */
+export function refuseRemoteSource(operand: string, name: string, hasOrder = true): void {
   if (!/^[^/:]+:./.test(operand) || existsSync(operand)) return;
+  const order = hasOrder ? `The order is ${name} DESTINATION. ` : '';
   throw new LvmsyncError(
     'usage',
     `${name}: "${escapeText(operand, 80)}" names a host, but the source is always on this host`,
-    { hint: `The order is ${name} DESTINATION. Run lvmsync on the host of the volume.` },
+    { hint: `${order}Run lvmsync on the host of the volume.` },
   );
 }
 
