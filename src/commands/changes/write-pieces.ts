@@ -8,6 +8,8 @@ import { closeOutput, keepsOutput, openOutput, outputFailure } from '../raw-outp
 
 /** Characters of one write: few enough that a long list never is in memory as text. */
 const BATCH = 64 * 1024;
+/** Bytes in UTF-8 of what is one in a string. */
+const LONGEST_CHARACTER = 3;
 
 const INCOMPLETE = { state: 'The list is incomplete.' } as const satisfies ErrorContext;
 const CUT = { readerGone: 'destinationWrite', ...INCOMPLETE } as const;
@@ -18,9 +20,10 @@ export async function writePieces(pieces: Iterable<string>, signal: AbortSignal)
   const writer = new native.RecordWriter(output, newStreamId());
   const forget = cancelSoonAfter(signal, () => writer.cancel());
   try {
+    const room = Buffer.allocUnsafe(2 * LONGEST_CHARACTER * BATCH);
     for (const text of batchesOf(pieces)) {
       if (signal.aborted) break;
-      await writer.writeRaw(Buffer.from(text));
+      await writer.writeRaw(bytesOf(text, room));
     }
     if (signal.aborted) throw interrupted(signal, INCOMPLETE);
     if (keepsOutput()) await writer.syncData();
@@ -31,6 +34,12 @@ export async function writePieces(pieces: Iterable<string>, signal: AbortSignal)
     forget();
     closeOutput(output);
   }
+}
+
+/** In the room that there is for all writes, so that they leave nothing to collect. */
+function bytesOf(text: string, room: Buffer): Uint8Array {
+  if (text.length * LONGEST_CHARACTER > room.length) return Buffer.from(text);
+  return room.subarray(0, room.write(text));
 }
 
 /** The same text in pieces of about `size` characters. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { assertFails, assertSucceeds, lvmsync } from '../../helpers/program/cli.js';
 import { scratchFolder } from '../../helpers/scratch.js';
-import { contentHash, saveContent, writeRandom } from '../harness/content.js';
+import { contentHash, saveContent, sequential, writeRandom } from '../harness/content.js';
 import { withThickCopy, withThinCopy } from '../harness/copies.js';
 import { KiB, type LogicalVolume, MiB, snapshotStatus } from '../harness/lvm.js';
 import { discard } from '../harness/thin.js';
@@ -70,7 +70,11 @@ describe('the list of a thick snapshot', () => {
   });
 
   test('names both volumes, and changes nothing', () => {
-    const before = [contentHash(lab.origin.path), snapshotStatus(lab.snapshot)];
+    const state = (): string[] => [
+      ...[contentHash(lab.origin.path), snapshotStatus(lab.snapshot)],
+      tool('lvs', '-a', '-o', 'lv_name,lv_uuid,lv_attr,lv_tags'),
+    ];
+    const before = state();
     const { stdout } = lvmsync(['changes', '--output', 'json', 'vg0/snap']);
     const { from, to, deviceSize, chunkSize, extents } = JSON.parse(stdout.toString());
     assert.deepEqual([from.name, from.uuid], ['vg0/snap', uuidOf(lab.snapshot)]);
@@ -78,7 +82,7 @@ describe('the list of a thick snapshot', () => {
     assert.ok(Date.parse(from.createdAt) >= Date.parse(to.createdAt));
     assert.deepEqual([deviceSize, chunkSize], [size, lab.chunkSize]);
     assert.deepEqual(extents, lines(['vg0/snap']));
-    assert.deepEqual([contentHash(lab.origin.path), snapshotStatus(lab.snapshot)], before);
+    assert.deepEqual(state(), before);
   });
 
   test('knows the room that such a snapshot needs: what the kernel takes, and little more', () => {
@@ -87,6 +91,20 @@ describe('the list of a thick snapshot', () => {
     const taken = Number(snapshotStatus(lab.snapshot).split('/')[0]) * 512;
     assert.ok(snapshotSize >= taken, `${snapshotSize} for ${taken}`);
     assert.ok(snapshotSize <= taken + 4 * lab.chunkSize, `${snapshotSize} for ${taken}`);
+  });
+
+  test('is refused as a dry run is: no snapshot, and one that has overflowed', (t) => {
+    const options = { name: 'full', storeSize: 4 * MiB, until: t };
+    const full = lab.createSnapshot(options);
+    writeRandom(lab.origin.path, lab.random, sequential(0, 1500, lab.chunkSize));
+    assert.match(snapshotStatus(full), /^Invalid/);
+    for (const volume of ['vg0/data', 'vg0/full']) {
+      const listed = lvmsync(['changes', volume]);
+      assertFails(listed, 10, /./);
+      const dry = lvmsync(['--dry-run', '--stdout', volume]);
+      assert.deepEqual([listed.status, listed.stderr], [dry.status, dry.stderr]);
+      assert.equal(listed.stdout.length, 0);
+    }
   });
 
   test('is for no map: --since is for thin volumes', () => {
