@@ -171,6 +171,8 @@ async function run(command: Run, context: RunContext): Promise<number> {
       return (await import('./commands/dump.js')).runDump(command, context);
     case 'inspect':
       return (await import('./commands/inspect.js')).runInspect(command, context);
+    case 'changes':
+      return (await import('./commands/changes/changes.js')).runChanges(command, context);
     case 'verify':
       return (await import('./commands/verify/verify.js')).runVerify(command, context);
     case 'hash':

@@ -115,6 +115,24 @@ export const COMMAND_TABLE: readonly CommandSpec[] = [
     statuses: [...GAVE_UP, 'destinationUnfit', 'destinationWrite', ...STREAM],
   },
   {
+    name: 'changes',
+    action: 'changes',
+    isWord: true,
+    synopsis: ['changes SNAPSHOT [--since OLD]'],
+    summary: 'List what changed, for other programs',
+    description:
+      'Lists the extents that a sync of SNAPSHOT would send, in ascending order: a line "OFFSET LENGTH data" or "OFFSET LENGTH zero" for each, in bytes. No data is read, and nothing is written. Status 0 means that the list is complete.',
+    examples: [
+      { command: 'lvmsync changes vg0/mail-snap > mail.list', says: 'what changed since then' },
+      {
+        command: 'lvmsync changes --output json --since vg0/web-old vg0/web-new > web.json',
+        says: 'thin volumes: the differences between two snapshots, as a document',
+      },
+      { command: 'lvmsync changes --summary vg0/mail-snap', says: 'how much, and where' },
+    ],
+    statuses: [...READING, 'destinationUnfit', 'destinationWrite', 'locked'],
+  },
+  {
     name: 'verify',
     action: 'verify',
     isWord: true,

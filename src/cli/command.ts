@@ -68,6 +68,17 @@ export interface InspectCommand extends RunRequest {
   readonly json: boolean;
 }
 
+/** How a list of changes is written. */
+export type ListForm = 'text' | 'json' | 'borg-map';
+
+export interface ChangesCommand extends RunRequest {
+  readonly kind: 'changes';
+  readonly source: SourceRequest;
+  readonly form: ListForm;
+  /** What can be said of the list, in place of the list. */
+  readonly summary: boolean;
+}
+
 export interface VerifyCommand
   extends WriteRequest,
     Pick<ReadRequest, 'requireQuiet' | 'bytesPerSecond'> {
@@ -149,6 +160,7 @@ export type Command =
   /** The help of one command, or of all. */
   | { readonly kind: 'help'; readonly about?: CommandSpec | undefined }
   | InspectCommand
+  | ChangesCommand
   | ChainCommand
   | RollbackCommand
   | ApplyCommand

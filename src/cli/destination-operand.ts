@@ -41,13 +41,21 @@ export function refuseHost(operand: string, name: string): void {
   });
 }
 
-/** Throws (usage) for a source on another host: the commonest slip is to turn the operands round. */
-export function refuseRemoteSource(operand: string, name: string, hint?: string): void {
+/** The way out where nothing else is said. */
+function there(name: string): string {
+  return `The order is ${name} DESTINATION. Run lvmsync on the host of the volume.`;
+}
+
+/**
+ * Throws (usage) for a source on another host: the commonest slip is to turn the operands round. `hint`: the
+ * way out of a command with other operands.
+ */
+export function refuseRemoteSource(operand: string, name: string, hint = there(name)): void {
   if (!/^[^/:]+:./.test(operand) || existsSync(operand)) return;
   throw new LvmsyncError(
     'usage',
     `${name}: "${escapeText(operand, 80)}" names a host, but the source is always on this host`,
-    { hint: hint ?? `The order is ${name} DESTINATION. Run lvmsync on the host of the volume.` },
+    { hint },
   );
 }
 

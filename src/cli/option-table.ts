@@ -9,6 +9,7 @@ export type Action =
   | 'dump'
   | 'sync'
   | 'inspect'
+  | 'changes'
   | 'verify'
   | 'hash'
   | 'chain'
@@ -73,6 +74,7 @@ const ANY: readonly Action[] = [
   'dump',
   'sync',
   'inspect',
+  'changes',
   'verify',
   'hash',
   'chain',
@@ -83,14 +85,15 @@ const ANY: readonly Action[] = [
   'bench',
 ];
 /** Those that name what to read. */
-const SOURCES: readonly Action[] = ['dump', 'sync', 'verify'];
-const READING: readonly Action[] = [...SOURCES, 'cycle'];
+const SOURCES: readonly Action[] = ['dump', 'sync', 'changes', 'verify'];
+/** Those that read data. */
+const READING: readonly Action[] = ['dump', 'sync', 'verify', 'cycle'];
 const REMOTE: readonly Action[] = ['sync', 'verify', 'cycle', 'doctor', 'bench'];
-const WORKING: readonly Action[] = [...READING, 'apply', 'hash', 'rollback'];
+const WORKING: readonly Action[] = [...READING, 'changes', 'apply', 'hash', 'rollback'];
 
 /** For the commands that know no other host. */
 function onThisHost(meaning: OptionMeaning): Partial<Record<Action, OptionMeaning>> {
-  return { dump: meaning, apply: meaning, rollback: meaning };
+  return { dump: meaning, changes: meaning, apply: meaning, rollback: meaning };
 }
 
 export const OPTION_TABLE = [
@@ -136,7 +139,7 @@ export const OPTION_TABLE = [
     from: 'later',
     actions: ['apply'],
     group: 'What to do',
-    brief: 'internal: receives a cycle run that this host fetches',
+    brief: 'internal: receives a run that this host fetches',
     help: 'Internal: receives a cycle run that this host fetches, and takes only what it asked for: a single stream to a new restore point, whose changes were found as WHAT, the value of --compare, allows.',
   },
   {
@@ -193,6 +196,12 @@ export const OPTION_TABLE = [
     group: 'Source',
     brief: 'read the data from DEVICE, not from the origin',
     help: "Read the changed data from DEVICE instead of the snapshot's origin, for example from a newer snapshot that no longer changes.",
+    meanings: {
+      changes: {
+        brief: 'the data will be read from DEVICE, not the origin',
+        help: 'The changed data will be read from DEVICE instead of the origin, for example from a newer snapshot. Its size is that of the list.',
+      },
+    },
   },
   {
     name: 'since',
@@ -202,6 +211,12 @@ export const OPTION_TABLE = [
     group: 'Source',
     brief: 'thin: send the differences between OLD and SNAPSHOT',
     help: 'For thin volumes: send the differences between OLD, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool. The data is read from SNAPSHOT.',
+    meanings: {
+      changes: {
+        brief: 'thin: list the differences between OLD and SNAPSHOT',
+        help: 'For thin volumes: list the differences between OLD, such as an older snapshot, and SNAPSHOT, which may be any volume of the same pool.',
+      },
+    },
   },
   {
     name: 'cow-store',
@@ -591,12 +606,30 @@ export const OPTION_TABLE = [
     }),
   },
   {
+    name: 'output',
+    argument: 'FORMAT',
+    choices: ['text', 'json', 'borg-map'],
+    from: 'later',
+    actions: ['changes'],
+    group: 'Messages',
+    brief: '"text", "json", or "borg-map" (needs --since)',
+    help: 'Form of the list of changes: "text", the default, a line for each extent; "json", one document; or "borg-map", which also lists what did not change and needs --since, with OLD and SNAPSHOT read-only.',
+  },
+  {
+    name: 'summary',
+    from: 'later',
+    actions: ['changes'],
+    group: 'Messages',
+    brief: 'only counts, lengths, a map, the size of a snapshot',
+    help: 'Instead of the list of changes print how much changed, how long the extents are, a small map of the device, and the --size that a thick snapshot of the same age would need.',
+  },
+  {
     name: 'json',
     from: 'ours',
     actions: ANY,
     group: 'Messages',
     brief: 'messages and results as JSON',
-    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, status, doctor and bench stay text. inspect, verify, chain, status, doctor and bench print their result as JSON on standard output.',
+    help: 'Write messages to standard error as JSON, one object per line; those of inspect, chain, status, doctor and bench stay text. inspect, changes, verify, chain, status, doctor and bench print their result as JSON on standard output.',
   },
   {
     name: 'metrics',

@@ -17,7 +17,13 @@ import type { ParsedOptions } from './option-grammar.js';
 import { type Action, OPTION_TABLE, type OptionEntry } from './option-table.js';
 import { metricsRequest, pointToHelp, priorityRequest } from './option-values.js';
 import { isRemoteVolume, pullCommand, serveCommand } from './pull-commands.js';
-import { cycleCommand, dumpCommand, syncCommand, verifyCommand } from './read-commands.js';
+import {
+  changesCommand,
+  cycleCommand,
+  dumpCommand,
+  syncCommand,
+  verifyCommand,
+} from './read-commands.js';
 import { nearest } from './suggest.js';
 import {
   applyCommand,
@@ -63,6 +69,8 @@ function commandFor(
   switch (action) {
     case 'inspect':
       return inspectCommand(parsed, run);
+    case 'changes':
+      return changesCommand(parsed, run);
     case 'chain':
       return chainCommand(parsed, run);
     case 'rollback':

@@ -6,7 +6,14 @@ import type { RemoteOptions, SendRequest } from '../remote/request.js';
 import type { RunRequest } from '../run/request.js';
 import type { SourceRequest } from '../source/request.js';
 import type { Comparison } from '../stream/control-frame.js';
-import type { CycleCommand, DumpCommand, SyncCommand, VerifyCommand } from './command.js';
+import type {
+  ChangesCommand,
+  CycleCommand,
+  DumpCommand,
+  ListForm,
+  SyncCommand,
+  VerifyCommand,
+} from './command.js';
 import { pathOf, refuseRemoteSource, takeDestination } from './destination-operand.js';
 import type { ParsedOptions } from './option-grammar.js';
 import {
@@ -111,6 +118,26 @@ function refuseWithEnd({ flags }: ParsedOptions): void {
   if (flags.end === true && other !== undefined) throw clash(other, '--end');
 }
 
+export function changesCommand(parsed: ParsedOptions, run: RunRequest): ChangesCommand {
+  const { flags, values } = parsed;
+  const operands = parsed.operands.slice(1);
+  const source = takeSource(parsed, operands);
+  refuseMore(parsed, operands);
+  const summary = flags.summary === true;
+  const form = (values.output ?? (flags.json === true ? 'json' : 'text')) as ListForm;
+  if (form !== 'borg-map') return { kind: 'changes', ...run, source, form, summary };
+  if (summary) throw clash('summary', '--output borg-map');
+  return { kind: 'changes', ...run, source: unchangingPair(parsed, source), form, summary };
+}
+
+/** A map says of each block whether a former backup has it, so nothing may have changed since that was made. */
+function unchangingPair({ values }: ParsedOptions, source: SourceRequest): SourceRequest {
+  if (values['data-source'] !== undefined) throw clash('data-source', '--output borg-map');
+  if (source.kind === 'cowStore' || source.since === undefined)
+    throw usage('--output borg-map needs --since');
+  return { ...source, bothReadOnly: true };
+}
+
 export function verifyCommand(parsed: ParsedOptions, run: RunRequest): VerifyCommand {
   const { flags, values } = parsed;
   const operands = parsed.operands.slice(1);
@@ -187,7 +214,8 @@ function takeSource({ values }: ParsedOptions, operands: string[]): SourceReques
   const cowStore = values['cow-store'];
   if (cowStore === undefined) {
     const snapshot = takeOperand(operands, 'SNAPSHOT');
-    refuseRemoteSource(snapshot, 'SNAPSHOT');
+    if (operands.length > 0) refuseRemoteSource(snapshot, 'SNAPSHOT');
+    else refuseRemoteSource(snapshot, 'SNAPSHOT', 'Run lvmsync on the host of the volume.');
     return { kind: 'snapshot', snapshot, dataSource, since: values.since };
   }
   if (dataSource === undefined) throw needs('cow-store', 'data-source');

@@ -24,11 +24,21 @@ export interface SendingFacts {
   readonly reading: Measurement | undefined;
 }
 
+/** Bytes in so many extents, and their share of a volume. */
+export function amountOf(part: {
+  readonly bytes: number;
+  readonly count: number;
+  readonly of: number;
+}): string {
+  const { bytes, count, of } = part;
+  const share = of === 0 ? 0 : (100 * bytes) / of;
+  return `${humanSize(bytes)} (${bytes} bytes) in ${counted(count, 'extent')}, ${share.toFixed(1)}% of the volume`;
+}
+
 export function sendingRows(facts: SendingFacts): Row[] {
   const { path, sourceSize, totalBytes, extentCount, zeroBytes, discards } = facts;
-  const share = sourceSize === 0 ? 0 : (100 * totalBytes) / sourceSize;
   const manner = discards ? ', discarded at the destination where possible' : '';
-  const sent = `${humanSize(totalBytes)} (${totalBytes} bytes) in ${counted(extentCount, 'extent')}, ${share.toFixed(1)}% of the volume`;
+  const sent = amountOf({ bytes: totalBytes, count: extentCount, of: sourceSize });
   return [
     ['source', `${path}, ${humanSize(sourceSize)}`],
     ['to be sent', sent],

@@ -1,28 +1,33 @@
 /** `lvmsync --stdout SNAPSHOT`: the changes as a stream, for a file or a pipe. */
 
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { EXIT, LvmsyncError } from '../base/errors.js';
 import { type Pace, RateLimit } from '../base/rate-limit.js';
 import type { DumpCommand } from '../cli/command.js';
 import { streamLimits } from '../device/batch-limits.js';
-import { ioFailure, SlabPool } from '../device/block-device.js';
+import { SlabPool } from '../device/block-device.js';
 import { slabSizeFor } from '../device/extent.js';
-import { selectEngine } from '../device/select-engine.js';
 import { isNativeError } from '../host/native.js';
+import { STDOUT } from '../host/write-fully.js';
 import { DUMP_DEPTH, dump } from '../pipeline/dump.js';
 import type { RunContext } from '../run/context.js';
 import { cancelSoonAfter, interrupted } from '../run/interruption.js';
-import { openSource } from '../source/open-source.js';
 import { requireWhole } from '../source/overflow.js';
-import { checkWatch, reportLateFault, reportWrites } from '../source/quiet-check.js';
+import { reportWrites } from '../source/quiet-check.js';
 import type { Source } from '../source/source.js';
-import { guardStores } from '../source/store-guard.js';
 import { ChangeWriter } from '../stream/change-writer.js';
 import { streamAttributes } from '../stream/device-facts.js';
+import { withCheckedSource } from './checked-source.js';
 import { refuseClosedOutput, refuseOwnOutput } from './own-output.js';
+import { closeOutput, keepsOutput, openOutput, outputFailure } from './raw-output.js';
 
-const STDOUT = 1;
+const LOST_STREAM = {
+  what: 'the change stream',
+  code: 'usage',
+  hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
+} as const;
+
+const CUT_STREAM = { readerGone: 'transport', state: 'The stream is incomplete.' } as const;
 
 export async function runDump(command: DumpCommand, context: RunContext): Promise<number> {
   if (isatty(STDOUT) && !command.dryRun) {
@@ -30,22 +35,13 @@ export async function runDump(command: DumpCommand, context: RunContext): Promis
       hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
     });
   }
-  if (!command.dryRun) refuseClosedOutput();
-  selectEngine(context);
-  const source = await openSource(command.source, context);
-  try {
-    refuseOwnOutput(source);
-    const { requireQuiet } = command;
-    checkWatch(source.watch, { requireQuiet, reporter: context.reporter });
-    const guard = { source, maxPercent: command.maxCowUse, context };
-    await guardStores(guard, (guarded) =>
+  if (!command.dryRun) refuseClosedOutput(LOST_STREAM);
+  await withCheckedSource(command, context, {
+    refuse: refuseOwnOutput,
+    work: (source, guarded) =>
       command.dryRun ? runDry(source, command, guarded) : dumpFrom(source, command, guarded),
-    );
-    await reportLateFault(source, context.reporter);
-    return EXIT.done;
-  } finally {
-    await source.close();
-  }
+  });
+  return EXIT.done;
 }
 
 async function runDry(source: Source, command: DumpCommand, context: RunContext): Promise<void> {
@@ -74,31 +70,16 @@ async function dumpFrom(source: Source, command: DumpCommand, context: RunContex
     await requireWhole(source);
     const quiet = { requireQuiet: command.requireQuiet, reporter };
     await writer.end(reportWrites(source.watch, source.watch.writes(), quiet));
-    const kept = fstatSync(STDOUT);
-    if (kept.isFile() || kept.isBlockDevice()) await writer.syncData();
+    if (keepsOutput()) await writer.syncData();
     const seconds = (performance.now() - started) / 1000;
     reporter.transferred({ bytes: extents.totalBytes, seconds, sourceSize: device.size });
   } catch (error) {
-    if (isNativeError(error)) throw signal.aborted ? interrupted(signal) : outputFailure(error);
+    if (isNativeError(error))
+      throw signal.aborted ? interrupted(signal) : outputFailure(error, CUT_STREAM);
     if (error instanceof LvmsyncError && writer !== undefined) await sayWhy(writer, error);
     throw error;
   } finally {
-    if (output !== STDOUT) closeSync(output);
-  }
-}
-
-/**
- * Standard output; if it is a pipe, opened once more so that writing to it never blocks, and a signal
- * can end a run whose output nobody reads. The descriptor we were given is shared with others, whose
- * writing must not change.
- */
-function openOutput(): number {
-  if (!fstatSync(STDOUT).isFIFO()) return STDOUT;
-  try {
-    return openSync(`/proc/self/fd/${STDOUT}`, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    // Its reader is gone, which the first write will say, or another user's: then it may block.
-    return STDOUT;
+    closeOutput(output);
   }
 }
 
@@ -125,17 +106,4 @@ async function sayWhy(writer: ChangeWriter, error: LvmsyncError): Promise<void> 
   await writer.abort({ exitStatus, message }).catch((cause: unknown) => {
     if (!isNativeError(cause)) throw cause;
   });
-}
-
-function outputFailure(error: Parameters<typeof ioFailure>[0]['error']): LvmsyncError {
-  if (error.code === 'EPIPE') {
-    return new LvmsyncError(
-      'transport',
-      `standard output: its reader stopped reading at byte ${error.offset} (EPIPE)`,
-      { state: 'The stream is incomplete.', cause: error },
-    );
-  }
-  const action = error.syscall === 'fdatasync' ? 'flush' : 'write';
-  const failure = { path: 'standard output', code: 'destinationWrite', action, error } as const;
-  return ioFailure(failure);
 }

@@ -4,7 +4,7 @@
  */
 
 import { constants, fstatSync, statSync } from 'node:fs';
-import { LvmsyncError, UNTOUCHED } from '../base/errors.js';
+import { type ExitName, LvmsyncError, UNTOUCHED } from '../base/errors.js';
 import { findRelation, type SourceMember } from '../device/relation.js';
 import {
   type DeviceIdentity,
@@ -54,22 +54,27 @@ export function refuseOutputTo(path: string, identity: DeviceIdentity | undefine
 
 const O_ACCMODE = 3;
 
+/** What would be written, in a sentence; and the status of a run that cannot write it. */
+export interface LostOutput {
+  readonly what: string;
+  readonly code: ExitName;
+  readonly hint: string;
+}
+
 /**
- * Throws (usage) if a stream would be lost. Node opens /dev/null for reading and writing in the place of a
+ * Throws if what is written would be lost. Node opens /dev/null for reading and writing in the place of a
  * descriptor that is closed; a shell that is told to use it opens it for writing only.
  */
-export function refuseClosedOutput(): void {
+export function refuseClosedOutput({ what, code, hint }: LostOutput): void {
   const { rdev } = fstatSync(STDOUT);
   if (!fstatSync(STDOUT).isCharacterDevice() || rdev !== statSync('/dev/null').rdev) return;
   const [, flags = ''] =
     /^flags:\s*([0-7]+)$/m.exec(readText(`/proc/self/fdinfo/${STDOUT}`) ?? '') ?? [];
   if ((Number.parseInt(flags, 8) & O_ACCMODE) !== constants.O_RDWR) return;
   throw new LvmsyncError(
-    'usage',
-    'standard output is closed, or is /dev/null opened for reading and writing: the change stream would be lost',
-    {
-      hint: 'Redirect it to a file, or pipe it into lvmsync --apply -.',
-    },
+    code,
+    `standard output is closed, or is /dev/null opened for reading and writing: ${what} would be lost`,
+    { hint },
   );
 }
 

@@ -21,11 +21,15 @@ export function neededSize(uses: readonly number[]): number {
   return MARGIN * Math.max(...uses);
 }
 
-/** Bytes with which a store can never overflow: a copy of each chunk, the lists of them, and its first chunks. */
+/** Bytes with which a store can never overflow, since it has room for each chunk. */
 export function coveringSize(volumeSize: number): number {
-  const chunks = Math.ceil(volumeSize / CHUNK_SIZE);
-  const listed = CHUNK_SIZE / 16;
-  return (chunks + Math.ceil(chunks / listed) + 4) * CHUNK_SIZE;
+  return storeSize(Math.ceil(volumeSize / CHUNK_SIZE), CHUNK_SIZE);
+}
+
+/** Bytes of a store for so many chunks: their copies, the lists of them, and its first chunks. */
+export function storeSize(chunks: number, chunkSize: number): number {
+  const listed = chunkSize / 16;
+  return (chunks + Math.ceil(chunks / listed) + 4) * chunkSize;
 }
 
 /** For --size: whole MiB, or GiB, never less. */

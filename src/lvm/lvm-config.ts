@@ -59,6 +59,13 @@ export function findInteger(section: ConfigSection, key: string): number | undef
   throw new LvmConfigError(`${key} is not an integer of at most 53 bits`);
 }
 
+/** The strings of the list at `key`, or the one that stands there alone; none if there is none. */
+export function findTexts(section: ConfigSection, key: string): readonly string[] {
+  const value = section.values.get(key);
+  const items = Array.isArray(value) ? value : [value];
+  return items.filter((item) => typeof item === 'string');
+}
+
 /** Entries up to the closing brace, which is left, or the end of the text. */
 function parseEntries(cursor: Cursor, depth: number): ConfigSection {
   if (depth > MAX_DEPTH) throw cursor.error('sections are nested too deeply');

@@ -18,7 +18,7 @@ import {
 } from './origin-merge.js';
 import { FAULT_TEXTS, lost, notSnapshotTarget, readSnapshotStatus } from './snapshot-status.js';
 import { activationHint, fullName, unfit } from './unfit-volume.js';
-import type { VolumeGroup } from './volume-group.js';
+import { creationTime, type VolumeGroup } from './volume-group.js';
 
 export interface ThickSnapshot {
   readonly kind: 'thick';
@@ -37,6 +37,8 @@ export interface ThickSnapshot {
   readonly origin: Origin;
   /** Bytes; changes of the origin at or beyond it are in no list. Less than origin.size if it grew. */
   readonly originSizeAtSnapshot: number;
+  /** Seconds since 1970; absent where the metadata does not say. */
+  readonly createdAt?: number;
 }
 
 export interface Origin {
@@ -47,6 +49,8 @@ export interface Origin {
   readonly path: string;
   /** "major:minor" */
   readonly deviceNumber: string;
+  /** Seconds since 1970; absent where the metadata does not say. */
+  readonly createdAt?: number;
 }
 
 /**
@@ -68,11 +72,12 @@ export async function describeThick(volume: Volume, group: VolumeGroup): Promise
   }
   if (volume.invalid) throw lost(volume, 'Invalid');
   const target = await readSnapshotTarget(volume, run);
+  const metadata = await group.metadata();
   requireAgreement(volume, [
     { what: 'origin', by: 'lvs', value: origin.lvName },
     { what: 'chunk size', by: 'lvs', value: volume.chunkSize },
     { what: 'size at the snapshot', by: 'lvs', value: volume.originSize },
-    ...snapshotMetadataClaims(volume, await group.metadata()),
+    ...snapshotMetadataClaims(volume, metadata),
     { what: 'chunk size', by: 'kernel', value: target.chunkSizeSectors * SECTOR_SIZE },
     { what: 'size at the snapshot', by: 'kernel', value: target.length * SECTOR_SIZE },
     ...(await deviceClaims(volume, origin, { target, run })),
@@ -91,8 +96,10 @@ export async function describeThick(volume: Volume, group: VolumeGroup): Promise
     origin: {
       ...{ lvName: origin.lvName, uuid: origin.uuid, size: origin.size, path: origin.path },
       deviceNumber,
+      ...creationTime(metadata, origin.lvName),
     },
     originSizeAtSnapshot: target.length * SECTOR_SIZE,
+    ...creationTime(metadata, volume.lvName),
   };
   await readSnapshotStatus(snapshot, run);
   return snapshot;

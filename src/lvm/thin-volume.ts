@@ -2,12 +2,12 @@
 
 import type { RunCommand } from '../host/subprocess.js';
 import { type Reading, readTargets, requireAgreement } from './cross-check.js';
-import { findInteger, findSection, findString } from './lvm-config.js';
+import { findInteger, findSection, findString, findTexts } from './lvm-config.js';
 import type { Volume } from './lvs-report.js';
 import { afterMerge, finishMerge, ownMerge } from './origin-merge.js';
 import { failedPool } from './thin-pool.js';
 import { fullName, unfit } from './unfit-volume.js';
-import type { VolumeGroup } from './volume-group.js';
+import { creationTime, type VolumeGroup } from './volume-group.js';
 
 export interface ThinVolume {
   readonly kind: 'thin';
@@ -24,6 +24,10 @@ export interface ThinVolume {
   readonly poolName: string;
   /** The device's number in the pool; a merge changes it, so it holds for this run only. */
   readonly thinId: number;
+  /** LVM lets it be written, where it is active; what the kernel says may differ. */
+  readonly writable: boolean;
+  /** Seconds since 1970; absent where the metadata does not say. */
+  readonly createdAt?: number;
   /** Its origin, in the same pool; absent if that was removed. */
   readonly origin?: { readonly lvName: string; readonly uuid: string };
   /** The volume outside the pool that serves what is not mapped. */
@@ -38,7 +42,9 @@ export async function describeThin(volume: Volume, group: VolumeGroup): Promise<
   const { vgName, lvName, uuid, path, size, poolName, thinId } = volume;
   const { volumes, run } = group;
   refuseMerge(volume, volumes);
-  const segment = findSection(await group.metadata(), 'logical_volumes', lvName, 'segment1');
+  const metadata = await group.metadata();
+  const about = findSection(metadata, 'logical_volumes', lvName);
+  const segment = about && findSection(about, 'segment1');
   const text = (key: string) => segment && findString(segment, key);
   requireAgreement(volume, [
     { what: 'pool', by: 'lvs', value: poolName },
@@ -61,6 +67,8 @@ export async function describeThin(volume: Volume, group: VolumeGroup): Promise<
     ...{ vgName, lvName, uuid, path, size, poolName, thinId },
     active: volume.deviceNumber !== undefined,
     deviceNumber: volume.deviceNumber,
+    writable: about === undefined || findTexts(about, 'status').includes('WRITE'),
+    ...creationTime(metadata, lvName),
     ...(origin === undefined ? {} : { origin }),
     ...(externalOrigin === undefined ? {} : { externalOrigin }),
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { LvmsyncError } from '../base/errors.js';
 import { withScratchFolder } from '../host/scratch-folder.js';
 import type { RunCommand } from '../host/subprocess.js';
-import { type ConfigSection, findSection, parseLvmConfig } from './lvm-config.js';
+import { type ConfigSection, findInteger, findSection, parseLvmConfig } from './lvm-config.js';
 import { listVolumes, type Volume } from './lvs-report.js';
 
 export class VolumeGroup {
@@ -32,6 +32,16 @@ export class VolumeGroup {
     this.#metadata ??= readMetadata(this.name, this.run);
     return this.#metadata;
   }
+}
+
+/** Seconds since 1970 as the group's metadata have it, for the description of a volume; nothing where they do not say. */
+export function creationTime(
+  group: ConfigSection,
+  lvName: string,
+): { readonly createdAt?: number } {
+  const section = findSection(group, 'logical_volumes', lvName);
+  const createdAt = section && findInteger(section, 'creation_time');
+  return createdAt === undefined ? {} : { createdAt };
 }
 
 /** The group's section of vgcfgbackup's text, which exists only while this runs and for us alone. */

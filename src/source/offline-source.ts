@@ -37,6 +37,7 @@ export function openOffline(
       chunkSize,
       members,
       attributes: { devicePath: device.path },
+      storedChunks: exceptions,
       stores: [],
       watch,
       findLateFault: async () => undefined,

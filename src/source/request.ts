@@ -10,6 +10,8 @@ export type SourceRequest =
       readonly dataSource: string | undefined;
       /** The older thin volume: `snapshot` is then the newer one, and its data are read. */
       readonly since: string | undefined;
+      /** Neither of the two may be one that can be written. */
+      readonly bothReadOnly?: true;
     }
   | { readonly kind: 'cowStore'; readonly cowStore: string; readonly dataSource: string };
 

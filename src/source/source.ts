@@ -7,6 +7,20 @@ import type { WriteWatch } from '../device/write-watch.js';
 import type { Store } from '../lvm/store-status.js';
 import type { HelloAttributes } from '../stream/control-frame.js';
 
+/** A volume whose former or present state a list begins or ends with. */
+export interface ListedVolume {
+  /** VG/LV */
+  readonly name: string;
+  readonly uuid: string;
+  /** When LVM made it, in seconds since 1970; undefined where it does not say. */
+  readonly createdAt: number | undefined;
+}
+
+export interface ListedVolumes {
+  readonly from: ListedVolume;
+  readonly to: ListedVolume;
+}
+
 /** Open; whoever opened it closes it. */
 export interface Source {
   /** The data are read from it; its size is the size of the whole source. */
@@ -30,6 +44,10 @@ export interface Source {
   /** Everything this run depends on: none of it may be written. */
   readonly members: readonly SourceMember[];
   readonly attributes: HelloAttributes;
+  /** The list leads from the state of the one to that of the other; absent where LVM was not asked. */
+  readonly volumes?: ListedVolumes;
+  /** Chunks in the COW store of a thick snapshot; absent where there is none. */
+  readonly storedChunks?: number;
   /** Stores that fill while the run depends on them, but for the one that `device` itself is a view of. */
   readonly stores: readonly Store[];
   /** The watch of `device`, since before the list of changes was read. */

@@ -13,7 +13,7 @@ import { fullName } from '../lvm/unfit-volume.js';
 import type { RunContext } from '../run/context.js';
 import type { Reporter } from '../run/reporter.js';
 import { wholeBlocks } from './pool-blocks.js';
-import type { Source } from './source.js';
+import type { ListedVolumes, Source } from './source.js';
 import { findLateFault, readThickChanges, type ThickChanges } from './thick-changes.js';
 
 const NEWER_SNAPSHOT = ', or read from a newer snapshot: --data-source NEWER-SNAPSHOT';
@@ -74,12 +74,25 @@ export function openThick(
         deviceIdentity: snapshot.origin.uuid,
         fromPoint: snapshot.uuid,
       },
+      volumes: volumesOf(snapshot),
+      storedChunks: changes.exceptions,
       stores: [{ name: fullName(snapshot), dmUuid: snapshot.dmUuid }],
       watch,
       findLateFault: () => findLateFault(snapshot),
       close: () => opened.close(),
     };
   });
+}
+
+function volumesOf({ vgName, lvName, uuid, createdAt, origin }: ThickSnapshot): ListedVolumes {
+  return {
+    from: { name: fullName({ vgName, lvName }), uuid, createdAt },
+    to: {
+      name: fullName({ vgName, lvName: origin.lvName }),
+      uuid: origin.uuid,
+      createdAt: origin.createdAt,
+    },
+  };
 }
 
 /** Changes beyond the end of the data source could not be sent. */

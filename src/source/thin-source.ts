@@ -29,8 +29,9 @@ import type { ThinVolume } from '../lvm/thin-volume.js';
 import { activationHint, fullName, unfit } from '../lvm/unfit-volume.js';
 import type { VolumeGroup } from '../lvm/volume-group.js';
 import type { RunContext } from '../run/context.js';
+import { refuseWritable } from './read-only.js';
 import type { SourceRequest } from './request.js';
-import type { Source } from './source.js';
+import type { ListedVolume, Source } from './source.js';
 
 /** The changes from the older volume to the newer one, from which the data is read. */
 interface ThinPair {
@@ -47,6 +48,7 @@ export async function openThin(
   context: RunContext,
 ): Promise<Source> {
   refuseStrangers(pair);
+  if (request.bothReadOnly) refuseWritable([pair.from, pair.to]);
   const { dataSource } = request;
   const remedy = request.since === undefined ? NEWER_SNAPSHOT : '';
   return openDifference({ ...pair, dataSource, remedy }, context);
@@ -110,12 +112,18 @@ async function openDifference(request: ThinRequest, context: RunContext): Promis
         deviceIdentity: to.uuid,
         ...(from === undefined ? {} : { fromPoint: from.uuid }),
       },
+      ...(from === undefined ? {} : { volumes: { from: listed(from), to: listed(to) } }),
       stores: [pool],
       watch,
       findLateFault: async () => undefined,
       close: () => opened.close(),
     };
   });
+}
+
+function listed(volume: ThinVolume): ListedVolume {
+  const { uuid, createdAt } = volume;
+  return { name: fullName(volume), uuid, createdAt };
 }
 
 /** Who reads that the source was written shall know that this program does so, too. */

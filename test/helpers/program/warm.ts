@@ -9,7 +9,7 @@ import type { CliResult, Engine } from './cli.js';
 
 /** What concerns the process (a hook may end its parent), its standard input, or what it writes byte by byte. */
 const NEEDS_A_PROCESS =
-  /^(-|-s.*|--st.*|--server|--nice.*|--ionice.*|--freeze.*|--thaw.*|--hash.*|--version|--help|help|bench)$/;
+  /^(-|-s.*|--st.*|--server|--nice.*|--ionice.*|--freeze.*|--thaw.*|--hash.*|--version|--help|help|bench|changes)$/;
 
 /** For a release each run has a process of its own, as what users start has. */
 export function canRunWarm(words: readonly string[]): boolean {

@@ -181,7 +181,7 @@ describe('the statuses of a command', () => {
 
   test('have those of a source and its pool wherever one is read', () => {
     const reading = including('sourceUnfit', 'sourceRead', 'pool', 'locked');
-    assert.deepEqual(namesOf(reading), ['sync', 'stdout', 'verify', 'cycle', 'bench']);
+    assert.deepEqual(namesOf(reading), ['sync', 'stdout', 'changes', 'verify', 'cycle', 'bench']);
   });
 
   test('have those of the receiver wherever there is one', () => {
@@ -209,7 +209,7 @@ describe('the statuses of a command', () => {
   });
 
   test('have that of standard output that leads to what is read', () => {
-    for (const name of ['stdout', 'inspect'])
+    for (const name of ['stdout', 'inspect', 'changes'])
       assert.ok(statusesOf(name).includes('destinationUnfit'), name);
   });
 });

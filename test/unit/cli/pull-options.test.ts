@@ -25,7 +25,9 @@ describe('a cycle of a volume of another host', () => {
       `${WORDS} --init --keep 3 --size 20% --compress --no-discard --max-cow-use 80`,
     );
     assert.deepEqual([host, volume, destination.path], ['root@prod', 'vg0/mail', '/dev/vg1/mail']);
-    assert.deepEqual(chain, { directory: '/b', init: true, keep: [{ turns: 3 }] });
+    const kept = { directory: '/b', init: true, keep: [{ turns: 3 }] };
+    assert.deepEqual(chain, { ...kept, fetched: 'none' });
+    assert.equal(pulled(`${WORDS} --compare=lost`).chain.fetched, 'lost');
     const words = ['--size=20%', '--max-cow-use=80', '--compress=auto', '--no-discard'];
     assert.deepEqual(serve, words);
   });

@@ -8,6 +8,7 @@ import {
   findInteger,
   findSection,
   findString,
+  findTexts,
   LvmConfigError,
   parseLvmConfig,
 } from '../../../src/lvm/lvm-config.js';
@@ -29,6 +30,14 @@ describe('parseLvmConfig', () => {
     assert.equal(findInteger(segment, 'chunk_size'), 128);
     const names = [...(findSection(root, 'vg0', 'logical_volumes')?.sections.keys() ?? [])];
     assert.deepEqual(names, ['my-data', 'copy', 'snap', 'snapshot0']);
+  });
+
+  test('reads the flags of a volume, one or many or none', () => {
+    const flagsIn = (text: string) => findTexts(parseLvmConfig(text), 'status');
+    assert.deepEqual(flagsIn('status = ["READ", "WRITE", 1]'), ['READ', 'WRITE']);
+    assert.deepEqual(flagsIn('status = "READ"'), ['READ']);
+    assert.deepEqual(flagsIn('status = []'), []);
+    assert.deepEqual(flagsIn('other = 1'), []);
   });
 
   test('reads the thin segment out of genuine metadata', () => {

@@ -25,6 +25,7 @@ describe('findSnapshot on a thick snapshot', () => {
     snapshotNumber: numberOf('my--vg-sn--ap'),
     cowNumber: numberOf('my--vg-sn--ap-cow'),
     originSizeAtSnapshot: 64 * 1024 * 1024,
+    createdAt: 1_795_407_490,
   };
   const subjects = ['my-vg/sn-ap', '/dev/my-vg/sn-ap', '/dev/mapper/my--vg-sn--ap'];
 
@@ -40,6 +41,7 @@ describe('findSnapshot on a thick snapshot', () => {
         lvName: 'da-ta--x',
         size: 64 * 1024 * 1024,
         path: '/dev/mapper/my--vg-da--ta----x',
+        createdAt: 1_795_407_490,
       });
     });
   }

@@ -30,7 +30,8 @@ describe('findSnapshot on a thin volume', () => {
     test(`tells id, pool, size, state and origins of ${lvName}`, async () => {
       const found = await findSnapshot(`v/${lvName}`, runOn(thin), missing);
       assert.ok(found.kind === 'thin');
-      const { uuid, origin, externalOrigin, deviceNumber, ...rest } = found;
+      const { uuid, origin, externalOrigin, deviceNumber, createdAt = 0, ...rest } = found;
+      assert.ok(createdAt > 1_700_000_000);
       assert.equal(deviceNumber !== undefined, wanted.active);
       assert.deepEqual(
         {
@@ -44,6 +45,7 @@ describe('findSnapshot on a thin volume', () => {
           lvName,
           path: `/dev/mapper/v-${lvName}`,
           poolName: 'pool',
+          writable: true,
           ...wanted,
         },
       );
