@@ -193,7 +193,7 @@ const TAKEN: ErrorContext = {
 
 /** A rollback prints it, too. */
 const AFTER =
-  'If a service works with the copy now, such as after its source was lost, end the cycle instead: "lvmsync cycle --end". If not, run the cycle once with --compare, without "=lost": what was written to the copy is overwritten, and kept in the directory of the chain.';
+  'If a service works with the copy now, end the cycle instead, on the host of the volume: "lvmsync cycle --end". Otherwise run the cycle once with --compare, without "=lost": what was written to the copy is overwritten, and kept in the directory of the chain.';
 
 const AFTER_STRANGER: ErrorContext = {
   ...UNTOUCHED,
@@ -207,5 +207,5 @@ const MEND: ErrorContext = {
 
 const AFTER_WRITE: ErrorContext = {
   ...UNTOUCHED,
-  hint: `${AFTER} With --force alone the run continues, and that data stays in the copy.`,
+  hint: `${AFTER} If the source is lost, a rollback with --force alone goes on, and that data stays in the copy.`,
 };

@@ -120,7 +120,9 @@ export function serveCommand(parsed: ParsedOptions, run: RunRequest): ServeComma
   refuseRest(operands);
   refuseRemoteSource(origin, 'VOLUME');
   if (name !== '' && !NAME.test(name)) {
-    throw usage(`NAME: expected letters, digits, ".", "_" or "-", saw "${escapeText(name, 80)}"`);
+    throw usage(
+      `NAME: expected letters, digits, ".", "_" or "-", saw "${escapeText(name, 80)}"; --serve takes no DESTINATION`,
+    );
   }
   const foreign = NOT_SERVED.find((one) => one in { ...values, ...flags });
   if (foreign !== undefined) {

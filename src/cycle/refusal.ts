@@ -14,7 +14,7 @@ import type { Base, CycleSnapshot } from './volumes.js';
 /** `command`: with the option. */
 function compare(command?: string): string {
   const what = command === undefined ? 'Add --compare' : `Run ${command}`;
-  return `${what}: it reads the whole volume and the whole copy, sends only what differs, and keeps the restore points ("lvmsync chain" marks what it cannot vouch for).`;
+  return `${what}: it reads the whole volume and the whole copy, sends only what differs, and keeps the restore points ("lvmsync chain" marks those that may not be exact).`;
 }
 
 /** The phrase that completes "VG/LV: ...", and what to do. */
@@ -144,7 +144,7 @@ export function describeOverflow(
   }
 }
 
-const ROOM = 'Use a larger --size; --size auto takes twice that of one that overflowed.';
+const ROOM = 'Use a larger --size; --size auto gives twice the size of the one that overflowed.';
 
 type Place = Pick<CycleRequest, 'destination' | 'chain'>;
 
