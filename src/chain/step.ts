@@ -87,6 +87,8 @@ interface StepQuestion {
   readonly init: boolean;
   /** It may take the place of a chain that holds a point. */
   readonly force: boolean;
+  /** This host asked for the run, and does not trust its source. */
+  readonly isFetched?: boolean;
 }
 
 export interface Refusal {
@@ -94,6 +96,16 @@ export interface Refusal {
   readonly hint?: string;
   /** The option of `lvmsync rollback` that mends it; the hint ends where the command is to follow. */
   readonly rollback?: string;
+}
+
+/** A rollback finds restore points by their times: a source that was taken over must not change the order. */
+function whyNotInTime({ from, to }: Step, point: Point): Refusal | undefined {
+  if (from?.uuid !== point.uuid) return undefined;
+  if (from.time === point.time && to.time > from.time) return undefined;
+  return {
+    what: `the source gives its restore points other times: from ${describePoint(from)} to ${describePoint(to)}, but the destination holds ${describePoint(point)}`,
+    hint: 'Check the clocks of both hosts, and look at the host of the volume.',
+  };
 }
 
 /** Undefined where the step may be taken. */
@@ -115,7 +127,8 @@ export function whyNot(question: StepQuestion): Refusal | undefined {
       'Check the name of its directory. If the chain is new, start with a full copy: use --init, and let it finish.';
     return { what: 'the chain holds no restore point', hint };
   }
-  return whyNotFollowing({ ...step, from: step.from }, record.point, record);
+  const disorder = question.isFetched === true ? whyNotInTime(step, record.point) : undefined;
+  return disorder ?? whyNotFollowing({ ...step, from: step.from }, record.point, record);
 }
 
 /** The option of `lvmsync rollback` that finishes it. */

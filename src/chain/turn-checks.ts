@@ -79,11 +79,12 @@ export function requireRoomToBegin(directory: string): void {
 
 /** Throws (destinationUnfit). */
 export function requireStep(
-  { directory, init }: ChainRequest,
+  { directory, init, fetched }: ChainRequest,
   { step, device, force }: TurnFacts,
   record: ChainRecord | undefined,
 ): void {
-  const refusal = whyNot({ step, record, init, force });
+  const isFetched = fetched !== undefined;
+  const refusal = whyNot({ step, record, init, force, isFetched });
   if (refusal === undefined) return;
   const { what, rollback } = refusal;
   const place = [device.path, directory].map((path) => typedPath(path, undefined)).join(' ');

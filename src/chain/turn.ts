@@ -160,8 +160,7 @@ export class ChainTurn {
     // The record names it; what a mend overwrites has no other name than its own.
     if (!this.#isMend) snapback?.keep();
     const { from } = this.#step;
-    const kept = from === undefined ? NOTHING : (this.#former ?? NOTHING);
-    const { point, pruned } = kept;
+    const { point, pruned } = from === undefined ? NOTHING : (this.#former ?? NOTHING);
     const doing = this.#doing();
     const last = this.#isMend ? (this.#former?.last ?? null) : (snapback?.streamId ?? null);
     const destination = this.#destination;
@@ -170,13 +169,15 @@ export class ChainTurn {
     const next = { version: 1, destination, point, last, pruned, doing, undone: null } as const;
     const left = placesOnly(this.#former?.left);
     const { source } = this.#ofSource;
-    const headKinds = from === undefined ? this.#ofSource.headKinds : this.#former?.headKinds;
+    // Of a full copy that was cut off the copy may hold the beginning still.
+    const begun = from === undefined ? this.#ofSource.headKinds : [];
+    const kinds = new Set([...(this.#former?.headKinds ?? []), ...begun]);
     const inexact = from && this.#former?.inexact;
     const more = {
       ...(leftover && { leftover }),
       ...(inexact && { inexact }),
       ...(source && { source }),
-      ...(headKinds?.length && { headKinds }),
+      ...(kinds.size > 0 && { headKinds: [...kinds] }),
     };
     this.#write({ ...next, ...more, writer, ...(left && { left }) });
     this.#owner.announce(writer, this.#request.directory);

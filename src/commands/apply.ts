@@ -156,7 +156,7 @@ async function applyStream(
     const undo = { owner, path: filePathOf(command.input, stream.identity) };
     const isFinishedRun = isUndo && (await requireUndo(hello, undo, { command, context }));
     if (command.chain?.init === true) {
-      await checkUnlessForced({ force, reporter }, () => refuseSourceOfCycle(device));
+      await checkUnlessForced({ force, reporter }, () => refuseSourceOfCycle(device, reporter));
     }
     if (command.chain && step) {
       const source = hello?.attributes.deviceIdentity;

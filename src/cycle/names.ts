@@ -32,6 +32,11 @@ export function chainTag({ host, path }: Destination, directory: string): string
 /** Half of the tag of a chain that is pulled; the other half comes from the puller. */
 const SCOPE_LENGTH = HASH_LENGTH / 2;
 
+/** That beginning of the tag of a chain, if it is one that is pulled. */
+export function scopeOf(tag: string): string {
+  return tag.slice(0, pulledScope('').length);
+}
+
 /** The beginning that the tags of all chains share which are pulled under that name. */
 export function pulledScope(name: string): string {
   return `lvmsync_${hashOf(['pull', name]).slice(0, SCOPE_LENGTH)}`;

@@ -132,8 +132,9 @@ function planComparison({ snapshots, chain }: TurnFacts, point: Point): TurnPlan
   // As long as nothing is written, the copy may be made equal to its base.
   const removeFirst = others.filter((one) => one.uuid !== point.uuid || one.state !== 'whole');
   const begun = candidates.find(({ uuid }) => uuid === begunBy(chain));
-  // After a rollback the oldest one is not an attempt's, but that of the point before it; an attempt that wrote nothing keeps it.
-  const attempts = chain.wentBack ? candidates.slice(1) : candidates;
+  // After a rollback to an older point the oldest one is not an attempt's, but that of the point before it.
+  const isOlder = chain.wentBack === true && !snapshots.some(({ uuid }) => uuid === point.uuid);
+  const attempts = isOlder ? candidates.slice(1) : candidates;
   const next = begun ?? attempts.at(-1);
   return makeTurn(snapshots, { removeFirst, base: undefined, next, compare: { from: point } });
 }

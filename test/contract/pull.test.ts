@@ -220,6 +220,18 @@ describe('a source that fails', () => {
       /the restore point that the copy has/,
     ],
     [
+      'another time of the point that the copy has',
+      { more: { fromTime: pointAt(0).time } },
+      [],
+      /gives its restore points other times/,
+    ],
+    [
+      'a newer point with an older time',
+      { more: { toTime: pointAt(0).time } },
+      [],
+      /gives its restore points other times/,
+    ],
+    [
       'one of two streams',
       { place: { setId: new Uint8Array(16), streamIndex: 1, streamCount: 2 } },
       [],

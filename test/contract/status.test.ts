@@ -190,7 +190,7 @@ describe('status', () => {
     assert.match(shown, / ATTENTION\n/);
     assert.match(
       shown,
-      /\n {2}! the last success is .*\n {4}On the host of VOLUME, .*: lvmsync status; .*\n/,
+      /\n {2}! the last success is .*\n {4}Find out why its cycle does not run, .*\n/,
     );
     assert.match(shown, /: 1 needs attention\.\n$/);
     for (const age of ['3', '2', 'soon', '5m', '']) {

@@ -168,7 +168,7 @@ function noChain({ file, chain }: Registered): Problem {
 
 function tooOld({ file }: Registered): string {
   const forget = `rm ${typedPath(file, undefined)}`;
-  return `On the host of VOLUME, find out why its cycle does not run: lvmsync status; then run the cycle again. If the cycle has ended, forget the copy here (it and its restore points stay): ${forget}`;
+  return `Find out why its cycle does not run, with lvmsync status on the host of VOLUME; if this host fetches it, look at the timer here. Then run the cycle again. If the cycle has ended, forget the copy here (it and its restore points stay): ${forget}`;
 }
 
 type ChainPlace = Parameters<typeof redoCommand>[0];

@@ -5,6 +5,7 @@ import { typedPath } from '../../base/shell-words.js';
 import { counted } from '../../base/text.js';
 import { checkCycleFree } from '../../cycle/cycle-lock.js';
 import type { FoundCycle, FoundSnapshot } from '../../cycle/cycles.js';
+import { scopeOf } from '../../cycle/names.js';
 import { mergedInto, overflowed, type Words } from '../../cycle/refusal.js';
 import { describeSnapshot } from '../../cycle/volumes.js';
 import { WAIT_FOR_RUN } from '../../host/claim-file.js';
@@ -39,7 +40,11 @@ export function judgeCycle(cycle: FoundCycle, facts: CycleFacts): CycleStatus {
   const { origin, tag, snapshots } = cycle;
   const place = places.get(tag);
   const again = place?.words === undefined ? 'its cycle command' : `"${commandOf(place.words)}"`;
-  const lock = lockOf(() => checkFree(origin, tag));
+  const lock = lockOf(() => {
+    checkFree(origin, tag);
+    // A run that is fetched has the lock of all that are fetched under its name.
+    checkFree(origin, scopeOf(tag));
+  });
   const time = snapshots.find(({ state }) => state !== 'unfinished')?.time;
   const fills = fillsOf(cycle, volumes);
   const problems = [

@@ -358,6 +358,14 @@ const CASES: readonly [title: string, situation: Situation, expected: string][] 
     '1?3 -2',
   ],
   [
+    'after a rollback of an attempt alone its snapshot is gone on with',
+    {
+      ...{ snapshots: [snapshot(1), snapshot(2)], point: point(1), wentBack: true, written: true },
+      ...{ options: '--compare', mends: false },
+    },
+    '1?2 -1',
+  ],
+  [
     'a copy that does not trust its source is not made equal to its point, but compared',
     {
       snapshots: [snapshot(1)],
